@@ -1,0 +1,54 @@
+# Two commands on a fresh machine: `make demo`, `make test`. Each makes .venv when it is not there.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint bench schemas train-demo clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts and a query
+	@$(BIN)/python -m demo
+
+test: $(VENV)/.dev lint  ## everything that must hold
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev lint  ## the quick part of it, under two minutes
+	$(BIN)/python -m pytest -m "not slow" -x
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev  ## images/s of the job and of each stage, beside transformers' pipeline
+	$(BIN)/python -m bench
+
+schemas: $(VENV)/.dev  ## write the generated files of schemas/ again
+	$(BIN)/python -m schemas
+
+train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again (minutes)
+	$(BIN)/python -m demo.train
+	$(BIN)/python -m demo.make_images
+
+clean:  ## remove what make made
+	rm -rf $(VENV) out build *.egg-info
+
+# The stamps are as new as what was installed from, so a second call installs nothing.
+$(VENV)/.demo: setup.py constraints.txt
+	@$(MAKE) --no-print-directory $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sql]'
+	@touch $@
+
+$(VENV)/.dev: setup.py constraints.txt
+	@$(MAKE) --no-print-directory $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,101 @@
+"""Our sink beside Beam's own `WriteToParquet`: the same predictions, both in a Beam pipeline."""
+
+import datetime
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.io.parquetio import WriteToParquet
+
+from bench.measuring import Figure, Measure
+from imgcls_beam.elements import AppliedParameters, Execution, ImageFacts, ImageRef, Prediction
+from imgcls_beam.options import OutputOptions
+from imgcls_beam.rows import SCHEMA, RunContext
+from imgcls_beam.sinks import WriteParquet
+from imgcls_beam.spec import LabelScore
+
+ROWS = 50_000
+OURS, BEAMS = "our WriteParquet", "Beam's WriteToParquet"
+
+_NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+_RUN = RunContext("bench", _NOW.date(), "owner/model", "0" * 40)
+_APPLIED = AppliedParameters(5, "softmax", "model")
+_EXECUTION = Execution("cpu", "float32", 16, 10.0, _NOW)
+_COLUMNS = (
+    *("image_uri", "image_sha256", "image_bytes", "image_width", "image_height", "status"),
+    *("predictions", "top_label", "top_score", "model_id"),
+)
+"""What a row has when Beam writes it: ten columns. Ours has all that the contract names."""
+
+
+def make_measures(scratch: pathlib.Path) -> list[Measure]:
+    """Rows per second of a whole pipeline that makes predictions and writes them."""
+    return [
+        _measure(OURS, scratch / "ours", _write_ours),
+        _measure(BEAMS, scratch / "beam", _write_beam),
+    ]
+
+
+def _measure(
+    name: str, folder: pathlib.Path, write: Callable[[beam.PCollection, str], object]
+) -> Measure:
+    return Measure((Figure(name, "rows/s"),), lambda: (_take(folder, write),))
+
+
+def _take(folder: pathlib.Path, write: Callable[[beam.PCollection, str], object]) -> float:
+    start_s = time.perf_counter()
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        write(pipeline | "Count" >> beam.Create([ROWS]) | beam.FlatMap(_draw), str(folder))
+    elapsed_s = time.perf_counter() - start_s
+    shutil.rmtree(folder)
+    return ROWS / elapsed_s
+
+
+def _write_ours(predictions: beam.PCollection, folder: str) -> None:
+    listed = predictions.pipeline | "Listed" >> beam.Create([ROWS])
+    _ = predictions | WriteParquet(_RUN, OutputOptions(folder, "bench"), listed)
+
+
+def _write_beam(predictions: beam.PCollection, folder: str) -> None:
+    schema = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
+    write = WriteToParquet(f"{folder}/part", schema, file_name_suffix=".parquet")
+    _ = predictions | "ToDict" >> beam.Map(_to_dict) | "Write" >> write
+
+
+def _draw(rows: int) -> Iterator[Prediction]:
+    return map(_draw_one, range(rows))
+
+
+def _draw_one(index: int) -> Prediction:
+    return Prediction(
+        ref=ImageRef(f"gs://bucket/folder/{index:08d}.jpg", "1", 100_000 + index, _NOW),
+        labels=tuple(
+            LabelScore(f"LABEL_{(index + rank) % 1000}", 0.5 / (rank + 1)) for rank in range(5)
+        ),
+        margin=0.25,
+        applied=_APPLIED,
+        execution=_EXECUTION,
+        facts=ImageFacts(100_000 + index, f"{index:064x}", 500, 375, "JPEG"),
+        prepare_ms=2.0,
+    )
+
+
+def _to_dict(prediction: Prediction) -> dict[str, Any]:
+    facts, best = prediction.facts, prediction.labels[0]
+    assert facts is not None
+    return {
+        "image_uri": prediction.ref.uri,
+        "image_sha256": facts.sha256,
+        "image_bytes": facts.size_bytes,
+        "image_width": facts.width_px,
+        "image_height": facts.height_px,
+        "status": "ok",
+        "predictions": [{"label": each.label, "score": each.score} for each in prediction.labels],
+        "top_label": best.label,
+        "top_score": best.score,
+        "model_id": _RUN.model_id,
+    }

@@ -1,0 +1,173 @@
+"""Each stage of the job by itself, on the same images and with the job's own functions."""
+
+import dataclasses
+import datetime
+import functools
+import itertools
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from bench.measuring import Figure, Measure, repeat_rate
+from bench.peers import TOP_K
+from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier, resolve_model
+from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, Outcome, PixelArray
+from imgcls_beam.listing import list_images
+from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
+from imgcls_beam.predicting import Question, predict_images
+from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
+from imgcls_beam.reading import read_images
+from imgcls_beam.rows import RunContext, to_record_batch
+from imgcls_beam.sinks.fragments import StagingWriter
+from imgcls_beam.sinks.parquet import BATCH_ROWS
+
+_SINK_ROWS = 8192
+"""Rows and sink are measured on so many rows: the images' own, over and over."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stages:
+    """What the stages hand on, held so that each can be run by itself.
+
+    Attributes:
+        folder: of the images.
+        refs: one for each image.
+        encoded: as read.
+        prepared: uint8 pixels, where the model's processor allows it.
+        outcomes: one for each image.
+        preparer: bytes to pixels.
+        classifier: pixels to logits.
+        source: the model.
+        batch_size: images in a forward pass.
+    """
+
+    folder: pathlib.Path
+    refs: Sequence[ImageRef]
+    encoded: Sequence[EncodedImage]
+    prepared: Sequence[PixelArray]
+    outcomes: Sequence[Outcome]
+    preparer: Preparer
+    classifier: Classifier
+    source: ModelSource
+    batch_size: int
+
+
+def run_stages(folder: pathlib.Path, model: pathlib.Path, batch_size: int) -> Stages:
+    """Runs every stage once over all images of a folder.
+
+    Raises:
+        RuntimeError: an image failed.
+    """
+    source = resolve_model(str(model), None)
+    preparer = load_preparer(source)
+    classifier = load_classifier(ClassifierSpec(source, preparer.affine, "cpu", "float32"))
+    refs = _list(folder)
+    encoded = [each for each in _read(refs) if isinstance(each, EncodedImage)]
+    prepared = [each for each in _prepare(encoded, preparer) if isinstance(each, PixelArray)]
+    outcomes = _predict(prepared, batch_size, classifier)
+    if not len(refs) == len(encoded) == len(prepared) == len(outcomes):
+        raise RuntimeError(f"{len(prepared)} of {len(refs)} images could be prepared")
+    return Stages(
+        folder, refs, encoded, prepared, outcomes, preparer, classifier, source, batch_size
+    )
+
+
+def make_measures(stages: Stages, scratch: pathlib.Path, at_least_s: float) -> list[Measure]:
+    """A measure of each stage.
+
+    Args:
+        stages: what they work on.
+        scratch: a folder for staged files.
+        at_least_s: each is repeated for so long.
+    """
+    images = len(stages.refs)
+    pixels = [image.pixels for image in stages.prepared]
+    size, classifier = stages.batch_size, stages.classifier
+    rows = list(itertools.islice(itertools.cycle(stages.outcomes), _SINK_ROWS))
+    run = _make_context(stages)
+    batches = [to_record_batch(each, run) for each in _batched(rows, BATCH_ROWS)]
+    of_images: dict[str, Callable[[], object]] = {
+        "list": functools.partial(_list, stages.folder),
+        "read": functools.partial(_read, stages.refs),
+        "prepare": functools.partial(_prepare, stages.encoded, stages.preparer),
+        "predict": functools.partial(_predict, stages.prepared, size, classifier),
+        "forward": lambda: [classifier.classify(batch) for batch in _batched(pixels, size)],
+        "bare forward": _make_bare_forward(stages),
+    }
+    of_rows: dict[str, Callable[[], object]] = {
+        "row": lambda: [to_record_batch(each, run) for each in _batched(rows, BATCH_ROWS)],
+        "sink": functools.partial(_sink, batches, scratch / "staging"),
+    }
+    return [
+        *(_measure(name, "images/s", call, images, at_least_s) for name, call in of_images.items()),
+        *(_measure(name, "rows/s", call, len(rows), at_least_s) for name, call in of_rows.items()),
+    ]
+
+
+def _measure(
+    name: str, unit: str, call: Callable[[], object], items: int, at_least_s: float
+) -> Measure:
+    return Measure((Figure(name, unit),), lambda: (repeat_rate(call, items, at_least_s),))
+
+
+def _list(folder: pathlib.Path) -> list[ImageRef]:
+    return list(list_images(InputOptions((str(folder),))))
+
+
+def _read(refs: Sequence[ImageRef]) -> list[Any]:
+    options = ReadOptions()
+    batches = _batched(refs, options.concurrency)
+    return [each for batch in batches for each in read_images(batch, options)]
+
+
+def _prepare(encoded: Sequence[EncodedImage], preparer: Preparer) -> list[Any]:
+    prepare = functools.partial(prepare_image, preparer=preparer, options=DecodeOptions())
+    return list(decode_pool().map(prepare, encoded))
+
+
+def _predict(
+    prepared: Sequence[PixelArray], batch_size: int, classifier: Classifier
+) -> list[Outcome]:
+    question = Question(TOP_K, None)
+    batches = _batched(prepared, batch_size)
+    return [each for batch in batches for each in predict_images(batch, classifier, question)]
+
+
+def _sink(batches: Sequence[Any], folder: pathlib.Path) -> None:
+    writer = StagingWriter(str(folder), "bench")
+    for batch in batches:
+        writer.write(batch)
+    file = writer.close()
+    if file is not None:
+        pathlib.Path(file.path).unlink()
+
+
+def _make_bare_forward(stages: Stages) -> Callable[[], object]:
+    """The model as transformers loads it, on float batches that are ready: the usual ceiling."""
+    model = transformers.AutoModelForImageClassification.from_pretrained(
+        stages.source.location, dtype="float32"
+    ).eval()
+    pixels = torch.from_numpy(np.stack([image.pixels for image in stages.prepared]))
+    if stages.preparer.affine is not None:
+        scale, shift = torch.tensor(stages.preparer.affine.scale), stages.preparer.affine.shift
+        pixels = (pixels * scale + torch.tensor(shift)).permute(0, 3, 1, 2).contiguous()
+
+    def forward() -> None:
+        with torch.inference_mode():
+            for batch in _batched(pixels, stages.batch_size):
+                model(pixel_values=batch)
+
+    return forward
+
+
+def _make_context(stages: Stages) -> RunContext:
+    today = datetime.datetime.now(datetime.UTC).date()
+    return RunContext("bench", today, stages.source.model_id, stages.source.revision)
+
+
+def _batched(items: Any, size: int) -> list[Any]:  # noqa: ANN401  what can be sliced
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,187 @@
+"""Work ahead inside a bundle: a stage computes in other threads what its consumer wants next.
+
+In a fused stage the model's DoFn holds the thread while it computes. What reads and decodes for it
+hands its elements to a pool and emits them, in order, once enough others are under way: so the
+next batch is being read and decoded while the model works on this one.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import apache_beam as beam
+from apache_beam.utils.windowed_value import WindowedValue
+
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelSource, PixelArray
+from imgcls_beam.errors import Stage
+from imgcls_beam.metrics import count_prepared, count_read
+from imgcls_beam.options import DecodeOptions, ReadOptions, check_url
+from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
+from imgcls_beam.reading import read_images
+
+ResultT = TypeVar("ResultT")
+
+_PREPARE_AHEAD_IMAGES = 48
+_PREPARE_AHEAD_BYTES = 96 << 20
+
+
+@dataclasses.dataclass(slots=True)
+class _Task(Generic[ResultT]):
+    future: concurrent.futures.Future[list[ResultT]]
+    origins: list[WindowedValue]
+    size_bytes: int
+
+
+class WorkAhead(Generic[ResultT]):
+    """What is under way in one bundle, oldest first; not shared between threads."""
+
+    def __init__(self, max_elements: int, max_bytes: int) -> None:
+        """Sets how far ahead to work.
+
+        Args:
+            max_elements: no more elements than this are held.
+            max_bytes: nor more bytes, as the caller counts them; one task is always allowed.
+        """
+        self._max_elements = max_elements
+        self._max_bytes = max_bytes
+        self._tasks: collections.deque[_Task[ResultT]] = collections.deque()
+
+    def add(
+        self,
+        future: "concurrent.futures.Future[list[ResultT]]",
+        origins: list[WindowedValue],
+        size_bytes: int,
+    ) -> None:
+        """Takes on a task that gives one result for each of its origins, in order."""
+        self._tasks.append(_Task(future, origins, size_bytes))
+
+    def take_due(self) -> Iterator[WindowedValue]:
+        """The oldest results, until what is left is within the limits; waits for them."""
+        while len(self._tasks) > 1 and self._is_over():
+            yield from self._take_first()
+
+    def take_all(self) -> Iterator[WindowedValue]:
+        """Everything, at the end of a bundle."""
+        while self._tasks:
+            yield from self._take_first()
+
+    def clear(self) -> None:
+        """Forgets what a failed bundle left."""
+        for task in self._tasks:
+            task.future.cancel()
+        self._tasks.clear()
+
+    def _is_over(self) -> bool:
+        elements = sum(len(task.origins) for task in self._tasks)
+        return elements > self._max_elements or (
+            sum(task.size_bytes for task in self._tasks) > self._max_bytes
+        )
+
+    def _take_first(self) -> Iterator[WindowedValue]:
+        task = self._tasks.popleft()
+        for origin, result in zip(task.origins, task.future.result(), strict=True):
+            yield origin.with_value(result)
+
+
+class ReadDoFn(beam.DoFn):
+    """Gathers refs into batches; a thread reads one batch while the one before is consumed."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
+
+    def setup(self) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="imgcls-read")
+
+    def start_bundle(self) -> None:
+        self._ahead: WorkAhead[EncodedImage | Failure] = WorkAhead(
+            self._options.concurrency, self._options.batch_bytes
+        )
+        self._batch: list[WindowedValue] = []
+        self._batch_bytes = 0
+
+    def process(
+        self,
+        ref: ImageRef | str,
+        timestamp: Any = beam.DoFn.TimestampParam,  # noqa: ANN401  Beam's parameters
+        window: Any = beam.DoFn.WindowParam,  # noqa: ANN401
+    ) -> Iterator[WindowedValue]:
+        if isinstance(ref, str):
+            ref = ImageRef(uri=check_url("uri", ref, ()))
+        self._batch.append(WindowedValue(ref, timestamp, (window,)))
+        self._batch_bytes += ref.size_bytes or 0
+        if self._is_full():
+            self._submit()
+            yield from map(_count_read, self._ahead.take_due())
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._batch:
+            self._submit()
+        yield from map(_count_read, self._ahead.take_all())
+
+    def teardown(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _is_full(self) -> bool:
+        is_long = len(self._batch) >= self._options.concurrency
+        return is_long or self._batch_bytes >= self._options.batch_bytes
+
+    def _submit(self) -> None:
+        refs = [each.value for each in self._batch]
+        future = self._pool.submit(read_images, refs, self._options)
+        self._ahead.add(future, self._batch, self._batch_bytes)
+        self._batch, self._batch_bytes = [], 0
+
+
+def _count_read(result: WindowedValue) -> WindowedValue:
+    count_read(result.value)
+    return result
+
+
+class PrepareDoFn(beam.DoFn):
+    """Hands each image to the process's decode pool and emits in order."""
+
+    def __init__(self, source: ModelSource, options: DecodeOptions) -> None:
+        self._source = source
+        self._options = options
+
+    def setup(self) -> None:
+        preparer = load_preparer(self._source)
+        self._prepare = functools.partial(_prepare, preparer=preparer, options=self._options)
+
+    def start_bundle(self) -> None:
+        self._ahead: WorkAhead[PixelArray | Failure] = WorkAhead(
+            _PREPARE_AHEAD_IMAGES, _PREPARE_AHEAD_BYTES
+        )
+
+    def process(
+        self,
+        image: EncodedImage | Failure,
+        timestamp: Any = beam.DoFn.TimestampParam,  # noqa: ANN401
+        window: Any = beam.DoFn.WindowParam,  # noqa: ANN401
+    ) -> Iterator[WindowedValue]:
+        size_bytes = len(image.data) if isinstance(image, EncodedImage) else 0
+        origin = WindowedValue(image, timestamp, (window,))
+        self._ahead.add(decode_pool().submit(self._prepare, image), [origin], size_bytes)
+        yield from map(_count_prepared, self._ahead.take_due())
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from map(_count_prepared, self._ahead.take_all())
+
+
+def _prepare(
+    image: EncodedImage | Failure,
+    preparer: Preparer,
+    options: DecodeOptions,
+) -> list[PixelArray | Failure]:
+    if isinstance(image, Failure):
+        return [image]
+    return [prepare_image(image, preparer, options)]
+
+
+def _count_prepared(result: WindowedValue) -> WindowedValue:
+    if not (isinstance(result.value, Failure) and result.value.stage is not Stage.PREPARE):
+        count_prepared(result.value)
+    return result

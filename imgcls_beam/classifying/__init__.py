@@ -1,0 +1,18 @@
+"""Pixels → logits.
+
+`Classifier` is what the pipeline knows of a model, `ClassifierSpec` what travels to a worker to
+build one. Importing this package imports neither torch nor transformers.
+"""
+
+from imgcls_beam.classifying.loading import load_classifier
+from imgcls_beam.classifying.protocol import Classifier, ClassifierCard, ClassifierSpec, Logits
+from imgcls_beam.classifying.resolving import resolve_model
+
+__all__ = [
+    "Classifier",
+    "ClassifierCard",
+    "ClassifierSpec",
+    "Logits",
+    "load_classifier",
+    "resolve_model",
+]

@@ -1,0 +1,68 @@
+"""What the pipeline knows of a model."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcls_beam.elements import ChannelAffine, ModelSource, Pixels
+from imgcls_beam.options import Device, Dtype
+from imgcls_beam.spec import FunctionToApply
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClassifierSpec:
+    """What a worker needs to build a model. Light: it travels in the pipeline graph.
+
+    Attributes:
+        source: the model, pinned.
+        affine: the arithmetic between uint8 pixels and the model; None where pixels are ready.
+        device: `auto` takes CUDA where there is one.
+        dtype: of the weights; `auto` is float32 on the CPU and the checkpoint's own on CUDA.
+    """
+
+    source: ModelSource
+    affine: ChannelAffine | None
+    device: Device = "auto"
+    dtype: Dtype = "auto"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClassifierCard:
+    """What is worth knowing of a loaded model; small and picklable.
+
+    Attributes:
+        labels: the name of each class, by class index.
+        function_to_apply: the activation that the model's own config asks for.
+        device: where it runs, e.g. `cpu`, `cuda:0`.
+        dtype: of its weights, e.g. `float32`.
+        size_bytes: of its weights.
+    """
+
+    labels: tuple[str, ...]
+    function_to_apply: FunctionToApply
+    device: str
+    dtype: str
+    size_bytes: int
+
+
+class Classifier(Protocol):
+    """A loaded model. Methods only, so that a proxy to another process can stand for it."""
+
+    def describe(self) -> ClassifierCard:
+        """What this model is."""
+
+    def classify(self, batch: Sequence[Pixels]) -> Logits:
+        """One forward pass; safe to call from many threads.
+
+        Args:
+            batch: N ≥ 1 arrays of one shape: uint8 (H, W, 3) where the model was loaded with a
+                `ChannelAffine`, else float32 (3, H, W).
+
+        Returns:
+            float32 (N, C), whatever the model runs in; not checked for NaN.
+        """

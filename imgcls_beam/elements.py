@@ -1,0 +1,238 @@
+"""What flows through a run.
+
+::
+
+    ImageRef ─▶ EncodedImage ─▶ PixelArray ─▶ Prediction
+        └────────────┴──────────────┴───────▶ Failure
+
+Every element carries its `ImageRef`. A `Failure` travels in the same stream as the elements it
+replaces: each stage passes it on as it is, so one image in is exactly one outcome out.
+"""
+
+import dataclasses
+import datetime
+from typing import Any
+
+import numpy.typing as npt
+
+from imgcls_beam.errors import FailureCode, ImageError, Stage
+from imgcls_beam.spec import NO_PARAMETERS, FunctionToApply, LabelScore, Parameters
+
+Pixels = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model pinned to one content.
+
+    Attributes:
+        model_id: the name under which people know it: hub id, or folder as given.
+        revision: 40 hex digits of a commit, or the sha256 of a folder's files.
+        location: what to load from: a hub id or a local folder.
+        commit: the commit to ask the hub for; None for a folder.
+    """
+
+    model_id: str
+    revision: str
+    location: str
+    commit: str | None = None
+
+    @property
+    def key(self) -> str:
+        """`id@first 12 of the revision`."""
+        return f"{self.model_id}@{self.revision[:12]}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChannelAffine:
+    """The arithmetic after the geometry: `pixel * scale + shift` for each channel, R, G, B.
+
+    Attributes:
+        scale: factor of a uint8 pixel value.
+        shift: added after the factor.
+    """
+
+    scale: tuple[float, float, float]
+    shift: tuple[float, float, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageRef:
+    """One listed object: small enough to cross a shuffle.
+
+    Attributes:
+        uri: where it lies, with its scheme; for an image in an archive, `archive::member`.
+        version: the store's own mark of this content: generation, etag or modification time.
+        size_bytes: its size when it was listed; None where the store does not say.
+        updated_at: when the store says it was last written, UTC.
+        attributes: columns carried from the manifest, a JSON object.
+        request_id: the request's own id.
+        parameters: the request's own parameters; they override the job's.
+    """
+
+    uri: str
+    version: str | None = None
+    size_bytes: int | None = None
+    updated_at: datetime.datetime | None = None
+    attributes: str | None = None
+    request_id: str | None = None
+    parameters: Parameters = NO_PARAMETERS
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of an image once it was read; the lower half only once it was opened.
+
+    Attributes:
+        size_bytes: length of the encoded image.
+        sha256: of the encoded image, 64 hex digits.
+        width_px: upright, that is after the EXIF orientation.
+        height_px: upright.
+        format: Pillow's name of the format, e.g. `JPEG`.
+    """
+
+    size_bytes: int
+    sha256: str
+    width_px: int | None = None
+    height_px: int | None = None
+    format: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """An object as read: not trusted.
+
+    Attributes:
+        ref: where it came from.
+        data: the object's bytes.
+        attempts: how many reads it took, from 1.
+    """
+
+    ref: ImageRef
+    data: bytes
+    attempts: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PixelArray:
+    """An image in the model's own geometry.
+
+    Attributes:
+        ref: where it came from.
+        pixels: uint8 (H, W, 3), RGB, where the model's processor is geometry followed by a scale
+            and shift per channel; else float32 (3, H, W), ready for the model.
+        facts: of the encoded image; None where the caller handed in an opened one.
+        prepare_ms: wall time of decoding and geometry.
+    """
+
+    ref: ImageRef
+    pixels: Pixels
+    facts: ImageFacts | None
+    prepare_ms: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AppliedParameters:
+    """What was applied to the logits, and on whose word.
+
+    Attributes:
+        top_k: how many labels were asked for; None for all of them.
+        function_to_apply: the activation that was applied.
+        function_source: who chose it: `request`, `job` or `model`.
+    """
+
+    top_k: int | None
+    function_to_apply: FunctionToApply
+    function_source: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Execution:
+    """How one batch was run; its images share one object.
+
+    Attributes:
+        device: e.g. `cpu`, `cuda:0`.
+        dtype: of the weights, e.g. `float32`.
+        batch_size: how many images were in the forward pass.
+        inference_ms: wall time of the forward pass, divided by its images.
+        finished_at: UTC.
+    """
+
+    device: str
+    dtype: str
+    batch_size: int
+    inference_ms: float
+    finished_at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model said of one image.
+
+    Attributes:
+        ref: where it came from.
+        labels: best first; ties stand in the order of their class index.
+        margin: best score minus the second best over all classes; None for a one-label model.
+        applied: the parameters in force.
+        execution: of the batch.
+        facts: of the encoded image; None where the caller handed in an opened one.
+        prepare_ms: wall time of decoding and geometry.
+    """
+
+    ref: ImageRef
+    labels: tuple[LabelScore, ...]
+    margin: float | None
+    applied: AppliedParameters
+    execution: Execution
+    facts: ImageFacts | None = None
+    prepare_ms: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one image has no prediction.
+
+    Attributes:
+        ref: where it came from.
+        stage: the stage that gave up.
+        code: the reason, of a closed list.
+        message: a stable sentence.
+        attempts: how often it was tried, from 1.
+        retryable: whether a later run may well succeed.
+        facts: what was known of the image by then.
+        failed_at: UTC.
+    """
+
+    ref: ImageRef
+    stage: Stage
+    code: FailureCode
+    message: str
+    attempts: int = 1
+    retryable: bool = False
+    facts: ImageFacts | None = None
+    failed_at: datetime.datetime = dataclasses.field(
+        default_factory=lambda: datetime.datetime.now(datetime.UTC)
+    )
+
+    @classmethod
+    def from_error(
+        cls,
+        ref: ImageRef,
+        error: ImageError,
+        *,
+        attempts: int = 1,
+        facts: ImageFacts | None = None,
+    ) -> "Failure":
+        """The failure that an `ImageError` means for this image."""
+        return cls(
+            ref=ref,
+            stage=error.stage,
+            code=error.code,
+            message=error.message,
+            attempts=attempts,
+            retryable=error.retryable,
+            facts=facts,
+        )
+
+
+Outcome = Prediction | Failure

@@ -1,0 +1,145 @@
+"""What can go wrong, by whose fault.
+
+The tree::
+
+    ImgclsError
+    ├── ConfigError           the caller: an option, an input or an output place is wrong. Exit 2.
+    │   └── RunExistsError    the run id has been used; the message names the way out
+    ├── ModelError            the model cannot be loaded, or would predict at random. Exit 1.
+    ├── PublishError          what was written does not add up; nothing was committed. Exit 1.
+    └── ImageError            one image: becomes that image's row and stops nothing
+
+Whatever else is raised is a defect or a sick worker: it is not caught, and the runner retries.
+Messages are stable facts. Texts of other libraries are not passed on into rows, because they hold
+memory addresses and local paths.
+"""
+
+import enum
+
+
+class Stage(enum.StrEnum):
+    """The stages of a run, in the order in which an image passes them."""
+
+    LIST = "list"
+    READ = "read"
+    PREPARE = "prepare"
+    PREDICT = "predict"
+    ROW = "row"
+    SINK = "sink"
+    PUBLISH = "publish"
+
+
+class FailureCode(enum.StrEnum):
+    """The closed list of reasons for which one image has no prediction.
+
+    Each code belongs to one stage, see `STAGE_OF`. A new code is a change of the contract.
+    """
+
+    NOT_FOUND = "not_found"
+    PERMISSION_DENIED = "permission_denied"
+    UNAVAILABLE = "unavailable"
+    TOO_MANY_BYTES = "too_many_bytes"
+    EMPTY = "empty"
+    CHANGED = "changed"
+    UNREADABLE = "unreadable"
+
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MANY_SCANS = "too_many_scans"
+    UNPREPARABLE = "unpreparable"
+
+    NON_FINITE_SCORE = "non_finite_score"
+    INFERENCE_FAILED = "inference_failed"
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+_READ = frozenset(
+    {
+        FailureCode.NOT_FOUND,
+        FailureCode.PERMISSION_DENIED,
+        FailureCode.UNAVAILABLE,
+        FailureCode.TOO_MANY_BYTES,
+        FailureCode.EMPTY,
+        FailureCode.CHANGED,
+        FailureCode.UNREADABLE,
+    }
+)
+_PREDICT = frozenset(
+    {FailureCode.NON_FINITE_SCORE, FailureCode.INFERENCE_FAILED, FailureCode.OUT_OF_MEMORY}
+)
+
+STAGE_OF: dict[FailureCode, Stage] = {
+    code: Stage.READ if code in _READ else Stage.PREDICT if code in _PREDICT else Stage.PREPARE
+    for code in FailureCode
+}
+
+
+class ImgclsError(Exception):
+    """The root: everything this package raises on purpose."""
+
+
+class ConfigError(ImgclsError):
+    """An option, an input or an output place is wrong; found before anything is read.
+
+    Attributes:
+        option: the option's name as the caller spells it, e.g. `top_k`.
+        value: what was given.
+    """
+
+    def __init__(self, option: str, value: object, problem: str) -> None:
+        """Says option, value and what to do instead.
+
+        Args:
+            option: the option's name, e.g. `top_k`.
+            value: what was given; shown as its `repr`.
+            problem: what is wrong with it and what is allowed, without a full stop.
+        """
+        super().__init__(option, value, problem)
+        self.option = option
+        self.value = value
+        self.problem = problem
+
+    def __str__(self) -> str:
+        """One sentence: option, value, problem."""
+        return f"{self.option}={self.value!r}: {self.problem}"
+
+
+class RunExistsError(ConfigError):
+    """The run id has been published before."""
+
+
+class ModelError(ImgclsError):
+    """The model cannot be loaded, or would predict at random. Nothing was predicted yet."""
+
+
+class PublishError(ImgclsError):
+    """Rows, files and counts do not add up, so the run was not committed."""
+
+
+class ImageError(ImgclsError):
+    """One image cannot be read, prepared or predicted; becomes its row.
+
+    Attributes:
+        code: the reason.
+        message: a stable sentence for people; no address, no path, no text of another library.
+        retryable: whether the same object may well succeed in a later run.
+    """
+
+    def __init__(self, code: FailureCode, message: str, *, retryable: bool = False) -> None:
+        """Keeps the reason in both forms, for programs and for people."""
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+
+    @property
+    def stage(self) -> Stage:
+        """The stage to which the code belongs."""
+        return STAGE_OF[self.code]
+
+    def __str__(self) -> str:
+        """`code: message`."""
+        return f"{self.code}: {self.message}"

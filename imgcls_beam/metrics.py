@@ -1,0 +1,109 @@
+"""What a run counts: on the runner's counters, and on a board in the process.
+
+No local runner shows its counters before the end of a run. Where the run happens in the process of
+the program that started it, the program follows it on the board.
+"""
+
+import dataclasses
+import threading
+
+from apache_beam.metrics import Metrics
+
+from imgcls_beam.elements import EncodedImage, Failure, Outcome, PixelArray, Prediction
+
+NAMESPACE = "imgcls"
+
+LIST_IMAGES = Metrics.counter(NAMESPACE, "list_images")
+READ_OK = Metrics.counter(NAMESPACE, "read_ok")
+READ_ERROR = Metrics.counter(NAMESPACE, "read_error")
+READ_BYTES = Metrics.counter(NAMESPACE, "read_bytes")
+READ_ATTEMPTS = Metrics.counter(NAMESPACE, "read_attempts")
+PREPARE_OK = Metrics.counter(NAMESPACE, "prepare_ok")
+PREPARE_ERROR = Metrics.counter(NAMESPACE, "prepare_error")
+PREPARE_MS = Metrics.distribution(NAMESPACE, "prepare_ms")
+PREDICT_OK = Metrics.counter(NAMESPACE, "predict_ok")
+PREDICT_ERROR = Metrics.counter(NAMESPACE, "predict_error")
+PREDICT_MS = Metrics.distribution(NAMESPACE, "predict_ms")
+
+
+@dataclasses.dataclass(slots=True)
+class Board:
+    """How far the runs of this process are; counts since `reset`.
+
+    Attributes:
+        listed: images listed so far; duplicates are taken off as they are found.
+        ok: images predicted.
+        error: images that failed, in whatever stage.
+    """
+
+    listed: int = 0
+    ok: int = 0
+    error: int = 0
+    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    def reset(self) -> None:
+        """Starts again from nothing."""
+        with self._lock:
+            self.listed = self.ok = self.error = 0
+
+    def add(self, *, listed: int = 0, ok: int = 0, error: int = 0) -> None:
+        """Counts images; harness threads share the board."""
+        with self._lock:
+            self.listed += listed
+            self.ok += ok
+            self.error += error
+
+
+BOARD = Board()
+"""The one of this process. What it says is for people to look at, never for a decision."""
+
+
+def count_found() -> None:
+    """Counts one listed image, before duplicates are dropped: a terminal wants to know soon."""
+    BOARD.add(listed=1)
+
+
+def count_listed(copies: int) -> None:
+    """Counts one distinct image.
+
+    Args:
+        copies: how often it was found, from 1.
+    """
+    LIST_IMAGES.inc()
+    BOARD.add(listed=1 - copies)
+
+
+def count_read(result: EncodedImage | Failure) -> None:
+    """Counts one read object."""
+    READ_ATTEMPTS.inc(result.attempts)
+    if isinstance(result, Failure):
+        READ_ERROR.inc()
+    else:
+        READ_OK.inc()
+        READ_BYTES.inc(len(result.data))
+
+
+def count_prepared(result: PixelArray | Failure) -> None:
+    """Counts one prepared image."""
+    if isinstance(result, Failure):
+        PREPARE_ERROR.inc()
+    else:
+        PREPARE_OK.inc()
+        PREPARE_MS.update(round(result.prepare_ms))
+
+
+def count_outcome(outcome: Outcome, *, reached_model: bool) -> None:
+    """Counts one finished image.
+
+    Args:
+        outcome: what became of it.
+        reached_model: whether it got as far as the predict stage.
+    """
+    if isinstance(outcome, Prediction):
+        PREDICT_OK.inc()
+        PREDICT_MS.update(round(outcome.execution.inference_ms))
+        BOARD.add(ok=1)
+        return
+    if reached_model:
+        PREDICT_ERROR.inc()
+    BOARD.add(error=1)

@@ -1,0 +1,294 @@
+"""What a job is asked to do: frozen dataclasses that check themselves.
+
+Nothing here touches a file or the network, and nothing here knows of a command line. A value that
+is not allowed raises `ConfigError` with the option's name as it is spelled on the command line.
+"""
+
+import dataclasses
+import datetime
+import re
+import unicodedata
+import uuid
+from typing import Literal, get_args
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.spec import FunctionToApply, SpecError, check_function_to_apply, check_top_k
+
+DEFAULT_MODEL = "google/vit-base-patch16-224"
+DEFAULT_TOP_K = 5
+"""What the live API answers where no top_k is given."""
+
+Device = Literal["auto", "cpu", "cuda"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+IfExists = Literal["fail"]
+
+SCHEMES = ("file", "local", "gs", "gcs", "s3", "s3a", "az", "abfs", "abfss", "hf", "memory")
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_MIB = 1 << 20
+
+
+def make_run_id() -> str:
+    """A run id that says when, and is unique: `20261123T014500Z-1f3a9c`."""
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a URL, `file` for a plain path."""
+    match = _SCHEME.match(url)
+    return match.group(1).lower() if match else "file"
+
+
+def check_text(option: str, value: object) -> str:
+    """Returns a text that is neither empty nor holds control characters.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(option, value, "give a text that is not empty")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ConfigError(option, value, "control characters are not allowed")
+    return value
+
+
+def check_url(option: str, value: object, allow_schemes: tuple[str, ...]) -> str:
+    """Returns a path or URL whose scheme may be used.
+
+    Raises:
+        ConfigError: empty, a control character, or a scheme that is not allow-listed.
+    """
+    url = check_text(option, value)
+    if scheme_of(url) not in (*SCHEMES, *allow_schemes):
+        known = ", ".join(SCHEMES)
+        raise ConfigError(option, url, f"its scheme is not allowed; allowed: a path, or {known}")
+    return url
+
+
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    """Returns a value that is one of the choices.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if value not in choices:
+        raise ConfigError(option, value, f"allowed: {', '.join(choices)}")
+    return value
+
+
+def check_count(option: str, value: object) -> int:
+    """Returns an integer of 1 or more.
+
+    Raises:
+        ConfigError: anything else, booleans included.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(option, value, "allowed: an integer of 1 or more")
+    return value
+
+
+def check_number(option: str, value: object, low: float, high: float) -> float:
+    """Returns a number from low to high, both included.
+
+    Raises:
+        ConfigError: anything else, booleans and NaN included.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigError(option, value, f"allowed: {low:g} to {high:g}")
+    return value
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which model, on what, and what is asked of it.
+
+    Attributes:
+        model: hub id (`owner/name`), or a local folder in the Hugging Face layout.
+        revision: branch, tag or commit of a hub model; None for its main branch.
+        top_k: at most so many labels; None for every label.
+        function_to_apply: sigmoid, softmax, none; None leaves it to the model.
+        device: `auto` takes CUDA where there is one.
+        dtype: of the weights; `auto` is float32 on the CPU and the checkpoint's own on CUDA.
+        batch_size: images in a forward pass; None lets the device decide.
+    """
+
+    model: str = DEFAULT_MODEL
+    revision: str | None = None
+    top_k: int | None = DEFAULT_TOP_K
+    function_to_apply: FunctionToApply | None = None
+    device: Device = "auto"
+    dtype: Dtype = "auto"
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ConfigError: a value that is not allowed.
+        """
+        check_text("model", self.model)
+        if self.revision is not None:
+            check_text("revision", self.revision)
+        try:
+            if self.top_k is not None:
+                check_top_k(self.top_k)
+            if self.function_to_apply is not None:
+                check_function_to_apply(self.function_to_apply)
+        except SpecError as error:
+            name = error.field.removeprefix("parameters.")
+            allowed = "1 or more, or all" if name == "top_k" else "sigmoid, softmax, none"
+            raise ConfigError(name, getattr(self, name), f"allowed: {allowed}") from error
+        check_choice("device", self.device, get_args(Device))
+        check_choice("dtype", self.dtype, get_args(Dtype))
+        if self.batch_size is not None:
+            check_count("batch_size", self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InputOptions:
+    """What is to be classified.
+
+    Attributes:
+        inputs: files, folders, prefixes or globs on file systems that fsspec knows.
+        allow_schemes: schemes that may be read beside `SCHEMES`.
+        limit: at most so many images, in the order of listing; None for all.
+        sample_ratio: the share of images to take, chosen by their URI; 1.0 for all.
+    """
+
+    inputs: tuple[str, ...]
+    allow_schemes: tuple[str, ...] = ()
+    limit: int | None = None
+    sample_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks every field, and the scheme of every input.
+
+        Raises:
+            ConfigError: a value that is not allowed.
+        """
+        if not self.inputs:
+            raise ConfigError("input", (), "give at least one file, folder or pattern")
+        if not isinstance(self.inputs, tuple | list):  # a text is a tuple of its letters
+            raise ConfigError("input", self.inputs, "give a tuple of texts")
+        for url in self.inputs:
+            check_url("input", url, self.allow_schemes)
+        if self.limit is not None:
+            check_count("limit", self.limit)
+        if check_number("sample", self.sample_ratio, 0, 1) == 0:
+            raise ConfigError("sample", self.sample_ratio, "allowed: more than 0, at most 1")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How objects are read.
+
+    Attributes:
+        max_bytes: a larger object is a failure, not read.
+        attempts: how often an object is tried while its fault looks passing.
+        first_wait_s: the wait before the second attempt; doubled from one to the next.
+        concurrency: objects of one batch in flight at once.
+        batch_bytes: objects are read in batches of about so many bytes.
+    """
+
+    max_bytes: int = 64 * _MIB
+    attempts: int = 4
+    first_wait_s: float = 0.5
+    concurrency: int = 64
+    batch_bytes: int = 32 * _MIB
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ConfigError: a count below 1, a wait below 0 or above an hour.
+        """
+        check_count("max_image_bytes", self.max_bytes)
+        check_count("read_attempts", self.attempts)
+        check_number("read_first_wait_s", self.first_wait_s, 0, 3600)
+        check_count("read_concurrency", self.concurrency)
+        check_count("read_batch_bytes", self.batch_bytes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How far an untrusted image may go.
+
+    Attributes:
+        max_pixels: width × height; a larger image is a failure, not decoded. 64 Mi pixels are
+            256 MB in Pillow, and up to 1 GB while they are decoded.
+        max_scans: scans of a JPEG. Real files have up to 20; a hostile one of 808 kB decoded
+            for 24 s.
+    """
+
+    max_pixels: int = 64 * _MIB
+    max_scans: int = 100
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ConfigError: a value below 1.
+        """
+        check_count("max_image_pixels", self.max_pixels)
+        check_count("max_jpeg_scans", self.max_scans)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Where rows go, and under which name.
+
+    Attributes:
+        output: folder on any file system that fsspec knows.
+        run_id: name of this run: letters, digits, `.`, `_`, `-`.
+        run_date: the day to which the rows belong.
+        if_exists: what to do where the run id has been published; `fail` refuses.
+        attempt: unique to this start of the program; names its staging folder.
+    """
+
+    output: str
+    run_id: str = dataclasses.field(default_factory=make_run_id)
+    run_date: datetime.date = dataclasses.field(
+        default_factory=lambda: datetime.datetime.now(datetime.UTC).date()
+    )
+    if_exists: IfExists = "fail"
+    attempt: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ConfigError: a value that is not allowed.
+        """
+        check_url("output", self.output, ())
+        if not isinstance(self.run_id, str) or not _RUN_ID.fullmatch(self.run_id):
+            problem = "allowed: up to 128 letters, digits, dots, underscores and hyphens"
+            raise ConfigError("run_id", self.run_id, problem)
+        if type(self.run_date) is not datetime.date:  # a datetime is one, and names other folders
+            raise ConfigError("run_date", self.run_date, "allowed: a date without a time")
+        check_choice("if_exists", self.if_exists, get_args(IfExists))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobOptions:
+    """A whole job.
+
+    Attributes:
+        max_error_ratio: above this share of error rows the program exits with 3.
+    """
+
+    input: InputOptions
+    model: ModelOptions
+    output: OutputOptions
+    read: ReadOptions = ReadOptions()
+    decode: DecodeOptions = DecodeOptions()
+    max_error_ratio: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Checks what the parts cannot.
+
+        Raises:
+            ConfigError: a value that is not allowed.
+        """
+        check_number("max_error_ratio", self.max_error_ratio, 0, 1)

@@ -1,0 +1,19 @@
+"""Bytes → pixels: safe decoding, orientation, the model's own geometry."""
+
+from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
+from imgcls_beam.preparing.geometry import Geometry
+from imgcls_beam.preparing.images import decode_pool, prepare_image, prepare_opened
+from imgcls_beam.preparing.processors import Preparer, load_preparer
+
+__all__ = [
+    "DecodedImage",
+    "Geometry",
+    "Preparer",
+    "UndecodedImage",
+    "decode_pool",
+    "load_preparer",
+    "prepare_image",
+    "prepare_opened",
+    "try_decode",
+    "upright_rgb",
+]

@@ -1,0 +1,260 @@
+"""Encoded bytes nobody vouches for → an upright RGB image, or the reason why not.
+
+The result equals the reference, `ImageOps.exif_transpose(Image.open(…)).convert("RGB")`, except for
+grey of more than 8 bits, which Pillow clips to white and `grey` scales.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import operator
+from collections.abc import Callable, Iterator
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from imgcls_beam.elements import ImageFacts
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing import headers, metadata
+from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
+from imgcls_beam.preparing.signatures import identify
+
+# The classes are called directly: `Image.open` would try several formats on the same bytes, read
+# the directory of an MPO, and hold Pillow's own limit against the image, which is the process's.
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "PPM": PpmImagePlugin.PpmImageFile,
+}
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_LYING = frozenset({5, 6, 7, 8})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """An image ready for a model's geometry.
+
+    Attributes:
+        image: mode RGB, upright, the first frame.
+        facts: of the encoded image.
+    """
+
+    image: Image.Image
+    facts: ImageFacts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UndecodedImage:
+    """An image that cannot be decoded.
+
+    Attributes:
+        error: the reason; of the prepare stage, or `empty`.
+        facts: of the encoded image, as far as it was understood.
+    """
+
+    error: ImageError
+    facts: ImageFacts
+
+
+def decode_image(data: bytes, options: DecodeOptions) -> DecodedImage:
+    """Decodes an untrusted image.
+
+    Raises:
+        ImageError: it is none, is damaged, or is larger than the options allow.
+    """
+    decoded = try_decode(data, options)
+    if isinstance(decoded, UndecodedImage):
+        raise decoded.error
+    return decoded
+
+
+def try_decode(
+    data: bytes, options: DecodeOptions, before_load: Callable[[int], None] | None = None
+) -> DecodedImage | UndecodedImage:
+    """Decodes an untrusted image; what is wrong with it comes back as a value, with the facts.
+
+    Args:
+        data: the encoded image.
+        options: how far it may go.
+        before_load: called, once or twice, with the image's number of pixels, when it is within
+            the limit and before its memory is taken.
+    """
+    announce = before_load or _ignore
+    facts = measure(data)
+    try:
+        name = identify(data)
+        facts = dataclasses.replace(facts, format=name)
+        headers.check_traps(data, name)
+        if size := headers.declared_size(data, name):
+            facts = _with_size(facts, size)
+            announce(_check_pixels(size, options))
+        opened = _open(data, name, options)
+        facts = _with_size(facts, _upright_size(opened))
+        announce(_check_pixels(opened.size, options))
+        image = _to_upright_rgb(_load(opened, data, name), is_ours=True)
+        return DecodedImage(image, _with_size(facts, image.size))
+    except ImageError as error:
+        # Made anew: the caught one holds every half-decoded pixel, by its traceback.
+        fresh = ImageError(error.code, error.message, retryable=error.retryable)
+    return UndecodedImage(fresh, facts)
+
+
+def measure(data: bytes) -> ImageFacts:
+    """Size and checksum of an encoded image."""
+    return ImageFacts(size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _with_size(facts: ImageFacts, size: tuple[int, int]) -> ImageFacts:
+    return dataclasses.replace(facts, width_px=size[0], height_px=size[1])
+
+
+def _check_pixels(size: tuple[int, int], options: DecodeOptions) -> int:
+    width_px, height_px = size
+    if width_px * height_px > options.max_pixels:
+        message = f"{width_px} × {height_px} pixels are more than {options.max_pixels}"
+        raise ImageError(FailureCode.TOO_MANY_PIXELS, message)
+    return width_px * height_px
+
+
+def _ignore(pixels: int) -> None:
+    del pixels
+
+
+def _open(data: bytes, name: str, options: DecodeOptions) -> ImageFile.ImageFile:
+    if name == "JPEG" and headers.has_more_scans(data, options.max_scans):
+        message = f"the JPEG has more than {options.max_scans} scans"
+        raise ImageError(FailureCode.TOO_MANY_SCANS, message)
+    with _blaming_the_image(name, data):
+        return _READERS[name](io.BytesIO(metadata.without_hostile_exif(data, name)))
+
+
+def _load(opened: ImageFile.ImageFile, data: bytes, name: str) -> Image.Image:
+    with _blaming_the_image(name, data):
+        opened.load()
+    # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
+    opened.info.pop("transparency", None)
+    return opened
+
+
+@contextlib.contextmanager
+def _blaming_the_image(name: str, data: bytes = b"") -> Iterator[None]:
+    """Whatever a decoder raises becomes an `ImageError` with a sentence of ours.
+
+    Raises:
+        ImageError: `truncated`, `corrupt` or `too_many_pixels`.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        # The image may be harmless and the worker full; but the same image in each retry of its
+        # bundle would end the job.
+        message = f"there was not enough memory to decode the {name}"
+        raise ImageError(FailureCode.TOO_MANY_PIXELS, message, retryable=True) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        message = f"the {name} has more pixels than Pillow's own limit"
+        raise ImageError(FailureCode.TOO_MANY_PIXELS, message) from error
+    except Exception as error:  # a dozen classes come out of Pillow for bad bytes
+        if _says_cut(error) or (data and headers.is_cut_short(data, name)):
+            message = f"the {name} ends too early"
+            raise ImageError(FailureCode.TRUNCATED, message) from error
+        message = f"the {name} is damaged and cannot be decoded"
+        raise ImageError(FailureCode.CORRUPT, message) from error
+
+
+def _says_cut(error: Exception) -> bool:
+    return isinstance(error, EOFError) or "truncated" in str(error).lower()
+
+
+def _upright_size(opened: ImageFile.ImageFile) -> tuple[int, int]:
+    """The size after orientation, as far as it is known before loading."""
+    # Without an "exif" a PNG would be loaded to look for it, and a TIFF's size is upright already.
+    is_lying = "exif" in opened.info and _read_orientation(opened) in _LYING
+    return (opened.height, opened.width) if is_lying else opened.size
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An image after its EXIF orientation, as RGB.
+
+    Args:
+        image: of any mode, a file's or made in memory; it is loaded, else left as it is.
+
+    Returns:
+        The same object where it is upright and RGB already.
+
+    Raises:
+        ImageError: `truncated` or `corrupt`; it cannot be loaded or converted.
+    """
+    return _to_upright_rgb(image, is_ours=False)
+
+
+def _to_upright_rgb(image: Image.Image, *, is_ours: bool) -> Image.Image:
+    with _blaming_the_image("image"):
+        image.load()
+        for change in _find_changes(image):
+            changed = change(image)
+            if is_ours:
+                image.close()  # else three of them stand in memory at once
+            image, is_ours = changed, True
+        return image
+
+
+def _find_changes(image: Image.Image) -> list[Callable[[Image.Image], Image.Image]]:
+    changes: list[Callable[[Image.Image], Image.Image]] = []
+    if is_deep_grey(image):
+        changes.append(scale_grey)
+    if image.mode == "La":  # which Pillow converts to LA only
+        changes.append(operator.methodcaller("convert", "LA"))
+    method = _UPRIGHT.get(_read_orientation(image))
+    if method is not None:  # the first of them is 0
+        changes.append(operator.methodcaller("transpose", method))
+    if image.mode != "RGB":
+        changes.append(operator.methodcaller("convert", "RGB"))
+    return changes
+
+
+def _read_orientation(image: Image.Image) -> int:
+    """1 to 8; 1 where there is none, or where what there is cannot be read."""
+    try:
+        if any(map(metadata.is_tag_bomb, _exif_blocks(image))):
+            return 1
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        return int(value) if value in _UPRIGHT else 1
+    except Exception:  # noqa: BLE001  bad EXIF does not reject a good image
+        return 1
+
+
+def _exif_blocks(image: Image.Image) -> Iterator[bytes]:
+    if block := image.info.get("exif"):
+        yield block
+    if text := image.info.get("Raw profile type exif"):
+        # Its first three lines are a name and a length.
+        yield bytes.fromhex("".join(text.split("\n")[3:]))

@@ -1,0 +1,68 @@
+"""One image through decoding and geometry."""
+
+import concurrent.futures
+import contextlib
+import functools
+import os
+import threading
+import time
+
+from PIL import Image
+
+from imgcls_beam.elements import EncodedImage, Failure, ImageFacts, ImageRef, PixelArray
+from imgcls_beam.errors import ImageError
+from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing.decode import UndecodedImage, try_decode, upright_rgb
+from imgcls_beam.preparing.processors import Preparer
+
+LARGE_PIXELS = 12 << 20
+"""Images of more pixels are decoded one at a time: at 64 Mi pixels a progressive JPEG takes 610 MB
+and a WebP 976 MB, and a worker has as many threads as cores. 12 million are a plain photograph."""
+
+_LARGE_TURN = threading.RLock()
+
+
+@functools.cache
+def decode_pool() -> concurrent.futures.ThreadPoolExecutor:
+    """The threads of this process that decode: one for each core it may use.
+
+    One pool for all harness threads: memory is bounded by the cores, not by the runner's threads.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return concurrent.futures.ThreadPoolExecutor(cores or 1, thread_name_prefix="imgcls-decode")
+
+
+def prepare_image(
+    encoded: EncodedImage, preparer: Preparer, options: DecodeOptions
+) -> PixelArray | Failure:
+    """Decodes an untrusted image and brings it into the model's geometry."""
+    start_s = time.perf_counter()
+    with contextlib.ExitStack() as turn:
+        decoded = try_decode(encoded.data, options, functools.partial(_wait_if_large, turn))
+        if isinstance(decoded, UndecodedImage):
+            return _to_failure(encoded, decoded.error, decoded.facts)
+        try:
+            pixels = preparer.prepare(decoded.image)
+        except ImageError as error:
+            return _to_failure(encoded, error, decoded.facts)
+    return PixelArray(encoded.ref, pixels, decoded.facts, (time.perf_counter() - start_s) * 1e3)
+
+
+def _wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:
+    if pixels > LARGE_PIXELS:
+        turn.enter_context(_LARGE_TURN)
+
+
+def _to_failure(encoded: EncodedImage, error: ImageError, facts: ImageFacts) -> Failure:
+    return Failure.from_error(encoded.ref, error, attempts=encoded.attempts, facts=facts)
+
+
+def prepare_opened(image: Image.Image, preparer: Preparer) -> PixelArray | Failure:
+    """Brings an image that the caller has opened into the model's geometry."""
+    start_s = time.perf_counter()
+    ref = ImageRef(uri="")
+    try:
+        pixels = preparer.prepare(upright_rgb(image))
+    except ImageError as error:
+        return Failure.from_error(ref, error)
+    return PixelArray(ref, pixels, None, (time.perf_counter() - start_s) * 1e3)

@@ -1,0 +1,165 @@
+"""`ImageRef` → `EncodedImage`: objects read in concurrent batches, with limits and retries.
+
+fsspec's `cat_ranges` keeps many requests in flight on stores that are asynchronous (2,716 objects/s
+of 100 kB 20 ms away at 200 in flight, against 169 for Beam's FileSystems on 32 threads), gives back
+an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name.
+"""
+
+import asyncio
+import errno
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.options import ReadOptions, scheme_of
+from imgcls_beam.stores import open_store
+
+_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSING_ERRNO = frozenset(
+    {
+        *(errno.EAGAIN, errno.EINTR, errno.EIO, errno.EBUSY, errno.ETIMEDOUT, errno.ESTALE),
+        *(errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EPIPE),
+        *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EMFILE, errno.ENFILE),
+    }
+)
+_REFUSALS = {
+    FailureCode.NOT_FOUND: "the object was listed but is not there any more",
+    FailureCode.PERMISSION_DENIED: "the store does not let these credentials read the object",
+    FailureCode.UNAVAILABLE: "the store did not deliver the object",
+    FailureCode.UNREADABLE: "the store refused to read the object",
+}
+
+
+def read_images(
+    refs: Sequence[ImageRef],
+    options: ReadOptions,
+    sleep: Callable[[float], object] = time.sleep,
+) -> list[EncodedImage | Failure]:
+    """Reads objects; one result each, in order.
+
+    Only faults that look passing are tried again: time-outs, broken connections, HTTP 408, 425,
+    429 and 5xx. Waits double and are jittered by half, so that workers do not return together.
+
+    Args:
+        refs: what to read, of any schemes.
+        options: limits and retries.
+        sleep: waits so many seconds.
+
+    Returns:
+        The bytes, or a failure of the read stage.
+    """
+    results: dict[int, EncodedImage | Failure] = {}
+    pending = list(range(len(refs)))
+    for attempt in range(1, options.attempts + 1):
+        if attempt > 1:
+            sleep(options.first_wait_s * 2 ** (attempt - 2) * random.uniform(0.5, 1.5))
+        fetched = _fetch([refs[i] for i in pending], options)
+        for index, answer in zip(pending, fetched, strict=True):
+            results[index] = _judge(refs[index], answer, attempt, options)
+        pending = [i for i in pending if _is_worth_another(results[i])]
+        if not pending:
+            break
+    return [results[i] for i in range(len(refs))]
+
+
+def _is_worth_another(result: EncodedImage | Failure) -> bool:
+    return isinstance(result, Failure) and result.code is FailureCode.UNAVAILABLE
+
+
+def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | Exception]:
+    answers: dict[int, bytes | Exception] = {}
+    for scheme in {scheme_of(ref.uri) for ref in refs}:
+        indices = [i for i, ref in enumerate(refs) if scheme_of(ref.uri) == scheme]
+        found = _fetch_same_scheme([refs[i] for i in indices], options)
+        answers.update(zip(indices, found, strict=True))
+    return [answers[i] for i in range(len(refs))]
+
+
+def _fetch_same_scheme(
+    refs: Sequence[ImageRef], options: ReadOptions
+) -> Iterator[bytes | Exception]:
+    """Reads at most one byte more than is allowed, so a lying or unknown size costs no memory."""
+    store, _ = open_store("input", refs[0].uri)
+    wanted = [ref for ref in refs if (ref.size_bytes or 0) <= options.max_bytes]
+    ends = [None if ref.size_bytes is not None else options.max_bytes + 1 for ref in wanted]
+    paths = [store._strip_protocol(ref.uri) for ref in wanted]
+    limits = {"batch_size": options.concurrency} if store.async_impl else {}
+    got = iter(store.cat_ranges(paths, [None] * len(paths), ends, on_error="return", **limits))
+    too_large = b""  # judged by its listed size
+    return (next(got) if (ref.size_bytes or 0) <= options.max_bytes else too_large for ref in refs)
+
+
+def _judge(
+    ref: ImageRef, answer: bytes | Exception, attempt: int, options: ReadOptions
+) -> EncodedImage | Failure:
+    try:
+        if isinstance(answer, Exception):
+            raise _to_image_error(answer)
+        _check_length(ref, len(answer), options)
+    except ImageError as error:
+        return Failure.from_error(ref, error, attempts=attempt)
+    return EncodedImage(ref, bytes(answer), attempt)
+
+
+def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:
+    if max(ref.size_bytes or 0, length_bytes) > options.max_bytes:
+        message = f"larger than the limit of {options.max_bytes} bytes (--max_image_bytes)"
+        raise ImageError(FailureCode.TOO_MANY_BYTES, message)
+    if ref.size_bytes is not None and length_bytes != ref.size_bytes:
+        message = "the object has another size than when it was listed"
+        raise ImageError(FailureCode.CHANGED, message, retryable=True)
+    if length_bytes == 0:
+        raise ImageError(FailureCode.EMPTY, "the object has no bytes")
+
+
+def _to_image_error(error: Exception) -> ImageError:
+    """The image's error for a store's error.
+
+    Raises:
+        Exception: the error itself, where it is none that a store is known to raise: a defect.
+    """
+    code = _code_of(error)
+    if code is None:
+        raise error
+    return ImageError(code, _REFUSALS[code], retryable=code is FailureCode.UNAVAILABLE)
+
+
+def _code_of(error: Exception) -> FailureCode | None:
+    status = _http_status(error)
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
+        return FailureCode.NOT_FOUND
+    if isinstance(error, PermissionError) or status in (401, 403):
+        return FailureCode.PERMISSION_DENIED
+    if _is_passing(error, status):
+        return FailureCode.UNAVAILABLE
+    if isinstance(error, OSError) or status is not None:
+        return FailureCode.UNREADABLE
+    return None
+
+
+def _is_passing(error: Exception, status: int | None) -> bool:
+    if status in _PASSING_STATUS or isinstance(error, TimeoutError | ConnectionError | EOFError):
+        return True
+    if isinstance(error, asyncio.TimeoutError):
+        return True
+    if isinstance(error, OSError) and error.errno in _PASSING_ERRNO:
+        return True
+    # aiohttp's connection faults are not all OSErrors, and aiohttp need not be installed.
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    return "aiohttp.ClientConnectionError" in kinds or "aiohttp.ClientPayloadError" in kinds
+
+
+def _http_status(error: object) -> int | None:
+    """The HTTP status that gcsfs (`code`), aiohttp (`status`) or botocore (`response`) give."""
+    response = getattr(error, "response", None)
+    metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    for value in (
+        getattr(error, "status", None),
+        getattr(error, "code", None),
+        metadata.get("HTTPStatusCode"),
+    ):
+        if isinstance(value, int | str) and str(value).isdigit():
+            return int(value)
+    return None

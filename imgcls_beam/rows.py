@@ -1,0 +1,248 @@
+"""One row per image: predictions and failures become Arrow record batches.
+
+::
+
+    Prediction ─┐
+                ├─▶ to_record_batch ─▶ RecordBatch of SCHEMA
+    Failure ────┘
+
+Batches are built a column at a time: a row never exists as a Python dict. `run_date`, `model` and
+`run_id` are no columns: they are the keys of the path under which a file is published.
+"""
+
+import dataclasses
+import datetime
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from imgcls_beam.elements import Failure, Outcome, Prediction
+from imgcls_beam.spec import FunctionToApply, LabelScore
+
+REVISION_CHARS = 12
+"""So much of a revision stands in `model_key` and in paths."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TIME = pa.timestamp("us", tz="UTC")
+
+_TEXT, _INT32, _INT64, _DOUBLE = pa.string(), pa.int32(), pa.int64(), pa.float64()
+_INT32_MAX = (1 << 31) - 1
+
+_ELEMENT = pa.struct(
+    [pa.field("label", _TEXT, nullable=False), pa.field("score", _DOUBLE, nullable=False)]
+)
+# Parquet's compliant name of a list's child is `element`; pyarrow's own default is `item`.
+_PREDICTIONS = pa.list_(pa.field("element", _ELEMENT, nullable=False))
+_ERROR = pa.struct({"stage": _TEXT, "code": _TEXT, "message": _TEXT, "attempts": _INT32})
+_PARAMS = pa.struct({"top_k": _INT32, "function_to_apply": _TEXT, "function_source": _TEXT})
+
+# name, type, whether a value is required, what it says
+_COLUMNS = (
+    ("image_uri", _TEXT, True, "Where the image lies, with its scheme"),
+    ("image_version", _TEXT, False, "Generation, etag or modification time in its store"),
+    ("image_sha256", _TEXT, False, "SHA-256 of the encoded image, 64 hex digits"),
+    ("image_bytes", _INT64, False, "Length of the encoded image in bytes"),
+    ("image_width", _INT32, False, "Width in pixels, upright"),
+    ("image_height", _INT32, False, "Height in pixels, upright"),
+    ("image_format", _TEXT, False, "Format of the encoded image, e.g. JPEG"),
+    ("image_updated_at", _TIME, False, "When the store says the image was last written, UTC"),
+    ("status", _TEXT, True, "ok, error or skipped"),
+    ("predictions", _PREDICTIONS, True, "The task's response, best first; empty if there is none"),
+    ("top_label", _TEXT, False, "The best label"),
+    ("top_score", _DOUBLE, False, "The best label's score"),
+    ("top_margin", _DOUBLE, False, "Best score minus the second best over all classes"),
+    ("error", _ERROR, False, "Why there is no prediction; null where there is one"),
+    ("params", _PARAMS, False, "The parameters in force, and on whose word"),
+    ("model_id", _TEXT, True, "Hub id or folder of the model"),
+    ("model_revision", _TEXT, True, "Commit of the model, or SHA-256 of its folder"),
+    ("model_key", _TEXT, True, "Model id, @ and the first 12 characters of its revision"),
+    ("predicted_at", _TIME, True, "When the image was done with, UTC"),
+    ("device", _TEXT, False, "Where the model ran, e.g. cpu, cuda:0"),
+    ("dtype", _TEXT, False, "Type of the model's weights, e.g. float32"),
+    ("batch_size", _INT32, False, "Images in the forward pass"),
+    ("preprocess_ms", _DOUBLE, False, "Wall time of decoding and geometry, milliseconds"),
+    ("inference_ms", _DOUBLE, False, "Wall time of the forward pass, milliseconds per image"),
+    ("library_versions", _TEXT, True, "Versions of the libraries in use, a JSON object"),
+    ("request_id", _TEXT, False, "The request's own id"),
+    ("attributes", _TEXT, False, "Columns carried from the input, a JSON object"),
+)
+
+SCHEMA: pa.Schema = pa.schema(
+    [
+        pa.field(name, kind, nullable=not required, metadata={"description": description})
+        for name, kind, required, description in _COLUMNS
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunContext:
+    """What all rows of a run share.
+
+    Attributes:
+        run_id: name of the run.
+        run_date: the day to which the rows belong.
+        model_id: hub id, or the folder as it was given.
+        model_revision: 40 hex digits of a commit, or the SHA-256 of a folder.
+        library_versions: a JSON object in text.
+        top_k: what the job asked for; None for every label.
+        function_to_apply: what the job asked for; None leaves it to the model.
+    """
+
+    run_id: str
+    run_date: datetime.date
+    model_id: str
+    model_revision: str
+    library_versions: str = "{}"
+    top_k: int | None = None
+    function_to_apply: FunctionToApply | None = None
+
+    @property
+    def model_key(self) -> str:
+        """The model's name and commit in one word: `id@first 12`."""
+        return f"{self.model_id}@{self.model_revision[:REVISION_CHARS]}"
+
+
+def to_record_batch(outcomes: Sequence[Outcome], run: RunContext) -> pa.RecordBatch:
+    """Makes one row per outcome, in their order.
+
+    Text that UTF-8 cannot carry (a lone surrogate, as in the name of a file whose name is not
+    UTF-8) is written with U+FFFD in its place.
+
+    Returns:
+        A record batch of `SCHEMA`.
+    """
+    columns = (
+        _image_columns(outcomes) | _result_columns(outcomes, run) | _run_columns(outcomes, run)
+    )
+    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def describe_schema() -> dict[str, Any]:
+    """The schema as a JSON object; `schemas/predictions.arrow.json` is this and nothing else."""
+    return {
+        "columns": [_describe_field(field) for field in SCHEMA],
+        "path_keys": ["run_date", "model", "run_id"],
+    }
+
+
+def _describe_field(field: pa.Field) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "type": str(field.type),
+        "nullable": field.nullable,
+        "description": field.metadata[b"description"].decode(),
+    }
+
+
+def _image_columns(outcomes: Sequence[Outcome]) -> dict[str, pa.Array]:
+    refs = [outcome.ref for outcome in outcomes]
+    facts = [outcome.facts for outcome in outcomes]
+    # An object that was refused for its size was never read: its listed size is what is known.
+    sizes = [f.size_bytes if f else ref.size_bytes for f, ref in zip(facts, refs, strict=True)]
+    return {
+        "image_uri": _texts([ref.uri for ref in refs]),
+        "image_version": _texts([ref.version for ref in refs]),
+        "image_sha256": _texts([f.sha256 if f else None for f in facts]),
+        "image_bytes": pa.array(sizes, _INT64),
+        "image_width": pa.array([f.width_px if f else None for f in facts], _INT32),
+        "image_height": pa.array([f.height_px if f else None for f in facts], _INT32),
+        "image_format": _texts([f.format if f else None for f in facts]),
+        "image_updated_at": pa.array([ref.updated_at for ref in refs], _TIME),
+        "request_id": _texts([ref.request_id for ref in refs]),
+        "attributes": _texts([ref.attributes for ref in refs]),
+    }
+
+
+def _result_columns(outcomes: Sequence[Outcome], run: RunContext) -> dict[str, pa.Array]:
+    predictions = [o if isinstance(o, Prediction) else None for o in outcomes]
+    labels = [p.labels if p else () for p in predictions]
+    best = [row[0] if row else None for row in labels]
+    return {
+        "status": _texts(["ok" if p else "error" for p in predictions]),
+        "predictions": _label_lists(labels),
+        "top_label": _texts([top.label if top else None for top in best]),
+        "top_score": pa.array([top.score if top else None for top in best], _DOUBLE),
+        "top_margin": pa.array([p.margin if p else None for p in predictions], _DOUBLE),
+        "error": _errors([o if isinstance(o, Failure) else None for o in outcomes]),
+        "params": _params(predictions, run),
+    }
+
+
+def _run_columns(outcomes: Sequence[Outcome], run: RunContext) -> dict[str, pa.Array]:
+    rows = len(outcomes)
+    predictions = [o if isinstance(o, Prediction) else None for o in outcomes]
+    execution = [p.execution if p else None for p in predictions]
+    done_at = [
+        o.execution.finished_at if isinstance(o, Prediction) else o.failed_at for o in outcomes
+    ]
+    return {
+        "model_id": _repeat(run.model_id, rows),
+        "model_revision": _repeat(run.model_revision, rows),
+        "model_key": _repeat(run.model_key, rows),
+        "predicted_at": pa.array(done_at, _TIME),
+        "device": _texts([e.device if e else None for e in execution]),
+        "dtype": _texts([e.dtype if e else None for e in execution]),
+        "batch_size": pa.array([e.batch_size if e else None for e in execution], _INT32),
+        "preprocess_ms": pa.array([p.prepare_ms if p else None for p in predictions], _DOUBLE),
+        "inference_ms": pa.array([e.inference_ms if e else None for e in execution], _DOUBLE),
+        "library_versions": _repeat(run.library_versions, rows),
+    }
+
+
+def _label_lists(labels: Sequence[tuple[LabelScore, ...]]) -> pa.Array:
+    flat = [label for row in labels for label in row]
+    names = _texts([label.label for label in flat])
+    scores = pa.array([label.score for label in flat], _DOUBLE)
+    elements = pa.StructArray.from_arrays([names, scores], fields=list(_ELEMENT))
+    offsets = pa.array(itertools.accumulate(map(len, labels), initial=0), _INT32)
+    return pa.ListArray.from_arrays(offsets, elements, type=_PREDICTIONS)
+
+
+def _errors(failures: Sequence[Failure | None]) -> pa.Array:
+    return pa.StructArray.from_arrays(
+        [
+            _texts([f.stage if f else None for f in failures]),
+            _texts([f.code if f else None for f in failures]),
+            _texts([f.message if f else None for f in failures]),
+            pa.array([f.attempts if f else None for f in failures], _INT32),
+        ],
+        fields=list(_ERROR),
+        mask=pa.array([f is None for f in failures], pa.bool_()),
+    )
+
+
+def _params(predictions: Sequence[Prediction | None], run: RunContext) -> pa.Array:
+    job_source = None if run.function_to_apply is None else "job"
+    asked = (run.top_k, run.function_to_apply, job_source)
+    applied = [p.applied if p else None for p in predictions]
+    rows = [(a.top_k, a.function_to_apply, a.function_source) if a else asked for a in applied]
+    # A request may ask for any number of labels; more than a column holds is as good as its most.
+    top_k = [None if k is None else min(k, _INT32_MAX) for k, _, _ in rows]
+    return pa.StructArray.from_arrays(
+        [
+            pa.array(top_k, _INT32),
+            _texts([function for _, function, _ in rows]),
+            _texts([source for _, _, source in rows]),
+        ],
+        fields=list(_PARAMS),
+    )
+
+
+def _repeat(text: str, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(_replace_surrogates(text), _TEXT), rows)
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    try:
+        return pa.array(values, _TEXT)
+    except UnicodeEncodeError:  # rare, so looked for only once it happened
+        cleaned = [None if value is None else _replace_surrogates(value) for value in values]
+        return pa.array(cleaned, _TEXT)
+
+
+def _replace_surrogates(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)

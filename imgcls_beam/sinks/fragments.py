@@ -1,0 +1,195 @@
+"""Streaming rows into staged Parquet files, with a row group at a time in memory.
+
+::
+
+    RecordBatch ─▶ FragmentWriter ─▶ Fragments(one file, its summary) ─▶ merge_fragments ─▶ one list
+
+Every staged file has a name of its own, so a bundle that runs twice writes two files. Only the one
+that the runner committed is reported; the other is never read, and goes with the staging folder.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import uuid
+from collections.abc import Iterable
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from typing_extensions import Buffer
+
+from imgcls_beam.rows import SCHEMA
+from imgcls_beam.sinks import store
+from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize
+
+MAX_GROUP_ROWS = 8192
+MAX_GROUP_BYTES = 16 << 20
+"""A row group holds at most so many rows, and is closed at about so many bytes of Arrow data."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StagedFile:
+    """One complete Parquet file in a staging folder.
+
+    Attributes:
+        path: where it lies.
+        rows: how many rows went into it.
+        size_bytes: its length.
+        sha256: of its bytes, taken while they were written.
+    """
+
+    path: str
+    rows: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fragments:
+    """Staged files, and what their rows add up to. One bundle gives one file; they add up."""
+
+    files: tuple[StagedFile, ...] = ()
+    summary: Summary = Summary()
+
+
+def merge_fragments(fragments: Iterable[Fragments]) -> Fragments:
+    """Adds fragments up; none at all give no file and no row."""
+    parts = list(fragments)
+    return Fragments(
+        files=tuple(file for part in parts for file in part.files),
+        summary=merge_summaries(part.summary for part in parts),
+    )
+
+
+class StagingWriter:
+    """Streams record batches into one new Parquet file; it is opened by the first batch."""
+
+    def __init__(self, folder: str, prefix: str) -> None:
+        """Chooses the file's name.
+
+        Args:
+            folder: the staging folder, a path or any fsspec URL.
+            prefix: the first word of the name; the rest of it is random.
+        """
+        self._path = join(folder, f"{prefix}-{uuid.uuid4().hex}.parquet")
+        self._sink: _HashingSink | None = None
+        self._parquet: pq.ParquetWriter | None = None
+        self._buffered: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Adds rows of `rows.SCHEMA`; the file is closed and removed if that fails."""
+        try:
+            self._buffered.append(batch)
+            self._rows += batch.num_rows
+            if self._is_full():
+                self._flush()
+        except BaseException:
+            self.discard()
+            raise
+
+    def close(self) -> StagedFile | None:
+        """Completes the file; None where no row was written."""
+        if self._rows == 0:
+            return None
+        try:
+            self._flush()
+            sink, parquet = self._open()
+            parquet.close()
+            sink.close()
+        except BaseException:
+            self.discard()
+            raise
+        self._sink = self._parquet = None  # complete: no longer ours to discard
+        return StagedFile(self._path, self._rows, sink.size_bytes, sink.digest.hexdigest())
+
+    def discard(self) -> None:
+        """Drops what was written. What cannot be removed is left: nothing refers to it."""
+        self._buffered.clear()
+        self._rows = 0
+        parquet, sink, self._parquet, self._sink = self._parquet, self._sink, None, None
+        for opened in (parquet, sink):
+            if opened is not None:
+                with contextlib.suppress(OSError, pa.ArrowException):
+                    opened.close()
+        if sink is not None:
+            with contextlib.suppress(OSError):
+                store.remove_files([self._path])
+
+    def _is_full(self) -> bool:
+        rows: int = sum(batch.num_rows for batch in self._buffered)
+        size_bytes: int = sum(batch.nbytes for batch in self._buffered)
+        return rows >= MAX_GROUP_ROWS or size_bytes >= MAX_GROUP_BYTES
+
+    def _flush(self) -> None:
+        if self._buffered:
+            table = pa.Table.from_batches(self._buffered, SCHEMA)
+            self._open()[1].write_table(table, row_group_size=MAX_GROUP_ROWS)
+            self._buffered.clear()
+
+    def _open(self) -> "tuple[_HashingSink, pq.ParquetWriter]":
+        if self._sink is None or self._parquet is None:
+            self._sink = _HashingSink(store.open_new(self._path))
+            self._parquet = pq.ParquetWriter(
+                self._sink,
+                SCHEMA,
+                compression="zstd",
+                use_compliant_nested_type=True,
+                store_schema=True,
+                write_statistics=True,
+            )
+        return self._sink, self._parquet
+
+
+class FragmentWriter:
+    """Streams one bundle's rows into one staged file, and adds them up."""
+
+    def __init__(self, folder: str) -> None:
+        """Takes the staging folder; nothing is opened before the first batch."""
+        self._writer = StagingWriter(folder, "fragment")
+        self._summary = Summary()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Adds rows of `rows.SCHEMA`."""
+        self._writer.write(batch)
+        self._summary = merge_summaries((self._summary, summarize(batch)))
+
+    def close(self) -> Fragments | None:
+        """Completes the file; None where no row was written."""
+        file = self._writer.close()
+        return None if file is None else Fragments((file,), self._summary)
+
+    def discard(self) -> None:
+        """Drops what was written."""
+        self._writer.discard()
+
+
+class _HashingSink(io.RawIOBase):
+    """Passes bytes on and hashes them, so that no file is read again to be hashed."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        super().__init__()
+        self._target = target
+        self.digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size_bytes
+
+    def write(self, data: Buffer) -> int:
+        view = memoryview(data)
+        self._target.write(view)
+        self.digest.update(view)
+        self.size_bytes += view.nbytes
+        return view.nbytes
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._target.close()

@@ -1,0 +1,210 @@
+"""What the sink asks of a store, on any file system that fsspec knows.
+
+Nothing here expands patterns: fsspec's own `mv`, `cp` and recursive `rm` treat `[`, `*` and `?` in
+a path as a glob, and move or delete other files than those named. Nothing here makes a bucket:
+`makedirs` does so on some stores, so it is called on local disks only, which alone need folders.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import IO
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from imgcls_beam.stores import open_store
+
+_CHUNK_BYTES = 1 << 20
+
+
+def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system of a URL, and the path on it."""
+    return open_store("output", url)
+
+
+def is_local(url: str) -> bool:
+    """Whether the URL lies on a disk of this machine."""
+    return isinstance(resolve(url)[0], LocalFileSystem)
+
+
+def open_new(url: str) -> IO[bytes]:
+    """Opens a file for writing; a local disk gets the folders it needs."""
+    store, path = resolve(url)
+    _make_parent(store, path)
+    opened: IO[bytes] = store.open(path, "wb")
+    return opened
+
+
+def open_existing(url: str) -> IO[bytes]:
+    """Opens a file for reading.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    store, path = resolve(url)
+    opened: IO[bytes] = store.open(path, "rb")
+    return opened
+
+
+def find_size(url: str) -> int | None:
+    """Size of a file in bytes; None where there is none."""
+    store, path = resolve(url)
+    try:
+        size: int = store.info(path)["size"]
+    except FileNotFoundError:
+        return None
+    return size
+
+
+def hash_file(url: str) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    digest = hashlib.sha256()
+    with open_existing(url) as source:
+        while chunk := source.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def list_names(folder: str) -> list[str]:
+    """Every file below a folder, as sorted paths relative to it; none where there is no folder."""
+    store, path = resolve(folder)
+    prefix = path.rstrip("/") + "/"
+    return sorted(found.removeprefix(prefix) for found in store.find(path))
+
+
+def move_file(source: str, target: str) -> None:
+    """Moves one file over another or to a new place; atomic on a local disk.
+
+    On other stores it is a copy and a deletion: if it stops in between, both are there.
+    """
+    store, source_path = resolve(source)
+    _, target_path = resolve(target)
+    _make_parent(store, target_path)
+    if isinstance(store, LocalFileSystem):
+        store.mv(source_path, target_path)
+        return
+    store.cp_file(source_path, target_path)
+    store.rm_file(source_path)
+
+
+def write_file(url: str, data: bytes) -> None:
+    """Writes a small file, over what is there."""
+    with open_new(url) as target:
+        target.write(data)
+
+
+def write_new_file(url: str, data: bytes, scratch: str) -> None:
+    """Writes a small file in one step, unless there is one.
+
+    On a local disk the bytes are written to `scratch` (on the same disk) and linked to their
+    place, which fails where something stands. Elsewhere the store is asked to create only.
+
+    Raises:
+        FileExistsError: there is one; it was left as it is.
+    """
+    store, path = resolve(url)
+    if not isinstance(store, LocalFileSystem):
+        store.pipe_file(path, data, mode="create")
+        return
+    with open_new(scratch) as target:
+        target.write(data)
+        target.flush()
+        os.fsync(target.fileno())
+    _make_parent(store, path)
+    _link(store, resolve(scratch)[1], path)
+
+
+def remove_files(urls: list[str]) -> None:
+    """Removes files; one that is gone already is no error."""
+    for url in urls:
+        store, path = resolve(url)
+        with contextlib.suppress(FileNotFoundError):
+            store.rm_file(path)
+
+
+def remove_folder(url: str) -> None:
+    """Removes a folder and all below it; one that is gone already is no error."""
+    remove_files([f"{url}/{name}" for name in list_names(url)])
+    store, path = resolve(url)
+    if isinstance(store, LocalFileSystem):
+        for folder, _, _ in os.walk(path, topdown=False):
+            _remove_empty(store, folder)
+
+
+def prune(*urls: str) -> None:
+    """Removes folders that are empty, in the order given; only local disks have such."""
+    for url in urls:
+        store, path = resolve(url)
+        if isinstance(store, LocalFileSystem):
+            _remove_empty(store, path)
+
+
+def find_missing_folders(url: str) -> list[str]:
+    """The folders that would have to be made for this one, deepest first; local disks only."""
+    if not is_local(url):
+        return []
+    path = resolve(url)[1]
+    missing = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    return missing
+
+
+def list_folders(folder: str) -> list[str]:
+    """Names of the folders directly below a folder; none where there is no folder."""
+    store, path = resolve(folder)
+    try:
+        entries = store.ls(path, detail=True)
+    except FileNotFoundError:
+        return []
+    names = [entry["name"].rstrip("/") for entry in entries if entry["type"] == "directory"]
+    return sorted(name.rpartition("/")[2] for name in names)
+
+
+@contextlib.contextmanager
+def hold_lock(url: str) -> Iterator[None]:
+    """Lets in one process of this machine at a time; the lock of a killed process is free.
+
+    Only local disks have such locks; elsewhere this does nothing.
+    """
+    store, path = resolve(url)
+    if not isinstance(store, LocalFileSystem) or os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    _make_parent(store, path)
+    with open(path, "ab") as lock:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+def _make_parent(store: fsspec.AbstractFileSystem, path: str) -> None:
+    if isinstance(store, LocalFileSystem):
+        store.makedirs(os.path.dirname(path), exist_ok=True)
+
+
+def _link(store: fsspec.AbstractFileSystem, source: str, target: str) -> None:
+    try:
+        store.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links: check, then rename, with a gap between the two
+        if os.path.lexists(target):
+            raise FileExistsError(target) from None
+        store.mv(source, target)
+        return
+    store.rm_file(source)
+
+
+def _remove_empty(store: fsspec.AbstractFileSystem, path: str) -> None:
+    with contextlib.suppress(OSError):  # not empty, or gone
+        store.rmdir(path)

@@ -1,0 +1,147 @@
+"""What a set of rows adds up to: small, mergeable, computed a column at a time."""
+
+import collections
+import dataclasses
+import datetime
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+BINS = 20
+"""Bins of the score histogram, of equal width over [0, 1]; 1.0 belongs to the last."""
+
+# Not `range=(0, 1)`: the edges that numpy computes put 0.95 into the bin below it.
+_EDGES = np.arange(BINS + 1) / BINS
+_NO_SCORES = (0,) * (BINS + 2)
+_STATUSES = ("ok", "error", "skipped")
+
+Key = TypeVar("Key", str, tuple[str, str])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts and sums over rows.
+
+    Attributes:
+        statuses: rows by status.
+        errors: error rows by (stage, code).
+        labels: rows by their best label.
+        scores: rows by their best score: below 0, the `BINS` from 0 to 1, above 1. Scores lie
+            outside where no function was applied.
+        first_at: when the first row was done with, UTC.
+        last_at: when the last row was done with, UTC.
+        preprocess_ms: sum over rows.
+        inference_ms: sum over rows.
+        bytes_read: encoded bytes of the images that were read.
+    """
+
+    statuses: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    errors: Mapping[tuple[str, str], int] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    scores: tuple[int, ...] = _NO_SCORES
+    first_at: datetime.datetime | None = None
+    last_at: datetime.datetime | None = None
+    preprocess_ms: float = 0.0
+    inference_ms: float = 0.0
+    bytes_read: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(self.statuses.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object: counts with the most frequent first, ties by name."""
+        return {
+            "counts": {status: self.statuses.get(status, 0) for status in _STATUSES},
+            "errors": [
+                {"stage": stage, "code": code, "count": count}
+                for (stage, code), count in _by_count(self.errors)
+            ],
+            "labels": [{"label": label, "count": count} for label, count in _by_count(self.labels)],
+            "score_histogram": {
+                "below": self.scores[0],
+                "bins": list(self.scores[1:-1]),
+                "above": self.scores[-1],
+            },
+            "first_at": self.first_at.isoformat() if self.first_at else None,
+            "last_at": self.last_at.isoformat() if self.last_at else None,
+            "preprocess_ms": self.preprocess_ms,
+            "inference_ms": self.inference_ms,
+            "bytes_read": self.bytes_read,
+        }
+
+
+def summarize(batch: pa.RecordBatch) -> Summary:
+    """Adds up a record batch of `rows.SCHEMA`."""
+    at = pc.min_max(batch["predicted_at"])
+    read = batch["image_bytes"].filter(pc.is_valid(batch["image_sha256"]))
+    return Summary(
+        statuses=_count_values(batch["status"]),
+        errors=_count_errors(batch["error"]),
+        labels=_count_values(batch["top_label"]),
+        scores=_count_scores(batch["top_score"]),
+        first_at=at["min"].as_py(),
+        last_at=at["max"].as_py(),
+        preprocess_ms=_sum(batch["preprocess_ms"]),
+        inference_ms=_sum(batch["inference_ms"]),
+        bytes_read=_sum(read),
+    )
+
+
+def merge_summaries(summaries: Iterable[Summary]) -> Summary:
+    """Adds summaries up; none at all give the summary of no rows."""
+    parts = list(summaries)
+    first = [part.first_at for part in parts if part.first_at]
+    last = [part.last_at for part in parts if part.last_at]
+    return Summary(
+        statuses=_add(part.statuses for part in parts),
+        errors=_add(part.errors for part in parts),
+        labels=_add(part.labels for part in parts),
+        scores=tuple(map(sum, zip(*(part.scores for part in parts), _NO_SCORES, strict=True))),
+        first_at=min(first, default=None),
+        last_at=max(last, default=None),
+        preprocess_ms=sum(part.preprocess_ms for part in parts),
+        inference_ms=sum(part.inference_ms for part in parts),
+        bytes_read=sum(part.bytes_read for part in parts),
+    )
+
+
+def _add(counts: Iterable[Mapping[Key, int]]) -> dict[Key, int]:
+    total: collections.Counter[Key] = collections.Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)
+
+
+def _by_count(counts: Mapping[Key, int]) -> list[tuple[Key, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _count_values(values: pa.Array) -> dict[str, int]:
+    counted = values.drop_null().value_counts()
+    return dict(
+        zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    )
+
+
+def _count_errors(errors: pa.Array) -> dict[tuple[str, str], int]:
+    present = errors.drop_null()
+    pairs = pa.table({"stage": present.field("stage"), "code": present.field("code")})
+    counted = pairs.group_by(["stage", "code"]).aggregate([([], "count_all")])
+    return {(row["stage"], row["code"]): row["count_all"] for row in counted.to_pylist()}
+
+
+def _count_scores(scores: pa.Array) -> tuple[int, ...]:
+    values = scores.drop_null().to_numpy(zero_copy_only=False)
+    bins, _ = np.histogram(values, bins=_EDGES)
+    outside = (values < 0.0).sum(), (values > 1.0).sum()
+    return tuple(int(count) for count in itertools.chain(outside[:1], bins, outside[1:]))
+
+
+def _sum(values: pa.Array) -> Any:  # noqa: ANN401 - int or float, as the column is
+    return pc.sum(values, min_count=0).as_py()

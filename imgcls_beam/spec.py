@@ -1,0 +1,236 @@
+"""The wire types of the task: Hugging Face Inference API, image classification.
+
+Source: https://huggingface.co/docs/inference-providers/tasks/image-classification, and the JSON
+schemas behind it (`huggingface.js`, `packages/tasks/src/tasks/image-classification/spec`). The
+same meaning stands in `schemas/request.json` and `schemas/response.json`.
+
+Parsing is strict: a field that is unknown, of another type or out of range is refused with a
+`SpecError` that names the field, the value and what is allowed.
+"""
+
+import base64
+import binascii
+import dataclasses
+import json
+import math
+import re
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+FunctionToApply = Literal["sigmoid", "softmax", "none"]
+FUNCTIONS: tuple[FunctionToApply, ...] = ("sigmoid", "softmax", "none")
+
+_SHOWN_CHARS = 40
+# One loop up to the first comma: a pattern that knows media types took 18 s for 32 kB of letters.
+_DATA_URI = re.compile(r"\s*data:[^,]*;base64,", re.ASCII | re.IGNORECASE)
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+class SpecError(ValueError):
+    """A request or response that is not of the task's form.
+
+    Attributes:
+        field: where, in dotted form, e.g. `parameters.top_k`.
+    """
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        """Says field and value (each cut to 40 characters) and what is allowed."""
+        self.field = _cut(field if field.isprintable() else ascii(field)[1:-1])
+        super().__init__(f"{self.field} is {_show(value)}; allowed: {allowed}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels as its message: the value may be megabytes."""
+        return _remake_error, (str(self), self.field)
+
+
+def _remake_error(message: str, field: str) -> SpecError:
+    error = SpecError.__new__(SpecError, message)
+    error.field = field
+    return error
+
+
+class ResponseElement(TypedDict):
+    """One element of the response array."""
+
+    label: str
+    score: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LabelScore:
+    """One label and its score: a probability, or a logit where no function was applied."""
+
+    label: str
+    score: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a request may ask for.
+
+    Attributes:
+        function_to_apply: sigmoid, softmax or none; None leaves it to the job, then to the model.
+        top_k: at most so many labels, 1 or more; None leaves it to the job.
+    """
+
+    function_to_apply: FunctionToApply | None = None
+    top_k: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks both fields.
+
+        Raises:
+            SpecError: a value that is not allowed.
+        """
+        if self.function_to_apply is not None:
+            check_function_to_apply(self.function_to_apply)
+        if self.top_k is not None:
+            check_top_k(self.top_k)
+
+
+NO_PARAMETERS = Parameters()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One request: the encoded image and what is asked of it."""
+
+    image: bytes
+    parameters: Parameters = NO_PARAMETERS
+
+
+def check_top_k(value: object, field: str = "parameters.top_k") -> int:
+    """Returns a given top_k.
+
+    Raises:
+        SpecError: not an integer of 1 or more. Booleans, fractions and text are refused.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SpecError(field, value, "an integer of 1 or more")
+    return value
+
+
+def check_function_to_apply(
+    value: object, field: str = "parameters.function_to_apply"
+) -> FunctionToApply:
+    """Returns a given function_to_apply.
+
+    Raises:
+        SpecError: not one of sigmoid, softmax, none, in small letters.
+    """
+    if not isinstance(value, str) or value not in FUNCTIONS:
+        raise SpecError(field, value, "sigmoid, softmax, none")
+    return value
+
+
+def parse_parameters(value: object) -> Parameters:
+    """Parses the `parameters` of a request; None and absent fields leave the choice to the job.
+
+    Raises:
+        SpecError: not an object, an unknown field, or a value that is not allowed.
+    """
+    if value is None:
+        return NO_PARAMETERS
+    fields = _require_fields(value, "parameters", ("function_to_apply", "top_k"))
+    return Parameters(**fields)
+
+
+def parse_request(payload: bytes | str | Mapping[str, Any]) -> Request:
+    """Parses a request: raw image bytes, or JSON text or a mapping with `inputs`.
+
+    Bytes are the image itself, as the task allows where there are no parameters. `inputs` is
+    never fetched or opened, whatever it looks like.
+
+    Raises:
+        SpecError: not JSON, no `inputs`, an unknown field, text that is not base64, or a
+            parameter that is not allowed.
+    """
+    if isinstance(payload, bytes):
+        return Request(payload)
+    fields = _require_fields(_load_json(payload), "request", ("inputs", "parameters"))
+    if "inputs" not in fields:
+        raise SpecError("inputs", None, "the image as a base64-encoded string; it is required")
+    return Request(decode_image_text(fields["inputs"]), parse_parameters(fields.get("parameters")))
+
+
+def decode_image_text(value: object) -> bytes:
+    """Decodes `inputs`: base64, standard or URL-safe, padded or not, as it is or as a data URI.
+
+    Raises:
+        SpecError: not text, empty, or not base64.
+    """
+    allowed = "the image as a base64-encoded string"
+    if not isinstance(value, str):
+        raise SpecError("inputs", value, allowed)
+    head = _DATA_URI.match(value)
+    text = value[head.end() :] if head else value
+    text = "".join(text.split()).translate(_URL_SAFE).rstrip("=")
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise SpecError("inputs", value, allowed) from error
+    if not data:
+        raise SpecError("inputs", value, allowed)
+    return data
+
+
+def to_response(labels: Sequence[LabelScore]) -> list[ResponseElement]:
+    """The task's response, in the order given (best first)."""
+    return [{"label": label.label, "score": label.score} for label in labels]
+
+
+def parse_response(value: object) -> tuple[LabelScore, ...]:
+    """Parses a response array.
+
+    Raises:
+        SpecError: not an array of objects with exactly a text `label` and a finite `score`.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise SpecError("response", value, "an array of objects")
+    return tuple(_parse_element(element, f"response[{i}]") for i, element in enumerate(value))
+
+
+def _parse_element(value: object, field: str) -> LabelScore:
+    fields = _require_fields(value, field, ("label", "score"))
+    label, score = fields.get("label"), fields.get("score")
+    if not isinstance(label, str):
+        raise SpecError(f"{field}.label", label, "text")
+    return LabelScore(label, _to_score(score, f"{field}.score"))
+
+
+def _to_score(value: object, field: str) -> float:
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # an integer beyond the largest double
+        pass
+    raise SpecError(field, value, "a finite number")
+
+
+def _require_fields(value: object, field: str, known: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SpecError(field, value, f"an object with {', '.join(known)}")
+    for name in value:
+        if name not in known:
+            raise SpecError(f"{field}.{name}", value[name], f"no such field; {', '.join(known)}")
+    return dict(value)
+
+
+def _load_json(payload: str | Mapping[str, Any]) -> object:
+    if not isinstance(payload, str):
+        return payload
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError) as error:  # the latter: 1,000 brackets
+        raise SpecError("request", payload, "JSON") from error
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+
+
+def _show(value: object) -> str:
+    shortened = reprlib.Repr()  # neither megabytes of text nor a thousand brackets are walked
+    shortened.maxstring = shortened.maxother = shortened.maxlong = 4 * _SHOWN_CHARS
+    return _cut(shortened.repr(value))

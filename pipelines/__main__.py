@@ -1,0 +1,40 @@
+"""`imgcls PROGRAM …`: the programs of this package.
+
+::
+
+    imgcls classify --input photos/ --output out/
+    imgcls classify --help
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+_PROGRAMS = ("classify",)
+
+_USAGE = """\
+usage: imgcls PROGRAM [--flag=value …]
+
+programs:
+  classify   images of a folder or bucket -> Parquet rows
+
+`imgcls PROGRAM --help` lists its flags.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one program; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(_USAGE)
+        return 0 if arguments else 2
+    if arguments[0] not in _PROGRAMS:
+        sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}\n\n{_USAGE}")
+        return 2
+    program = importlib.import_module(f".{arguments[0]}", __package__)
+    code: int = program.main(arguments[1:])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""What a person sees of a run: progress while it runs, rows and counts at its end.
+
+Labels and URIs are other people's text: control characters are shown as escapes, so that a label
+cannot move the cursor or forge a line.
+"""
+
+import contextlib
+import itertools
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from imgcls_beam.metrics import BOARD
+from imgcls_beam.sinks import RunRecord
+from imgcls_beam.stores import open_store
+
+_LOG = logging.getLogger("imgcls")
+
+_SHOWN_OK, _SHOWN_ERRORS = 7, 3
+_SHOWN_CHARS = 44
+_TERMINAL_S, _LOG_S = 0.5, 30.0
+_COLUMNS = ("image_uri", "status", "top_label", "top_score", "error")
+
+
+def quiet_transformers() -> None:
+    """Errors only, and no bars: its warnings repeat what is checked here with better words."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+@contextlib.contextmanager
+def show_progress() -> Iterator[None]:
+    """Shows how far the run is: a line that changes on a terminal, a log line now and then else."""
+    BOARD.reset()
+    is_done = threading.Event()
+    show = _show_on_terminal if sys.stderr.isatty() else _show_in_log
+    thread = threading.Thread(target=show, args=(is_done, time.monotonic()), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        thread.join()
+
+
+def describe_progress(elapsed_s: float) -> str:
+    """One line: images done of listed, ok, errors, images/s, time left."""
+    listed, ok, error = BOARD.listed, BOARD.ok, BOARD.error
+    rate = (ok + error) / elapsed_s if elapsed_s > 0 else 0.0
+    left = f"{(listed - ok - error) / rate:.0f} s left" if rate else "starting"
+    done = f"{ok + error:,} of {listed:,} images"
+    return f"{done} · {ok:,} ok · {error:,} errors · {rate:.1f} img/s · {left}"
+
+
+def describe_run(record: RunRecord, output: str) -> str:
+    """The end of a run: some rows, the counts, and where the rows are."""
+    counts = record.counts
+    lines = [
+        *_make_table(_read_some_rows(record, output)),
+        "",
+        f"{counts['ok']:,} ok, {counts['error']:,} error"
+        + (f", {counts['skipped']:,} skipped" if counts["skipped"] else "")
+        + f" of {counts['listed']:,} listed"
+        + f" · {record.images_per_s:.1f} img/s with start-up · model {record.model['key']}",
+        *(f"  {each['count']:,} × {each['stage']}: {each['code']}" for each in _errors(record)),
+        f"rows:   {output.rstrip('/')}/predictions  ({len(record.files)} file(s))",
+        f"record: {output.rstrip('/')}/runs/{record.run_id}.json",
+    ]
+    return escape("\n".join(lines), keep="\n") + "\n"
+
+
+def escape(text: str, keep: str = "") -> str:
+    """Text without control characters: each is shown as its escape."""
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+def _show_on_terminal(is_done: threading.Event, start_s: float) -> None:
+    while not is_done.wait(_TERMINAL_S):
+        sys.stderr.write(f"\r\x1b[2K{describe_progress(time.monotonic() - start_s)}")
+        sys.stderr.flush()
+    sys.stderr.write("\r\x1b[2K")
+
+
+def _show_in_log(is_done: threading.Event, start_s: float) -> None:
+    while not is_done.wait(_LOG_S):
+        _LOG.info("%s", describe_progress(time.monotonic() - start_s))
+
+
+def _errors(record: RunRecord) -> Sequence[dict[str, str | int]]:
+    errors: Sequence[dict[str, str | int]] = record.summary["errors"]
+    return errors
+
+
+def _read_some_rows(record: RunRecord, output: str) -> list[dict[str, object]]:
+    """Some of the first rows of the first file: good ones, then failures."""
+    if not record.files:
+        return []
+    store, path = open_store("output", f"{output.rstrip('/')}/{record.files[0].path}")
+    with store.open(path, "rb") as file:
+        first = next(pq.ParquetFile(file).iter_batches(1024, columns=list(_COLUMNS)))
+    rows = pa.Table.from_batches([first]).to_pylist()
+    good = [row for row in rows if row["status"] == "ok"]
+    bad = [row for row in rows if row["status"] == "error"]
+    return [*_spread(good, _SHOWN_OK), *_spread(bad, _SHOWN_ERRORS)]
+
+
+def _spread(rows: Sequence[dict[str, object]], count: int) -> Sequence[dict[str, object]]:
+    """So many rows from all over a list."""
+    return rows[:: max(1, -(-len(rows) // count))]
+
+
+def _make_table(rows: Sequence[dict[str, object]]) -> list[str]:
+    uris = [str(row["image_uri"]) for row in rows]
+    folder = _find_common_folder(uris)
+    images = [_shorten(escape(uri.removeprefix(f"{folder}/"))) for uri in uris]
+    head = ("image", "status", "label or reason", "score")
+    cells = [head, *(_to_cells(*pair) for pair in zip(images, rows, strict=True))]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = [
+        "  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+    rule = "  ".join("─" * width for width in widths)
+    return [f"some of the rows, below {folder}/", "", lines[0], rule, *lines[1:]]
+
+
+def _find_common_folder(uris: Sequence[str]) -> str:
+    folders = [uri.split("/")[:-1] for uri in uris]
+    levels = itertools.takewhile(_are_equal, zip(*folders, strict=False))
+    return "/".join(names[0] for names in levels)
+
+
+def _are_equal(names: Sequence[str]) -> bool:
+    return len(set(names)) == 1
+
+
+def _to_cells(image: str, row: dict[str, object]) -> tuple[str, str, str, str]:
+    error = row["error"]
+    if isinstance(error, dict):
+        return image, "error", f"{error['stage']}: {error['code']}", ""
+    label = _shorten(escape(str(row["top_label"])))
+    return image, str(row["status"]), label, f"{row['top_score']:.4f}"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"…{text[1 - _SHOWN_CHARS :]}"

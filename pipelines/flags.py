@@ -1,0 +1,220 @@
+"""The flags of `classify` → `JobOptions`, and what is left for Beam.
+
+Flags are spelled with underscores, as Beam's are; hyphens are accepted. A flag that is neither ours
+nor one of Beam's, and looks like one of ours, is an error: Beam would drop it in silence.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import difflib
+from collections.abc import Sequence
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.options import (
+    DEFAULT_MODEL,
+    DEFAULT_TOP_K,
+    DecodeOptions,
+    InputOptions,
+    JobOptions,
+    ModelOptions,
+    OutputOptions,
+    ReadOptions,
+)
+
+_EPILOG = """\
+Flags that are not listed here go to Beam (--runner, --project, --temp_location, …).
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
+"""
+
+_LATER = (
+    *("input_manifest", "uri_column", "carry_columns", "image_column", "requests"),
+    *("output_table", "output_jsonl", "only"),
+)
+"""Flags of the contract that this version does not have yet: refused, never dropped."""
+
+_SIMILAR_RATIO = 0.75
+
+
+def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
+    """Parses a command line.
+
+    Args:
+        argv: without the program's name.
+
+    Returns:
+        The job, and the arguments for Beam.
+
+    Raises:
+        ConfigError: a flag or value that is not allowed.
+        SystemExit: `--help` (0), or a flag without its value (2).
+    """
+    parser = make_parser()
+    names = [name for action in parser._actions for name in action.option_strings]
+    flags, rest = parser.parse_known_args([_underscore(each, names) for each in argv])
+    _check_rest(rest, names)
+    return _to_job(flags), rest
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of `classify`. It checks names only; values are checked by the options."""
+    parser = argparse.ArgumentParser(
+        prog="imgcls classify",
+        description="Classifies images of folders and buckets into Parquet rows.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_input_flags(parser)
+    _add_model_flags(parser)
+    _add_output_flags(parser)
+    return parser
+
+
+def _add_input_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("images")
+    add = group.add_argument
+    add("--input", action="append", default=[], metavar="URL", help="file, folder, prefix or glob")
+    add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
+    add("--limit", metavar="N", help="at most N images")
+    add("--sample", default="1.0", metavar="R", help="share of the images, 0 to 1, by their URI")
+    add("--max_image_bytes", metavar="N", help="a larger object is an error row")
+    add("--max_image_pixels", metavar="N", help="a larger image is an error row")
+
+
+def _add_model_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    add = group.add_argument
+    add("--model", default=DEFAULT_MODEL, metavar="M", help=f"hub id or folder ({DEFAULT_MODEL})")
+    add("--revision", metavar="R", help="branch, tag or commit of a hub model")
+    add("--function_to_apply", metavar="F", help="sigmoid, softmax, none (the model's own rule)")
+    add("--top_k", default=str(DEFAULT_TOP_K), metavar="K", help="labels a row, or all (5)")
+    add("--batch_size", default="auto", metavar="N", help="images in a forward pass, or auto")
+    add("--device", default="auto", metavar="D", help="auto, cpu, cuda")
+    add("--dtype", default="auto", metavar="T", help="auto, float32, bfloat16, float16")
+    add("--preprocess", default="exact", metavar="P", help="exact: the model's own processor")
+
+
+def _add_output_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    add = group.add_argument
+    add("--output", metavar="DIR", help="folder on any file system")
+    add("--run_id", metavar="ID", help="name of the run (time and a random part)")
+    add("--run_date", default="today", metavar="D", help="today, yesterday, YYYY-MM-DD; in UTC")
+    add("--if_exists", default="fail", metavar="W", help="fail: refuse a run id that was published")
+    add("--max_error_ratio", default="0.05", metavar="R", help="above it the exit code is 3 (0.05)")
+
+
+def _to_job(flags: argparse.Namespace) -> JobOptions:
+    if flags.preprocess != "exact":
+        raise ConfigError("preprocess", flags.preprocess, "allowed: exact")
+    if flags.output is None:
+        raise ConfigError("output", None, "give the folder for the rows, --output=DIR")
+    named = {"run_id": flags.run_id} if flags.run_id is not None else {}
+    limit = _to_int("limit", flags.limit) if flags.limit is not None else None
+    read, decode = _to_limits(flags)
+    return JobOptions(
+        input=InputOptions(
+            tuple(flags.input), tuple(flags.allow_scheme), limit, _to_float("sample", flags.sample)
+        ),
+        model=_to_model(flags),
+        output=OutputOptions(
+            flags.output,
+            run_date=_to_date(flags.run_date),
+            if_exists=flags.if_exists,
+            **named,
+        ),
+        read=read,
+        decode=decode,
+        max_error_ratio=_to_float("max_error_ratio", flags.max_error_ratio),
+    )
+
+
+def _to_model(flags: argparse.Namespace) -> ModelOptions:
+    batch_size = flags.batch_size
+    return ModelOptions(
+        model=flags.model,
+        revision=flags.revision,
+        top_k=None if flags.top_k == "all" else _to_int("top_k", flags.top_k),
+        function_to_apply=flags.function_to_apply,
+        device=flags.device,
+        dtype=flags.dtype,
+        batch_size=None if batch_size == "auto" else _to_int("batch_size", batch_size),
+    )
+
+
+def _to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
+    read, decode = ReadOptions(), DecodeOptions()
+    if flags.max_image_bytes is not None:
+        max_bytes = _to_int("max_image_bytes", flags.max_image_bytes)
+        read = dataclasses.replace(read, max_bytes=max_bytes)
+    if flags.max_image_pixels is not None:
+        max_pixels = _to_int("max_image_pixels", flags.max_image_pixels)
+        decode = dataclasses.replace(decode, max_pixels=max_pixels)
+    return read, decode
+
+
+def _to_int(option: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        allowed = "an integer of 1 or more" + {"top_k": ", or all", "batch_size": ", or auto"}.get(
+            option, ""
+        )
+        raise ConfigError(option, text, f"allowed: {allowed}") from error
+
+
+def _to_float(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(option, text, "allowed: a number from 0 to 1") from error
+
+
+def _to_date(text: str) -> datetime.date:
+    today = datetime.datetime.now(datetime.UTC).date()
+    if text in ("today", "yesterday"):
+        return today - datetime.timedelta(days=int(text == "yesterday"))
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError("run_date", text, "allowed: today, yesterday, YYYY-MM-DD") from error
+
+
+def _underscore(argument: str, names: Sequence[str]) -> str:
+    """`--top-k=3` → `--top_k=3`, where that is one of our flags."""
+    name, equals, value = argument.partition("=")
+    spelled = "--" + name[2:].replace("-", "_")
+    return f"{spelled}{equals}{value}" if name.startswith("--") and spelled in names else argument
+
+
+def _check_rest(rest: Sequence[str], names: Sequence[str]) -> None:
+    """Refuses what Beam would drop in silence.
+
+    Raises:
+        ConfigError: a word that belongs to no flag, a flag of a later version, or a near miss.
+    """
+    known_to_beam = PipelineOptions([]).get_all_options()
+    previous = ""
+    for argument in rest:
+        if argument.startswith("-"):
+            _check_flag(argument, names, known_to_beam)
+        elif not previous.startswith("-") or "=" in previous:
+            problem = "it belongs to no flag; images are --input=…, a pattern in quotes"
+            raise ConfigError("argument", argument, problem)
+        previous = argument
+
+
+def _check_flag(argument: str, names: Sequence[str], known_to_beam: dict[str, object]) -> None:
+    flag = argument.partition("=")[0]
+    name = flag.lstrip("-").replace("-", "_")
+    if name in known_to_beam or name.removeprefix("no_") in known_to_beam:
+        return
+    if name in _LATER:
+        raise ConfigError(name, argument, "this version does not have this flag yet")
+    ours = [*names, *(f"--{later}" for later in _LATER), "--runner"]
+    near = difflib.get_close_matches(f"--{name}", ours, 1, _SIMILAR_RATIO)
+    if near:
+        raise ConfigError("flag", flag, f"there is no such flag; did you mean {near[0]}?")

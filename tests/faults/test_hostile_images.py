@@ -1,0 +1,143 @@
+"""Images made to break decoders: each costs its row, and little memory."""
+
+import pathlib
+import random
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from imgcls_beam.errors import FailureCode, ImageError, Stage
+from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing.decode import DecodedImage, try_decode
+from imgcls_beam.preparing.signatures import SUPPORTED_FORMATS
+from tests import pictures
+
+OPTIONS = DecodeOptions(max_pixels=1 << 20)
+MUTATIONS = 300
+MEMORY_MB_MAX = 100
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+PICTURE = pictures.draw_picture()
+SEEDS = {name: pictures.encode(PICTURE, name) for name in SUPPORTED_FORMATS}
+SEEDS |= {
+    "JPEG, progressive, turned": pictures.encode(
+        PICTURE, "JPEG", progressive=True, exif=pictures.exif_block(6)
+    ),
+    "PNG, palette, EXIF": pictures.encode(
+        PICTURE.quantize(40), "PNG", transparency=bytes(40), exif=pictures.exif_block(8)
+    ),
+    "TIFF, LZW": pictures.encode(PICTURE, "TIFF", compression="tiff_lzw"),
+    "AVIF, EXIF": pictures.encode(PICTURE, "AVIF", exif=pictures.exif_block(3)),
+}
+
+
+def _mutate(data: bytes, random_source: random.Random) -> bytes:
+    """A few bytes flipped, most of them in the header; or cut; or a stretch repeated."""
+    changed = bytearray(data)
+    for _ in range(random_source.choice((1, 1, 2, 5, 20))):
+        end = random_source.choice((40, 200, len(data)))
+        changed[random_source.randrange(min(end, len(data)))] = random_source.randrange(256)
+    if random_source.random() < 0.3:
+        del changed[random_source.randrange(len(changed)) :]
+    elif random_source.random() < 0.1:
+        start = random_source.randrange(len(changed))
+        changed[start:start] = changed[start : start + 100]
+    return bytes(changed)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_mutated_image_is_decoded_or_is_an_image_error(seed: str) -> None:
+    random_source = random.Random(seed)
+    codes = []
+    for _ in range(MUTATIONS):
+        outcome = try_decode(_mutate(SEEDS[seed], random_source), OPTIONS)
+        if isinstance(outcome, DecodedImage):
+            assert outcome.image.mode == "RGB"
+            assert outcome.image.size == (outcome.facts.width_px, outcome.facts.height_px)
+        else:
+            assert isinstance(outcome.error, ImageError)
+            assert outcome.error.stage is Stage.PREPARE or not outcome.facts.size_bytes
+            codes.append(outcome.error.code)
+    assert FailureCode.TRUNCATED in codes
+
+
+def test_bytes_behind_a_good_signature_are_an_image_error() -> None:
+    random_source = random.Random(1)
+    heads = [data[:size] for data in SEEDS.values() for size in (4, 12, 16, 30)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for head in heads:
+            outcome = try_decode(head + random_source.randbytes(300), OPTIONS)
+            assert isinstance(outcome, DecodedImage) or outcome.error.message
+
+
+BOMB_PX = (13_000, 12_000)
+EXIF = pictures.tag_bomb(5000, 120_000)
+EXIF_PARTS = [b"Exif\0\0" + EXIF[i : i + 60_000] for i in range(0, len(EXIF), 60_000)]
+PLAIN_JPEG = pictures.jpeg_without_density(PICTURE)
+BOMBS: dict[str, tuple[bytes, FailureCode | None]] = {
+    "WEBP of 34 bytes": (pictures.webp_lossless_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
+    "WEBP canvas": (pictures.webp_extended_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
+    "PNG": (pictures.png_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
+    "PNG, animated": (pictures.animated_png_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
+    "GIF of 43 bytes": (pictures.gif_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
+    "TIFF, one tile": (pictures.tiff_of((8, 8), (20_000, 20_000)), FailureCode.TOO_MANY_PIXELS),
+    "TIFF, tags": (EXIF, FailureCode.CORRUPT),
+    "JPEG2000, tiles": (pictures.jpeg2000_with_tiles((255, 255), (1, 1)), FailureCode.CORRUPT),
+    "JPEG, EXIF": (pictures.with_jpeg_segments(PLAIN_JPEG, 0xE1, *EXIF_PARTS), None),
+    "PNG, EXIF": (pictures.encode(PICTURE, "PNG", exif=EXIF), None),
+    "WEBP, EXIF": (pictures.encode(PICTURE, "WEBP", exif=EXIF), None),
+    "JPEG, scans": (pictures.jpeg_with_scans(5000), FailureCode.TOO_MANY_SCANS),
+}
+MEASURE = """
+import re, sys
+from PIL import Image
+from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing.decode import try_decode
+data = sys.stdin.buffer.read()
+# Not ru_maxrss, which begins with what the parent of the process had.
+kb = lambda: int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+before = kb()
+outcome = try_decode(data, DecodeOptions())
+error = getattr(outcome, "error", None)
+sys.stdout.write(f"{error.code if error else None} {(kb() - before) // 1024}")
+"""
+
+
+def _decode_in_child(data: bytes) -> tuple[str, int]:
+    """The failure's code, or `None`; and by how many MB the process grew at its highest."""
+    child = subprocess.run(
+        [sys.executable, "-c", MEASURE], input=data, capture_output=True, cwd=ROOT, check=True
+    )
+    code, grown_mb = child.stdout.decode().split()
+    return code, int(grown_mb)
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_does_not_go_off(bomb: str) -> None:
+    data, code = BOMBS[bomb]
+    said, grown_mb = _decode_in_child(data)
+    assert said == str(code)
+    assert grown_mb < MEMORY_MB_MAX
+
+
+def test_a_large_image_takes_two_copies_at_most_and_the_measure_sees_them() -> None:
+    picture = PICTURE.convert("RGBA").resize((6000, 5000))
+    data = pictures.encode(picture, "PNG", compress_level=1, exif=pictures.exif_block(6))
+    said, grown_mb = _decode_in_child(data)
+    copy_mb = 6000 * 5000 * 4 / (1 << 20)
+    assert said == "None"
+    assert copy_mb < grown_mb < copy_mb * 2.3
+
+
+def test_an_avif_is_measured_by_its_largest_item_before_it_is_opened() -> None:
+    data = SEEDS["AVIF"].replace(
+        (46).to_bytes(4, "big") + (30).to_bytes(4, "big"),
+        (13_000).to_bytes(4, "big") + (12_000).to_bytes(4, "big"),
+    )
+    outcome = try_decode(data, DecodeOptions())
+    assert not isinstance(outcome, DecodedImage)
+    assert outcome.error.code is FailureCode.TOO_MANY_PIXELS

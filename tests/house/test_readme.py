@@ -1,0 +1,105 @@
+"""Every command of the README is run, or at least parsed where it needs the world outside."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import duckdb
+import pytest
+
+from pipelines import flags
+from pipelines.__main__ import main
+
+ROOT = pathlib.Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+_BLOCK = re.compile(r"(?:<!-- test: ([\w ]+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
+BLOCKS = [(what, language, text) for what, language, text in _BLOCK.findall(README)]
+
+
+def find_block(what: str) -> str:
+    (text,) = [text for found, _, text in BLOCKS if found == what]
+    return text
+
+
+@pytest.fixture
+def in_a_copy(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A folder in which `demo/` lies as it does in the checkout."""
+    (tmp_path / "demo").symlink_to(ROOT / "demo")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def to_arguments(text: str) -> list[str]:
+    program, *arguments = shlex.split(text.replace("\\\n", " "))
+    assert program == "imgcls"
+    return arguments
+
+
+def test_every_block_with_a_command_of_ours_is_tested() -> None:
+    for what, _, text in BLOCKS:
+        if text.startswith("imgcls ") or "import imgcls_beam" in text or "select " in text:
+            assert what, text
+
+
+def test_the_folder_command_runs_and_the_query_answers(in_a_copy: pathlib.Path) -> None:
+    assert main(to_arguments(find_block("runs"))) == 0
+    rows = duckdb.sql(find_block("sql")).fetchall()
+    assert len(rows) == 10
+    assert all(count > 0 and 0 < score <= 1 for _, count, score in rows)
+
+
+@pytest.mark.parametrize("what", ["needs the hub", "needs a bucket"])
+def test_commands_that_need_the_world_outside_have_flags_that_exist(what: str) -> None:
+    arguments = to_arguments(find_block(what))
+    assert arguments[0] == "classify"
+    job, rest = flags.parse_flags(arguments[1:])
+    assert rest == []
+    assert job.input.inputs
+
+
+def test_help_lists_every_flag_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(to_arguments(find_block("help")))
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    table = set(
+        re.findall(r"`(--[a-z_]+)", README.partition("### Flags")[2].partition("Flags may")[0])
+    )
+    listed = set(re.findall(r"(--[a-z_]+)", printed.partition("Flags that are not")[0])) - {
+        "--help"
+    }
+    assert table == listed
+
+
+def test_the_python_example_runs(in_a_copy: pathlib.Path) -> None:
+    program = in_a_copy / "example.py"
+    program.write_text(find_block("python"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("label='star'") == 1
+    assert done.stdout.count("'label': 'star'") == 1
+    assert "Failure" not in done.stdout
+
+
+def test_make_targets_that_the_readme_names_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    assert len(links) > 8
+    for page, link in links:
+        assert (page.parent / link).exists(), (page, link)

@@ -1,0 +1,55 @@
+"""What a person sees."""
+
+import logging
+
+import pytest
+
+from imgcls_beam.metrics import BOARD
+from pipelines import display, logs
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, ünïcode 漢字 🐈", "plain, ünïcode 漢字 🐈"),
+        ("line\nbreak\ttab\rreturn", "line\\nbreak\\ttab\\rreturn"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("bell\x07 null\x00", "bell\\x07 null\\x00"),
+        ("left\u202eright", "left\\u202eright"),
+        ("lone \ud800 surrogate", "lone \\ud800 surrogate"),
+    ],
+)
+def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
+    assert display.escape(text) == shown
+    display.escape(text).encode()
+
+
+def test_progress_says_how_many_of_how_many_and_how_long() -> None:
+    BOARD.reset()
+    assert "starting" in display.describe_progress(1.0)
+    BOARD.add(listed=1_000)
+    BOARD.add(ok=190, error=10)
+    line = display.describe_progress(10.0)
+    assert line == "200 of 1,000 images · 190 ok · 10 errors · 20.0 img/s · 40 s left"
+    BOARD.reset()
+
+
+@pytest.mark.parametrize(
+    ("message", "is_shown"),
+    [
+        ("apitools not found, and so on", False),
+        ("Resource module is not available for current platform", False),
+        ("the disk is full", True),
+    ],
+)
+def test_warnings_about_packages_that_are_not_needed_are_left_out(
+    message: str, is_shown: bool
+) -> None:
+    record = logging.LogRecord("root", logging.WARNING, "", 0, message, None, None)
+    assert logs._is_worth_showing(record) is is_shown
+
+
+def test_rows_are_shown_below_their_common_folder() -> None:
+    assert display._find_common_folder(["gs://b/a/1.jpg", "gs://b/a/c/2.jpg"]) == "gs://b/a"
+    assert display._find_common_folder(["gs://b/1.jpg", "s3://b/1.jpg"]) == ""
+    assert display._find_common_folder(["file:///a/b.jpg"]) == "file:///a"

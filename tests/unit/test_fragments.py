@@ -1,0 +1,176 @@
+import itertools
+import pathlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from imgcls_beam.elements import AppliedParameters, Execution, ImageRef, Prediction
+from imgcls_beam.errors import PublishError
+from imgcls_beam.rows import SCHEMA, to_record_batch
+from imgcls_beam.sinks import store
+from imgcls_beam.sinks.fragments import (
+    MAX_GROUP_BYTES,
+    FragmentWriter,
+    StagedFile,
+    StagingWriter,
+)
+from imgcls_beam.sinks.parts import merge_part, plan_parts
+from imgcls_beam.spec import LabelScore
+from tests.staged import (
+    NOON,
+    RUN,
+    list_output,
+    make_batch,
+    make_layout,
+    make_uris,
+    stage,
+    stage_parts,
+)
+
+
+def make_files(*sizes: int) -> list[StagedFile]:
+    return [StagedFile(f"f{i:03d}", 10, size, "00") for i, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "groups"),
+    [
+        ([], []),
+        ([5], [1]),
+        ([100], [1]),
+        ([500], [1]),
+        ([40, 40, 40], [2, 1]),
+        ([60, 60, 60], [1, 1, 1]),
+        ([500, 10, 10], [1, 2]),
+        ([10, 500, 10], [1, 1, 1]),
+        ([1] * 250, [100, 100, 50]),
+    ],
+)
+def test_parts_are_of_about_the_target_size(sizes: list[int], groups: list[int]) -> None:
+    parts = plan_parts(make_files(*sizes), target_bytes=100)
+    assert [len(part.files) for part in parts] == groups
+    assert [part.index for part in parts] == list(range(len(groups)))
+    assert {part.count for part in parts} <= {len(groups)}
+
+
+def test_the_plan_does_not_depend_on_the_order_in_which_bundles_end() -> None:
+    files = make_files(30, 80, 20, 50)
+    plans = {tuple(plan_parts(order, 100)) for order in itertools.permutations(files)}
+    assert len(plans) == 1
+
+
+def test_every_file_is_planned_once() -> None:
+    files = make_files(*range(1, 60))
+    planned = [file for part in plan_parts(files, 100) for file in part.files]
+    assert sorted(planned, key=lambda file: file.path) == files
+
+
+def test_a_part_of_one_file_is_that_file(tmp_path: pathlib.Path) -> None:
+    layout = make_layout(str(tmp_path))
+    parts, fragments = stage_parts(layout, [5])
+    assert [part.file for part in parts] == list(fragments.files)
+    assert len(list_output(str(tmp_path))) == 1
+
+
+def test_a_merged_part_holds_the_rows_of_its_files_and_its_own_checksum(
+    tmp_path: pathlib.Path,
+) -> None:
+    layout = make_layout(str(tmp_path))
+    parts, _ = stage_parts(layout, [5, 7, 1], target_bytes=10**9)
+    assert len(parts) == 1
+    table = pq.read_table(parts[0].file.path)
+    assert sorted(table["image_uri"].to_pylist()) == make_uris(13)
+    assert table.schema.equals(SCHEMA)
+    data = pathlib.Path(parts[0].file.path).read_bytes()
+    assert parts[0].file.size_bytes == len(data)
+    assert parts[0].file.sha256 == store.hash_file(parts[0].file.path)
+
+
+def test_merging_twice_gives_two_files_of_the_same_rows(tmp_path: pathlib.Path) -> None:
+    layout = make_layout(str(tmp_path))
+    (part,) = plan_parts(stage(layout, [3, 4]).files)
+    first, second = merge_part(part, layout.staging), merge_part(part, layout.staging)
+    assert first.file.path != second.file.path
+    assert first.file.sha256 == second.file.sha256
+
+
+def test_merging_a_file_that_is_gone_is_a_publish_error(tmp_path: pathlib.Path) -> None:
+    layout = make_layout(str(tmp_path))
+    (part,) = plan_parts(stage(layout, [3, 4]).files)
+    pathlib.Path(part.files[1].path).unlink()
+    with pytest.raises(PublishError, match="gone"):
+        merge_part(part, layout.staging)
+    assert len(list_output(str(tmp_path))) == 1
+
+
+def test_merging_other_rows_than_were_counted_is_a_publish_error(tmp_path: pathlib.Path) -> None:
+    layout = make_layout(str(tmp_path))
+    (part,) = plan_parts(stage(layout, [3, 4]).files)
+    pq.write_table(pa.Table.from_batches([make_batch(0, 2)]), part.files[0].path)
+    with pytest.raises(PublishError, match="other rows than the 7 counted"):
+        merge_part(part, layout.staging)
+
+
+def test_a_fragment_is_compressed_compliant_and_in_bounded_row_groups(
+    tmp_path: pathlib.Path,
+) -> None:
+    writer = FragmentWriter(str(tmp_path))
+    for start in range(0, 20_000, 1000):
+        writer.write(make_batch(start, 1000))
+    fragments = writer.close()
+    assert fragments is not None
+    (file,) = fragments.files
+    metadata = pq.read_metadata(file.path)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    assert sum(group.num_rows for group in groups) == 20_000 == file.rows
+    assert max(group.num_rows for group in groups) <= 8192
+    columns = [groups[0].column(i) for i in range(groups[0].num_columns)]
+    assert {column.compression for column in columns} == {"ZSTD"}
+    assert "predictions.list.element.label" in {column.path_in_schema for column in columns}
+    assert all(column.is_stats_set for column in columns)
+    assert pq.read_schema(file.path).equals(SCHEMA)
+
+
+def test_wide_rows_make_short_row_groups(tmp_path: pathlib.Path) -> None:
+    labels = tuple(LabelScore(f"label number {i:06d}", 0.0) for i in range(2000))
+    row = Prediction(
+        ImageRef("a"),
+        labels,
+        None,
+        AppliedParameters(None, "softmax", "model"),
+        Execution("cpu", "float32", 1, 1.0, NOON),
+    )
+    batch = to_record_batch([row] * 64, RUN)
+    writer = FragmentWriter(str(tmp_path))
+    for _ in range(16):
+        writer.write(batch)
+    fragments = writer.close()
+    assert fragments is not None
+    metadata = pq.read_metadata(fragments.files[0].path)
+    assert metadata.num_row_groups == 16 * batch.nbytes // MAX_GROUP_BYTES + 1 > 3
+
+
+def test_a_bundle_without_rows_leaves_no_file(tmp_path: pathlib.Path) -> None:
+    writer = FragmentWriter(str(tmp_path / "staging"))
+    assert writer.close() is None
+    assert not (tmp_path / "staging").exists()
+
+
+def test_a_discarded_fragment_leaves_no_file(tmp_path: pathlib.Path) -> None:
+    writer = FragmentWriter(str(tmp_path))
+    for start in range(0, 9000, 1000):
+        writer.write(make_batch(start, 1000))
+    assert len(list_output(str(tmp_path))) == 1
+    writer.discard()
+    assert list_output(str(tmp_path)) == []
+    assert writer.close() is None
+
+
+def test_a_batch_that_cannot_be_written_takes_its_file_with_it(tmp_path: pathlib.Path) -> None:
+    writer = StagingWriter(str(tmp_path), "fragment")
+    writer.write(make_batch(0, 9000))
+    assert len(list_output(str(tmp_path))) == 1
+    with pytest.raises(pa.ArrowInvalid):
+        writer.write(pa.record_batch({"other": list(range(9000))}))
+    assert list_output(str(tmp_path)) == []

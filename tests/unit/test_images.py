@@ -1,0 +1,108 @@
+"""One image through decoding and geometry; large ones one at a time."""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import pathlib
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgcls_beam.classifying import resolve_model
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray, Pixels
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing import decode_pool, load_preparer, prepare_image, prepare_opened
+from imgcls_beam.preparing.images import LARGE_PIXELS
+from tests.scenes import draw_photo, encode
+
+
+@dataclasses.dataclass
+class CountingPreparer:
+    """Counts how many images are in memory at once, and refuses where it is told to."""
+
+    refuses: bool = False
+    now: int = 0
+    most: int = 0
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        if self.refuses:
+            raise ImageError(FailureCode.UNPREPARABLE, "no")
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.05)
+        with self.lock:
+            self.now -= 1
+        return np.zeros((2, 2, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("pixels", "is_alone"), [(LARGE_PIXELS + 4096, True), (4096, False)])
+def test_large_images_are_in_memory_one_at_a_time(pixels: int, is_alone: bool) -> None:
+    data = encode(Image.new("L", (4096, pixels // 4096)), "PNG")
+    preparer = CountingPreparer()
+    images = [EncodedImage(ImageRef(str(index)), data) for index in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda image: prepare_image(image, preparer, DecodeOptions()), images)  # type: ignore[arg-type]
+        assert [type(each) for each in found] == [PixelArray] * 4
+    assert (preparer.most == 1) == is_alone
+
+
+def test_a_large_image_that_fails_lets_the_next_one_in() -> None:
+    data = encode(Image.new("L", (4096, LARGE_PIXELS // 4096 + 1)), "PNG")
+    image = EncodedImage(ImageRef("a"), data)
+    for content in (data, data[: len(data) // 2], data):
+        prepare_image(EncodedImage(ImageRef("a"), content), CountingPreparer(True), DecodeOptions())  # type: ignore[arg-type]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # another thread: the lock is reentrant
+        last = pool.submit(prepare_image, image, CountingPreparer(), DecodeOptions())  # type: ignore[arg-type]
+        assert isinstance(last.result(timeout=60), PixelArray)
+
+
+def test_pixels_come_with_the_facts_of_the_encoded_image(vit_folder: pathlib.Path) -> None:
+    preparer = load_preparer(resolve_model(str(vit_folder), None))
+    data = encode(draw_photo(1, (120, 80)), "JPEG")
+    prepared = prepare_image(EncodedImage(ImageRef("a"), data), preparer, DecodeOptions())
+    assert isinstance(prepared, PixelArray)
+    assert (prepared.pixels.shape, prepared.pixels.dtype) == ((32, 32, 3), np.uint8)
+    assert prepared.facts is not None
+    assert prepared.facts.sha256 == hashlib.sha256(data).hexdigest()
+    facts = prepared.facts
+    assert (facts.width_px, facts.height_px, facts.format) == (120, 80, "JPEG")
+
+
+def test_a_failure_says_what_was_known_of_the_image_and_how_often_it_was_read() -> None:
+    data = encode(draw_photo(1, (120, 80)), "PNG")
+    options = DecodeOptions(max_pixels=120 * 80 - 1)
+    failure = prepare_image(EncodedImage(ImageRef("a"), data, 3), CountingPreparer(), options)  # type: ignore[arg-type]
+    assert isinstance(failure, Failure)
+    assert (failure.code, failure.attempts) == (FailureCode.TOO_MANY_PIXELS, 3)
+    assert failure.facts is not None
+    assert (failure.facts.width_px, failure.facts.height_px) == (120, 80)
+
+
+def test_what_the_processor_refuses_is_a_failure() -> None:
+    encoded = EncodedImage(ImageRef("a"), encode(draw_photo(1)))
+    failure = prepare_image(encoded, CountingPreparer(refuses=True), DecodeOptions())  # type: ignore[arg-type]
+    assert isinstance(failure, Failure)
+    assert failure.code is FailureCode.UNPREPARABLE
+    opened = prepare_opened(draw_photo(1), CountingPreparer(refuses=True))  # type: ignore[arg-type]
+    assert isinstance(opened, Failure)
+
+
+def test_an_opened_image_is_turned_upright_and_left_as_it_was(vit_folder: pathlib.Path) -> None:
+    preparer = load_preparer(resolve_model(str(vit_folder), None))
+    image = draw_photo(1, (120, 80)).convert("LA")
+    before = image.tobytes()
+    prepared = prepare_opened(image, preparer)
+    assert isinstance(prepared, PixelArray)
+    assert prepared.facts is None
+    assert (image.mode, image.tobytes()) == ("LA", before)
+
+
+def test_one_pool_of_the_process_decodes_with_a_thread_for_each_core() -> None:
+    assert decode_pool() is decode_pool()
+    assert decode_pool()._max_workers >= 1

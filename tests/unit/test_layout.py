@@ -1,0 +1,124 @@
+import dataclasses
+import datetime
+import re
+
+import pytest
+
+from imgcls_beam.sinks.layout import Layout, join, locate_record, slug_model
+
+REVISION = "3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3"
+LAYOUT = Layout(
+    output="gs://bucket/out",
+    run_id="r1",
+    run_date=datetime.date(2026, 11, 23),
+    model_id="google/vit-base-patch16-224",
+    model_revision=REVISION,
+    attempt="ab" * 16,
+)
+FOLDER = (
+    "gs://bucket/out/predictions/run_date=2026-11-23"
+    "/model=google--vit-base-patch16-224@3f49326eb077/run_id=r1"
+)
+
+ODD_IDS = [
+    "/home/me/models/vit",
+    "/home/you/models/vit",
+    "./vit",
+    "../vit",
+    "..",
+    ".",
+    "/",
+    "a--b",
+    "a/b/c",
+    "name=value",
+    "50%",
+    "model with spaces",
+    "modèle",
+    "模型",
+    "tab\there",
+    "C:\\models\\vit",
+    "café\udce9",
+    "x" * 500,
+    "y/" + "x" * 500,
+    "*?[a]",
+    "-rf",
+]
+
+
+def test_a_part_lies_where_the_contract_says() -> None:
+    assert LAYOUT.locate_part(0, 4) == f"{FOLDER}/part-00000-of-00004.parquet"
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (LAYOUT.run_folder, FOLDER),
+        (LAYOUT.record, "gs://bucket/out/runs/r1.json"),
+        (LAYOUT.failed_record, f"gs://bucket/out/runs/failed/r1-{'ab' * 16}.json"),
+        (LAYOUT.staging, f"gs://bucket/out/_staging/r1-{'ab' * 16}"),
+        (locate_record("out", "r2"), "out/runs/r2.json"),
+    ],
+)
+def test_every_other_place_is_where_the_contract_says(place: str, expected: str) -> None:
+    assert place == expected
+
+
+@pytest.mark.parametrize(
+    ("output", "record"),
+    [
+        ("out", "out/runs/r1.json"),
+        ("out/", "out/runs/r1.json"),
+        ("/data//", "/data/runs/r1.json"),
+        ("/", "/runs/r1.json"),
+        ("memory://", "memory://runs/r1.json"),
+        ("memory://x/", "memory://x/runs/r1.json"),
+        ("file:///", "file:///runs/r1.json"),
+        ("s3://bucket/", "s3://bucket/runs/r1.json"),
+    ],
+)
+def test_slashes_at_the_end_of_the_output_do_not_matter(output: str, record: str) -> None:
+    layout = dataclasses.replace(LAYOUT, output=output)
+    assert layout.record == record
+    assert layout.make_relative(record) == "runs/r1.json"
+    assert join(output, layout.make_relative(record)) == record
+
+
+@pytest.mark.parametrize(
+    ("model_id", "slug"),
+    [
+        ("google/vit-base-patch16-224", "google--vit-base-patch16-224"),
+        ("Falconsai/nsfw_image_detection", "Falconsai--nsfw_image_detection"),
+        ("resnet-50", "resnet-50"),
+    ],
+)
+def test_a_hub_id_can_be_read_in_its_slug(model_id: str, slug: str) -> None:
+    assert slug_model(model_id, REVISION) == f"{slug}@3f49326eb077"
+
+
+@pytest.mark.parametrize("model_id", ODD_IDS)
+@pytest.mark.parametrize("revision", [REVISION, "main", "", "a/b=c%d", "é"])
+def test_a_slug_is_fit_for_a_path_whatever_the_model_is_called(
+    model_id: str, revision: str
+) -> None:
+    slug = slug_model(model_id, revision)
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,96}@[A-Za-z0-9._-]{1,12}", slug, re.ASCII)
+
+
+def test_two_models_do_not_share_a_slug() -> None:
+    ids = [*ODD_IDS, "a/b", "name/value", "name-value", "vit", "model", "me/vit", "b", "c"]
+    assert len({slug_model(model_id, REVISION) for model_id in ids}) == len(ids)
+
+
+def test_a_slug_tells_revisions_apart() -> None:
+    assert slug_model("a/b", "1" * 40) != slug_model("a/b", "2" * 40)
+
+
+def test_attempts_stage_apart_and_publish_in_one_place() -> None:
+    other = dataclasses.replace(LAYOUT, attempt="cd" * 16)
+    assert other.staging != LAYOUT.staging
+    assert other.run_folder == LAYOUT.run_folder
+
+
+def test_staging_lies_outside_what_readers_read() -> None:
+    assert not LAYOUT.staging.startswith(LAYOUT.predictions)
+    assert not LAYOUT.staging.startswith(LAYOUT.runs)

@@ -1,0 +1,158 @@
+"""A batch is answered image by image, whatever one of them does to the model."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from imgcls_beam.classifying import ClassifierCard, Logits
+from imgcls_beam.elements import Failure, ImageRef, Outcome, PixelArray, Pixels, Prediction
+from imgcls_beam.errors import FailureCode, Stage
+from imgcls_beam.predicting import Question, predict_images
+from imgcls_beam.spec import Parameters
+
+CARD = ClassifierCard(("cat", "dog", "eel"), "softmax", "cpu", "float32", 0)
+POISON, NAN_IMAGE, HUNGRY = 66, 77, 88
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names its own."""
+
+
+@dataclasses.dataclass
+class MeanClassifier:
+    """An honest small model: the logits of an image follow from its mean grey level.
+
+    A grey level of 66 in any image of a batch makes the pass raise, 77 gives NaN, 88 runs out of
+    memory; `max_batch` runs out of memory on larger batches; a sick one always raises.
+    """
+
+    max_batch: int = 1000
+    is_sick: bool = False
+    passes: list[int] = dataclasses.field(default_factory=list)
+
+    def describe(self) -> ClassifierCard:
+        return CARD
+
+    def classify(self, batch: Sequence[Pixels]) -> Logits:
+        self.passes.append(len(batch))
+        stacked = np.stack(batch)
+        means = stacked.reshape(len(batch), -1).mean(axis=1, dtype=np.float32)
+        if self.is_sick or POISON in means:
+            raise ValueError("poison at 0x7f00")
+        if len(batch) > self.max_batch or HUNGRY in means:
+            raise OutOfMemoryError("CUDA out of memory")
+        logits = np.stack([means / 100, 1 - means / 100, means * 0], axis=1).astype(np.float32)
+        logits[means == NAN_IMAGE] = np.nan
+        return logits
+
+
+def make_image(grey: int, name: str = "", size_px: int = 4, **ref: object) -> PixelArray:
+    pixels = np.full((size_px, size_px, 3), grey, np.uint8)
+    return PixelArray(ImageRef(name or f"memory://{grey}", **ref), pixels, None, 1.0)  # type: ignore[arg-type]
+
+
+def ask(
+    images: Sequence[PixelArray], model: MeanClassifier | None = None, top_k: int | None = 3
+) -> list[Outcome]:
+    return predict_images(images, model or MeanClassifier(), Question(top_k, None))
+
+
+def test_each_image_gets_its_own_answer_in_order() -> None:
+    outcomes = ask([make_image(10), make_image(200), make_image(30)])
+    assert [each.ref.uri for each in outcomes] == ["memory://10", "memory://200", "memory://30"]
+    best = [each.labels[0].label for each in outcomes if isinstance(each, Prediction)]
+    assert best == ["dog", "cat", "dog"]
+
+
+@pytest.mark.parametrize("position", range(7))
+def test_one_poison_image_costs_one_row(position: int) -> None:
+    images = [make_image(10 + i) for i in range(7)]
+    images[position] = make_image(POISON)
+    outcomes = ask(images)
+    alone = ask(images[:position] + images[position + 1 :])
+    failure = outcomes.pop(position)
+    assert isinstance(failure, Failure)
+    assert (failure.stage, failure.code) == (Stage.PREDICT, FailureCode.INFERENCE_FAILED)
+    assert "0x7f00" not in failure.message
+    answers = [each.labels for each in outcomes if isinstance(each, Prediction)]
+    assert answers == [each.labels for each in alone if isinstance(each, Prediction)]
+    assert len(answers) == 6
+
+
+def test_every_image_may_be_poison_without_an_end_to_the_batch() -> None:
+    outcomes = ask([make_image(POISON, f"memory://{i}") for i in range(5)])
+    assert [type(each) for each in outcomes] == [Failure] * 5
+
+
+def test_a_sick_model_is_raised_and_blames_no_image() -> None:
+    model = MeanClassifier(is_sick=True)
+    with pytest.raises(RuntimeError, match="sick"):
+        ask([make_image(i) for i in range(16)], model)
+    # 16, 8, 4, 2, 1 and the blank one: not one pass per image.
+    assert model.passes == [16, 8, 4, 2, 1, 1]
+
+
+def test_running_out_of_memory_halves_the_batch_and_loses_nothing() -> None:
+    model = MeanClassifier(max_batch=3)
+    outcomes = ask([make_image(i) for i in range(10)], model)
+    assert all(isinstance(each, Prediction) for each in outcomes)
+    sizes = {each.execution.batch_size for each in outcomes if isinstance(each, Prediction)}
+    assert max(sizes) <= 3
+
+
+def test_an_image_that_runs_out_of_memory_alone_is_a_retryable_failure() -> None:
+    good, bad = ask([make_image(1), make_image(HUNGRY)])
+    assert isinstance(good, Prediction)
+    assert isinstance(bad, Failure)
+    assert (bad.code, bad.retryable) == (FailureCode.OUT_OF_MEMORY, True)
+
+
+def test_a_score_that_is_not_finite_is_a_failure_of_that_image_alone() -> None:
+    good, bad = ask([make_image(1), make_image(NAN_IMAGE)])
+    assert isinstance(good, Prediction)
+    assert isinstance(bad, Failure)
+    assert bad.code is FailureCode.NON_FINITE_SCORE
+
+
+def test_images_of_several_shapes_are_passes_of_their_own() -> None:
+    model = MeanClassifier()
+    images = [make_image(i, size_px=4 + 4 * (i % 2)) for i in range(6)]
+    outcomes = ask(images, model)
+    assert [each.ref for each in outcomes] == [image.ref for image in images]
+    assert model.passes == [3, 3]
+
+
+def test_requests_of_a_batch_keep_their_own_parameters_in_one_pass() -> None:
+    model = MeanClassifier()
+    asked = [Parameters("sigmoid", 1), Parameters("none", 2), Parameters(), Parameters(top_k=3)]
+    images = [make_image(50, f"memory://{i}", parameters=each) for i, each in enumerate(asked)]
+    outcomes = predict_images(images, model, Question(2, "softmax"))
+    applied = [each.applied for each in outcomes if isinstance(each, Prediction)]
+    assert model.passes == [4]
+    assert [(each.function_to_apply, each.function_source, each.top_k) for each in applied] == [
+        ("sigmoid", "request", 1),
+        ("none", "request", 2),
+        ("softmax", "job", 2),
+        ("softmax", "job", 3),
+    ]
+    lengths = [len(each.labels) for each in outcomes if isinstance(each, Prediction)]
+    assert lengths == [1, 2, 2, 3]
+
+
+def test_no_images_are_no_passes() -> None:
+    model = MeanClassifier()
+    assert ask([], model) == []
+    assert model.passes == []
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_is_not_taken_for_a_bad_image(interrupt: Callable[[], BaseException]) -> None:
+    class Interrupted(MeanClassifier):
+        def classify(self, batch: Sequence[Pixels]) -> Logits:
+            raise interrupt()
+
+    with pytest.raises(BaseException) as caught:
+        ask([make_image(1)], Interrupted())
+    assert isinstance(caught.value, KeyboardInterrupt | SystemExit)
