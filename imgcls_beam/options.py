@@ -7,10 +7,16 @@ is not allowed raises `ConfigError` with the option's name as it is spelled on t
 import dataclasses
 import datetime
 import re
-import unicodedata
 import uuid
 from typing import Literal, get_args
 
+from imgcls_beam.checks import (
+    check_choice,
+    check_count,
+    check_number,
+    check_text,
+    check_url,
+)
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.spec import FunctionToApply, SpecError, check_function_to_apply, check_top_k
 
@@ -22,10 +28,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 IfExists = Literal["fail"]
 
-SCHEMES = ("file", "local", "gs", "gcs", "s3", "s3a", "az", "abfs", "abfss", "hf", "memory")
-
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MIB = 1 << 20
 
 
@@ -33,71 +36,6 @@ def make_run_id() -> str:
     """A run id that says when, and is unique: `20261123T014500Z-1f3a9c`."""
     now = datetime.datetime.now(datetime.UTC)
     return f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-
-
-def scheme_of(url: str) -> str:
-    """The scheme of a URL, `file` for a plain path."""
-    match = _SCHEME.match(url)
-    return match.group(1).lower() if match else "file"
-
-
-def check_text(option: str, value: object) -> str:
-    """Returns a text that is neither empty nor holds control characters.
-
-    Raises:
-        ConfigError: anything else.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(option, value, "give a text that is not empty")
-    if any(unicodedata.category(character) == "Cc" for character in value):
-        raise ConfigError(option, value, "control characters are not allowed")
-    return value
-
-
-def check_url(option: str, value: object, allow_schemes: tuple[str, ...]) -> str:
-    """Returns a path or URL whose scheme may be used.
-
-    Raises:
-        ConfigError: empty, a control character, or a scheme that is not allow-listed.
-    """
-    url = check_text(option, value)
-    if scheme_of(url) not in (*SCHEMES, *allow_schemes):
-        known = ", ".join(SCHEMES)
-        raise ConfigError(option, url, f"its scheme is not allowed; allowed: a path, or {known}")
-    return url
-
-
-def check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
-    """Returns a value that is one of the choices.
-
-    Raises:
-        ConfigError: anything else.
-    """
-    if value not in choices:
-        raise ConfigError(option, value, f"allowed: {', '.join(choices)}")
-    return value
-
-
-def check_count(option: str, value: object) -> int:
-    """Returns an integer of 1 or more.
-
-    Raises:
-        ConfigError: anything else, booleans included.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(option, value, "allowed: an integer of 1 or more")
-    return value
-
-
-def check_number(option: str, value: object, low: float, high: float) -> float:
-    """Returns a number from low to high, both included.
-
-    Raises:
-        ConfigError: anything else, booleans and NaN included.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(option, value, f"allowed: {low:g} to {high:g}")
-    return value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -152,7 +90,7 @@ class InputOptions:
 
     Attributes:
         inputs: files, folders, prefixes or globs on file systems that fsspec knows.
-        allow_schemes: schemes that may be read beside `SCHEMES`.
+        allow_schemes: schemes that may be read beside `checks.SCHEMES`.
         limit: at most so many images, in the order of listing; None for all.
         sample_ratio: the share of images to take, chosen by their URI; 1.0 for all.
     """

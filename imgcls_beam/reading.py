@@ -11,9 +11,10 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from imgcls_beam.checks import scheme_of
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.options import ReadOptions, scheme_of
+from imgcls_beam.options import ReadOptions
 from imgcls_beam.stores import open_store
 
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})

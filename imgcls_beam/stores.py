@@ -6,8 +6,8 @@ schemes. Here a URL has one scheme, and the rest of it is a path.
 
 import fsspec
 
+from imgcls_beam.checks import scheme_of
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.options import scheme_of
 
 _EXTRA_OF = {"gs": "gcp", "gcs": "gcp", "s3": "s3", "s3a": "s3"}
 

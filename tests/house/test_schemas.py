@@ -8,7 +8,7 @@ import typing
 from typing import Any
 
 import huggingface_hub
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from imgcls_beam.spec import (
@@ -28,13 +28,14 @@ PARAMETERS = REQUEST["properties"]["parameters"]
 JSON_TYPE = {str: "string", int: "integer", float: "number", type(None): "null"}
 
 TEXT = "QUJD"
+EMPTY: list[Any] = [[], {}]
 GOOD_PARAMETERS: list[Any] = [
     *(None, {}, {"top_k": 1}, {"top_k": 1000}, {"top_k": None}, {"function_to_apply": None}),
     *({"function_to_apply": each} for each in FUNCTIONS),
     {"function_to_apply": "softmax", "top_k": 5},
 ]
 BAD_PARAMETERS: list[Any] = [
-    *({"top_k": each} for each in (0, -1, 2.5, "5", "all", True, False, [], {}, [1])),
+    *({"top_k": each} for each in (0, -1, 2.5, "5", "all", True, False, *EMPTY, [1])),
     *({"function_to_apply": each} for each in ("Softmax", "soft", "", 0, True, [], ["none"])),
     *({"topk": 5}, {"top_k": 5, "temperature": 1}, {"": None}),
     *([], "softmax", "", 5, 0, True, False, [{"top_k": 5}]),
@@ -48,7 +49,7 @@ GOOD_REQUESTS: list[Any] = [
 ]
 BAD_REQUESTS: list[Any] = [
     *({}, {"parameters": {}}, {"input": TEXT}, {"Inputs": TEXT}),
-    *({"inputs": each} for each in (None, 5, True, [], {}, [TEXT], "")),
+    *({"inputs": each} for each in (None, 5, True, *EMPTY, [TEXT], "")),
     *({"inputs": TEXT, each: None} for each in ("options", "id", "Parameters", "")),
     *({"inputs": TEXT, "parameters": each} for each in BAD_PARAMETERS),
     *(None, 5, True, [], [TEXT], [{"inputs": TEXT}]),
@@ -92,7 +93,7 @@ def is_parsed(parse: Any, payload: object) -> bool:
 
 
 def is_valid(schema: dict[str, Any], payload: object) -> bool:
-    return jsonschema.Draft202012Validator(schema).is_valid(payload)
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(payload))
 
 
 def describe_type(hint: Any) -> set[str]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from imgcls_beam import options
+from imgcls_beam.checks import SCHEMES, scheme_of
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import (
-    SCHEMES,
     DecodeOptions,
     InputOptions,
     JobOptions,
@@ -18,7 +18,6 @@ from imgcls_beam.options import (
     OutputOptions,
     ReadOptions,
     make_run_id,
-    scheme_of,
 )
 
 DAY = datetime.date(2026, 11, 23)

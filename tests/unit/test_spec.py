@@ -208,6 +208,14 @@ def test_nested_brackets_are_refused_at_every_depth(depth: int) -> None:
         parse_request('{"inputs": ' + "[" * depth + "]" * depth + "}")
 
 
+def test_a_nested_value_is_refused_however_deep_it_is() -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(SpecError, match=r"inputs is \[\[\[.*; "):
+        parse_request({"inputs": nested})
+
+
 def test_half_a_megabyte_that_looks_like_a_data_uri_is_refused_at_once() -> None:
     # The cost of the earlier pattern grew with the square: 18 s for 32 kB, and here an hour.
     for text in ("data:" + "a" * 500_000, "data:" * 100_000, "data:" + ";a=" * 160_000):

@@ -1,0 +1,76 @@
+"""Checks of single values: each gives back what it was given, or raises `ConfigError`."""
+
+import re
+import unicodedata
+
+from imgcls_beam.errors import ConfigError
+
+SCHEMES = ("file", "local", "gs", "gcs", "s3", "s3a", "az", "abfs", "abfss", "hf", "memory")
+"""What may be read and written without being asked for: stores, and no web addresses."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a URL, `file` for a plain path."""
+    match = _SCHEME.match(url)
+    return match.group(1).lower() if match else "file"
+
+
+def check_text(option: str, value: object) -> str:
+    """Returns a text that is neither empty nor holds control characters.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(option, value, "give a text that is not empty")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ConfigError(option, value, "control characters are not allowed")
+    return value
+
+
+def check_url(option: str, value: object, allow_schemes: tuple[str, ...]) -> str:
+    """Returns a path or URL whose scheme may be used.
+
+    Raises:
+        ConfigError: empty, a control character, or a scheme that is not allow-listed.
+    """
+    url = check_text(option, value)
+    if scheme_of(url) not in (*SCHEMES, *map(str.lower, allow_schemes)):
+        known = ", ".join(SCHEMES)
+        raise ConfigError(option, url, f"its scheme is not allowed; allowed: a path, or {known}")
+    return url
+
+
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    """Returns a value that is one of the choices.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if value not in choices:
+        raise ConfigError(option, value, f"allowed: {', '.join(choices)}")
+    return value
+
+
+def check_count(option: str, value: object) -> int:
+    """Returns an integer of 1 or more.
+
+    Raises:
+        ConfigError: anything else, booleans included.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(option, value, "allowed: an integer of 1 or more")
+    return value
+
+
+def check_number(option: str, value: object, low: float, high: float) -> float:
+    """Returns a number from low to high, both included.
+
+    Raises:
+        ConfigError: anything else, booleans and NaN included.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigError(option, value, f"allowed: {low:g} to {high:g}")
+    return value
