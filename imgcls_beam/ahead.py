@@ -95,11 +95,12 @@ class ReadDoFn(beam.DoFn):
 
     def setup(self) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="imgcls-read")
-
-    def start_bundle(self) -> None:
         self._ahead: WorkAhead[EncodedImage | Failure] = WorkAhead(
             self._options.concurrency, self._options.batch_bytes
         )
+
+    def start_bundle(self) -> None:
+        self._ahead.clear()  # of a bundle that failed further down, which nobody told us
         self._batch: list[WindowedValue] = []
         self._batch_bytes = 0
 
@@ -151,11 +152,12 @@ class PrepareDoFn(beam.DoFn):
     def setup(self) -> None:
         preparer = load_preparer(self._source)
         self._prepare = functools.partial(_prepare, preparer=preparer, options=self._options)
-
-    def start_bundle(self) -> None:
         self._ahead: WorkAhead[PixelArray | Failure] = WorkAhead(
             _PREPARE_AHEAD_IMAGES, _PREPARE_AHEAD_BYTES
         )
+
+    def start_bundle(self) -> None:
+        self._ahead.clear()  # of a bundle that failed further down, which nobody told us
 
     def process(
         self,
