@@ -68,12 +68,12 @@ def uri_digest(uri: str) -> bytes:
 def _take(refs: Iterator[ImageRef], limit: int) -> Iterator[ImageRef]:
     seen: set[bytes] = set()
     for ref in refs:
-        if len(seen) == limit:
-            return
         digest = uri_digest(ref.uri)
         if digest not in seen:
             seen.add(digest)
             yield ref
+        if len(seen) == limit:  # before the next one is listed
+            return
 
 
 def _is_sampled(uri: str, ratio: float) -> bool:
@@ -85,10 +85,12 @@ def _list_input(url: str) -> Iterator[ImageRef]:
     try:
         for info in _find(store, path):
             yield _to_ref(store, info)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ConfigError("input", url, "there is no such file or folder") from error
-    except (PermissionError, NotADirectoryError) as error:
+    except PermissionError as error:
         raise ConfigError("input", url, "it may not be read; check its permissions") from error
+    except OSError as error:  # a name too long, links that lead round, a store that is not there
+        raise ConfigError("input", url, "it cannot be listed") from error
 
 
 def _find(store: AbstractFileSystem, path: str) -> Iterator[Info]:
@@ -96,6 +98,8 @@ def _find(store: AbstractFileSystem, path: str) -> Iterator[Info]:
         yield from _find_glob(store, path)
         return
     info = store.info(path)
+    if info["type"] == "other":  # opening a pipe waits for ever, reading a device never ends
+        raise ConfigError("input", path, "it is neither a file nor a folder")
     if info["type"] != "directory":
         _refuse_archive(path)
         yield info
@@ -109,7 +113,11 @@ def _find_glob(store: AbstractFileSystem, pattern: str) -> Iterator[Info]:
     fixed, _, _ = pattern.partition(_first_magic_segment(pattern))
     root = fixed.rstrip("/") or store.root_marker
     depth = None if "**" in pattern else pattern.count("/") - fixed.count("/")
-    matches = re.compile(glob_translate(pattern)).match
+    try:
+        matches = re.compile(glob_translate(pattern)).match
+    except ValueError as error:
+        problem = "** stands for whole folder names, as in FOLDER/**/*.jpg"
+        raise ConfigError("input", pattern, problem) from error
     for info in _walk(store, root, depth):
         if matches(info["name"]):
             _refuse_archive(info["name"])
@@ -123,10 +131,22 @@ def _first_magic_segment(pattern: str) -> str:
 def _walk(store: AbstractFileSystem, folder: str, depth: int | None = None) -> Iterator[Info]:
     """Files below a folder by name; with a depth, not deeper than so many further folders."""
     for info in sorted(store.ls(folder, detail=True), key=lambda found: str(found["name"])):
-        if info["type"] == "file":
+        if info["type"] == "other" and info.get("islink"):
+            yield from _follow_to_file(store, info["name"])
+        elif info["type"] == "file":
             yield info
         elif _is_folder_below(info, folder) and depth != 0:
             yield from _walk(store, info["name"], None if depth is None else depth - 1)
+
+
+def _follow_to_file(store: AbstractFileSystem, path: str) -> Iterator[Info]:
+    """What a link leads to, where that is a file: a local listing does not look."""
+    try:
+        info = store.info(path)
+    except OSError:  # it leads nowhere, or round
+        return
+    if info["type"] == "file":
+        yield info
 
 
 def _is_folder_below(info: Info, folder: str) -> bool:
@@ -141,7 +161,8 @@ def _refuse_archive(path: str) -> None:
 
 
 def _to_ref(store: AbstractFileSystem, info: Info) -> ImageRef:
-    updated_at = _to_time(next((info[key] for key in _UPDATED_KEYS if info.get(key)), None))
+    times = (info[key] for key in _UPDATED_KEYS if info.get(key) is not None)
+    updated_at = _to_time(next(times, None))
     version = next((str(info[key]).strip('"') for key in _VERSION_KEYS if info.get(key)), None)
     if version is None and updated_at is not None:
         version = updated_at.isoformat(timespec="microseconds")
@@ -154,10 +175,14 @@ def _to_ref(store: AbstractFileSystem, info: Info) -> ImageRef:
 
 
 def _to_time(value: object) -> datetime.datetime | None:
-    if isinstance(value, int | float):
-        return datetime.datetime.fromtimestamp(value, datetime.UTC)
-    if isinstance(value, str):
-        value = datetime.datetime.fromisoformat(value)
+    """A store's time; None where it is none, or none that a calendar has (year 33658)."""
+    try:
+        if isinstance(value, int | float):
+            return datetime.datetime.fromtimestamp(value, datetime.UTC)
+        if isinstance(value, str):
+            value = datetime.datetime.fromisoformat(value)
+    except (ValueError, OverflowError, OSError):
+        return None
     if not isinstance(value, datetime.datetime):
         return None
     return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)

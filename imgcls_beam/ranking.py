@@ -62,7 +62,8 @@ def apply_function(logits: Scores, function: FunctionToApply) -> Scores:
     """
     if function == "none":
         return logits
-    with np.errstate(over="ignore"):  # the sigmoid of a very negative logit is 0
+    # The sigmoid of a very negative logit is 0; infinity less infinity is the caller's to see.
+    with np.errstate(over="ignore", invalid="ignore"):
         if function == "sigmoid":
             return np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
         exponentials = np.exp(logits - logits.max())

@@ -5,7 +5,6 @@ of 100 kB 20 ms away at 200 in flight, against 169 for Beam's FileSystems on 32 
 an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name.
 """
 
-import asyncio
 import errno
 import random
 import time
@@ -23,8 +22,18 @@ _PASSING_ERRNO = frozenset(
         *(errno.EAGAIN, errno.EINTR, errno.EIO, errno.EBUSY, errno.ETIMEDOUT, errno.ESTALE),
         *(errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EPIPE),
         *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EMFILE, errno.ENFILE),
+        getattr(errno, "EREMOTEIO", errno.EIO),  # s3fs means S3's InternalError by it
     }
 )
+_PASSING_KINDS = frozenset(
+    {
+        *("aiohttp.ClientConnectionError", "aiohttp.ClientPayloadError", "gcsfs.ChecksumError"),
+        *("requests.ConnectionError", "requests.Timeout", "requests.ChunkedEncodingError"),
+        *("httpx.TransportError", "httpx2.TransportError", "botocore.HTTPClientError"),
+        *("azure.ServiceRequestError", "azure.ServiceResponseError"),
+    }
+)
+"""Faults of a connection that are no `ConnectionError`, of packages that need not be installed."""
 _REFUSALS = {
     FailureCode.NOT_FOUND: "the object was listed but is not there any more",
     FailureCode.PERMISSION_DENIED: "the store does not let these credentials read the object",
@@ -81,15 +90,20 @@ def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | Excep
 def _fetch_same_scheme(
     refs: Sequence[ImageRef], options: ReadOptions
 ) -> Iterator[bytes | Exception]:
-    """Reads at most one byte more than is allowed, so a lying or unknown size costs no memory."""
+    """Reads at most one byte more than is expected, so a lying or unknown size costs no memory."""
     store, _ = open_store("input", refs[0].uri)
-    wanted = [ref for ref in refs if (ref.size_bytes or 0) <= options.max_bytes]
-    ends = [None if ref.size_bytes is not None else options.max_bytes + 1 for ref in wanted]
+    wanted = [ref for ref in refs if _is_wanted(ref, options)]
+    ends = [1 + (ref.size_bytes or options.max_bytes) for ref in wanted]
     paths = [store._strip_protocol(ref.uri) for ref in wanted]
     limits = {"batch_size": options.concurrency} if store.async_impl else {}
     got = iter(store.cat_ranges(paths, [None] * len(paths), ends, on_error="return", **limits))
-    too_large = b""  # judged by its listed size
-    return (next(got) if (ref.size_bytes or 0) <= options.max_bytes else too_large for ref in refs)
+    unread = b""  # judged by its listed size
+    return (next(got) if _is_wanted(ref, options) else unread for ref in refs)
+
+
+def _is_wanted(ref: ImageRef, options: ReadOptions) -> bool:
+    """Whether to ask the store at all; S3 refuses a range of an object that has no bytes."""
+    return ref.size_bytes is None or 0 < ref.size_bytes <= options.max_bytes
 
 
 def _judge(
@@ -131,7 +145,7 @@ def _code_of(error: Exception) -> FailureCode | None:
     status = _http_status(error)
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return FailureCode.NOT_FOUND
-    if isinstance(error, PermissionError) or status in (401, 403):
+    if isinstance(error, PermissionError) or status in (401, 403) or _is_gcs_refusal(error):
         return FailureCode.PERMISSION_DENIED
     if _is_passing(error, status):
         return FailureCode.UNAVAILABLE
@@ -143,22 +157,26 @@ def _code_of(error: Exception) -> FailureCode | None:
 def _is_passing(error: Exception, status: int | None) -> bool:
     if status in _PASSING_STATUS or isinstance(error, TimeoutError | ConnectionError | EOFError):
         return True
-    if isinstance(error, asyncio.TimeoutError):
-        return True
     if isinstance(error, OSError) and error.errno in _PASSING_ERRNO:
         return True
-    # aiohttp's connection faults are not all OSErrors, and aiohttp need not be installed.
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
-    return "aiohttp.ClientConnectionError" in kinds or "aiohttp.ClientPayloadError" in kinds
+    return not kinds.isdisjoint(_PASSING_KINDS)
+
+
+def _is_gcs_refusal(error: Exception) -> bool:
+    """Whether it is a 403 of gcsfs, which has no other sign than the words of an OSError."""
+    return type(error) is OSError and error.errno is None and str(error).startswith("Forbidden:")
 
 
 def _http_status(error: object) -> int | None:
-    """The HTTP status that gcsfs (`code`), aiohttp (`status`) or botocore (`response`) give."""
+    """The HTTP status, where gcsfs, aiohttp, azure, huggingface_hub and botocore keep it."""
     response = getattr(error, "response", None)
     metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
     for value in (
         getattr(error, "status", None),
         getattr(error, "code", None),
+        getattr(error, "status_code", None),
+        getattr(response, "status_code", None),
         metadata.get("HTTPStatusCode"),
     ):
         if isinstance(value, int | str) and str(value).isdigit():

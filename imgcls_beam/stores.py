@@ -34,6 +34,8 @@ def open_store(option: str, url: str) -> tuple[fsspec.AbstractFileSystem, str]:
         extra = _EXTRA_OF.get(scheme)
         advice = f"pip install 'imgcls_beam[{extra}]'" if extra else "install its fsspec package"
         raise ConfigError(option, url, f"nothing installed reads {scheme}://; {advice}") from error
+    if url.lower().startswith(f"{scheme}://"):
+        url = scheme + url[len(scheme) :]  # fsspec takes FILE:// for the beginning of a path
     options = kind._get_kwargs_from_urls(url)
     store = fsspec.filesystem(scheme, use_listings_cache=False, **options)
     return store, kind._strip_protocol(url)

@@ -1,16 +1,26 @@
 """The Hugging Face classifier. Heavy: importing this module imports torch."""
 
+import pickle
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 
 from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, Logits
 from imgcls_beam.elements import ModelSource, Pixels
 from imgcls_beam.errors import ModelError
 from imgcls_beam.spec import FunctionToApply
+
+_LOAD_FAULTS = (
+    *(OSError, ValueError, TypeError, ImportError, RuntimeError, LookupError, AttributeError),
+    *(ArithmeticError, AssertionError, SafetensorError, pickle.UnpicklingError),
+    StrictDataclassError,
+)
+"""What a folder that holds no such model, or a damaged one, makes the libraries raise."""
 
 
 class HuggingFaceClassifier:
@@ -86,8 +96,9 @@ def _load_model(spec: ClassifierSpec, device: torch.device) -> Any:  # noqa: ANN
             trust_remote_code=False,
             dtype=dtype,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are in the info, and refused below
         )
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
+    except _LOAD_FAULTS as error:
         # The first line only: transformers lists every type it knows below it.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{source.model_id}: the model cannot be loaded ({reason})") from error

@@ -9,6 +9,10 @@ from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_NOT_A_HUB = (ValueError, TypeError, AssertionError)
+"""What huggingface_hub raises of an answer that is not a hub's: the page of a firewall, say."""
+
 _OWN_FILES = ("*.json", "*.safetensors", "*.bin", "*.txt")
 
 
@@ -46,30 +50,45 @@ def _hash_folder(folder: pathlib.Path) -> str:
     for path in sorted(files):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{content}  {path.name}\n".encode())
+        digest.update(f"{content}  ".encode() + os.fsencode(path.name) + b"\n")
     return digest.hexdigest()
 
 
 def _resolve_hub(model: str, revision: str | None) -> ModelSource:
     from huggingface_hub import HfApi, constants, errors
 
-    api = HfApi()
+    is_offline = constants.is_offline_mode()
+    # The bases: OSError, and what the HTTP library raises where a proxy refuses, say.
+    faults: tuple[type[Exception], ...] = (
+        *(errors.RevisionResolutionError, *_NOT_A_HUB),
+        *errors.HfHubHTTPError.__bases__,
+    )
     try:
-        found = api.resolve_revision(
-            model, revision=revision, local_files_only=constants.is_offline_mode()
-        )
-    except errors.GatedRepoError as error:
-        problem = "the model is gated: accept its terms on the hub and set HF_TOKEN"
-        raise ConfigError("model", model, problem) from error
-    except errors.RepositoryNotFoundError as error:
-        problem = "no such folder or hub model; a private one needs HF_TOKEN"
-        raise ConfigError("model", model, problem) from error
+        found = HfApi().resolve_revision(model, revision=revision, local_files_only=is_offline)
+        if not _COMMIT.fullmatch(found.resolved):
+            raise ValueError(f"{found.resolved!r} is no commit")
     except errors.RevisionNotFoundError as error:
         raise ConfigError("revision", revision, f"{model} has no such revision") from error
-    except (errors.RevisionResolutionError, OSError) as error:
-        problem = (
-            f"no such folder, it is not in the local cache, and the hub {constants.ENDPOINT} "
-            "could not be reached"
-        )
-        raise ConfigError("model", model, problem) from error
+    except faults as error:
+        raise ConfigError("model", model, _explain(error)) from error
     return ModelSource(model, found.resolved, model, found.resolved)
+
+
+def _explain(error: Exception) -> str:
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return "the model is gated: accept its terms on the hub and set HF_TOKEN"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "no such folder or hub model; a private one needs HF_TOKEN"
+    if isinstance(error, errors.HFValidationError):
+        return "there is no such folder, and no hub model can have this name"
+    if isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500:
+        status = error.response.status_code
+        return f"the hub refuses it (HTTP {status}); check HF_TOKEN, or try later"
+    if isinstance(error, _NOT_A_HUB):
+        return f"no such folder, and {constants.ENDPOINT} does not answer as a hub does"
+    return (
+        f"no such folder, it is not in the local cache, and the hub {constants.ENDPOINT} "
+        "could not be reached"
+    )

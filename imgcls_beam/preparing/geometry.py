@@ -12,9 +12,14 @@ import numpy as np
 from PIL import Image
 
 from imgcls_beam.elements import Pixels
+from imgcls_beam.errors import FailureCode, ImageError
 
 _STRIP_PIXELS = 4 << 20
-"""A resize works in strips of so many pixels: 12 MB, whatever the aspect ratio."""
+"""A resize works in strips of so many pixels: 16 MB, for Pillow keeps four bytes of each."""
+
+_MAX_RESIZED_PIXELS = 256 << 20
+"""Of an image before its crop. 4,096 × 1 becomes so many at an edge of 256, in up to 4 s; a JPEG
+of 1 × 65,500 would take minutes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +48,9 @@ class Geometry:
 
         Returns:
             uint8 (H, W, 3), RGB.
+
+        Raises:
+            ImageError: it is too long and thin to be resized by its shorter edge.
         """
         height_px, width_px = self._resized_size(image)
         crop_height_px, crop_width_px = self.crop or (height_px, width_px)
@@ -57,10 +65,20 @@ class Geometry:
         if self.size is not None:
             return self.size
         assert self.shortest_edge_px is not None
-        long_px = int(self.shortest_edge_px * max(image.size) / min(image.size))
-        if image.width <= image.height:
-            return long_px, self.shortest_edge_px
-        return self.shortest_edge_px, long_px
+        return resize_shortest_edge(image, self.shortest_edge_px, _MAX_RESIZED_PIXELS)
+
+
+def resize_shortest_edge(image: Image.Image, edge_px: int, max_pixels: int) -> tuple[int, int]:
+    """(height, width) of an image whose shorter edge becomes `edge_px`.
+
+    Raises:
+        ImageError: it would have more than `max_pixels`.
+    """
+    long_px = int(edge_px * max(image.size) / min(image.size))
+    if edge_px * long_px > max_pixels:
+        message = f"{image.width} × {image.height} pixels are too long and thin to be resized"
+        raise ImageError(FailureCode.UNPREPARABLE, message)
+    return (long_px, edge_px) if image.width <= image.height else (edge_px, long_px)
 
 
 def _centre_span(size_px: int, crop_px: int) -> tuple[int, int]:
@@ -83,14 +101,21 @@ def _resize_visible(
     before its crop, would else take 590 MB.
     """
     (height_px, width_px), (rows, columns) = size, spans
-    whole = rows == (0, height_px) and columns == (0, width_px)
-    if whole or resample is Image.Resampling.NEAREST:
-        resized = np.asarray(image.resize((width_px, height_px), resample))
-        return resized[rows[0] : rows[1], columns[0] : columns[1]]
+    if rows == (0, height_px) and columns == (0, width_px):
+        return np.asarray(image.resize((width_px, height_px), resample))
+    if image.height > image.width * 100 and height_px < image.height:  # Pillow turns these round
+        tall = _resize_height(image, height_px, rows, resample)
+        return np.asarray(_resize_width(tall, width_px, columns, resample))
     wide = _resize_width(image, width_px, columns, resample)
-    # The second pass works on the transposed image, where height is width.
-    tall = _resize_width(wide.transpose(Image.Transpose.TRANSPOSE), height_px, rows, resample)
-    return np.ascontiguousarray(np.asarray(tall).transpose(1, 0, 2))
+    return np.asarray(_resize_height(wide, height_px, rows, resample))
+
+
+def _resize_height(
+    image: Image.Image, height_px: int, span: tuple[int, int], resample: Image.Resampling
+) -> Image.Image:
+    turned = image.transpose(Image.Transpose.TRANSPOSE)
+    resized = _resize_width(turned, height_px, span, resample)
+    return resized.transpose(Image.Transpose.TRANSPOSE)
 
 
 def _resize_width(

@@ -15,13 +15,17 @@ from PIL import Image
 
 from imgcls_beam.elements import ChannelAffine, ModelSource, Pixels
 from imgcls_beam.errors import FailureCode, ImageError, ModelError
-from imgcls_beam.preparing.geometry import Geometry
+from imgcls_beam.preparing.geometry import Geometry, resize_shortest_edge
 
 _LOG = logging.getLogger(__name__)
 
 _PROBE_SIZES = ((61, 47), (300, 420), (640, 64))
 _PROBE_TOLERANCE = 1e-5
 """Of model input, whose values lie within about ±3."""
+
+_MAX_CALLED_PIXELS = 32 << 20
+"""Of an image that a called processor has resized by its shorter edge and not cropped yet: it holds
+about seven bytes of each. Aspect ratios up to 512 pass at an edge of 256."""
 
 _STEPS = ("_preprocess", "resize", "center_crop", "rescale", "normalize", "process_image", "pad")
 _CONVNEXT_WARP_PX = 384
@@ -60,11 +64,18 @@ class Preparer:
         """
         if self.geometry is not None:
             return self.geometry.apply(image)
+        self._refuse_long(image)
         try:
             return self._call_processor(image)
         except (ValueError, TypeError, ZeroDivisionError, IndexError) as error:
             message = "the model's image processor cannot take an image of this shape"
             raise ImageError(FailureCode.UNPREPARABLE, message) from error
+
+    def _refuse_long(self, image: Image.Image) -> None:
+        size = getattr(self._processor, "size", None)
+        edge_px = getattr(size, "shortest_edge", None)
+        if edge_px and not getattr(size, "longest_edge", None):
+            resize_shortest_edge(image, edge_px, _MAX_CALLED_PIXELS)
 
     def _call_processor(self, image: Image.Image) -> Pixels:
         outputs = self._processor(images=image, return_tensors="np")
@@ -79,7 +90,7 @@ class Preparer:
             ours = geometry.apply(probe).astype(np.float32) * scale + shift
             theirs = self._call_processor(probe).transpose(1, 2, 0)
             same_shape = ours.shape == theirs.shape
-            if not same_shape or float(np.abs(ours - theirs).max()) > _PROBE_TOLERANCE:
+            if not (same_shape and float(np.abs(ours - theirs).max()) <= _PROBE_TOLERANCE):
                 return False
         return True
 
@@ -100,10 +111,12 @@ def load_preparer(source: ModelSource) -> Preparer:
         processor = AutoImageProcessor.from_pretrained(
             source.location, revision=source.commit, backend="pil", trust_remote_code=False
         )
-    except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
+        return Preparer(processor)
+    except (OSError, ValueError, TypeError, ImportError, LookupError, AttributeError) as error:
         problem = f"{source.model_id}: its image processor cannot be loaded ({error})"
         raise ModelError(" ".join(problem.split())) from error
-    return Preparer(processor)
+    except ZeroDivisionError as error:
+        raise ModelError(f"{source.model_id}: its image processor divides by zero") from error
 
 
 def _to_geometry(processor: Any) -> Geometry | None:  # noqa: ANN401

@@ -136,7 +136,7 @@ def _snapshot(folder: pathlib.Path) -> dict[str, str]:
         ({"--model": "/no/such/folder"}, 2, "model='/no/such/folder'"),
         ({"--model": "{photos}"}, 2, "no config.json"),
         ({"--input": "{photos}/nowhere"}, 2, "no such file or folder"),
-        ({"--input": "{photos}/0000.jpg/below"}, 2, "may not be read"),
+        ({"--input": "{photos}/0000.jpg/below"}, 2, "no such file or folder"),
         ({"--input": "{empty}"}, 2, "no images there"),
         ({"--input": "{photos}/*.tiff"}, 2, "no images there"),
         ({"--input": "http://127.0.0.1:9/a.jpg"}, 2, "scheme is not allowed"),

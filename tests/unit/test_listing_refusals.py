@@ -1,0 +1,80 @@
+"""Inputs that cannot be listed: one sentence each, that names the input."""
+
+import os
+import pathlib
+
+import pytest
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.listing import check_inputs, list_images
+from imgcls_beam.options import InputOptions
+
+
+@pytest.fixture
+def tree(tmp_path: pathlib.Path) -> pathlib.Path:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "day").mkdir()
+    for name in ("a.jpg", "shard.tar", "b.ZIP", "day/b.jpg", "day/c.tgz", "day/page.html"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path
+
+
+def list_all(url: str) -> list[str]:
+    return [ref.uri for ref in list_images(InputOptions((url,)))]
+
+
+@pytest.mark.parametrize(
+    ("name", "named", "problem"),
+    [
+        ("gone", "gone", "no such file or folder"),
+        ("gone/*.jpg", "gone/*.jpg", "no such file or folder"),
+        ("a.jpg/below.jpg", "a.jpg/below.jpg", "no such file or folder"),
+        ("x" * 300, "x" * 300, "cannot be listed"),
+        ("round", "round", "cannot be listed"),
+        ("pipe", "pipe", "neither a file nor a folder"),
+        ("shard.tar", "shard.tar", "archives are not read yet"),
+        ("*.ZIP", "b.ZIP", "archives are not read yet"),
+        ("day/**", "c.tgz", "archives are not read yet"),
+        ("day**/a.jpg", "day**/a.jpg", "whole folder names"),
+    ],
+)
+def test_what_cannot_be_listed_is_refused_by_name(
+    tree: pathlib.Path, name: str, named: str, problem: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        list_all(f"{tree}/{name}")
+    assert caught.value.option == "input"
+    assert problem in caught.value.problem
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_read_is_refused(
+    tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
+    with pytest.raises(ConfigError, match="check its permissions"):
+        list_all(str(tree))
+
+
+def test_a_folder_that_holds_an_archive_gives_its_images_only(tree: pathlib.Path) -> None:
+    assert list_all(str(tree / "day")) == [f"file://{tree}/day/b.jpg"]
+
+
+@pytest.mark.parametrize("name", ["empty", "empty/**", "day/*.png"])
+def test_an_input_without_images_is_refused_before_the_run(tree: pathlib.Path, name: str) -> None:
+    assert list_all(f"{tree}/{name}") == []
+    with pytest.raises(ConfigError, match="no images there") as caught:
+        check_inputs(InputOptions((f"{tree}/{name}",)))
+    assert {"*.jpg", "*.webp"} <= set(caught.value.problem.replace(",", "").split())
+
+
+def test_every_input_is_checked_not_only_the_first(tree: pathlib.Path) -> None:
+    with pytest.raises(ConfigError, match="gone"):
+        check_inputs(InputOptions((str(tree / "day"), str(tree / "gone"))))
+    check_inputs(InputOptions((str(tree / "day"), f"{tree}/a*")))
