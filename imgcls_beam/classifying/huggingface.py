@@ -108,15 +108,16 @@ def _load_model(spec: ClassifierSpec, device: torch.device) -> Any:  # noqa: ANN
 
 def _check_complete(info: dict[str, Any], source: ModelSource) -> None:
     """A checkpoint without its head would be loaded with a random one, and a warning only."""
-    missing = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+    misshapen = (name for name, *_ in info["mismatched_keys"])
+    missing = sorted([*info["missing_keys"], *misshapen])
     if missing:
         names = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
-        problem = f"the checkpoint lacks {len(missing)} of the model's weights ({names})"
+        problem = f"the checkpoint lacks or misshapes {len(missing)} of its weights ({names})"
         raise ModelError(f"{source.model_id}: {problem}; it would predict at random")
 
 
 def _check_weights(model: Any, source: ModelSource) -> None:  # noqa: ANN401
-    for name, weight in model.named_parameters():
+    for name, weight in model.state_dict().items():  # the running variance of a norm, too
         if not bool(torch.isfinite(weight).all()):
             problem = f"the weight {name} holds NaN or infinity"
             raise ModelError(f"{source.model_id}: {problem}; it cannot predict")

@@ -1,0 +1,105 @@
+"""A loaded model: what it says of itself, and its logits."""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier, resolve_model
+from imgcls_beam.elements import ChannelAffine, Pixels
+from imgcls_beam.preparing import load_preparer
+from tests.models import FAMILIES, LABELS, make_model
+
+AFFINE = ChannelAffine((1 / 127.5,) * 3, (-1.0,) * 3)
+
+
+def load(folder: pathlib.Path, **changes: Any) -> Classifier:
+    source = resolve_model(str(folder), None)
+    return load_classifier(ClassifierSpec(**{"source": source, "affine": AFFINE, **changes}))
+
+
+def draw(count: int, size_px: int = 32) -> list[Pixels]:
+    rng = np.random.default_rng(5)
+    return list(rng.integers(0, 256, (count, size_px, size_px, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, "softmax"),
+        ({"problem_type": "single_label_classification"}, "softmax"),
+        ({"problem_type": "multi_label_classification"}, "sigmoid"),
+        ({"problem_type": "regression"}, "none"),
+        ({"num_labels": 1}, "sigmoid"),
+        ({"num_labels": 1, "problem_type": "regression"}, "none"),
+    ],
+)
+def test_the_activation_is_what_the_models_config_asks_for(
+    tmp_path: pathlib.Path, config: dict[str, Any], expected: str
+) -> None:
+    card = load(make_model(tmp_path / "m", **config)).describe()
+    assert card.function_to_apply == expected
+    assert len(card.labels) == config.get("num_labels", LABELS)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"0": "cat", "1": "dog", "2": "cat"}, ("cat", "dog", "cat")),
+        ({"7": "dog", "2": "cat", "0": "owl"}, ("owl", "LABEL_1", "cat")),
+        ({"0": "=HYPERLINK(1)", "1": "", "2": "a\nb"}, ("=HYPERLINK(1)", "", "a\nb")),
+        ({"0": 7, "1": "x", "2": "y"}, ("7", "x", "y")),
+    ],
+)
+def test_labels_come_as_they_are_and_missing_ones_get_a_name(
+    tmp_path: pathlib.Path, names: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    folder = make_model(tmp_path / "m", num_labels=3)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "id2label": names}))
+    assert load(folder).describe().labels == expected
+
+
+def test_a_card_says_what_runs_where(vit_folder: pathlib.Path) -> None:
+    model = transformers.AutoModelForImageClassification.from_pretrained(vit_folder)
+    size_bytes = 4 * sum(each.numel() for each in model.parameters())
+    for dtype, divisor in (("auto", 1), ("float32", 1), ("bfloat16", 2)):
+        card = load(vit_folder, dtype=dtype, device="cpu").describe()
+        expected = "float32" if dtype == "auto" else dtype
+        assert (card.device, card.dtype) == ("cpu", expected)
+        assert card.size_bytes == size_bytes // divisor
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_logits_are_those_of_the_reference_model(
+    family: str, model_folders: dict[str, pathlib.Path]
+) -> None:
+    folder = model_folders[family]
+    affine = load_preparer(resolve_model(str(folder), None)).affine
+    assert affine is not None
+    model = transformers.AutoModelForImageClassification.from_pretrained(folder).eval()
+    batch = draw(3, 64 if family in ("convnext", "resnet") else 32)
+    scale, shift = (np.asarray(each, np.float32) for each in (affine.scale, affine.shift))
+    values = np.stack(batch).astype(np.float32) * scale + shift
+    ready = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+    with torch.inference_mode():
+        expected = model(pixel_values=torch.from_numpy(ready)).logits.numpy()
+    assert np.ptp(expected) > 0.1
+    for found in (
+        load(folder, affine=affine).classify(batch),
+        load(folder, affine=None).classify(list(ready)),
+    ):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_model_of_half_precision_answers_in_float32(vit_folder: pathlib.Path) -> None:
+    exact = load(vit_folder).classify(draw(4))
+    rough = load(vit_folder, dtype="bfloat16").classify(draw(4))
+    assert rough.dtype == np.float32
+    assert not np.array_equal(rough, exact)
+    np.testing.assert_allclose(rough, exact, atol=0.1 * float(np.abs(exact).max()))
