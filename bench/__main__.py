@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,14 +19,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("allowed: 2 images or more, 1 round or more")
     # Everything lies on this machine: nobody has to ask the hub for it.
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
-    from pipelines import logs
+    from pipelines import startup
 
-    logs.set_up()  # before Beam is imported, which logs meanwhile
+    startup.set_up()  # before Beam is imported, which logs meanwhile
     from bench import running
 
+    signal.signal(signal.SIGTERM, _leave)
     settings = running.Settings(**vars(flags))
     with tempfile.TemporaryDirectory(prefix="imgcls-bench-") as folder:
         return 0 if running.run(settings, pathlib.Path(folder)) else 1
+
+
+def _leave(signal_number: int, _frame: object) -> None:
+    """Ends the program by an exception, so that the temporary folder is removed."""
+    sys.exit(128 + signal_number)
 
 
 def _make_parser() -> argparse.ArgumentParser:

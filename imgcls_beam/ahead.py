@@ -15,7 +15,6 @@ from typing import Any, Generic, TypeVar
 import apache_beam as beam
 from apache_beam.utils.windowed_value import WindowedValue
 
-from imgcls_beam.checks import check_url
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelSource, PixelArray
 from imgcls_beam.errors import Stage
 from imgcls_beam.metrics import count_prepared, count_read
@@ -111,7 +110,7 @@ class ReadDoFn(beam.DoFn):
         window: Any = beam.DoFn.WindowParam,  # noqa: ANN401
     ) -> Iterator[WindowedValue]:
         if isinstance(ref, str):
-            ref = ImageRef(uri=check_url("uri", ref, ()))
+            ref = ImageRef(uri=ref)
         self._batch.append(WindowedValue(ref, timestamp, (window,)))
         self._batch_bytes += ref.size_bytes or 0
         if self._is_full():

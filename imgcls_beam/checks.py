@@ -17,6 +17,11 @@ def scheme_of(url: str) -> str:
     return match.group(1).lower() if match else "file"
 
 
+def is_scheme_allowed(scheme: str, allow_schemes: tuple[str, ...]) -> bool:
+    """Whether a scheme, in small letters, may be used: a store's, or one that was asked for."""
+    return scheme in SCHEMES or scheme in map(str.lower, allow_schemes)
+
+
 def check_text(option: str, value: object) -> str:
     """Returns a text that is neither empty nor holds control characters.
 
@@ -37,7 +42,7 @@ def check_url(option: str, value: object, allow_schemes: tuple[str, ...]) -> str
         ConfigError: empty, a control character, or a scheme that is not allow-listed.
     """
     url = check_text(option, value)
-    if scheme_of(url) not in (*SCHEMES, *map(str.lower, allow_schemes)):
+    if not is_scheme_allowed(scheme_of(url), allow_schemes):
         known = ", ".join(SCHEMES)
         raise ConfigError(option, url, f"its scheme is not allowed; allowed: a path, or {known}")
     return url

@@ -128,6 +128,7 @@ class ReadOptions:
         first_wait_s: the wait before the second attempt; doubled from one to the next.
         concurrency: objects of one batch in flight at once.
         batch_bytes: objects are read in batches of about so many bytes.
+        allow_schemes: schemes that may be read beside `checks.SCHEMES`.
     """
 
     max_bytes: int = 64 * _MIB
@@ -135,6 +136,7 @@ class ReadOptions:
     first_wait_s: float = 0.5
     concurrency: int = 64
     batch_bytes: int = 32 * _MIB
+    allow_schemes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks every field.

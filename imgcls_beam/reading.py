@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from imgcls_beam.checks import scheme_of
+from imgcls_beam.checks import is_scheme_allowed, scheme_of
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
@@ -40,6 +40,10 @@ _REFUSALS = {
     FailureCode.UNAVAILABLE: "the store did not deliver the object",
     FailureCode.UNREADABLE: "the store refused to read the object",
 }
+
+_SCHEME_REFUSED = ImageError(
+    FailureCode.UNREADABLE, "the scheme of its URI is not allowed (--allow_scheme)"
+)
 
 
 def read_images(
@@ -82,7 +86,10 @@ def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | Excep
     answers: dict[int, bytes | Exception] = {}
     for scheme in {scheme_of(ref.uri) for ref in refs}:
         indices = [i for i, ref in enumerate(refs) if scheme_of(ref.uri) == scheme]
-        found = _fetch_same_scheme([refs[i] for i in indices], options)
+        if is_scheme_allowed(scheme, options.allow_schemes):
+            found = _fetch_same_scheme([refs[i] for i in indices], options)
+        else:
+            found = iter([_SCHEME_REFUSED] * len(indices))
         answers.update(zip(indices, found, strict=True))
     return [answers[i] for i in range(len(refs))]
 
@@ -135,6 +142,8 @@ def _to_image_error(error: Exception) -> ImageError:
     Raises:
         Exception: the error itself, where it is none that a store is known to raise: a defect.
     """
+    if isinstance(error, ImageError):
+        return error
     code = _code_of(error)
     if code is None:
         raise error

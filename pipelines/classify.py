@@ -15,15 +15,15 @@ from collections.abc import Sequence
 
 from imgcls_beam.errors import ConfigError, ImgclsError
 
-from . import logs
+from . import startup
 
 _DONE, _FAILED, _USAGE, _TOO_MANY_ERRORS = 0, 1, 2, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns the exit code."""
-    logs.set_up()
-    from . import display, flags, job  # after the logging is set up: Beam logs while it is imported
+    startup.set_up()
+    from . import display, flags, job  # only now: these import Beam, which logs meanwhile
 
     started_at = datetime.datetime.now(datetime.UTC)
     try:

@@ -146,7 +146,7 @@ def _to_model(flags: argparse.Namespace) -> ModelOptions:
 
 
 def _to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
-    read, decode = ReadOptions(), DecodeOptions()
+    read, decode = ReadOptions(allow_schemes=tuple(flags.allow_scheme)), DecodeOptions()
     if flags.max_image_bytes is not None:
         max_bytes = _to_int("max_image_bytes", flags.max_image_bytes)
         read = dataclasses.replace(read, max_bytes=max_bytes)

@@ -12,7 +12,8 @@ from imgcls_beam.errors import Stage
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
 
-OPTIONS = ReadOptions(max_bytes=100, attempts=4, first_wait_s=0.5)
+SCHEMES = ("flaky", "parallel")
+OPTIONS = ReadOptions(max_bytes=100, attempts=4, first_wait_s=0.5, allow_schemes=SCHEMES)
 
 
 class FlakyStore(MemoryFileSystem):

@@ -130,7 +130,7 @@ def test_what_has_not_begun_is_cancelled_and_forgotten() -> None:
 @pytest.fixture
 def reader() -> Iterator[ReadDoFn]:
     """Reads in batches of two."""
-    made = ReadDoFn(ReadOptions(concurrency=2, first_wait_s=0))
+    made = ReadDoFn(ReadOptions(concurrency=2, first_wait_s=0, allow_schemes=flaky.SCHEMES))
     made.setup()
     yield made
     made.teardown()
@@ -162,7 +162,7 @@ def test_one_batch_is_read_while_another_is_given(reader: ReadDoFn) -> None:
 
 
 def test_batches_are_bounded_by_bytes_too() -> None:
-    reader = ReadDoFn(ReadOptions(concurrency=100, batch_bytes=10))
+    reader = ReadDoFn(ReadOptions(concurrency=100, batch_bytes=10, allow_schemes=flaky.SCHEMES))
     reader.setup()
     reader.start_bundle()
     refs = [put(f"{index}.jpg", data=b"12345") for index in range(8)]
@@ -218,7 +218,7 @@ def test_an_image_keeps_its_time_and_its_windows(
     ]
     with beam.Pipeline(RUNNER) as pipeline:
         images = pipeline | beam.Create(timed) | beam.Map(_stamp) | beam.WindowInto(windows)
-        read = images | ReadImages(ReadOptions(concurrency=batch))
+        read = images | ReadImages(ReadOptions(concurrency=batch, allow_schemes=flaky.SCHEMES))
         prepared = read | PrepareImages(resolve_model(str(vit_folder), None))
         for name, stage in (("read", read), ("prepared", prepared)):
             seen = stage | f"see {name}" >> beam.ParDo(_WhenAndWhere())
@@ -234,13 +234,17 @@ def test_a_defect_of_a_store_fails_the_bundle() -> None:
     refs = [put("good.jpg"), put("bad.jpg", RuntimeError("defect of the store"))]
     raised = pytest.raises(RuntimeError, match="defect of the store")
     with raised, beam.Pipeline(RUNNER) as pipeline:
-        _ = pipeline | beam.Create(refs) | ReadImages()
+        _ = pipeline | beam.Create(refs) | ReadImages(flaky.OPTIONS)
 
 
 def test_a_store_that_is_slow_for_a_moment_costs_attempts_and_no_image() -> None:
     refs = [put(f"{index}.jpg", *[TimeoutError()] * (index % 3)) for index in range(9)]
     with beam.Pipeline(RUNNER) as pipeline:
-        read = pipeline | beam.Create(refs) | ReadImages(ReadOptions(first_wait_s=0))
+        read = (
+            pipeline
+            | beam.Create(refs)
+            | ReadImages(ReadOptions(first_wait_s=0, allow_schemes=flaky.SCHEMES))
+        )
         attempts = read | beam.Map(_get_attempts)
         assert_that(attempts, equal_to([("EncodedImage", count) for count in (1, 2, 3)] * 3))
     assert sum(FlakyStore.asked.values()) == 18

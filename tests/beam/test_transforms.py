@@ -107,6 +107,17 @@ def test_predictions_and_failures_are_given_apart_too(
         assert_that(classified.failures | "Bad" >> count(), equal_to([5]), "Bad")
 
 
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/a.jpg", "", "ftp://host/a", "a\nb"])
+def test_a_uri_that_may_not_be_read_costs_one_row(
+    photos: pathlib.Path, vit_folder: pathlib.Path, uri: str
+) -> None:
+    with beam.Pipeline(RUNNER) as pipeline:
+        uris = pipeline | beam.Create([str(photos / "0000.jpg"), uri])
+        outcomes = (uris | ClassifyImages(model=str(vit_folder))).outcomes
+        stages = outcomes | beam.Map(_get_stage)
+        assert_that(stages, equal_to([None, Stage.READ]))
+
+
 def test_each_stage_passes_on_what_an_earlier_one_gave_up(
     photos: pathlib.Path, vit_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from imgcls_beam.metrics import BOARD
-from pipelines import display, logs
+from pipelines import display, startup
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_warnings_about_packages_that_are_not_needed_are_left_out(
     message: str, is_shown: bool
 ) -> None:
     record = logging.LogRecord("root", logging.WARNING, "", 0, message, None, None)
-    assert logs._is_worth_showing(record) is is_shown
+    assert startup._is_worth_showing(record) is is_shown
 
 
 def test_rows_are_shown_below_their_common_folder() -> None:

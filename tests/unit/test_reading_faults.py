@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from imgcls_beam.elements import EncodedImage, Failure
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
@@ -115,7 +115,7 @@ def test_waits_double_and_are_jittered_by_half() -> None:
 
 def test_one_attempt_means_no_wait() -> None:
     slept: list[float] = []
-    options = ReadOptions(attempts=1)
+    options = ReadOptions(attempts=1, allow_schemes=flaky.SCHEMES)
     (result,) = read_images([put("a.jpg", TimeoutError())], options, sleep=slept.append)
     assert isinstance(result, Failure)
     assert (result.attempts, slept) == (1, [])
@@ -128,3 +128,13 @@ def test_a_defect_is_raised_and_not_taken_for_a_fault_of_the_image(defect: Excep
         read(put("good.jpg"), ref)
     assert caught.value is defect
     assert FlakyStore.asked["/a.jpg"] == 1
+
+
+def test_a_scheme_that_is_not_allowed_is_a_failure_and_is_never_asked_for() -> None:
+    allowed, refused = put("a.jpg"), put("b.jpg")
+    results = read(allowed, ImageRef("http://127.0.0.1:9/a.jpg"), options=flaky.OPTIONS)
+    assert isinstance(results[0], EncodedImage)
+    assert isinstance(results[1], Failure)
+    assert (results[1].code, results[1].attempts) == (FailureCode.UNREADABLE, 1)
+    failure = read_failure(refused, options=ReadOptions())
+    assert "scheme" in failure.message

@@ -56,7 +56,7 @@ def test_the_hash_changes_with_names_and_contents_and_with_nothing_else(
     folder: pathlib.Path,
 ) -> None:
     found = [find_revision(folder)]
-    os.utime(folder / "config.json", (1, 1))
+    os.utime(folder / "vocab.txt", (1, 1))
     (folder / "README.md").write_text("new")
     (folder / ".cache").mkdir()
     assert find_revision(folder) == found[0]

@@ -1,6 +1,7 @@
-"""Logging of the programs: light, so that it can be set up before Beam is imported."""
+"""What has to be set before Beam and torch are imported, which this module does not do."""
 
 import logging
+import os
 import warnings
 
 _NOISE = ("apitools not found", "requires torchvision", "Resource module is not available")
@@ -9,6 +10,14 @@ not installed, by which Beam would guess the model's size."""
 
 
 def set_up() -> None:
+    """Sets up logging, and how torch's threads wait; worker processes inherit the latter."""
+    set_up_logging()
+    # Threads that wait by spinning take the core from the process they wait for: two jobs on two
+    # cores took 22.8 and 28.7 s, and 11.9 and 12.3 s with this; one job alone took the same time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def set_up_logging() -> None:
     """Warnings of everybody, and what this package has to say; on standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
