@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench schemas train-demo clean
+.PHONY: help demo test check lint bench models schemas train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev  ## images/s of the job and of each stage, beside transformers' pipeline
 	$(BIN)/python -m bench
+
+models: $(VENV)/.dev  ## classify with a small model of every family; writes docs/models.md
+	$(BIN)/python -m tests.families
 
 schemas: $(VENV)/.dev  ## write the generated files of schemas/ again
 	$(BIN)/python -m schemas

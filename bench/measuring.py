@@ -183,10 +183,11 @@ def write_peak(peak_file: pathlib.Path) -> None:
     Linux hands a process's own `ru_maxrss` on to the children it starts, so a small child of a
     large parent would show the parent's: `VmHWM` begins anew with each program.
     """
-    peak_file.write_text(f"{_find_peak_bytes() / 1e6:.1f}", encoding="utf-8")
+    peak_file.write_text(f"{find_peak_bytes() / 1e6:.1f}", encoding="utf-8")
 
 
-def _find_peak_bytes() -> float:
+def find_peak_bytes() -> float:
+    """Peak resident memory of this process, see `write_peak`."""
     status = pathlib.Path("/proc/self/status")
     if status.exists():
         lines = status.read_text(encoding="utf-8").splitlines()

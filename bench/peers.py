@@ -55,6 +55,7 @@ def run_job(
         RuntimeError: not every image has a prediction.
     """
     from imgcls_beam.options import InputOptions, JobOptions, ModelOptions, OutputOptions
+    from imgcls_beam.sinks import RunRecord
     from pipelines import job
 
     options = JobOptions(
@@ -63,7 +64,7 @@ def run_job(
         OutputOptions(str(output), run_id=f"bench-{uuid.uuid4().hex}"),
     )
     record = job.run(options, (), datetime.datetime.now(datetime.UTC))
-    if record is None or record.counts["ok"] != limit:
+    if not isinstance(record, RunRecord) or record.counts["ok"] != limit:
         raise RuntimeError(f"the job did not predict all {limit} images: {record}")
 
 

@@ -85,7 +85,7 @@ def make_measures(stages: Stages, scratch: pathlib.Path, at_least_s: float) -> l
         at_least_s: each is repeated for so long.
     """
     images = len(stages.refs)
-    pixels = [image.pixels for image in stages.prepared]
+    pixels = [image.inputs for image in stages.prepared]
     size, classifier = stages.batch_size, stages.classifier
     rows = list(itertools.islice(itertools.cycle(stages.outcomes), _SINK_ROWS))
     run = _make_context(stages)
@@ -115,7 +115,8 @@ def _measure(
 
 
 def _list(folder: pathlib.Path) -> list[ImageRef]:
-    return list(list_images(InputOptions((str(folder),))))
+    listed = list_images(InputOptions((str(folder),)))
+    return [ref for ref in listed if isinstance(ref, ImageRef)]
 
 
 def _read(refs: Sequence[ImageRef]) -> list[Any]:
@@ -151,7 +152,7 @@ def _make_bare_forward(stages: Stages) -> Callable[[], object]:
     model = transformers.AutoModelForImageClassification.from_pretrained(
         stages.source.location, dtype="float32"
     ).eval()
-    pixels = torch.from_numpy(np.stack([image.pixels for image in stages.prepared]))
+    pixels = torch.from_numpy(np.stack([image.inputs["pixel_values"] for image in stages.prepared]))
     if stages.preparer.affine is not None:
         scale, shift = torch.tensor(stages.preparer.affine.scale), stages.preparer.affine.shift
         pixels = (pixels * scale + torch.tensor(shift)).permute(0, 3, 1, 2).contiguous()

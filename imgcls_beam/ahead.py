@@ -105,14 +105,14 @@ class ReadDoFn(beam.DoFn):
 
     def process(
         self,
-        ref: ImageRef | str,
+        ref: ImageRef | Failure | str,
         timestamp: Any = beam.DoFn.TimestampParam,  # noqa: ANN401  Beam's parameters
         window: Any = beam.DoFn.WindowParam,  # noqa: ANN401
     ) -> Iterator[WindowedValue]:
         if isinstance(ref, str):
             ref = ImageRef(uri=ref)
         self._batch.append(WindowedValue(ref, timestamp, (window,)))
-        self._batch_bytes += ref.size_bytes or 0
+        self._batch_bytes += (ref.size_bytes or 0) if isinstance(ref, ImageRef) else 0
         if self._is_full():
             self._submit()
             yield from map(_count_read, self._ahead.take_due())
@@ -137,7 +137,8 @@ class ReadDoFn(beam.DoFn):
 
 
 def _count_read(result: WindowedValue) -> WindowedValue:
-    count_read(result.value)
+    if not (isinstance(result.value, Failure) and result.value.stage is Stage.LIST):
+        count_read(result.value)
     return result
 
 

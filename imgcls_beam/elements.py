@@ -11,6 +11,7 @@ replaces: each stage passes it on as it is, so one image in is exactly one outco
 
 import dataclasses
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -20,6 +21,14 @@ from imgcls_beam.spec import NO_PARAMETERS, FunctionToApply, LabelScore, Paramet
 
 Pixels = npt.NDArray[Any]
 
+ModelInputs = Mapping[str, Pixels]
+"""What one image gives the model, by the name of the model's argument, without the batch axis.
+
+`pixel_values` is uint8 (H, W, 3), its channels in the model's order, where the model's processor is
+geometry followed by a scale and shift per channel; else it is what the processor gives, most often
+float32 (3, H, W). A few processors give more beside it, e.g. `pixel_attention_mask`.
+"""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelSource:
@@ -28,14 +37,17 @@ class ModelSource:
     Attributes:
         model_id: the name under which people know it: hub id, or folder as given.
         revision: 40 hex digits of a commit, or the sha256 of a folder's files.
-        location: what to load from: a hub id or a local folder.
+        location: what to load from: a hub id, a local folder, or a folder's URL.
         commit: the commit to ask the hub for; None for a folder.
+        weights: the file its weights are read from, or the index of such files, e.g.
+            `model.safetensors`; None where that is not known.
     """
 
     model_id: str
     revision: str
     location: str
     commit: str | None = None
+    weights: str | None = None
 
     @property
     def key(self) -> str:
@@ -45,7 +57,9 @@ class ModelSource:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ChannelAffine:
-    """The arithmetic after the geometry: `pixel * scale + shift` for each channel, R, G, B.
+    """The arithmetic after the geometry: `pixel * scale + shift`, channel by channel.
+
+    Channels stand in the model's order.
 
     Attributes:
         scale: factor of a uint8 pixel value.
@@ -57,17 +71,65 @@ class ChannelAffine:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ImageRef:
-    """One listed object: small enough to cross a shuffle.
+class ByteSpan:
+    """An image that is a stretch of an object: a member of a tar archive.
 
     Attributes:
-        uri: where it lies, with its scheme; for an image in an archive, `archive::member`.
+        start: first byte of the image in the object.
+        end: one past its last byte.
+    """
+
+    start: int
+    end: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestLine:
+    """A request of the task: a line of a JSONL file.
+
+    Attributes:
+        start: first byte of the line in the object.
+        end: one past its last byte; the line end is not in it.
+    """
+
+    start: int
+    end: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TableCell:
+    """An image that is a cell of a Parquet file.
+
+    Attributes:
+        row_group: from 0.
+        row: within the row group, from 0.
+        column: the column's name; of binary, or of a struct with a binary `bytes`.
+    """
+
+    row_group: int
+    row: int
+    column: str
+
+
+Place = ByteSpan | RequestLine | TableCell
+"""Where in its object an image lies that is not an object by itself."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageRef:
+    """One listed image: small enough to cross a shuffle.
+
+    Attributes:
+        uri: where it lies, with its scheme. For an image inside an object the object's own URI,
+            `::`, and what finds it there: `…/shard.tar::a/cat.jpg`, `…/part.parquet::17`,
+            `…/requests.jsonl::3`.
         version: the store's own mark of this content: generation, etag or modification time.
         size_bytes: its size when it was listed; None where the store does not say.
         updated_at: when the store says it was last written, UTC.
         attributes: columns carried from the manifest, a JSON object.
-        request_id: the request's own id.
+        request_id: the request's own id, text or an integer as it was given.
         parameters: the request's own parameters; they override the job's.
+        place: where in its object it lies; None for an object that is the image.
     """
 
     uri: str
@@ -75,8 +137,14 @@ class ImageRef:
     size_bytes: int | None = None
     updated_at: datetime.datetime | None = None
     attributes: str | None = None
-    request_id: str | None = None
+    request_id: str | int | None = None
     parameters: Parameters = NO_PARAMETERS
+    place: Place | None = None
+
+    @property
+    def object_uri(self) -> str:
+        """The object to open: the URI itself, or what holds the image."""
+        return self.uri if self.place is None else self.uri.partition("::")[0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,14 +187,13 @@ class PixelArray:
 
     Attributes:
         ref: where it came from.
-        pixels: uint8 (H, W, 3), RGB, where the model's processor is geometry followed by a scale
-            and shift per channel; else float32 (3, H, W), ready for the model.
+        inputs: see `ModelInputs`.
         facts: of the encoded image; None where the caller handed in an opened one.
         prepare_ms: wall time of decoding and geometry.
     """
 
     ref: ImageRef
-    pixels: Pixels
+    inputs: ModelInputs
     facts: ImageFacts | None
     prepare_ms: float
 

@@ -35,6 +35,9 @@ class FailureCode(enum.StrEnum):
     Each code belongs to one stage, see `STAGE_OF`. A new code is a change of the contract.
     """
 
+    INVALID_REFERENCE = "invalid_reference"
+
+    INVALID_REQUEST = "invalid_request"
     NOT_FOUND = "not_found"
     PERMISSION_DENIED = "permission_denied"
     UNAVAILABLE = "unavailable"
@@ -58,6 +61,7 @@ class FailureCode(enum.StrEnum):
 
 _READ = frozenset(
     {
+        FailureCode.INVALID_REQUEST,
         FailureCode.NOT_FOUND,
         FailureCode.PERMISSION_DENIED,
         FailureCode.UNAVAILABLE,
@@ -74,7 +78,7 @@ _PREDICT = frozenset(
 STAGE_OF: dict[FailureCode, Stage] = {
     code: Stage.READ if code in _READ else Stage.PREDICT if code in _PREDICT else Stage.PREPARE
     for code in FailureCode
-}
+} | {FailureCode.INVALID_REFERENCE: Stage.LIST}
 
 
 class ImgclsError(Exception):

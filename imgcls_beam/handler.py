@@ -17,11 +17,12 @@ from imgcls_beam.elements import (
     EncodedImage,
     Failure,
     ImageRef,
+    ModelInputs,
     ModelSource,
     Outcome,
     PixelArray,
 )
-from imgcls_beam.errors import ConfigError, ModelError
+from imgcls_beam.errors import ConfigError, ImageError, ModelError
 from imgcls_beam.metrics import NAMESPACE
 from imgcls_beam.options import (
     DEFAULT_MODEL,
@@ -119,11 +120,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
             self._find_source(), preparer.affine, self._options.device, self._options.dtype
         )
         classifier = load_classifier(spec)
-        blank = preparer.prepare(Image.new("RGB", (64, 64), (127, 127, 127)))
-        if not np.isfinite(classifier.classify([blank])).all():
-            raise ModelError(
-                f"{spec.source.model_id}: a blank image has scores that are not finite"
-            )
+        _try_blank(classifier, preparer, spec.source)
         return classifier
 
     def run_inference(
@@ -144,7 +141,9 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         """
         prepared = self._prepare(batch)
         images = [each for each in prepared if isinstance(each, PixelArray)]
-        predicted = iter(predict_images(images, model, self._to_question(inference_args)))
+        question = self._to_question(inference_args)
+        draw_blank = functools.partial(_draw_blank, model, self._find_preparer())
+        predicted = iter(predict_images(images, model, question, draw_blank))
         outcomes = [each if isinstance(each, Failure) else next(predicted) for each in prepared]
         key = self._find_source().key
         return [
@@ -207,6 +206,28 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         return list(decode_pool().map(prepare, opened))
 
 
+def _try_blank(classifier: Classifier, preparer: Preparer, source: ModelSource) -> None:
+    """Asks a model about a blank image, through its own processor.
+
+    Raises:
+        ModelError: it cannot take what its processor gives, or answers what is not finite.
+    """
+    try:
+        logits = classifier.classify([_draw_blank(classifier, preparer)])
+    except (TypeError, ValueError, RuntimeError, LookupError, ImageError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = f"{source.model_id}: the model cannot take what its image processor gives"
+        raise ModelError(f"{problem} ({reason})") from error
+    if not np.isfinite(logits).all():
+        raise ModelError(f"{source.model_id}: a blank image has scores that are not finite")
+
+
+def _draw_blank(classifier: Classifier, preparer: Preparer) -> ModelInputs:
+    """A grey image of the size that the model names: not every processor resizes."""
+    height_px, width_px = classifier.describe().image_size_px or (64, 64)
+    return preparer.prepare(Image.new("RGB", (width_px, height_px), (127, 127, 127)))
+
+
 def _prepare_example(
     example: Example, preparer: Preparer, decode: DecodeOptions
 ) -> PixelArray | Failure:
@@ -224,7 +245,7 @@ def _prepare_example(
 
 def _count_bytes(example: Example) -> int:
     if isinstance(example, PixelArray):
-        return int(example.pixels.nbytes)
+        return sum(each.nbytes for each in example.inputs.values())
     if isinstance(example, EncodedImage):
         return len(example.data)
     if isinstance(example, bytes):
@@ -234,11 +255,14 @@ def _count_bytes(example: Example) -> int:
     return (example.size_bytes or 0) if isinstance(example, ImageRef) else 0
 
 
-def make_outcome_handler(options: ModelOptions, source: ModelSource) -> ModelHandler:
+def make_outcome_handler(
+    options: ModelOptions, source: ModelSource, decode: DecodeOptions | None = None
+) -> ModelHandler:
     """The handler of our own pipeline: `PredictionResult.inference` is the whole outcome."""
     return _OutcomeHandler(
         **{field.name: getattr(options, field.name) for field in dataclasses.fields(options)},
         source=source,
+        decode=decode,
     )
 
 

@@ -7,7 +7,8 @@ the program that started it, the program follows it on the board.
 import dataclasses
 import threading
 
-from apache_beam.metrics import Metrics
+from apache_beam.metrics import Metrics, MetricsFilter
+from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.elements import EncodedImage, Failure, Outcome, PixelArray, Prediction
 
@@ -52,6 +53,36 @@ class Board:
             self.listed += listed
             self.ok += ok
             self.error += error
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunCounts:
+    """What the runner counted over all of its workers.
+
+    Attributes:
+        listed: distinct images.
+        ok: images predicted.
+    """
+
+    listed: int
+    ok: int
+
+    @property
+    def error(self) -> int:
+        """Images that failed, in whatever stage."""
+        return self.listed - self.ok
+
+    @property
+    def error_ratio(self) -> float:
+        """Failures per listed image, 0.0 to 1.0; 0.0 where none was listed."""
+        return self.error / self.listed if self.listed else 0.0
+
+
+def read_counts(result: PipelineResult) -> RunCounts:
+    """The counts of a run that has ended."""
+    counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    found = {each.key.metric.name: each.result for each in counters}
+    return RunCounts(found.get("list_images", 0), found.get("predict_ok", 0))
 
 
 BOARD = Board()

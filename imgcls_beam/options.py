@@ -85,20 +85,61 @@ class ModelOptions:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ManifestOptions:
+    """A table that names images, or holds them.
+
+    Attributes:
+        url: a CSV, JSONL, text or Parquet file, or a folder of Parquet files.
+        uri_column: the column that names the images; None for a text file, whose lines do.
+        image_column: the Parquet column that holds the images: binary, or a struct with a binary
+            `bytes`; in place of `uri_column`.
+        carry_columns: columns that come back in the rows' `attributes`; `a.b` is a field of a
+            struct.
+    """
+
+    url: str
+    uri_column: str | None = None
+    image_column: str | None = None
+    carry_columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks every field but the scheme, which `InputOptions` checks.
+
+        Raises:
+            ConfigError: a value that is not allowed.
+        """
+        check_text("input_manifest", self.url)
+        for option in ("uri_column", "image_column"):
+            if getattr(self, option) is not None:
+                check_text(option, getattr(self, option))
+        if self.uri_column is not None and self.image_column is not None:
+            problem = "give it or uri_column: an image is named or held"
+            raise ConfigError("image_column", self.image_column, problem)
+        if not isinstance(self.carry_columns, tuple | list):
+            raise ConfigError("carry_columns", self.carry_columns, "give a tuple of texts")
+        for name in self.carry_columns:
+            check_text("carry_columns", name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class InputOptions:
-    """What is to be classified.
+    """What is to be classified; at least one of inputs, manifest and requests.
 
     Attributes:
         inputs: files, folders, prefixes or globs on file systems that fsspec knows.
         allow_schemes: schemes that may be read beside `checks.SCHEMES`.
         limit: at most so many images, in the order of listing; None for all.
         sample_ratio: the share of images to take, chosen by their URI; 1.0 for all.
+        manifest: a table of images.
+        requests: JSONL files, folders or globs of them, each line a request of the task.
     """
 
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
     allow_schemes: tuple[str, ...] = ()
     limit: int | None = None
     sample_ratio: float = 1.0
+    manifest: ManifestOptions | None = None
+    requests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks every field, and the scheme of every input.
@@ -106,12 +147,15 @@ class InputOptions:
         Raises:
             ConfigError: a value that is not allowed.
         """
-        if not self.inputs:
+        if not (self.inputs or self.requests or self.manifest):
             raise ConfigError("input", (), "give at least one file, folder or pattern")
-        if not isinstance(self.inputs, tuple | list):  # a text is a tuple of its letters
-            raise ConfigError("input", self.inputs, "give a tuple of texts")
-        for url in self.inputs:
-            check_url("input", url, self.allow_schemes)
+        for option, urls in (("input", self.inputs), ("requests", self.requests)):
+            if not isinstance(urls, tuple | list):  # a text is a tuple of its letters
+                raise ConfigError(option, urls, "give a tuple of texts")
+            for url in urls:
+                check_url(option, url, self.allow_schemes)
+        if self.manifest is not None:
+            check_url("input_manifest", self.manifest.url, self.allow_schemes)
         if self.limit is not None:
             check_count("limit", self.limit)
         if check_number("sample", self.sample_ratio, 0, 1) == 0:
@@ -180,20 +224,22 @@ class OutputOptions:
     """Where rows go, and under which name.
 
     Attributes:
-        output: folder on any file system that fsspec knows.
+        output: folder for rows, on any file system that fsspec knows; None for no rows.
         run_id: name of this run: letters, digits, `.`, `_`, `-`.
         run_date: the day to which the rows belong.
         if_exists: what to do where the run id has been published; `fail` refuses.
         attempt: unique to this start of the program; names its staging folder.
+        jsonl: file for the task's responses, a JSON line each; None for none.
     """
 
-    output: str
+    output: str | None
     run_id: str = dataclasses.field(default_factory=make_run_id)
     run_date: datetime.date = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC).date()
     )
     if_exists: IfExists = "fail"
     attempt: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    jsonl: str | None = None
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -201,7 +247,10 @@ class OutputOptions:
         Raises:
             ConfigError: a value that is not allowed.
         """
-        check_url("output", self.output, ())
+        if self.output is not None or self.jsonl is None:
+            check_url("output", self.output, ())
+        if self.jsonl is not None:
+            check_url("output_jsonl", self.jsonl, ())
         if not isinstance(self.run_id, str) or not _RUN_ID.fullmatch(self.run_id):
             problem = "allowed: up to 128 letters, digits, dots, underscores and hyphens"
             raise ConfigError("run_id", self.run_id, problem)

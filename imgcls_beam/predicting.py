@@ -8,12 +8,12 @@ image, and the error is raised for the runner to retry elsewhere.
 import dataclasses
 import datetime
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from imgcls_beam.classifying import Classifier, ClassifierCard, Logits
-from imgcls_beam.elements import Execution, Failure, Outcome, PixelArray, Pixels, Prediction
+from imgcls_beam.elements import Execution, Failure, ModelInputs, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.ranking import choose_parameters, rank
 from imgcls_beam.spec import FunctionToApply
@@ -45,8 +45,29 @@ class _Pass:
     finished_at: datetime.datetime
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Answer:
+    """One image's logits, float32 (C,), and the pass that gave them."""
+
+    logits: Logits
+    origin: _Pass
+    batch_size: int
+
+    def describe(self, card: ClassifierCard) -> Execution:
+        return Execution(
+            device=card.device,
+            dtype=card.dtype,
+            batch_size=self.batch_size,
+            inference_ms=self.origin.elapsed_ms / self.batch_size,
+            finished_at=self.origin.finished_at,
+        )
+
+
 def predict_images(
-    images: Sequence[PixelArray], classifier: Classifier, question: Question
+    images: Sequence[PixelArray],
+    classifier: Classifier,
+    question: Question,
+    draw_blank: Callable[[], ModelInputs] | None = None,
 ) -> list[Outcome]:
     """Predicts a batch; one outcome each, in order.
 
@@ -54,6 +75,8 @@ def predict_images(
         images: of any mix of shapes; each shape is a forward pass of its own.
         classifier: the model.
         question: the job's parameters; an image's own override them.
+        draw_blank: inputs of a blank image that the model is known to take; where there is none,
+            a blank of the failed image's own shape is asked about.
 
     Raises:
         Exception: whatever the model raises on a blank image.
@@ -62,36 +85,46 @@ def predict_images(
     outcomes: dict[int, Outcome] = {}
     for indices in _group_by_shape(images):
         group = [images[i] for i in indices]
-        found = _predict_isolated(group, classifier, card, question)
+        answers = _answer_isolated(group, classifier, draw_blank)
+        found = [
+            _to_outcome(image, answer, card, question) if isinstance(answer, _Answer) else answer
+            for image, answer in zip(group, answers, strict=True)
+        ]
         outcomes.update(zip(indices, found, strict=True))
     return [outcomes[i] for i in range(len(images))]
 
 
 def _group_by_shape(images: Sequence[PixelArray]) -> list[list[int]]:
-    groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
+    groups: dict[frozenset[tuple[str, tuple[int, ...], str]], list[int]] = {}
     for index, image in enumerate(images):
-        groups.setdefault((image.pixels.shape, image.pixels.dtype.str), []).append(index)
+        groups.setdefault(_shape_of(image.inputs), []).append(index)
     return list(groups.values())
 
 
-def _predict_isolated(
-    images: Sequence[PixelArray], classifier: Classifier, card: ClassifierCard, question: Question
-) -> list[Outcome]:
-    answer = _try_classify([image.pixels for image in images], classifier)
+def _shape_of(inputs: ModelInputs) -> frozenset[tuple[str, tuple[int, ...], str]]:
+    return frozenset((name, each.shape, each.dtype.str) for name, each in inputs.items())
+
+
+def _answer_isolated(
+    images: Sequence[PixelArray],
+    classifier: Classifier,
+    draw_blank: Callable[[], ModelInputs] | None,
+) -> "list[_Answer | Failure]":
+    answer = _try_classify([image.inputs for image in images], classifier)
     # Outside the except block: the failed pass's tensors live as long as its traceback.
     if isinstance(answer, _Pass):
-        return _to_outcomes(images, answer, card, question)
+        return [_Answer(logits, answer, len(images)) for logits in answer.logits]
     if len(images) == 1:
-        return [_blame(images[0], answer, classifier)]
+        return [_blame(images[0], answer, classifier, draw_blank)]
     middle = len(images) // 2
     return [
         outcome
         for half in (images[:middle], images[middle:])
-        for outcome in _predict_isolated(half, classifier, card, question)
+        for outcome in _answer_isolated(half, classifier, draw_blank)
     ]
 
 
-def _try_classify(batch: Sequence[Pixels], classifier: Classifier) -> _Pass | Exception:
+def _try_classify(batch: Sequence[ModelInputs], classifier: Classifier) -> _Pass | Exception:
     start_s = time.perf_counter()
     try:
         logits = classifier.classify(batch)
@@ -101,13 +134,19 @@ def _try_classify(batch: Sequence[Pixels], classifier: Classifier) -> _Pass | Ex
     return _Pass(logits, elapsed_ms, datetime.datetime.now(datetime.UTC))
 
 
-def _blame(image: PixelArray, error: Exception, classifier: Classifier) -> Failure:
+def _blame(
+    image: PixelArray,
+    error: Exception,
+    classifier: Classifier,
+    draw_blank: Callable[[], ModelInputs] | None,
+) -> Failure:
     """The image's failure, once the model has shown that it is well.
 
     Raises:
         RuntimeError: the model fails on a blank image too.
     """
-    if isinstance(_try_classify([np.zeros_like(image.pixels)], classifier), Exception):
+    blank = draw_blank() if draw_blank else _blank_out(image.inputs)
+    if isinstance(_try_classify([blank], classifier), Exception):
         raise RuntimeError("the model fails on a blank image too: this worker is sick") from error
     if _is_out_of_memory(error):
         blame = ImageError(FailureCode.OUT_OF_MEMORY, _OUT_OF_MEMORY, retryable=True)
@@ -121,31 +160,21 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-def _to_outcomes(
-    images: Sequence[PixelArray], answer: _Pass, card: ClassifierCard, question: Question
-) -> list[Outcome]:
-    execution = Execution(
-        device=card.device,
-        dtype=card.dtype,
-        batch_size=len(images),
-        inference_ms=answer.elapsed_ms / len(images),
-        finished_at=answer.finished_at,
-    )
-    pairs = zip(images, answer.logits, strict=True)
-    return [_to_outcome(image, logits, card, question, execution) for image, logits in pairs]
+def _blank_out(inputs: ModelInputs) -> ModelInputs:
+    """A blank image of the same shape; masks and shapes stay, for it has as many patches."""
+    return {
+        name: np.zeros_like(each) if name == "pixel_values" or len(inputs) == 1 else each
+        for name, each in inputs.items()
+    }
 
 
 def _to_outcome(
-    image: PixelArray,
-    logits: Logits,
-    card: ClassifierCard,
-    question: Question,
-    execution: Execution,
+    image: PixelArray, answer: _Answer, card: ClassifierCard, question: Question
 ) -> Outcome:
     applied = choose_parameters(
         image.ref.parameters, question.top_k, question.function_to_apply, card.function_to_apply
     )
-    ranking = rank(logits, card.labels, applied)
+    ranking = rank(answer.logits, card.labels, applied)
     if ranking is None:
         error = ImageError(FailureCode.NON_FINITE_SCORE, _NON_FINITE)
         return Failure.from_error(image.ref, error, facts=image.facts)
@@ -154,7 +183,7 @@ def _to_outcome(
         labels=ranking.labels,
         margin=ranking.margin,
         applied=applied,
-        execution=execution,
+        execution=answer.describe(card),
         facts=image.facts,
         prepare_ms=image.prepare_ms,
     )

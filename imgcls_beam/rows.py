@@ -90,6 +90,7 @@ class RunContext:
         library_versions: a JSON object in text.
         top_k: what the job asked for; None for every label.
         function_to_apply: what the job asked for; None leaves it to the model.
+        model_weights: the file its weights are read from; None where that is not known.
     """
 
     run_id: str
@@ -99,6 +100,7 @@ class RunContext:
     library_versions: str = "{}"
     top_k: int | None = None
     function_to_apply: FunctionToApply | None = None
+    model_weights: str | None = None
 
     @property
     def model_key(self) -> str:
@@ -152,7 +154,7 @@ def _image_columns(outcomes: Sequence[Outcome]) -> dict[str, pa.Array]:
         "image_height": pa.array([f.height_px if f else None for f in facts], _INT32),
         "image_format": _texts([f.format if f else None for f in facts]),
         "image_updated_at": pa.array([ref.updated_at for ref in refs], _TIME),
-        "request_id": _texts([ref.request_id for ref in refs]),
+        "request_id": _texts([None if r.request_id is None else str(r.request_id) for r in refs]),
         "attributes": _texts([ref.attributes for ref in refs]),
     }
 

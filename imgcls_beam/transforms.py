@@ -9,8 +9,9 @@ nothing to join and nothing to flatten, everything from reading to sink is one f
 image in is one outcome out.
 """
 
+import collections
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -26,8 +27,9 @@ from imgcls_beam.elements import (
     Outcome,
     PixelArray,
     Prediction,
+    TableCell,
 )
-from imgcls_beam.listing import list_images, uri_digest
+from imgcls_beam.listing import list_distinct, list_images, spool, uri_digest
 from imgcls_beam.metrics import count_found, count_listed, count_outcome
 from imgcls_beam.options import (
     DEFAULT_MODEL,
@@ -40,6 +42,10 @@ from imgcls_beam.options import (
     ReadOptions,
 )
 from imgcls_beam.spec import FunctionToApply
+
+_CELLS_TOGETHER = 1024
+"""Cells of a Parquet file that one worker reads: to begin in the middle of a row group costs
+decoding all before it."""
 
 
 class Classified(NamedTuple):
@@ -58,29 +64,35 @@ class Classified(NamedTuple):
 
 @dataclasses.dataclass(eq=False)
 class ListImages(beam.PTransform):
-    """Files, folders, prefixes and globs → `ImageRef`, each URI once.
+    """Folders, buckets, manifests and requests → `ImageRef | Failure`, each URI once.
 
     Attributes:
         options: what to list.
+        is_spread: whether the refs are spread over workers. A shuffle does that, and drops the
+            duplicates; a runner that keeps its shuffle in memory holds every ref meanwhile.
+            Without it one worker lists, drops duplicates on its disk, and goes on with all of them.
     """
 
     options: InputOptions
+    is_spread: bool = True
 
     def expand(self, pbegin: beam.Pipeline) -> beam.PCollection:
-        """Lists in one worker, then spreads the refs; the same shuffle drops duplicates."""
+        """Lists in one worker."""
+        inputs = pbegin | "Inputs" >> beam.Create([self.options])
+        if not self.is_spread:
+            return inputs | "ListOnce" >> beam.FlatMap(_list_once)
         return (
-            pbegin
-            | "Inputs" >> beam.Create([self.options])
+            inputs
             | "List" >> beam.FlatMap(list_images)
-            | "KeyByUri" >> beam.Map(_key_by_uri)
-            | "GroupByUri" >> beam.GroupByKey()
-            | "DropDuplicates" >> beam.Map(_take_one)
+            | "Key" >> beam.Map(_key)
+            | "Group" >> beam.GroupByKey()
+            | "DropDuplicates" >> beam.FlatMap(_take_distinct)
         )
 
 
 @dataclasses.dataclass(eq=False)
 class ReadImages(beam.PTransform):
-    """`ImageRef`, or a URI as text → `EncodedImage | Failure`.
+    """`ImageRef`, a URI as text, or a `Failure` of listing → `EncodedImage | Failure`.
 
     Attributes:
         options: limits and retries.
@@ -114,7 +126,7 @@ class PrepareImages(beam.PTransform):
 
 @dataclasses.dataclass(eq=False)
 class ClassifyImages(beam.PTransform):
-    """`ImageRef`, or a URI as text → `Classified`.
+    """`ImageRef`, a URI as text, or a `Failure` of listing → `Classified`.
 
     Attributes are those of `ModelOptions`, and:
         source: the model, already pinned; else it is pinned while the graph is built.
@@ -170,15 +182,44 @@ class ClassifyImages(beam.PTransform):
         return Classified(outcomes, predictions, failures)
 
 
-def _key_by_uri(ref: ImageRef) -> tuple[bytes, ImageRef]:
+def _list_once(options: InputOptions) -> Iterator[ImageRef | Failure]:
+    """Lists everything before it gives the first: so a terminal can say how much is left."""
+    yield from spool(map(_count_distinct, list_distinct(options)))
+
+
+def _count_distinct(listed: ImageRef | Failure) -> ImageRef | Failure:
     count_found()
-    return uri_digest(ref.uri), ref
+    count_listed(1)
+    return listed
 
 
-def _take_one(group: tuple[bytes, Iterable[ImageRef]]) -> ImageRef:
-    refs = list(group[1])
-    count_listed(len(refs))
-    return refs[0]
+def _key(listed: ImageRef | Failure) -> tuple[bytes, ImageRef | Failure]:
+    """Cells of a table stay together: whoever reads one has read its neighbours."""
+    count_found()
+    ref = listed.ref if isinstance(listed, Failure) else listed
+    if isinstance(ref.place, TableCell):
+        block = (ref.place.row_group, ref.place.row // _CELLS_TOGETHER)
+        return uri_digest(f"{ref.object_uri}::{block}"), listed
+    return uri_digest(ref.uri), listed
+
+
+def _take_distinct(
+    group: tuple[bytes, Iterable[ImageRef | Failure]],
+) -> Iterator[ImageRef | Failure]:
+    found: dict[str, ImageRef | Failure] = {}
+    copies: collections.Counter[str] = collections.Counter()
+    for listed in group[1]:
+        ref = listed.ref if isinstance(listed, Failure) else listed
+        found.setdefault(ref.uri, listed)
+        copies[ref.uri] += 1
+    for uri in sorted(found, key=lambda uri: _row_of(found[uri])):
+        count_listed(copies[uri])
+        yield found[uri]
+
+
+def _row_of(listed: ImageRef | Failure) -> int:
+    place = listed.place if isinstance(listed, ImageRef) else None
+    return place.row if isinstance(place, TableCell) else 0
 
 
 def _is_prediction(outcome: Outcome) -> bool:

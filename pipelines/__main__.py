@@ -4,19 +4,21 @@
 
     imgcls classify --input photos/ --output out/
     imgcls classify --help
+    imgcls doctor --model demo/model --input photos/ --parity 20
 """
 
 import importlib
 import sys
 from collections.abc import Sequence
 
-_PROGRAMS = ("classify",)
+_PROGRAMS = ("classify", "doctor")
 
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
 
 programs:
-  classify   images of a folder or bucket -> Parquet rows
+  classify   images of folders, buckets, manifests, requests -> Parquet rows
+  doctor     checks machine, model, input and output; compares with the reference
 
 `imgcls PROGRAM --help` lists its flags.
 """

@@ -1,9 +1,10 @@
-"""Classifies images of folders and buckets into Parquet rows.
+"""Classifies images of folders, buckets, manifests and requests into Parquet rows.
 
 ::
 
     imgcls classify --input=photos/ --output=out/
     imgcls classify --input='gs://bucket/2026/**/*.jpg' --output=gs://bucket/labels --top_k=3
+    imgcls classify --requests=requests.jsonl --output_jsonl=responses.jsonl
 
 One command is one run: `OUT/predictions/…/run_id=…/part-*.parquet`, and `OUT/runs/<run_id>.json`,
 written last, which says that the run is complete.
@@ -28,17 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     started_at = datetime.datetime.now(datetime.UTC)
     try:
         options, beam_arguments = flags.parse_flags(sys.argv[1:] if argv is None else argv)
-        record = job.run(options, beam_arguments, started_at)
+        ended = job.run(options, beam_arguments, started_at)
     except ImgclsError as error:
         sys.stderr.write(f"imgcls classify: {display.escape(str(error))}\n")
         return _USAGE if isinstance(error, ConfigError) else _FAILED
     except KeyboardInterrupt:
         sys.stderr.write("imgcls classify: interrupted; nothing was published\n")
         return _FAILED
-    if record is None:
+    if ended is None:
         return _DONE
-    sys.stdout.write(display.describe_run(record, options.output.output))
-    return _TOO_MANY_ERRORS if record.error_ratio > options.max_error_ratio else _DONE
+    sys.stdout.write(display.describe_end(ended, options.output))
+    return _TOO_MANY_ERRORS if ended.error_ratio > options.max_error_ratio else _DONE
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from imgcls_beam.metrics import BOARD
+from imgcls_beam.metrics import BOARD, RunCounts
+from imgcls_beam.options import OutputOptions
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.stores import open_store
 
@@ -57,6 +58,18 @@ def describe_progress(elapsed_s: float) -> str:
     left = f"{(listed - ok - error) / rate:.0f} s left" if rate else "starting"
     done = f"{ok + error:,} of {listed:,} images"
     return f"{done} · {ok:,} ok · {error:,} errors · {rate:.1f} img/s · {left}"
+
+
+def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
+    """The end of a run: rows and counts, and where they are."""
+    text = ""
+    if isinstance(ended, RunRecord) and output.output is not None:
+        text = describe_run(ended, output.output)
+    elif isinstance(ended, RunCounts):
+        text = f"{ended.ok:,} ok, {ended.error:,} error of {ended.listed:,} listed\n"
+    if output.jsonl is not None:
+        text += f"responses: {escape(output.jsonl)}\n"
+    return text
 
 
 def describe_run(record: RunRecord, output: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from imgcls_beam.checks import check_count
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import (
     DEFAULT_MODEL,
@@ -19,6 +20,7 @@ from imgcls_beam.options import (
     DecodeOptions,
     InputOptions,
     JobOptions,
+    ManifestOptions,
     ModelOptions,
     OutputOptions,
     ReadOptions,
@@ -29,10 +31,7 @@ Flags that are not listed here go to Beam (--runner, --project, --temp_location,
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
 """
 
-_LATER = (
-    *("input_manifest", "uri_column", "carry_columns", "image_column", "requests"),
-    *("output_table", "output_jsonl", "only"),
-)
+_LATER = ("output_table", "only")
 """Flags of the contract that this version does not have yet: refused, never dropped."""
 
 _SIMILAR_RATIO = 0.75
@@ -58,11 +57,60 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
     return _to_job(flags), rest
 
 
+def parse_doctor_flags(argv: Sequence[str]) -> argparse.Namespace:
+    """Parses the command line of `doctor`.
+
+    Returns:
+        `model`, `read`, `decode` as their options; `input` and `output` likewise, or None where
+        they are not given; `parity`, a count of images, or None.
+
+    Raises:
+        ConfigError: a flag or value that is not allowed.
+        SystemExit: `--help` (0), or a flag without its value (2).
+    """
+    parser = make_doctor_parser()
+    names = [name for action in parser._actions for name in action.option_strings]
+    flags, rest = parser.parse_known_args([_underscore(each, names) for each in argv])
+    if rest:
+        raise ConfigError("flag", rest[0], "doctor has no such flag; see imgcls doctor --help")
+    has_input = bool(flags.input or flags.requests or flags.input_manifest)
+    has_output = bool(flags.output or flags.output_jsonl)
+    read, decode = _to_limits(flags)
+    return argparse.Namespace(
+        model=_to_model(flags),
+        read=read,
+        decode=decode,
+        input=_to_input(flags) if has_input else None,
+        output=OutputOptions(flags.output, jsonl=flags.output_jsonl) if has_output else None,
+        parity=None if flags.parity is None else _to_count("parity", flags.parity),
+    )
+
+
+def make_doctor_parser() -> argparse.ArgumentParser:
+    """The parser of `doctor`: what `classify` reads, and no more than it needs of the rest."""
+    parser = argparse.ArgumentParser(
+        prog="imgcls doctor",
+        description="Checks machine, model, input and output; compares scores with the reference.",
+        epilog="Exit codes: 0 all is well; 1 something is not; 2 wrong usage.",
+        allow_abbrev=False,
+    )
+    _add_input_flags(parser)
+    _add_model_flags(parser)
+    group = parser.add_argument_group("output")
+    group.add_argument("--output", metavar="DIR", help="folder for Parquet rows")
+    group.add_argument("--output_jsonl", metavar="FILE", help="file for responses")
+    group = parser.add_argument_group("checks")
+    group.add_argument(
+        "--parity", metavar="N", help="classify N images with transformers' pipeline too"
+    )
+    return parser
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of `classify`. It checks names only; values are checked by the options."""
     parser = argparse.ArgumentParser(
         prog="imgcls classify",
-        description="Classifies images of folders and buckets into Parquet rows.",
+        description="Classifies images of folders, buckets, manifests and requests.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -76,7 +124,12 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_input_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("images")
     add = group.add_argument
-    add("--input", action="append", default=[], metavar="URL", help="file, folder, prefix or glob")
+    add("--input", action="append", default=[], metavar="URL", help="file, folder, glob, .tar")
+    add("--input_manifest", metavar="URL", help="CSV, JSONL, text or Parquet that names images")
+    add("--uri_column", metavar="C", help="its column of image URIs")
+    add("--image_column", metavar="C", help="its Parquet column that holds the images")
+    add("--carry_columns", metavar="C,C", help="its columns that come back in attributes")
+    add("--requests", action="append", default=[], metavar="URL", help="JSONL of task requests")
     add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
     add("--limit", metavar="N", help="at most N images")
     add("--sample", default="1.0", metavar="R", help="share of the images, 0 to 1, by their URI")
@@ -100,7 +153,8 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
 def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     add = group.add_argument
-    add("--output", metavar="DIR", help="folder on any file system")
+    add("--output", metavar="DIR", help="folder for Parquet rows, on any file system")
+    add("--output_jsonl", metavar="FILE", help="file for responses, a JSON line each")
     add("--run_id", metavar="ID", help="name of the run (time and a random part)")
     add("--run_date", default="today", metavar="D", help="today, yesterday, YYYY-MM-DD; in UTC")
     add("--if_exists", default="fail", metavar="W", help="fail: refuse a run id that was published")
@@ -110,25 +164,49 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
 def _to_job(flags: argparse.Namespace) -> JobOptions:
     if flags.preprocess != "exact":
         raise ConfigError("preprocess", flags.preprocess, "allowed: exact")
-    if flags.output is None:
-        raise ConfigError("output", None, "give the folder for the rows, --output=DIR")
+    if flags.output is None and flags.output_jsonl is None:
+        raise ConfigError("output", None, "give --output=DIR for rows, or --output_jsonl=FILE")
     named = {"run_id": flags.run_id} if flags.run_id is not None else {}
-    limit = _to_int("limit", flags.limit) if flags.limit is not None else None
     read, decode = _to_limits(flags)
     return JobOptions(
-        input=InputOptions(
-            tuple(flags.input), tuple(flags.allow_scheme), limit, _to_float("sample", flags.sample)
-        ),
+        input=_to_input(flags),
         model=_to_model(flags),
         output=OutputOptions(
             flags.output,
             run_date=_to_date(flags.run_date),
             if_exists=flags.if_exists,
+            jsonl=flags.output_jsonl,
             **named,
         ),
         read=read,
         decode=decode,
         max_error_ratio=_to_float("max_error_ratio", flags.max_error_ratio),
+    )
+
+
+def _to_input(flags: argparse.Namespace) -> InputOptions:
+    return InputOptions(
+        inputs=tuple(flags.input),
+        allow_schemes=tuple(flags.allow_scheme),
+        limit=_to_int("limit", flags.limit) if flags.limit is not None else None,
+        sample_ratio=_to_float("sample", flags.sample),
+        manifest=_to_manifest(flags),
+        requests=tuple(flags.requests),
+    )
+
+
+def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
+    if flags.input_manifest is None:
+        for option in ("uri_column", "image_column", "carry_columns"):
+            if getattr(flags, option) is not None:
+                problem = "it is a column of --input_manifest, which is not given"
+                raise ConfigError(option, getattr(flags, option), problem)
+        return None
+    return ManifestOptions(
+        flags.input_manifest,
+        uri_column=flags.uri_column,
+        image_column=flags.image_column,
+        carry_columns=tuple(flags.carry_columns.split(",")) if flags.carry_columns else (),
     )
 
 
@@ -164,6 +242,10 @@ def _to_int(option: str, text: str) -> int:
             option, ""
         )
         raise ConfigError(option, text, f"allowed: {allowed}") from error
+
+
+def _to_count(option: str, text: str) -> int:
+    return check_count(option, _to_int(option, text))
 
 
 def _to_float(option: str, text: str) -> float:

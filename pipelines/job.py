@@ -10,6 +10,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     PipelineOptions,
     PrismRunnerOptions,
     StandardOptions,
@@ -19,15 +20,19 @@ from imgcls_beam.classifying import resolve_model
 from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError, PublishError
 from imgcls_beam.listing import check_inputs
-from imgcls_beam.options import JobOptions, ModelOptions
+from imgcls_beam.metrics import RunCounts, read_counts
+from imgcls_beam.options import JobOptions, ModelOptions, OutputOptions
 from imgcls_beam.rows import RunContext
 from imgcls_beam.sinks import (
     Layout,
     RunRecord,
+    WriteJsonl,
     WriteParquet,
+    check_jsonl_free,
     check_output_writable,
     check_run_free,
     clear_attempt,
+    clear_jsonl,
     read_record,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages
@@ -43,11 +48,12 @@ _NO_PRISM = "/nonexistent/prism"
 
 def run(
     job: JobOptions, beam_arguments: Sequence[str], started_at: datetime.datetime
-) -> RunRecord | None:
+) -> RunRecord | RunCounts | None:
     """Checks everything that can be checked before the first image, then runs the pipeline.
 
     Returns:
-        The published record; None where the runner works on without this program.
+        The published record, or the counts where no rows were asked for; None where the runner
+        works on without this program.
 
     Raises:
         ImgclsError: in one sentence, what is wrong; nothing was published.
@@ -56,16 +62,15 @@ def run(
     check_inputs(job.input)
     source = resolve_model(job.model.model, job.model.revision)
     context = make_context(job, source)
-    layout = Layout.of_run(job.output, context)
-    check_output_writable(layout)
-    check_run_free(job.output.output, job.output.run_id)
+    layout = _check_output(job.output, context)
     pipeline = build(beam.Pipeline(options=options), job, context, source, started_at)
     if options.view_as(StandardOptions).runner not in _LOCAL_RUNNERS:
         pipeline.run()
         return None
-    with _loaded_model(job, source), _discard_on_failure(layout), display.show_progress():
-        _run_to_end(pipeline)
-    return read_record(layout.record)
+    discard = _discard_on_failure(layout, job.output)
+    with _loaded_model(job, source), discard, display.show_progress():
+        counts = _run_to_end(pipeline)
+    return counts if layout is None else read_record(layout.record)
 
 
 def build(
@@ -76,14 +81,37 @@ def build(
     started_at: datetime.datetime,
 ) -> beam.Pipeline:
     """Builds the graph: list, read, prepare, predict, row, sink, publish."""
-    refs = pipeline | "ListImages" >> ListImages(job.input)
+    refs = pipeline | "ListImages" >> ListImages(job.input, is_spread(pipeline.options))
     listed = refs | "CountListed" >> beam.combiners.Count.Globally()
     model = {name: getattr(job.model, name) for name in _names_of(job.model)}
     classify = ClassifyImages(**model, source=source, read=job.read, decode=job.decode)
-    configuration = json.dumps(describe_job(job), sort_keys=True)
-    write = WriteParquet(context, job.output, listed, configuration, started_at)
-    (refs | "ClassifyImages" >> classify).outcomes | "WriteParquet" >> write
+    outcomes = (refs | "ClassifyImages" >> classify).outcomes
+    record = None
+    if job.output.output is not None:
+        configuration = json.dumps(describe_job(job), sort_keys=True)
+        write = WriteParquet(context, job.output, listed, configuration, started_at)
+        record = outcomes | "WriteParquet" >> write
+    if job.output.jsonl is not None:
+        write_lines = WriteJsonl(job.output.jsonl, listed, record, job.output.attempt)
+        _ = outcomes | "WriteJsonl" >> write_lines
     return pipeline
+
+
+def is_spread(options: PipelineOptions) -> bool:
+    """Whether more than one worker reads: a local runner has one, unless it was asked for more."""
+    is_local = options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
+    return not is_local or options.view_as(DirectOptions).direct_num_workers != 1
+
+
+def _check_output(output: OutputOptions, context: RunContext) -> Layout | None:
+    if output.jsonl is not None:
+        check_jsonl_free(output.jsonl)
+    if output.output is None:
+        return None
+    layout = Layout.of_run(output, context)
+    check_output_writable(layout)
+    check_run_free(output.output, output.run_id)
+    return layout
 
 
 def make_context(job: JobOptions, source: ModelSource) -> RunContext:
@@ -93,9 +121,10 @@ def make_context(job: JobOptions, source: ModelSource) -> RunContext:
         run_date=job.output.run_date,
         model_id=source.model_id,
         model_revision=source.revision,
-        library_versions=json.dumps(_find_versions(), sort_keys=True),
+        library_versions=json.dumps(find_versions(), sort_keys=True),
         top_k=job.model.top_k,
         function_to_apply=job.model.function_to_apply,
+        model_weights=source.weights,
     )
 
 
@@ -114,8 +143,8 @@ def _names_of(options: ModelOptions) -> list[str]:
     return [field.name for field in dataclasses.fields(options)]
 
 
-def _find_versions() -> dict[str, str]:
-    """Versions of what has a say in a score; a launcher need not have all of it."""
+def find_versions() -> dict[str, str]:
+    """Versions by name of what has a say in a score; a launcher need not have all of it."""
     versions = {}
     for name in _LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -153,23 +182,28 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _discard_on_failure(layout: Layout) -> Iterator[None]:
+def _discard_on_failure(layout: Layout | None, output: OutputOptions) -> Iterator[None]:
     """Removes what a failed run staged."""
     try:
         yield
     except BaseException:
-        clear_attempt(layout)
+        if layout is not None:
+            clear_attempt(layout)
+        if output.jsonl is not None:
+            clear_jsonl(output.jsonl, output.attempt)
         raise
 
 
-def _run_to_end(pipeline: beam.Pipeline) -> None:
+def _run_to_end(pipeline: beam.Pipeline) -> RunCounts:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
 
     Raises:
         PublishError: the run failed.
     """
     try:
-        pipeline.run().wait_until_finish()
+        result = pipeline.run()
+        result.wait_until_finish()
+        return read_counts(result)
     except Exception as error:  # the program's edge: a defect is told in one sentence too
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         problem = f"{type(error).__name__}: {reason}"

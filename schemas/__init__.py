@@ -6,7 +6,11 @@ from typing import Any
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """Loads one schema by its name: `request`, `response`, or `predictions.arrow`.
+    """Loads one schema by its name.
+
+    Args:
+        name: `request`, `response`, a line of each (`request_line`, `response_line`), or
+            `predictions.arrow`.
 
     Raises:
         FileNotFoundError: there is none of this name.

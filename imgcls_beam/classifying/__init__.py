@@ -6,7 +6,7 @@ build one. Importing this package imports neither torch nor transformers.
 
 from imgcls_beam.classifying.loading import load_classifier
 from imgcls_beam.classifying.protocol import Classifier, ClassifierCard, ClassifierSpec, Logits
-from imgcls_beam.classifying.resolving import resolve_model
+from imgcls_beam.models import resolve_model
 
 __all__ = [
     "Classifier",

@@ -10,9 +10,13 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
+from imgcls_beam.classifying.configs import name_labels, read_config
+from imgcls_beam.classifying.prepacking import can_prepack, prepack
 from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, Logits
-from imgcls_beam.elements import ModelSource, Pixels
+from imgcls_beam.elements import ModelInputs, ModelSource
 from imgcls_beam.errors import ModelError
+from imgcls_beam.models import fetch_model
+from imgcls_beam.models.files import is_safe
 from imgcls_beam.spec import FunctionToApply
 
 _LOAD_FAULTS = (
@@ -21,6 +25,14 @@ _LOAD_FAULTS = (
     StrictDataclassError,
 )
 """What a folder that holds no such model, or a damaged one, makes the libraries raise."""
+
+
+_PROBE_TOLERANCE = 1e-5
+"""Of logits, times the largest of them."""
+
+
+_MAX_EDGE_PX = 8192
+"""A config that names a larger image is not believed."""
 
 
 class HuggingFaceClassifier:
@@ -33,9 +45,11 @@ class HuggingFaceClassifier:
             ModelError: it cannot be loaded, or would predict at random: its head is missing from
                 the checkpoint, or a weight is not finite.
         """
+        self._spec = spec
         self._device = _choose_device(spec)
+        config = read_config(fetch_model(spec.source), spec.source)
         self._model = _load_model(spec, self._device)
-        self._model.eval()
+        self._is_tuned = False
         self._affine = None
         if spec.affine is not None:
             pair = (spec.affine.scale, spec.affine.shift)
@@ -44,21 +58,27 @@ class HuggingFaceClassifier:
         # with activations of its own.
         self._turn = threading.Lock()
         _check_weights(self._model, spec.source)
-        self._card = _describe(self._model, self._device)
+        labels = name_labels(config, self._model.config)
+        self._card = _describe(self._model, labels, self._device)
 
     def describe(self) -> ClassifierCard:
         """What this model is."""
         return self._card
 
-    def classify(self, batch: Sequence[Pixels]) -> Logits:
+    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
         """One forward pass, see `Classifier.classify`.
 
         Raises:
             ModelError: the model gives another number of scores than it has labels.
         """
-        pixels = torch.from_numpy(np.stack(batch))
+        stacked = {
+            name: torch.from_numpy(np.stack([each[name] for each in batch])) for name in batch[0]
+        }
         with self._turn, torch.inference_mode():
-            logits = self._model(pixel_values=self._to_input(pixels)).logits
+            inputs = self._to_device(stacked)
+            if not self._is_tuned:
+                self._tune({name: each[:1] for name, each in inputs.items()})
+            logits = self._model(**inputs).logits
             answer: Logits = logits.to(torch.float32).cpu().numpy()
         labels = self._card.labels
         if answer.shape != (len(batch), len(labels)):
@@ -66,12 +86,37 @@ class HuggingFaceClassifier:
             raise ModelError(f"the model gives {problem}")
         return answer
 
-    def _to_input(self, pixels: torch.Tensor) -> torch.Tensor:
-        pixels = pixels.to(self._device, non_blocking=True)
+    def _tune(self, one: dict[str, torch.Tensor]) -> None:
+        """Gives the linear layers a faster form, if the model then says the same of noise."""
+        self._is_tuned = True
+        if "pixel_values" not in one or not can_prepack(self._model, self._device):
+            return
+        noise = torch.Generator().manual_seed(0)
+        pixels = torch.randn(one["pixel_values"].shape, generator=noise)
+        probe = {**one, "pixel_values": pixels}
+        expected = self._model(**probe).logits
+        try:
+            prepack(self._model, probe)
+            is_equal = _is_close(self._model(**probe).logits, expected)
+        except _LOAD_FAULTS:  # a model that reads a layer's weight by itself
+            is_equal = False
+        if not is_equal:
+            self._model = _load_model(self._spec, self._device)
+
+    def _to_device(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        moved = {name: each.to(self._device, non_blocking=True) for name, each in inputs.items()}
         if self._affine is not None:
-            scaled = pixels.to(torch.float32).mul_(self._affine[0]).add_(self._affine[1])
-            pixels = scaled.permute(0, 3, 1, 2)
-        return pixels.to(self._model.dtype)
+            moved["pixel_values"] = _scale(moved["pixel_values"], self._affine)
+        # Masks and shapes are integers, and stay what they are.
+        return {
+            name: each.to(self._model.dtype) if each.is_floating_point() else each
+            for name, each in moved.items()
+        }
+
+
+def _scale(pixels: torch.Tensor, affine: torch.Tensor) -> torch.Tensor:
+    """uint8 (N, H, W, 3) → float32 (N, 3, H, W)."""
+    return pixels.to(torch.float32).mul_(affine[0]).add_(affine[1]).permute(0, 3, 1, 2)
 
 
 def _choose_device(spec: ClassifierSpec) -> torch.device:
@@ -80,6 +125,11 @@ def _choose_device(spec: ClassifierSpec) -> torch.device:
     if not torch.cuda.is_available():
         raise ModelError("device cuda was asked for, but torch finds no CUDA device here")
     return torch.device("cuda", torch.cuda.current_device())
+
+
+def _is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    largest = max(1.0, float(expected.abs().max()))
+    return float((found - expected).abs().max()) <= _PROBE_TOLERANCE * largest
 
 
 def _load_model(spec: ClassifierSpec, device: torch.device) -> Any:  # noqa: ANN401
@@ -91,9 +141,11 @@ def _load_model(spec: ClassifierSpec, device: torch.device) -> Any:  # noqa: ANN
     source = spec.source
     try:
         model, info = AutoModelForImageClassification.from_pretrained(
-            source.location,
-            revision=source.commit,
+            str(fetch_model(source)),
+            local_files_only=True,
             trust_remote_code=False,
+            use_safetensors=None if source.weights is None else is_safe(source.weights),
+            weights_only=True,
             dtype=dtype,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are in the info, and refused below
@@ -102,17 +154,18 @@ def _load_model(spec: ClassifierSpec, device: torch.device) -> Any:  # noqa: ANN
         # The first line only: transformers lists every type it knows below it.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{source.model_id}: the model cannot be loaded ({reason})") from error
-    _check_complete(info, source)
-    return model.to(device)
+    _check_complete(info, source, model.config.architectures or ())
+    return model.eval().to(device)
 
 
-def _check_complete(info: dict[str, Any], source: ModelSource) -> None:
+def _check_complete(info: dict[str, Any], source: ModelSource, made_as: Sequence[str]) -> None:
     """A checkpoint without its head would be loaded with a random one, and a warning only."""
     misshapen = (name for name, *_ in info["mismatched_keys"])
     missing = sorted([*info["missing_keys"], *misshapen])
     if missing:
         names = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
-        problem = f"the checkpoint lacks or misshapes {len(missing)} of its weights ({names})"
+        kind = f" of a {made_as[0]}" if made_as else ""
+        problem = f"the checkpoint{kind} lacks or misshapes {len(missing)} weights ({names})"
         raise ModelError(f"{source.model_id}: {problem}; it would predict at random")
 
 
@@ -123,19 +176,25 @@ def _check_weights(model: Any, source: ModelSource) -> None:  # noqa: ANN401
             raise ModelError(f"{source.model_id}: {problem}; it cannot predict")
 
 
-def _describe(model: Any, device: torch.device) -> ClassifierCard:  # noqa: ANN401
+def _describe(model: Any, labels: tuple[str, ...], device: torch.device) -> ClassifierCard:  # noqa: ANN401
     return ClassifierCard(
-        labels=_read_labels(model.config),
+        labels=labels,
         function_to_apply=_choose_function(model.config),
         device=str(device),
         dtype=str(model.dtype).removeprefix("torch."),
         size_bytes=sum(each.numel() * each.element_size() for each in model.parameters()),
+        image_size_px=_read_image_size(model.config),
     )
 
 
-def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
-    names = {int(index): str(label) for index, label in (config.id2label or {}).items()}
-    return tuple(names.get(index, f"LABEL_{index}") for index in range(config.num_labels))
+def _read_image_size(config: Any) -> tuple[int, int] | None:  # noqa: ANN401
+    size = getattr(config, "image_size", None)
+    edges = [size, size] if isinstance(size, int) else size
+    if not isinstance(edges, list | tuple) or len(edges) != 2:
+        return None
+    if not all(isinstance(each, int) and 0 < each <= _MAX_EDGE_PX for each in edges):
+        return None
+    return edges[0], edges[1]
 
 
 def _choose_function(config: Any) -> FunctionToApply:  # noqa: ANN401

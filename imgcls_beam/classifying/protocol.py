@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from imgcls_beam.elements import ChannelAffine, ModelSource, Pixels
+from imgcls_beam.elements import ChannelAffine, ModelInputs, ModelSource
 from imgcls_beam.options import Device, Dtype
 from imgcls_beam.spec import FunctionToApply
 
@@ -41,6 +41,8 @@ class ClassifierCard:
         device: where it runs, e.g. `cpu`, `cuda:0`.
         dtype: of its weights, e.g. `float32`.
         size_bytes: of its weights.
+        image_size_px: (height, width) of the images that its config names; None where it names
+            none. Its image processor may make other sizes of them.
     """
 
     labels: tuple[str, ...]
@@ -48,6 +50,7 @@ class ClassifierCard:
     device: str
     dtype: str
     size_bytes: int
+    image_size_px: tuple[int, int] | None = None
 
 
 class Classifier(Protocol):
@@ -56,12 +59,12 @@ class Classifier(Protocol):
     def describe(self) -> ClassifierCard:
         """What this model is."""
 
-    def classify(self, batch: Sequence[Pixels]) -> Logits:
+    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
         """One forward pass; safe to call from many threads.
 
         Args:
-            batch: N ≥ 1 arrays of one shape: uint8 (H, W, 3) where the model was loaded with a
-                `ChannelAffine`, else float32 (3, H, W).
+            batch: N ≥ 1 images whose inputs have the same names and shapes; `pixel_values` is uint8
+                (H, W, 3) where the model was loaded with a `ChannelAffine`.
 
         Returns:
             float32 (N, C), whatever the model runs in; not checked for NaN.

@@ -13,32 +13,151 @@ from PIL import Image
 
 from imgcls_beam.elements import Pixels
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.preparing.resizing import centre_span, resize, resize_centre
+from imgcls_beam.preparing.sizes import Size, SizeRule, Warp
 
-_STRIP_PIXELS = 4 << 20
-"""A resize works in strips of so many pixels: 16 MB, for Pillow keeps four bytes of each."""
+_MAX_CROPPED_PIXELS = 256 << 20
+"""Of a resized image before its crop. 4,096 × 1 becomes so many at an edge of 256, in up to 4 s; a
+JPEG of 1 × 65,500 would take minutes."""
 
-_MAX_RESIZED_PIXELS = 256 << 20
-"""Of an image before its crop. 4,096 × 1 becomes so many at an edge of 256, in up to 4 s; a JPEG
-of 1 × 65,500 would take minutes."""
+MAX_PASSING_PIXELS = 32 << 20
+"""Of a resized image that is resized again: Pillow holds up to eight bytes of each."""
+
+MAX_WHOLE_PIXELS = 16 << 20
+"""Of a resized image that stays whole: Pillow and numpy hold up to 14 bytes of each."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resize:
+    """A resize, and the centre crop of it where one follows.
+
+    Attributes:
+        rule: the size before the crop.
+        resample: Pillow's filter.
+        crop: of the centre crop; None for no crop. An image that is smaller is padded with black.
+        max_pixels: of the size before the crop, unless every image gets the same.
+    """
+
+    rule: SizeRule
+    resample: Image.Resampling
+    crop: Size | None = None
+    max_pixels: int = MAX_WHOLE_PIXELS
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The image resized, and cropped.
+
+        Raises:
+            ImageError: it is too long and thin.
+        """
+        size = self.rule((image.height, image.width))
+        if not isinstance(self.rule, Warp):
+            refuse_long(image, size, _MAX_CROPPED_PIXELS if self.crop else self.max_pixels)
+        if self.crop is None:
+            return resize(image, size, self.resample)
+        return _pad(resize_centre(image, size, self.crop, self.resample), self.crop)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CenterCrop:
+    """A centre crop of the image as it is; black where the image is smaller."""
+
+    size: Size
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The middle of the image."""
+        return _pad(_crop(image, self.size), self.size)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CenterShare:
+    """Perceiver's centre crop, before any resize.
+
+    Attributes:
+        ratios: of the crop's height and width to the image's shorter edge.
+    """
+
+    ratios: tuple[float, float]
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The middle of the image.
+
+        Of an edge of one pixel nothing may be left. Pillow resizes nothing to black, so the
+        reference scores black; a black pixel becomes the same.
+
+        Raises:
+            ImageError: it would be padded to more pixels than memory allows.
+        """
+        edge_px = min(image.size)
+        size = int(self.ratios[0] * edge_px), int(self.ratios[1] * edge_px)
+        if not min(size):
+            return Image.new("RGB", (1, 1))
+        refuse_long(image, size, max(MAX_WHOLE_PIXELS, image.width * image.height))
+        return _pad(_crop(image, size), size)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PadAround:
+    """Donut's black frame, up to `size`; the odd pixel goes below and to the right."""
+
+    size: Size
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The image in its frame.
+
+        Raises:
+            ImageError: the image is larger than the frame, which the processor refuses.
+        """
+        top_px, left_px = self.size[0] - image.height, self.size[1] - image.width
+        if min(top_px, left_px) < 0:
+            raise ImageError(FailureCode.UNPREPARABLE, "the image is larger than the model's frame")
+        return _paste(image, self.size, (top_px // 2, left_px // 2))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TurnLong:
+    """Donut's turn by 90° clockwise, where the longer edge is not the longer one of `size`."""
+
+    size: Size
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The image, turned or not."""
+        if (self.size[0] - self.size[1]) * (image.height - image.width) >= 0:
+            return image
+        return image.transpose(Image.Transpose.ROTATE_270)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Keep:
+    """No resize: the image as it is, if a model can be fed with so many pixels."""
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The image.
+
+        Raises:
+            ImageError: it has too many pixels.
+        """
+        if image.width * image.height > MAX_WHOLE_PIXELS:
+            message = (
+                f"{image.width} × {image.height} pixels are too many for a model that takes all"
+            )
+            raise ImageError(FailureCode.UNPREPARABLE, message)
+        return image
+
+
+Step = Resize | CenterCrop | CenterShare | PadAround | TurnLong | Keep
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Geometry:
-    """Resize, then centre crop.
+    """Steps on uint8 pixels, in their order.
 
     Attributes:
-        size: (height, width) in pixels to which every image is warped; or None.
-        shortest_edge_px: where there is no `size`: the shorter edge after the resize; the other
-            follows the image's aspect ratio.
-        crop: (height, width) in pixels of the centre crop; None for no crop. An image that is
-            smaller is padded with black.
-        resample: Pillow's filter.
+        steps: at least one.
+        is_bgr: whether the model takes the channels in the order B, G, R.
     """
 
-    size: tuple[int, int] | None
-    shortest_edge_px: int | None
-    crop: tuple[int, int] | None
-    resample: Image.Resampling
+    steps: tuple[Step, ...]
+    is_bgr: bool = False
 
     def apply(self, image: Image.Image) -> Pixels:
         """Geometry of one image.
@@ -47,96 +166,44 @@ class Geometry:
             image: mode RGB, upright.
 
         Returns:
-            uint8 (H, W, 3), RGB.
+            uint8 (H, W, 3), in the model's order of channels.
 
         Raises:
-            ImageError: it is too long and thin to be resized by its shorter edge.
+            ImageError: it is too long and thin, or too large, for one of the steps.
         """
-        height_px, width_px = self._resized_size(image)
-        crop_height_px, crop_width_px = self.crop or (height_px, width_px)
-        rows = _centre_span(height_px, crop_height_px)
-        columns = _centre_span(width_px, crop_width_px)
-        visible = _resize_visible(image, (height_px, width_px), (rows, columns), self.resample)
-        if visible.shape[:2] == (crop_height_px, crop_width_px):
-            return visible
-        return _pad(visible, (crop_height_px, crop_width_px))
-
-    def _resized_size(self, image: Image.Image) -> tuple[int, int]:
-        if self.size is not None:
-            return self.size
-        assert self.shortest_edge_px is not None
-        return resize_shortest_edge(image, self.shortest_edge_px, _MAX_RESIZED_PIXELS)
+        for step in self.steps:
+            image = step.apply(image)
+        if not self.is_bgr:
+            return np.asarray(image)
+        flat = np.frombuffer(image.tobytes("raw", "BGR"), np.uint8)
+        return flat.reshape(image.height, image.width, 3)
 
 
-def resize_shortest_edge(image: Image.Image, edge_px: int, max_pixels: int) -> tuple[int, int]:
-    """(height, width) of an image whose shorter edge becomes `edge_px`.
+def refuse_long(image: Image.Image, size: Size, max_pixels: int) -> None:
+    """Refuses an image that would become larger than memory or time allow, or nothing at all.
 
     Raises:
-        ImageError: it would have more than `max_pixels`.
+        ImageError: `size` has more than `max_pixels`, or none.
     """
-    long_px = int(edge_px * max(image.size) / min(image.size))
-    if edge_px * long_px > max_pixels:
+    if not 0 < size[0] * size[1] <= max_pixels:
         message = f"{image.width} × {image.height} pixels are too long and thin to be resized"
         raise ImageError(FailureCode.UNPREPARABLE, message)
-    return (long_px, edge_px) if image.width <= image.height else (edge_px, long_px)
 
 
-def _centre_span(size_px: int, crop_px: int) -> tuple[int, int]:
-    """What of a resized edge stays visible: [start, end)."""
-    start_px = max(0, (size_px - crop_px) // 2)
-    return start_px, min(size_px, start_px + crop_px)
+def _crop(image: Image.Image, size: Size) -> Image.Image:
+    rows, columns = centre_span(image.height, size[0]), centre_span(image.width, size[1])
+    return image.crop((columns[0], rows[0], columns[1], rows[1]))
 
 
-def _resize_visible(
-    image: Image.Image,
-    size: tuple[int, int],
-    spans: tuple[tuple[int, int], tuple[int, int]],
-    resample: Image.Resampling,
-) -> Pixels:
-    """The visible part of a resized image.
-
-    Pillow resizes the width, rounds to 8 bits, then resizes the height; rows do not know each
-    other in the first pass, nor columns in the second. So each pass can run in strips and keep
-    only what the crop keeps, with the same result: a 3000 × 1 image, which becomes 768,000 × 256
-    before its crop, would else take 590 MB.
-    """
-    (height_px, width_px), (rows, columns) = size, spans
-    if rows == (0, height_px) and columns == (0, width_px):
-        return np.asarray(image.resize((width_px, height_px), resample))
-    if image.height > image.width * 100 and height_px < image.height:  # Pillow turns these round
-        tall = _resize_height(image, height_px, rows, resample)
-        return np.asarray(_resize_width(tall, width_px, columns, resample))
-    wide = _resize_width(image, width_px, columns, resample)
-    return np.asarray(_resize_height(wide, height_px, rows, resample))
-
-
-def _resize_height(
-    image: Image.Image, height_px: int, span: tuple[int, int], resample: Image.Resampling
-) -> Image.Image:
-    turned = image.transpose(Image.Transpose.TRANSPOSE)
-    resized = _resize_width(turned, height_px, span, resample)
-    return resized.transpose(Image.Transpose.TRANSPOSE)
-
-
-def _resize_width(
-    image: Image.Image, width_px: int, span: tuple[int, int], resample: Image.Resampling
-) -> Image.Image:
-    step_px = max(1, _STRIP_PIXELS // width_px)
-    strips = [
-        image.crop((0, top_px, image.width, min(image.height, top_px + step_px)))
-        .resize((width_px, min(image.height, top_px + step_px) - top_px), resample)
-        .crop((span[0], 0, span[1], min(image.height, top_px + step_px) - top_px))
-        for top_px in range(0, image.height, step_px)
-    ]
-    if len(strips) == 1:
-        return strips[0]
-    return Image.fromarray(np.concatenate([np.asarray(strip) for strip in strips]))
-
-
-def _pad(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def _pad(image: Image.Image, size: Size) -> Image.Image:
     """Black around an image that is smaller; the odd pixel goes above and to the left."""
-    padded = np.zeros((*size, 3), pixels.dtype)
-    top_px = math.ceil((size[0] - pixels.shape[0]) / 2)
-    left_px = math.ceil((size[1] - pixels.shape[1]) / 2)
-    padded[top_px : top_px + pixels.shape[0], left_px : left_px + pixels.shape[1]] = pixels
-    return padded
+    if (image.height, image.width) == size:
+        return image
+    start = math.ceil((size[0] - image.height) / 2), math.ceil((size[1] - image.width) / 2)
+    return _paste(image, size, start)
+
+
+def _paste(image: Image.Image, size: Size, start: Size) -> Image.Image:
+    frame = Image.new("RGB", (size[1], size[0]))
+    frame.paste(image, (start[1], start[0]))
+    return frame

@@ -42,10 +42,10 @@ def prepare_image(
         if isinstance(decoded, UndecodedImage):
             return _to_failure(encoded, decoded.error, decoded.facts)
         try:
-            pixels = preparer.prepare(decoded.image)
+            inputs = preparer.prepare(decoded.image)
         except ImageError as error:
             return _to_failure(encoded, error, decoded.facts)
-    return PixelArray(encoded.ref, pixels, decoded.facts, (time.perf_counter() - start_s) * 1e3)
+    return PixelArray(encoded.ref, inputs, decoded.facts, (time.perf_counter() - start_s) * 1e3)
 
 
 def _wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:
@@ -62,7 +62,7 @@ def prepare_opened(image: Image.Image, preparer: Preparer) -> PixelArray | Failu
     start_s = time.perf_counter()
     ref = ImageRef(uri="")
     try:
-        pixels = preparer.prepare(upright_rgb(image))
+        inputs = preparer.prepare(upright_rgb(image))
     except ImageError as error:
         return Failure.from_error(ref, error)
-    return PixelArray(ref, pixels, None, (time.perf_counter() - start_s) * 1e3)
+    return PixelArray(ref, inputs, None, (time.perf_counter() - start_s) * 1e3)

@@ -1,35 +1,42 @@
 """A model's own image processor, as fast as its config allows.
 
-`load_preparer` reads the processor that belongs to the model. Where its steps are resize, centre
-crop, rescale and normalise, they become a `Geometry` on uint8 and a `ChannelAffine` for the whole
-batch; this is believed only after it gave the processor's own result on probe images. Every other
-processor is called for each image.
+Where a processor's steps are geometry and then one scale and shift for each channel, they become a
+`Geometry` on uint8 and a `ChannelAffine` for the whole batch; this is believed only after it gave
+the processor's own result on probe images. Every other processor is called for each image.
 """
 
+import contextlib
 import functools
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from imgcls_beam.elements import ChannelAffine, ModelSource, Pixels
+from imgcls_beam.elements import ChannelAffine, ModelInputs, ModelSource, Pixels
 from imgcls_beam.errors import FailureCode, ImageError, ModelError
-from imgcls_beam.preparing.geometry import Geometry, resize_shortest_edge
+from imgcls_beam.preparing.geometry import Geometry, refuse_long
+from imgcls_beam.preparing.loading import load_processor
+from imgcls_beam.preparing.sizes import ShortestEdge
+from imgcls_beam.preparing.steps import read_affine, read_geometry
 
 _LOG = logging.getLogger(__name__)
 
-_PROBE_SIZES = ((61, 47), (300, 420), (640, 64))
+_PROBE_SIZES = ((61, 47), (300, 420), (7, 5), (250, 64), (64, 333))
+"""Width and height: up and down, odd, tiny, panoramic both ways."""
+
 _PROBE_TOLERANCE = 1e-5
 """Of model input, whose values lie within about ±3."""
 
-_MAX_CALLED_PIXELS = 32 << 20
+_MAX_CALLED_CROPPED_PIXELS = 32 << 20
 """Of an image that a called processor has resized by its shorter edge and not cropped yet: it holds
 about seven bytes of each. Aspect ratios up to 512 pass at an edge of 256."""
 
-_STEPS = ("_preprocess", "resize", "center_crop", "rescale", "normalize", "process_image", "pad")
-_CONVNEXT_WARP_PX = 384
-"""From this edge on ConvNeXT's processor warps to a square and does not crop."""
+_MAX_CALLED_PIXELS = 4 << 20
+"""The same where no crop follows: rescaling holds two float64 copies, some sixty bytes a pixel."""
+
+_PROCESSOR_FAULTS = (ValueError, TypeError, ZeroDivisionError, IndexError)
+"""What a processor raises on an image whose shape it cannot take, or on a config without sense."""
 
 
 class Preparer:
@@ -38,144 +45,118 @@ class Preparer:
     Attributes:
         geometry: the fast way; None where the processor itself is called.
         affine: what the batch still needs; None where the processor has done it.
+        processor_name: the class of the model's processor.
     """
 
     def __init__(self, processor: Any) -> None:  # noqa: ANN401  transformers' own class
-        """Chooses the way for a loaded processor."""
+        """Chooses the way for a loaded processor.
+
+        Raises:
+            ValueError: the processor's config makes no sense; TypeError, ZeroDivisionError,
+                IndexError and AttributeError likewise.
+        """
         self._processor = processor
-        self.geometry = _to_geometry(processor)
-        self.affine = _to_affine(processor) if self.geometry else None
+        self.processor_name = type(processor).__name__
+        self.geometry = read_geometry(processor)
+        self.affine = read_affine(processor) if self.geometry else None
         if self.geometry and self.affine and not self._is_equal(self.geometry, self.affine):
-            name = type(processor).__name__
+            name = self.processor_name
             _LOG.warning("%s does not do what its config says; calling it for each image", name)
             self.geometry, self.affine = None, None
+        if self.geometry is None:
+            self._call_on_probes()
 
-    def prepare(self, image: Image.Image) -> Pixels:
-        """Pixels of one image.
+    @property
+    def way(self) -> Literal["geometry", "processor"]:
+        """How an image is prepared: our own steps on uint8, or the processor called for each."""
+        return "processor" if self.geometry is None else "geometry"
+
+    def prepare(self, image: Image.Image) -> ModelInputs:
+        """What one image gives the model.
 
         Args:
             image: mode RGB, upright.
 
         Returns:
-            uint8 (H, W, 3) where there is a geometry, else float32 (3, H, W).
+            `pixel_values`, uint8 (H, W, 3), where there is a geometry; else all that the processor
+            gives, in its own types.
 
         Raises:
             ImageError: the processor cannot take this image.
         """
         if self.geometry is not None:
-            return self.geometry.apply(image)
-        self._refuse_long(image)
+            return {"pixel_values": self.geometry.apply(image)}
+        self._refuse_large(image)
         try:
             return self._call_processor(image)
-        except (ValueError, TypeError, ZeroDivisionError, IndexError) as error:
+        except _PROCESSOR_FAULTS as error:
             message = "the model's image processor cannot take an image of this shape"
             raise ImageError(FailureCode.UNPREPARABLE, message) from error
 
-    def _refuse_long(self, image: Image.Image) -> None:
-        size = getattr(self._processor, "size", None)
+    def _refuse_large(self, image: Image.Image) -> None:
+        size, pixels = getattr(self._processor, "size", None), (image.height, image.width)
         edge_px = getattr(size, "shortest_edge", None)
-        if edge_px and not getattr(size, "longest_edge", None):
-            resize_shortest_edge(image, edge_px, _MAX_CALLED_PIXELS)
+        if getattr(self._processor, "do_resize", True):
+            if not edge_px or getattr(size, "longest_edge", None):
+                return
+            pixels = ShortestEdge(int(edge_px / _get_crop_pct(self._processor)))(pixels)
+        crops = getattr(self._processor, "do_center_crop", None)
+        refuse_long(image, pixels, _MAX_CALLED_CROPPED_PIXELS if crops else _MAX_CALLED_PIXELS)
 
-    def _call_processor(self, image: Image.Image) -> Pixels:
-        outputs = self._processor(images=image, return_tensors="np")
-        if set(outputs) != {"pixel_values"}:
-            names = ", ".join(sorted(outputs))
-            raise ModelError(f"the model's image processor gives {names}; only pixel_values is fed")
-        return np.asarray(outputs["pixel_values"][0], dtype=np.float32)
+    def _call_processor(self, image: Image.Image) -> ModelInputs:
+        # timm's gives tensors only; Pillow's own backend works in numpy.
+        form = "np" if getattr(self._processor, "backend", None) == "pil" else "pt"
+        outputs = self._processor(images=image, return_tensors=form)
+        if any(len(values) != 1 for values in outputs.values()):
+            raise ValueError("the processor makes several images of one")
+        return {name: np.asarray(values[0]) for name, values in outputs.items()}
 
     def _is_equal(self, geometry: Geometry, affine: ChannelAffine) -> bool:
+        """Whether this way gave the processor's result on each probe that it takes, and on one."""
         scale, shift = (np.asarray(each, np.float32) for each in (affine.scale, affine.shift))
+        compared = 0
         for probe in map(_draw_probe, _PROBE_SIZES):
-            ours = geometry.apply(probe).astype(np.float32) * scale + shift
-            theirs = self._call_processor(probe).transpose(1, 2, 0)
-            same_shape = ours.shape == theirs.shape
-            if not (same_shape and float(np.abs(ours - theirs).max()) <= _PROBE_TOLERANCE):
-                return False
-        return True
+            with contextlib.suppress(ImageError):
+                ours = geometry.apply(probe).astype(np.float32) * scale + shift
+                compared += 1
+                if not _is_close(ours, self._call_processor(probe).get("pixel_values")):
+                    return False
+        return compared > 0
+
+    def _call_on_probes(self) -> None:
+        """Finds a processor that can take no image at all, before the first row."""
+        for size in _PROBE_SIZES[:-1]:
+            with contextlib.suppress(*_PROCESSOR_FAULTS):
+                self._call_processor(_draw_probe(size))
+                return
+        self._call_processor(_draw_probe(_PROBE_SIZES[-1]))
 
 
 @functools.lru_cache(maxsize=8)
 def load_preparer(source: ModelSource) -> Preparer:
     """Loads the image processor of a model; once per process and model.
 
-    The Pillow backend is asked for by name: it is the one without torchvision, and the two differ
-    by up to two grey levels.
-
     Raises:
         ModelError: there is no processor config, or nothing here can run it.
     """
-    from transformers import AutoImageProcessor
-
     try:
-        processor = AutoImageProcessor.from_pretrained(
-            source.location, revision=source.commit, backend="pil", trust_remote_code=False
-        )
-        return Preparer(processor)
-    except (OSError, ValueError, TypeError, ImportError, LookupError, AttributeError) as error:
-        problem = f"{source.model_id}: its image processor cannot be loaded ({error})"
+        return Preparer(load_processor(source))
+    except (*_PROCESSOR_FAULTS, LookupError, AttributeError) as error:
+        reason = "divides by zero" if isinstance(error, ZeroDivisionError) else f"fails ({error})"
+        problem = f"{source.model_id}: its image processor {reason}"
         raise ModelError(" ".join(problem.split())) from error
-    except ZeroDivisionError as error:
-        raise ModelError(f"{source.model_id}: its image processor divides by zero") from error
 
 
-def _to_geometry(processor: Any) -> Geometry | None:  # noqa: ANN401
-    """The processor's steps as a `Geometry`; None where they are others than it knows."""
-    is_convnext = _is_convnext(processor)
-    if not (is_convnext or _is_plain(processor)) or not processor.do_resize or processor.do_pad:
-        return None
-    size, crop = processor.size, _crop_of(processor)
-    if size.longest_edge or size.max_height or size.max_width:
-        return None
-    if is_convnext:
-        return None if crop else _to_convnext_geometry(processor)
-    resample = Image.Resampling(processor.resample)
-    if size.shortest_edge:
-        # Without a crop the shapes vary, and a batch wants one shape.
-        return Geometry(None, size.shortest_edge, crop, resample) if crop else None
-    return Geometry((size.height, size.width), None, crop, resample)
+def _is_close(ours: Pixels, theirs: Pixels | None) -> bool:
+    """Whether (H, W, 3) and (3, H, W) are the same model input."""
+    if theirs is None or theirs.shape != ours.transpose(2, 0, 1).shape:
+        return False
+    return float(np.abs(ours - theirs.transpose(1, 2, 0)).max()) <= _PROBE_TOLERANCE
 
 
-def _crop_of(processor: Any) -> tuple[int, int] | None:  # noqa: ANN401
-    size = processor.crop_size if processor.do_center_crop else None
-    return (size.height, size.width) if size else None
-
-
-def _to_convnext_geometry(processor: Any) -> Geometry | None:  # noqa: ANN401
-    edge_px = processor.size.shortest_edge
-    resample = Image.Resampling(processor.resample)
-    if not edge_px:
-        return None
-    if edge_px >= _CONVNEXT_WARP_PX:
-        return Geometry((edge_px, edge_px), None, None, resample)
-    return Geometry(None, int(edge_px / processor.crop_pct), (edge_px, edge_px), resample)
-
-
-def _is_plain(processor: Any) -> bool:  # noqa: ANN401
-    from transformers.image_processing_backends import PilBackend
-
-    kind = type(processor)
-    return issubclass(kind, PilBackend) and all(
-        getattr(kind, step, None) is getattr(PilBackend, step, None) for step in _STEPS
-    )
-
-
-def _is_convnext(processor: Any) -> bool:  # noqa: ANN401
-    return type(processor).__name__.startswith("ConvNextImageProcessor")
-
-
-def _to_affine(processor: Any) -> ChannelAffine:  # noqa: ANN401
-    factor = float(processor.rescale_factor) if processor.do_rescale else 1.0
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    if processor.do_normalize:
-        mean, std = _per_channel(processor.image_mean), _per_channel(processor.image_std)
-    red, green, blue = ((factor / s, -m / s) for m, s in zip(mean, std, strict=True))
-    return ChannelAffine((red[0], green[0], blue[0]), (red[1], green[1], blue[1]))
-
-
-def _per_channel(value: Any) -> tuple[float, float, float]:  # noqa: ANN401
-    red, green, blue = [value] * 3 if isinstance(value, int | float) else value
-    return float(red), float(green), float(blue)
+def _get_crop_pct(processor: Any) -> float:  # noqa: ANN401
+    value = getattr(processor, "crop_pct", None)
+    return float(value) if value else 1.0
 
 
 def _draw_probe(size: tuple[int, int]) -> Image.Image:

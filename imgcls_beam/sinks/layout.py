@@ -16,6 +16,7 @@ import datetime
 import hashlib
 import re
 
+from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.rows import REVISION_CHARS, RunContext
 
@@ -66,7 +67,13 @@ class Layout:
 
     @classmethod
     def of_run(cls, output: OutputOptions, run: RunContext) -> "Layout":
-        """The layout of a run that writes to this output."""
+        """The layout of a run that writes to this output.
+
+        Raises:
+            ConfigError: there is no folder for rows.
+        """
+        if output.output is None:
+            raise ConfigError("output", None, "give the folder for the rows")
         return cls(
             output=output.output,
             run_id=run.run_id,

@@ -182,7 +182,7 @@ def _make_record(
         run_date=run.run_date,
         attempt=layout.attempt,
         state=DONE,
-        model={"id": run.model_id, "revision": run.model_revision, "key": run.model_key},
+        model=_describe_model(run),
         parameters={"top_k": run.top_k, "function_to_apply": run.function_to_apply},
         listed=listed,
         summary=fragments.summary.to_json(),
@@ -192,6 +192,11 @@ def _make_record(
         configuration=json.loads(publication.configuration),
         library_versions=json.loads(run.library_versions),
     )
+
+
+def _describe_model(run: RunContext) -> dict[str, str]:
+    weights = {"weights": run.model_weights} if run.model_weights else {}
+    return {"id": run.model_id, "revision": run.model_revision, "key": run.model_key, **weights}
 
 
 def _describe_file(part: StagedPart, layout: Layout) -> RecordedFile:

@@ -45,7 +45,7 @@ class RunRecord:
         run_date: the day to which its rows belong.
         attempt: which start of the program published it.
         state: `DONE`, or `FAILED` where the counts do not add up.
-        model: id, revision and key.
+        model: id, revision, key, and the file of its weights where that is known.
         parameters: top_k and function_to_apply, as the job asked for them.
         listed: how many images were listed.
         summary: what the rows add up to, as `Summary.to_json` gives it.

@@ -89,6 +89,26 @@ def move_file(source: str, target: str) -> None:
     store.rm_file(source_path)
 
 
+def move_new_file(source: str, target: str) -> None:
+    """Moves one file to a place where nothing stands; in one step on a local disk.
+
+    Other stores are asked first and written then: in between, another program may write there.
+
+    Raises:
+        FileExistsError: something stands there; it was left as it is.
+    """
+    store, source_path = resolve(source)
+    _, target_path = resolve(target)
+    _make_parent(store, target_path)
+    if isinstance(store, LocalFileSystem):
+        _link(store, source_path, target_path)
+        return
+    if store.exists(target_path):
+        raise FileExistsError(target)
+    store.cp_file(source_path, target_path)
+    store.rm_file(source_path)
+
+
 def write_file(url: str, data: bytes) -> None:
     """Writes a small file, over what is there."""
     with open_new(url) as target:

@@ -113,7 +113,9 @@ def test_a_bad_option_is_refused_at_once(option: str, value: Any) -> None:
 
 def test_the_size_of_a_batch_is_what_it_holds() -> None:
     handler = ImageClassificationModelHandler()
-    pixels = PixelArray(ImageRef("a"), np.zeros((8, 8, 3), np.uint8), ImageFacts(1, ""), 0.0)
+    pixels = PixelArray(
+        ImageRef("a"), {"pixel_values": np.zeros((8, 8, 3), np.uint8)}, ImageFacts(1, ""), 0.0
+    )
     sizes = [
         (b"12345", 5),
         (Image.new("RGB", (10, 4)), 120),

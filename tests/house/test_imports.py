@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 HEAVY = {"torch", "transformers", "apache_beam.ml.inference"}
 ALLOWED = {
     "imgcls_beam.classifying.huggingface",  # torch's own classes are its work
+    "imgcls_beam.classifying.prepacking",  # likewise
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
 }
 FLOORS_0_TO_2 = [f"imgcls_beam.{each}" for each in ("errors", "spec", "elements", "options")]

@@ -51,13 +51,26 @@ def test_the_folder_command_runs_and_the_query_answers(in_a_copy: pathlib.Path) 
     assert all(count > 0 and 0 < score <= 1 for _, count, score in rows)
 
 
-@pytest.mark.parametrize("what", ["needs the hub", "needs a bucket"])
+ELSEWHERE = (
+    *("needs the hub", "needs a bucket", "needs a bucket for its manifest"),
+    *("needs a dataset", "needs requests"),
+)
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
 def test_commands_that_need_the_world_outside_have_flags_that_exist(what: str) -> None:
     arguments = to_arguments(find_block(what))
     assert arguments[0] == "classify"
     job, rest = flags.parse_flags(arguments[1:])
     assert rest == []
-    assert job.input.inputs
+    assert job.input.inputs or job.input.manifest or job.input.requests
+
+
+def test_the_doctor_finds_the_demo_well(
+    in_a_copy: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(to_arguments(find_block("doctor"))) == 0
+    assert capsys.readouterr().out.endswith("all is well\n")
 
 
 def test_help_lists_every_flag_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,16 @@ def test_labels_come_as_they_are_and_missing_ones_get_a_name(
     assert load(folder).describe().labels == expected
 
 
+def test_names_that_the_library_forgets_where_some_are_missing_stay(tmp_path: pathlib.Path) -> None:
+    folder = make_model(tmp_path / "m", num_labels=3)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"id2label": {"0": "owl", "2": "cat"}, "num_labels": 3}
+    (folder / "config.json").write_text(json.dumps(config))
+    reference = transformers.AutoConfig.from_pretrained(folder)
+    assert reference.id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
+    assert load(folder).describe().labels == ("owl", "LABEL_1", "cat")
+
+
 def test_a_card_says_what_runs_where(vit_folder: pathlib.Path) -> None:
     model = transformers.AutoModelForImageClassification.from_pretrained(vit_folder)
     size_bytes = 4 * sum(each.numel() for each in model.parameters())
@@ -90,16 +100,18 @@ def test_logits_are_those_of_the_reference_model(
         expected = model(pixel_values=torch.from_numpy(ready)).logits.numpy()
     assert np.ptp(expected) > 0.1
     for found in (
-        load(folder, affine=affine).classify(batch),
-        load(folder, affine=None).classify(list(ready)),
+        load(folder, affine=affine).classify([{"pixel_values": each} for each in batch]),
+        load(folder, affine=None).classify([{"pixel_values": each} for each in ready]),
     ):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_model_of_half_precision_answers_in_float32(vit_folder: pathlib.Path) -> None:
-    exact = load(vit_folder).classify(draw(4))
-    rough = load(vit_folder, dtype="bfloat16").classify(draw(4))
+    exact = load(vit_folder).classify([{"pixel_values": each} for each in draw(4)])
+    rough = load(vit_folder, dtype="bfloat16").classify(
+        [{"pixel_values": each} for each in draw(4)]
+    )
     assert rough.dtype == np.float32
     assert not np.array_equal(rough, exact)
     np.testing.assert_allclose(rough, exact, atol=0.1 * float(np.abs(exact).max()))

@@ -9,6 +9,7 @@ import pytest
 from imgcls_beam import elements
 from imgcls_beam.elements import (
     AppliedParameters,
+    ByteSpan,
     ChannelAffine,
     EncodedImage,
     Execution,
@@ -18,6 +19,8 @@ from imgcls_beam.elements import (
     ModelSource,
     PixelArray,
     Prediction,
+    RequestLine,
+    TableCell,
 )
 from imgcls_beam.errors import STAGE_OF, FailureCode, ImageError
 from imgcls_beam.spec import NO_PARAMETERS, LabelScore, Parameters
@@ -33,6 +36,10 @@ EXAMPLES: list[Any] = [
     ModelSource("google/vit", "0123456789abcdef" * 2 + "01234567", "google/vit", "main"),
     ChannelAffine((0.1, 0.2, 0.3), (-1.0, -2.0, -3.0)),
     REF,
+    dataclasses.replace(REF, uri="gs://bucket/a.tar::cat.jpg", place=ByteSpan(512, 1746)),
+    ByteSpan(512, 1746),
+    RequestLine(0, 99),
+    TableCell(1, 17, "image"),
     FACTS,
     EncodedImage(REF, b"\xff\xd8\xff", attempts=2),
     APPLIED,
@@ -40,7 +47,9 @@ EXAMPLES: list[Any] = [
     Prediction(REF, LABELS, 0.5, APPLIED, EXECUTION, FACTS, 3.25),
     Failure(REF, STAGE_OF[FailureCode.CORRUPT], FailureCode.CORRUPT, "no end", 2, True, FACTS),
 ]
-PIXELS = PixelArray(REF, np.arange(24, dtype=np.uint8).reshape(2, 4, 3), FACTS, 3.25)
+PIXELS = PixelArray(
+    REF, {"pixel_values": np.arange(24, dtype=np.uint8).reshape(2, 4, 3)}, FACTS, 3.25
+)
 
 
 def name_of(example: object) -> str:
@@ -66,9 +75,10 @@ def test_elements_travel_and_come_back_equal(example: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_pixels_travel_and_come_back_as_they_were(dtype: Any) -> None:
-    sent = dataclasses.replace(PIXELS, pixels=PIXELS.pixels.astype(dtype))
+    pixels = PIXELS.inputs["pixel_values"].astype(dtype)
+    sent = dataclasses.replace(PIXELS, inputs={"pixel_values": pixels})
     got = pickle.loads(pickle.dumps(sent))
-    np.testing.assert_array_equal(got.pixels, sent.pixels, strict=True)
+    np.testing.assert_array_equal(got.inputs["pixel_values"], pixels, strict=True)
     assert (got.ref, got.facts, got.prepare_ms) == (sent.ref, sent.facts, sent.prepare_ms)
 
 
@@ -103,7 +113,7 @@ def test_further_refs_of_a_bundle_cost_little_more_than_their_texts() -> None:
 def test_a_ref_that_is_only_a_uri_leaves_everything_else_open() -> None:
     ref = ImageRef("a.jpg")
     assert [getattr(ref, field.name) for field in dataclasses.fields(ref)] == [
-        *("a.jpg", None, None, None, None, None, NO_PARAMETERS)
+        *("a.jpg", None, None, None, None, None, NO_PARAMETERS, None)
     ]
 
 

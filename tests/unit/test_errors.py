@@ -74,15 +74,17 @@ def test_an_image_error_says_code_and_message() -> None:
 
 def test_every_code_has_a_stage_and_nothing_else_has() -> None:
     assert set(STAGE_OF) == set(FailureCode)
-    assert set(STAGE_OF.values()) == {Stage.READ, Stage.PREPARE, Stage.PREDICT}
+    assert set(STAGE_OF.values()) == {Stage.LIST, Stage.READ, Stage.PREPARE, Stage.PREDICT}
 
 
 @pytest.mark.parametrize(
     ("stage", "codes"),
     [
+        (Stage.LIST, "invalid_reference"),
         (
             Stage.READ,
-            "not_found permission_denied unavailable too_many_bytes empty changed unreadable",
+            "invalid_request not_found permission_denied unavailable too_many_bytes empty changed "
+            "unreadable",
         ),
         (
             Stage.PREPARE,

@@ -67,7 +67,10 @@ def test_pixels_come_with_the_facts_of_the_encoded_image(vit_folder: pathlib.Pat
     data = encode(draw_photo(1, (120, 80)), "JPEG")
     prepared = prepare_image(EncodedImage(ImageRef("a"), data), preparer, DecodeOptions())
     assert isinstance(prepared, PixelArray)
-    assert (prepared.pixels.shape, prepared.pixels.dtype) == ((32, 32, 3), np.uint8)
+    assert (prepared.inputs["pixel_values"].shape, prepared.inputs["pixel_values"].dtype) == (
+        (32, 32, 3),
+        np.uint8,
+    )
     assert prepared.facts is not None
     assert prepared.facts.sha256 == hashlib.sha256(data).hexdigest()
     facts = prepared.facts

@@ -57,7 +57,7 @@ def test_a_folder_gives_the_images_below_it_hidden_ones_too(tree: pathlib.Path) 
 
 def test_a_folder_is_searched_by_suffix_in_any_case(tmp_path: pathlib.Path) -> None:
     images = [f"x{suffix}" for suffix in IMAGE_SUFFIXES]
-    others = ["jpg", "x.jpg.part", "x.tar", "x.heic", "x.svg"]
+    others = ["jpg", "x.jpg.part", "x.tar.gz", "x.zip", "x.heic", "x.svg"]
     write_tree(tmp_path, (*images, "y.JPEG", "z.TiFf", *others))
     assert sorted(list_names(tmp_path, "")) == sorted([*images, "y.JPEG", "z.TiFf"])
 

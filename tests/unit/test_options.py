@@ -14,6 +14,7 @@ from imgcls_beam.options import (
     DecodeOptions,
     InputOptions,
     JobOptions,
+    ManifestOptions,
     ModelOptions,
     OutputOptions,
     ReadOptions,
@@ -27,6 +28,10 @@ OUTPUT = OutputOptions("out", "r1", DAY, attempt="ab" * 16)
 
 def input_of(**changes: Any) -> InputOptions:
     return InputOptions(**{"inputs": ("gs://bucket",), **changes})
+
+
+def manifest_of(**changes: Any) -> ManifestOptions:
+    return ManifestOptions(**{"url": "gs://bucket/m.csv", **changes})
 
 
 def output_of(**changes: Any) -> OutputOptions:
@@ -55,6 +60,11 @@ GOOD: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (input_of, {"inputs": ("https://example.invalid/",), "allow_schemes": ("https",)}),
     (input_of, {"limit": 1, "sample_ratio": 1}),
     (input_of, {"sample_ratio": 1e-9}),
+    (InputOptions, {"requests": ("gs://bucket/r.jsonl", "r/*.jsonl")}),
+    (InputOptions, {"manifest": ManifestOptions("m.parquet", image_column="image")}),
+    (manifest_of, {"uri_column": "Bild URI", "carry_columns": ("a", "b.c")}),
+    (output_of, {"output": None, "jsonl": "gs://bucket/answers.jsonl"}),
+    (output_of, {"jsonl": "answers.jsonl"}),
     (ReadOptions, {}),
     (ReadOptions, {"attempts": 1, "first_wait_s": 0, "concurrency": 1}),
     (DecodeOptions, {"max_pixels": 1, "max_scans": 1}),
@@ -87,6 +97,14 @@ BAD: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (input_of, {"inputs": ()}, "input"),
     (input_of, {"inputs": "gs://bucket"}, "input"),
     (input_of, {"inputs": {"gs://bucket": 1}}, "input"),
+    *((input_of, {"requests": (each,)}, "requests") for each in ("", None, "http://a", "a\nb")),
+    (input_of, {"requests": "gs://bucket/r.jsonl"}, "requests"),
+    *((manifest_of, {"url": each}, "input_manifest") for each in ("", None, 5, "a\nb")),
+    *((manifest_of, {"uri_column": each}, "uri_column") for each in ("", 5, "a\nb")),
+    *((manifest_of, {"image_column": each}, "image_column") for each in ("", 5)),
+    (manifest_of, {"image_column": "image", "uri_column": "uri"}, "image_column"),
+    (manifest_of, {"carry_columns": "a,b"}, "carry_columns"),
+    *((manifest_of, {"carry_columns": (each,)}, "carry_columns") for each in ("", None, 7)),
     *((input_of, {"limit": each}, "limit") for each in COUNTS),
     *(
         (input_of, {"sample_ratio": each}, "sample")
@@ -103,6 +121,7 @@ BAD: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     *((DecodeOptions, {"max_pixels": each}, "max_image_pixels") for each in COUNTS),
     *((DecodeOptions, {"max_scans": each}, "max_jpeg_scans") for each in COUNTS),
     *((output_of, {"output": each}, "output") for each in ("", None, "http://a", "a\nb")),
+    *((output_of, {"jsonl": each}, "output_jsonl") for each in ("", 5, "http://a", "a\nb")),
     *(
         (output_of, {"run_id": each}, "run_id")
         for each in ("", "a/b", "..", ".hidden", "-x", "a b", "ä", "r" * 129, "r\n", "r=1", 5)
@@ -142,6 +161,13 @@ def test_a_value_that_is_not_allowed_is_refused_by_option_and_value(
     assert any(word in error.problem for word in ("allowed", "give"))
 
 
+def test_a_manifest_is_read_from_schemes_that_are_allowed() -> None:
+    with pytest.raises(ConfigError, match="input_manifest='http://a/m.csv'"):
+        InputOptions(manifest=ManifestOptions("http://a/m.csv"))
+    allowed = InputOptions(manifest=ManifestOptions("http://a/m.csv"), allow_schemes=("http",))
+    assert allowed.inputs == ()
+
+
 def test_a_scheme_that_is_allowed_for_reading_is_not_one_to_write_to() -> None:
     with pytest.raises(ConfigError, match="output"):
         job_of(input=INPUT, output=OutputOptions("https://example.invalid/out"))
@@ -175,6 +201,7 @@ EXAMPLES: list[Any] = [
     ReadOptions(1, 2, 3.5, 4, 5),
     DecodeOptions(1, 2),
     OUTPUT,
+    ManifestOptions("m.csv", "uri", None, ("a", "b")),
     job_of(read=ReadOptions(attempts=1), max_error_ratio=0.5),
 ]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imgcls_beam.classifying import ClassifierCard, Logits
-from imgcls_beam.elements import Failure, ImageRef, Outcome, PixelArray, Pixels, Prediction
+from imgcls_beam.elements import Failure, ImageRef, ModelInputs, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.predicting import Question, predict_images
 from imgcls_beam.spec import Parameters
@@ -35,9 +35,9 @@ class MeanClassifier:
     def describe(self) -> ClassifierCard:
         return CARD
 
-    def classify(self, batch: Sequence[Pixels]) -> Logits:
+    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
         self.passes.append(len(batch))
-        stacked = np.stack(batch)
+        stacked = np.stack([each["pixel_values"] for each in batch])
         means = stacked.reshape(len(batch), -1).mean(axis=1, dtype=np.float32)
         if self.is_sick or POISON in means:
             raise ValueError("poison at 0x7f00")
@@ -50,7 +50,9 @@ class MeanClassifier:
 
 def make_image(grey: int, name: str = "", size_px: int = 4, **ref: object) -> PixelArray:
     pixels = np.full((size_px, size_px, 3), grey, np.uint8)
-    return PixelArray(ImageRef(name or f"memory://{grey}", **ref), pixels, None, 1.0)  # type: ignore[arg-type]
+    return PixelArray(
+        ImageRef(name or f"memory://{grey}", **ref), {"pixel_values": pixels}, None, 1.0
+    )  # type: ignore[arg-type]
 
 
 def ask(
@@ -150,7 +152,7 @@ def test_no_images_are_no_passes() -> None:
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_is_not_taken_for_a_bad_image(interrupt: Callable[[], BaseException]) -> None:
     class Interrupted(MeanClassifier):
-        def classify(self, batch: Sequence[Pixels]) -> Logits:
+        def classify(self, batch: Sequence[ModelInputs]) -> Logits:
             raise interrupt()
 
     with pytest.raises(BaseException) as caught:

@@ -1,6 +1,5 @@
 """A model's own image processor: the fast way where it is the same, else the processor itself."""
 
-import json
 import logging
 import pathlib
 from typing import Any
@@ -14,7 +13,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from imgcls_beam.classifying import resolve_model
 from imgcls_beam.elements import Pixels
-from imgcls_beam.errors import FailureCode, ImageError, ModelError
+from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.preparing import Preparer, load_preparer
 from tests.models import FAMILIES
 
@@ -29,7 +28,7 @@ def draw(width_px: int = 96, height_px: int = 64) -> Image.Image:
 
 def to_model_input(preparer: Preparer, image: Image.Image) -> Pixels:
     """What the model is fed: float32 (3, H, W), by the arithmetic that it does for a batch."""
-    pixels = preparer.prepare(image)
+    pixels = preparer.prepare(image)["pixel_values"]
     if preparer.affine is None:
         return pixels
     scale, shift = (np.asarray(each, np.float32) for each in _pair(preparer))
@@ -52,7 +51,7 @@ def test_the_families_take_the_fast_way_and_feed_the_model_the_same(
 ) -> None:
     preparer = load_preparer(resolve_model(str(model_folders[family]), None))
     assert preparer.geometry is not None
-    assert preparer.prepare(draw()).dtype == np.uint8
+    assert preparer.prepare(draw())["pixel_values"].dtype == np.uint8
     _, processor = FAMILIES[family]()
     difference = np.abs(to_model_input(preparer, draw()) - call(processor, draw()))
     assert difference.max() <= 1e-6
@@ -98,53 +97,73 @@ class OtherPreprocess(DeiTImageProcessorPil):
         return super().preprocess(images.convert("L").convert("RGB"), *args, **kwargs)
 
 
-class ConvNextImageProcessorOther(ConvNextImageProcessorPil):
-    def __call__(self, images: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(images, *args, **{**kwargs, "size": {"shortest_edge": 40}})
+class OtherSettings(ConvNextImageProcessorPil):
+    """A class of somebody's own that only has other settings: its methods are transformers'."""
+
+    size = {"shortest_edge": 40}  # noqa: RUF012  as transformers' own classes have it
+    crop_pct = 0.8
 
 
-@pytest.mark.parametrize(
-    ("kind", "warnings"),
-    [(OtherResize, 0), (OtherCall, 1), (OtherPreprocess, 1), (ConvNextImageProcessorOther, 1)],
-)
-def test_a_processor_that_does_other_things_than_its_config_says_is_called(
-    kind: type, warnings: int, caplog: pytest.LogCaptureFixture
+class OtherProperty(ViTImageProcessorPil):
+    @property
+    def rescale_factor(self) -> float:
+        return 0.5
+
+    @rescale_factor.setter
+    def rescale_factor(self, value: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", [OtherResize, OtherCall, OtherPreprocess, OtherProperty])
+def test_a_class_with_methods_of_its_own_is_not_taken_for_its_parent(
+    kind: type, caplog: pytest.LogCaptureFixture
 ) -> None:
-    size = {"shortest_edge": 32} if kind is ConvNextImageProcessorOther else SIZE
-    processor = kind(size=size)
+    processor = kind(size=SIZE)
     with caplog.at_level(logging.WARNING, "imgcls_beam"):
         preparer = Preparer(processor)
-        results = [preparer.prepare(draw()) for _ in range(3)]
-    assert (preparer.geometry, preparer.affine) == (None, None)
+        results = [preparer.prepare(draw())["pixel_values"] for _ in range(3)]
+    assert (preparer.geometry, preparer.affine, preparer.way) == (None, None, "processor")
     assert results[0].dtype == np.float32
     np.testing.assert_array_equal(results[0], call(processor, draw()))
-    assert len(caplog.messages) == warnings
-    assert all(kind.__name__ in each for each in caplog.messages)
+    assert caplog.messages == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "config"),
-    [
-        (ViTImageProcessorPil, {"do_resize": False}),
-        (ViTImageProcessorPil, {"size": {"shortest_edge": 32}}),
-        (ViTImageProcessorPil, {"size": {"shortest_edge": 20, "longest_edge": 40}}),
-        (ViTImageProcessorPil, {"size": SIZE, "do_pad": True, "pad_size": SIZE}),
-        (ConvNextImageProcessorPil, {"do_center_crop": True, "crop_size": SIZE}),
-    ],
-)
-def test_steps_that_a_geometry_does_not_know_are_left_to_the_processor(
-    kind: type, config: dict[str, Any]
+def test_a_method_of_one_object_is_seen_too() -> None:
+    processor = ViTImageProcessorPil(size=SIZE)
+    processor.resize = OtherResize(size=SIZE).resize
+    assert Preparer(processor).way == "processor"
+
+
+def test_a_class_with_only_other_settings_is_its_parent() -> None:
+    preparer = Preparer(OtherSettings())
+    assert (preparer.way, preparer.processor_name) == ("geometry", "OtherSettings")
+    difference = to_model_input(preparer, draw()) - call(OtherSettings(), draw())
+    assert np.abs(difference).max() <= 1e-6
+
+
+@pytest.mark.parametrize("kind", [OtherCall, OtherPreprocess])
+def test_a_later_transformers_that_does_other_things_is_called_and_said(
+    kind: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    processor = kind(**config)
+    monkeypatch.setattr(kind, "__module__", "transformers.models.later")
+    with caplog.at_level(logging.WARNING, "imgcls_beam"):
+        preparer = Preparer(kind(size=SIZE))
+    assert (preparer.geometry, preparer.affine, preparer.way) == (None, None, "processor")
+    assert len(caplog.messages) == 1
+    assert kind.__name__ in caplog.messages[0]
+
+
+def test_a_pad_after_the_normalising_is_left_to_the_processor() -> None:
+    processor = ViTImageProcessorPil(size=SIZE, do_pad=True, pad_size={"height": 40, "width": 33})
     preparer = Preparer(processor)
-    assert (preparer.geometry, preparer.affine) == (None, None)
-    np.testing.assert_array_equal(preparer.prepare(draw()), call(processor, draw()))
+    assert preparer.way == "processor"
+    np.testing.assert_array_equal(preparer.prepare(draw())["pixel_values"], call(processor, draw()))
 
 
 class WithMask(ViTImageProcessorPil):
     def _preprocess(self, *args: Any, **kwargs: Any) -> Any:
         outputs = super()._preprocess(*args, **kwargs)
-        outputs["pixel_mask"] = np.ones(3)
+        outputs["pixel_mask"] = np.ones((1, 3))
         return outputs
 
 
@@ -155,77 +174,61 @@ class OnlyLandscape(ViTImageProcessorPil):
         return image
 
 
-def test_a_processor_that_gives_more_than_pixels_is_a_model_that_cannot_be_fed() -> None:
-    with pytest.raises(ModelError, match="pixel_mask"):
-        Preparer(WithMask()).prepare(draw())
+def test_what_a_processor_gives_beside_pixels_is_kept_for_the_model() -> None:
+    inputs = Preparer(WithMask()).prepare(draw())
+    assert set(inputs) == {"pixel_values", "pixel_mask"}
 
 
 def test_an_image_that_the_processor_refuses_is_its_own_failure() -> None:
     preparer = Preparer(OnlyLandscape())
-    assert preparer.prepare(draw(20, 10)).shape == (3, 10, 20)
+    assert preparer.prepare(draw(20, 10))["pixel_values"].shape == (3, 10, 20)
     with pytest.raises(ImageError) as caught:
-        preparer.prepare(draw(10, 20))
+        preparer.prepare(draw(10, 20))["pixel_values"]
     assert caught.value.code is FailureCode.UNPREPARABLE
     assert "0x" not in caught.value.message
 
 
-def test_a_called_processor_is_not_asked_to_resize_to_gigabytes() -> None:
-    preparer = Preparer(ViTImageProcessorPil(size={"shortest_edge": 224}))
-    assert preparer.prepare(draw(200, 2)).shape == (3, 224, 22400)
-    with pytest.raises(ImageError, match="1 × 65500 pixels are too long and thin"):
-        preparer.prepare(Image.new("RGB", (1, 65_500)))
-    bounded = Preparer(ViTImageProcessorPil(size={"shortest_edge": 224, "longest_edge": 300}))
-    assert bounded.prepare(Image.new("RGB", (65_500, 200))).shape == (3, 1, 300)
-
-
-def write_config(folder: pathlib.Path, text: str | None, **changes: Any) -> str:
-    """A folder with a processor's config as it is published, but for the changes."""
-    ViTImageProcessorPil(size=SIZE).save_pretrained(folder)
-    path = folder / "preprocessor_config.json"
-    path.write_text(
-        text if text is not None else json.dumps(json.loads(path.read_text()) | changes)
-    )
-    (folder / "config.json").write_text('{"model_type": "vit"}')
-    return str(folder)
+class Called(ViTImageProcessorPil):
+    def resize(self, image: Pixels, *args: Any, **kwargs: Any) -> Pixels:
+        resized: Pixels = super().resize(image, *args, **kwargs)
+        return resized
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("config", "size", "is_taken"),
     [
-        {"resample": 9},
-        {"resample": None},
-        {"size": {}},
-        {"size": "big"},
-        {"size": {"height": 0, "width": 0}},
-        {"image_mean": [0.5]},
-        {"image_mean": "grey"},
-        {"image_std": [0, 0, 0]},
-        {"rescale_factor": "x"},
-        {"do_center_crop": True},
-        {"image_processor_type": "UnheardOfImageProcessor"},
+        ({"size": {"shortest_edge": 224}}, (100, 2), True),
+        ({"size": {"shortest_edge": 224}}, (200, 2), False),
+        ({"size": {"shortest_edge": 224}}, (1, 65_500), False),
+        ({"size": {"shortest_edge": 22}, "crop_pct": 0.1}, (100, 1), False),
+        (
+            {"size": {"shortest_edge": 224}, "do_center_crop": True, "crop_size": SIZE},
+            (200, 2),
+            True,
+        ),
+        ({"size": {"shortest_edge": 224, "longest_edge": 300}}, (65_500, 200), True),
+        ({"size": SIZE}, (65_500, 1), True),
+        ({"do_resize": False}, (300, 200), True),
+        ({"do_resize": False}, (3000, 2000), False),
     ],
-    ids=str,
 )
-def test_a_config_that_makes_no_sense_stops_the_job_with_the_models_name(
-    tmp_path: pathlib.Path, changes: dict[str, Any]
+def test_a_called_processor_is_not_asked_for_gigabytes(
+    config: dict[str, Any], size: tuple[int, int], is_taken: bool
 ) -> None:
-    source = resolve_model(write_config(tmp_path, None, **changes), None)
-    with pytest.raises(ModelError, match=f"^{tmp_path}: its image processor ") as caught:
-        load_preparer(source)
-    assert "\n" not in str(caught.value)
+    preparer, image = Preparer(Called(**config)), Image.new("RGB", size)
+    assert preparer.way == "processor"
+    if is_taken:
+        assert preparer.prepare(image)["pixel_values"].shape[0] == 3
+        return
+    with pytest.raises(ImageError, match=f"^unpreparable: {size[0]} × {size[1]} pixels"):
+        preparer.prepare(image)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "nonsense", "\xff"])
-def test_a_config_that_is_none_stops_the_job_too(tmp_path: pathlib.Path, text: str) -> None:
-    source = resolve_model(write_config(tmp_path, text), None)
-    with pytest.raises(ModelError, match="image processor cannot be loaded"):
-        load_preparer(source)
+class Several(ViTImageProcessorPil):
+    def _preprocess(self, images: Any, *args: Any, **kwargs: Any) -> Any:
+        return super()._preprocess([*images, *images], *args, **kwargs)
 
 
-def test_a_processor_is_loaded_once_for_each_content_of_a_model(tmp_path: pathlib.Path) -> None:
-    folder = write_config(tmp_path, None)
-    first = load_preparer(resolve_model(folder, None))
-    assert load_preparer(resolve_model(folder, None)) is first
-    write_config(tmp_path, None, size={"height": 16, "width": 16})
-    second = load_preparer(resolve_model(folder, None))
-    assert (first.prepare(draw()).shape, second.prepare(draw()).shape) == ((32, 32, 3), (16, 16, 3))
+def test_a_processor_that_makes_several_images_of_one_is_refused_as_a_whole() -> None:
+    with pytest.raises(ValueError, match="several images of one"):
+        Preparer(Several())

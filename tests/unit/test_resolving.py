@@ -17,7 +17,8 @@ from imgcls_beam.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-INFO = json.dumps({"id": "x/y", "sha": COMMIT, "siblings": []})
+FILES = [{"rfilename": name} for name in ("config.json", "model.safetensors")]
+INFO = json.dumps({"id": "x/y", "sha": COMMIT, "siblings": FILES})
 
 Answer = tuple[int, dict[str, str], str]
 
@@ -64,7 +65,7 @@ def test_the_hash_changes_with_names_and_contents_and_with_nothing_else(
     found.append(find_revision(folder))
     (folder / "vocab.txt").rename(folder / "words.txt")
     found.append(find_revision(folder))
-    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").write_text("other weights")
     found.append(find_revision(folder))
     (folder / os.fsdecode(b"odd\xff.json")).write_text("")
     found.append(find_revision(folder))
@@ -91,7 +92,7 @@ def test_a_folder_has_no_revisions_and_must_hold_a_model(folder: pathlib.Path) -
 
 
 NONSENSE = (
-    *("", " ", "a b", "a/b/c", "/no/such/folder", "./none", "~/none", "-a/b", "https://x.y/z"),
+    *("", " ", "a b", "a/b/c", "/no/such/folder", "./none", "~/none", "-a/b"),
     *("modèle/x", "a--b/c", "a..b", "a/b.git", "a/..", "a/-b", "x" * 120, "a/b\n", "owner/na\0me"),
 )
 
@@ -104,6 +105,12 @@ def test_a_name_that_no_model_has_is_refused_without_asking_anyone(
     with pytest.raises(ConfigError, match="there is no such folder") as caught:
         resolve_model(name, None)
     assert (caught.value.option, caught.value.value) == ("model", name)
+
+
+@pytest.mark.parametrize("url", ["https://x.y/z", "HTTP://x.y/z", "simplecache::gs://a/b"])
+def test_a_url_of_another_scheme_than_a_stores_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="its scheme is not allowed|there is no such"):
+        resolve_model(url, None)
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -146,6 +153,7 @@ from imgcls_beam.classifying import resolve_model
 from imgcls_beam.errors import ConfigError
 try:
     source = resolve_model(sys.argv[1], sys.argv[2] or None)
+    assert source.weights == "model.safetensors"
     print(json.dumps([source.model_id, source.revision, source.location, source.commit]))
 except ConfigError as error:
     print(json.dumps([error.option, str(error)]))
@@ -175,19 +183,14 @@ def test_a_hub_model_is_pinned_to_the_commit_of_its_revision(
     other = COMMIT[::-1]
     Hub.answers["/api/models/x/y"] = (200, {}, INFO)
     Hub.answers["/api/models/x/y/revision/z"] = (200, {}, INFO.replace(COMMIT, other))
+    for commit in (COMMIT, other):
+        Hub.answers[f"/api/models/x/y/revision/{commit}"] = (200, {}, INFO.replace(COMMIT, commit))
     assert resolve_apart(tmp_path, HF_ENDPOINT=hub) == ["x/y", COMMIT, "x/y", COMMIT]
     assert resolve_apart(tmp_path, "z", HF_ENDPOINT=hub) == ["x/y", other, "x/y", other]
     assert resolve_apart(tmp_path, COMMIT, HF_ENDPOINT=hub) == ["x/y", COMMIT, "x/y", COMMIT]
     paths = [path for path, _ in Hub.asked if path.startswith("/api/models/")]
-    assert paths == ["/api/models/x/y", "/api/models/x/y/revision/z"]
-
-
-def test_offline_the_local_cache_answers(hub: str, tmp_path: pathlib.Path) -> None:
-    Hub.answers["/api/models/x/y"] = (200, {}, INFO)
-    first = resolve_apart(tmp_path, HF_ENDPOINT=hub)
-    Hub.asked.clear()
-    assert resolve_apart(tmp_path, HF_ENDPOINT=hub, HF_HUB_OFFLINE="1") == first
-    assert Hub.asked == []
+    files = [f"/api/models/x/y/revision/{commit}" for commit in (COMMIT, other, COMMIT)]
+    assert paths == ["/api/models/x/y", files[0], "/api/models/x/y/revision/z", *files[1:]]
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,8 @@ def test_a_spec_error_travels_with_its_message_and_field(protocol: int) -> None:
         assert type(twin) is SpecError
         assert isinstance(twin, ValueError)
         assert str(twin) == str(error) == "parameters.top_k is 0; allowed: 1 or more"
-        assert (twin.field, twin.args) == (error.field, error.args)
+        assert (twin.field, twin.allowed) == (error.field, error.allowed)
+        assert twin.args == error.args
 
 
 @pytest.mark.parametrize(

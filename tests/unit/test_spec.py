@@ -48,6 +48,18 @@ def test_base64_is_decoded_in_each_usual_spelling(text: str) -> None:
     assert parse_request(json.dumps({"inputs": text})) == Request(IMAGE, NO_PARAMETERS)
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "\n", "\r", "\f", "\v"])
+def test_space_may_stand_anywhere_in_base64_and_in_its_padding(space: str) -> None:
+    assert decode_image_text(space.join(["", *TEXT, ""])) == IMAGE
+    assert decode_image_text(space.join(["", *URL_SAFE.rstrip("="), ""])) == IMAGE
+
+
+@pytest.mark.parametrize("text", ["A-\u00a0A=", "QU\u2028JD", "QU\x1cJD", "QU\x00JD", "QUJD\u3000"])
+def test_other_characters_that_look_like_space_are_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="base64"):
+        decode_image_text(text)
+
+
 @pytest.mark.parametrize("length", range(1, 7))
 def test_images_of_every_length_modulo_three_survive(length: int) -> None:
     image = IMAGE * length
@@ -160,6 +172,7 @@ def test_a_bad_parameter_is_refused_by_field_value_and_what_is_allowed(
     assert refused.value.field == field
     assert str(refused.value).startswith(f"{field} is {shown}; ")
     assert allowed in str(refused.value).partition("; ")[2]
+    assert str(refused.value).endswith(f"; allowed: {refused.value.allowed}")
     with pytest.raises(SpecError):
         parse_parameters(parameters)
 

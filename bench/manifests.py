@@ -1,0 +1,220 @@
+"""Memory of a run over a long manifest: flat, or not.
+
+::
+
+    python -m bench.manifests --lines=1000000                # all of them
+    python -m bench.manifests --lines=1000000 --limit=1000   # the first thousand
+    python -m bench.manifests --lines=10000 --form=parquet
+
+Everything is the job's own but two ends: the store gives the same small picture for every name, and
+the classifier gives the same scores for every picture. So what is measured is listing, reading,
+decoding, rows and the sink, and a million images take minutes.
+"""
+
+import argparse
+import datetime
+import io
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import fsspec
+import numpy as np
+from PIL import Image
+
+from bench.measuring import find_peak_bytes
+from imgcls_beam.classifying import ClassifierCard, Logits
+from imgcls_beam.elements import ModelInputs
+
+FORMS = ("csv", "jsonl", "txt", "parquet")
+_MODEL = pathlib.Path(__file__).parents[1] / "demo" / "model"
+_MARKS = (0.01, 0.1, 0.25, 0.5, 0.75, 1.0)
+_POLL_S = 0.05
+_LABELS = 10
+_BLOCK_LINES = 10_000
+
+
+class SameStore(fsspec.AbstractFileSystem):
+    """A store that holds one picture under every name."""
+
+    protocol = "same"
+    picture = b""
+
+    def cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **_: object
+    ) -> bytes:
+        """The picture, whatever the path."""
+        return self.picture[start:end]
+
+
+class SameClassifier:
+    """The same scores for every picture."""
+
+    def describe(self) -> ClassifierCard:
+        """A card of ten labels."""
+        labels = tuple(f"LABEL_{index}" for index in range(_LABELS))
+        return ClassifierCard(labels, "softmax", "cpu", "float32", 0)
+
+    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
+        """Logits 0, 1, …, 9 for each image."""
+        return np.tile(np.arange(_LABELS, dtype=np.float32), (len(batch), 1))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs once and prints the memory as it went."""
+    flags = _make_parser().parse_args(argv)
+    from pipelines import startup
+
+    startup.set_up()
+    with tempfile.TemporaryDirectory(prefix="imgcls-bench-") as folder:
+        manifest = write_manifest(pathlib.Path(folder), flags.lines, flags.form)
+        images = min(flags.lines, flags.limit or flags.lines)
+        _register_store()
+        # Listing and its imports are in the base: what counts is what comes on top with the lines.
+        watch = _MemoryWatch(images)
+        start_s = time.perf_counter()
+        _run(manifest, flags.limit, pathlib.Path(folder) / "out")
+        elapsed_s = time.perf_counter() - start_s
+        size_mb = manifest.stat().st_size / 1e6
+        sys.stdout.write(f"manifest  {flags.lines:,} lines of {flags.form}, {size_mb:,.1f} MB\n")
+        sys.stdout.write(f"images    {images:,}, {images / elapsed_s:,.0f} images/s\n")
+        sys.stdout.write(watch.describe())
+    return 0
+
+
+def write_manifest(folder: pathlib.Path, lines: int, form: str) -> pathlib.Path:
+    """Writes a manifest of so many different URIs, with two more columns."""
+    path = folder / f"manifest.{form}"
+    if form == "parquet":
+        _write_parquet(path, lines)
+        return path
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if form == "csv":
+            file.write("uri,shop,price\n")
+        for index in range(lines):
+            uri, shop, price = _draw_line(index)
+            if form == "csv":
+                file.write(f"{uri},{shop},{price}\n")
+            elif form == "jsonl":
+                file.write(json.dumps({"uri": uri, "shop": shop, "price": price}) + "\n")
+            else:
+                file.write(f"{uri}\n")
+    return path
+
+
+def _draw_line(index: int) -> tuple[str, str, int]:
+    return f"same://bucket/2026/11/23/picture-{index:09d}.png", f"shop {index % 97}", index
+
+
+def _write_parquet(path: pathlib.Path, lines: int) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema({"uri": pa.string(), "shop": pa.string(), "price": pa.int64()})
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, lines, _BLOCK_LINES):
+            block = [_draw_line(index) for index in range(start, min(start + _BLOCK_LINES, lines))]
+            columns = [list(column) for column in zip(*block, strict=True)]
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def _register_store() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 30, 30)).save(buffer, "PNG")
+    SameStore.picture = buffer.getvalue()
+    fsspec.register_implementation("same", SameStore, clobber=True)
+
+
+def _run(manifest: pathlib.Path, limit: int | None, output: pathlib.Path) -> None:
+    """The graph of the job, but for the classifier."""
+    import apache_beam as beam
+    from apache_beam.ml.inference.base import RunInference
+
+    from imgcls_beam.classifying import resolve_model
+    from imgcls_beam.metrics import BOARD
+    from imgcls_beam.options import InputOptions, ManifestOptions, OutputOptions, ReadOptions
+    from imgcls_beam.rows import RunContext
+    from imgcls_beam.sinks import WriteParquet
+    from imgcls_beam.transforms import ListImages, PrepareImages, ReadImages
+
+    column = None if manifest.suffix == ".txt" else "uri"
+    carried = () if column is None else ("shop", "price")
+    table = ManifestOptions(str(manifest), column, carry_columns=carried)
+    BOARD.reset()
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        inputs = InputOptions(manifest=table, limit=limit, allow_schemes=("same",))
+        refs = pipeline | ListImages(inputs, is_spread=False)
+        listed = refs | beam.combiners.Count.Globally()
+        outcomes = (
+            refs
+            | ReadImages(ReadOptions(allow_schemes=("same",)))
+            | PrepareImages(resolve_model(str(_MODEL), None))
+            | RunInference(_make_handler())
+            | beam.Map(_count)
+        )
+        today = datetime.datetime.now(datetime.UTC).date()
+        run = RunContext("bench", today, "owner/model", "0" * 40)
+        _ = outcomes | WriteParquet(run, OutputOptions(str(output), "bench"), listed)
+
+
+def _make_handler() -> Any:  # noqa: ANN401  the class is made here: its base is heavy to import
+    from imgcls_beam.classifying import resolve_model
+    from imgcls_beam.handler import make_outcome_handler
+    from imgcls_beam.options import ModelOptions
+
+    handler = make_outcome_handler(ModelOptions(str(_MODEL)), resolve_model(str(_MODEL), None))
+    handler.load_model = SameClassifier
+    return handler
+
+
+def _count(result: Any) -> Any:  # noqa: ANN401  PredictionResult, whose import is heavy
+    from imgcls_beam.metrics import count_outcome
+
+    count_outcome(result.inference, reached_model=True)
+    return result.inference
+
+
+class _MemoryWatch:
+    """Resident memory of this process, as the images go through."""
+
+    def __init__(self, images: int) -> None:
+        self._marks = {round(mark * images): mark for mark in _MARKS}
+        self._seen: dict[float, float] = {}
+        # Here, not in the thread: two threads that import Beam lock each other out.
+        from imgcls_beam.metrics import BOARD
+
+        threading.Thread(target=self._watch, args=(BOARD,), daemon=True).start()
+
+    def describe(self) -> str:
+        lines = [f"  at {mark:>4.0%}  {mb:,.0f} MB\n" for mark, mb in self._seen.items()]
+        return "".join((*lines, f"  peak     {find_peak_bytes() / 1e6:,.0f} MB\n"))
+
+    def _watch(self, board: Any) -> None:  # noqa: ANN401  its import is Beam's
+        page_bytes = os.sysconf("SC_PAGE_SIZE")
+        statm = pathlib.Path("/proc/self/statm")
+        for count, mark in self._marks.items():
+            while board.ok + board.error < count:
+                time.sleep(_POLL_S)
+            self._seen[mark] = int(statm.read_text().split()[1]) * page_bytes / 1e6
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.manifests",
+        description="Memory of a run over a long manifest; store and classifier are stubs.",
+    )
+    add = parser.add_argument
+    add("--lines", type=int, default=1_000_000, metavar="N", help="of the manifest (1,000,000)")
+    add("--limit", type=int, metavar="N", help="classify the first N only")
+    add("--form", choices=FORMS, default="csv", help="of the manifest (csv)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

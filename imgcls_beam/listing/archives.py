@@ -1,0 +1,138 @@
+"""Tar archives → an `ImageRef` for each image in them, as WebDataset shards are read.
+
+Headers are read in the archive's order, and no image: a member is where its bytes lie. Nothing is
+unpacked, so a member's name is text and no path. Folders and devices hold no image; links name one
+that the archive holds under its own name, or one that lies outside, and are not followed.
+"""
+
+import dataclasses
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from typing import IO
+
+from imgcls_beam.elements import ByteSpan, Failure, ImageRef
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.listing.distinct import Distinct
+from imgcls_beam.listing.files import IMAGE_SUFFIXES, refuse_faults
+from imgcls_beam.stores import open_store
+
+_MAX_HEADER_BYTES = 1 << 20
+"""Of one long name or extended header: tarfile reads as many bytes as the header says."""
+
+# What tarfile raises at a header that is cut off, hostile, or none.
+_HEADER_ERRORS = (tarfile.TarError, ValueError, LookupError, OverflowError, RecursionError)
+
+_NO_ARCHIVE = "this is no tar archive, or a compressed one; unpack it, or pack it again as .tar"
+_DAMAGED = "the archive is damaged or cut off here; what lies behind it is not listed"
+_SPARSE = "a sparse member's bytes do not lie together; pack it again without --sparse"
+_COLONS = "the archive's own path holds ::, which stands between archive and member; rename it"
+
+
+def list_archive(archive: ImageRef) -> Iterator[ImageRef | Failure]:
+    """Lists the members that have an image's suffix.
+
+    A second member of the same name has `::` and its first byte behind its name: tar archives may
+    hold a name twice, and both are images.
+
+    Args:
+        archive: a `.tar`, as it was listed.
+
+    Returns:
+        Refs; and a failure for what cannot be listed, so that the run shows it. Where the archive
+        is damaged or cut off, its URI ends in `::` and the byte at which reading stopped. An
+        archive without an end mark counts as cut off.
+
+    Raises:
+        ConfigError: it is not there or may not be read.
+    """
+    if "::" in archive.uri:
+        yield _to_failure(archive, _COLONS)
+        return
+    store, path = open_store("input", archive.uri)
+    with refuse_faults("input", archive.uri), store.open(path, "rb") as file, Distinct() as names:
+        reader = _HeaderReader(file)
+        yield from (_name_once(listed, names) for listed in _list_members(archive, reader))
+
+
+def _list_members(archive: ImageRef, file: "_HeaderReader") -> Iterator[ImageRef | Failure]:
+    offset = 0
+    try:
+        with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as headers:
+            while (member := headers.next()) is not None:
+                headers.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+                if headers.offset <= offset or _is_cut_off(archive, member):
+                    raise tarfile.ReadError(_DAMAGED)
+                offset = headers.offset
+                if member.isreg() and member.name.lower().endswith(IMAGE_SUFFIXES):
+                    yield _to_listed(archive, member)
+            offset = headers.offset
+        if not _is_end_mark(file, offset):
+            raise tarfile.ReadError(_DAMAGED)
+    except _HEADER_ERRORS as error:
+        yield _to_failure(archive, _DAMAGED if offset else _NO_ARCHIVE, f"::{offset}", error)
+
+
+def _to_listed(archive: ImageRef, member: tarfile.TarInfo) -> ImageRef | Failure:
+    if member.issparse():
+        return _to_failure(archive, _SPARSE, f"::{member.name}")
+    start = member.offset_data
+    return dataclasses.replace(
+        archive,
+        uri=f"{archive.uri}::{member.name}",
+        size_bytes=member.size,
+        place=ByteSpan(start, start + member.size),
+    )
+
+
+def _name_once(listed: ImageRef | Failure, names: Distinct) -> ImageRef | Failure:
+    if isinstance(listed, Failure) or not isinstance(listed.place, ByteSpan):
+        return listed
+    name = listed.uri.encode("utf-8", "surrogatepass")
+    if names.add(hashlib.blake2b(name, digest_size=16).digest()):
+        return listed
+    return dataclasses.replace(listed, uri=f"{listed.uri}::{listed.place.start}")
+
+
+def _to_failure(
+    archive: ImageRef, message: str, place: str = "", cause: Exception | None = None
+) -> Failure:
+    error = ImageError(FailureCode.INVALID_REFERENCE, message)
+    error.__cause__ = cause
+    ref = dataclasses.replace(archive, uri=archive.uri + place, size_bytes=None)
+    return Failure.from_error(ref, error)
+
+
+def _is_cut_off(archive: ImageRef, member: tarfile.TarInfo) -> bool:
+    """Whether the archive ends before the member does, as far as its size is known."""
+    has_data = member.isreg() and not member.issparse()  # whose size is that of the unpacked file
+    end = member.offset_data + (member.size if has_data else 0)
+    return member.size < 0 or (archive.size_bytes is not None and end > archive.size_bytes)
+
+
+def _is_end_mark(file: "_HeaderReader", offset: int) -> bool:
+    """Whether a block of zeros stands there: tarfile ends as quietly at any other block."""
+    file.seek(offset)
+    return file.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE
+
+
+class _HeaderReader(io.RawIOBase):
+    """What of an archive is read: no more at once than a header needs.
+
+    A hostile header gives a size of gigabytes, or one below zero, which means to read everything.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MAX_HEADER_BYTES:
+            raise tarfile.ReadError("a header of this size is none")
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()

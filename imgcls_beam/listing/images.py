@@ -1,0 +1,108 @@
+"""Every image of every input, manifest and request file, in the order in which they were given."""
+
+import hashlib
+from collections.abc import Iterator
+
+from imgcls_beam.elements import Failure, ImageRef
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.listing.archives import list_archive
+from imgcls_beam.listing.distinct import Distinct
+from imgcls_beam.listing.files import ARCHIVE_SUFFIX, IMAGE_SUFFIXES, list_input
+from imgcls_beam.listing.manifests import list_manifest
+from imgcls_beam.listing.requests import list_requests
+from imgcls_beam.options import InputOptions
+
+
+def list_images(options: InputOptions) -> Iterator[ImageRef | Failure]:
+    """Lists every image: of the inputs, then of the manifest, then of the requests, in order.
+
+    What names no image, or cannot be listed, is a failure among them: it becomes a row. An image
+    that is named twice comes twice, unless there is a limit: dropping duplicates is the pipeline's
+    work, where a shuffle does it.
+
+    Raises:
+        ConfigError: a source that is not there or may not be read.
+    """
+    yield from _list_sample(options) if options.limit is None else list_distinct(options)
+
+
+def list_distinct(options: InputOptions) -> Iterator[ImageRef | Failure]:
+    """Lists every image once, whoever names it again; memory does not grow with them.
+
+    Raises:
+        ConfigError: a source that is not there or may not be read.
+    """
+    taken = 0
+    with Distinct() as seen:
+        for listed in _list_sample(options):
+            if seen.add(uri_digest(_uri_of(listed))):
+                yield listed
+                taken += 1
+            if taken == options.limit:  # before the next one is listed
+                return
+
+
+def check_inputs(options: InputOptions) -> None:
+    """Looks at each source until the first thing it names.
+
+    Raises:
+        ConfigError: a source that is not there, may not be read, or names nothing.
+    """
+    for url in options.inputs:
+        _check_input(url)
+    manifest = options.manifest
+    if manifest and next(list_manifest(manifest, options.allow_schemes), None) is None:
+        problem = "no images there: it has no lines, or the folder has no *.parquet"
+        raise ConfigError("input_manifest", manifest.url, problem)
+    for url in options.requests:
+        if next(list_requests(url), None) is None:
+            raise ConfigError("requests", url, "no requests there: there is no line")
+
+
+def _check_input(url: str) -> None:
+    found = _list_input(url)
+    first = next(found, None)
+    if first is None:
+        problem = (
+            "no images there; a folder is searched for files named "
+            f"*{', *'.join((*IMAGE_SUFFIXES, ARCHIVE_SUFFIX))}; "
+            "a pattern such as FOLDER/** takes every file"
+        )
+        raise ConfigError("input", url, problem)
+    if isinstance(first, Failure) and next(found, None) is None:
+        raise ConfigError("input", url, first.message)
+
+
+def uri_digest(uri: str) -> bytes:
+    """16 bytes that stand for a URI; it may hold what UTF-8 cannot (undecodable file names)."""
+    return hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _list_sample(options: InputOptions) -> Iterator[ImageRef | Failure]:
+    ratio = options.sample_ratio
+    return (listed for listed in _list_all(options) if _is_sampled(_uri_of(listed), ratio))
+
+
+def _list_all(options: InputOptions) -> Iterator[ImageRef | Failure]:
+    for url in options.inputs:
+        yield from _list_input(url)
+    if options.manifest is not None:
+        yield from list_manifest(options.manifest, options.allow_schemes)
+    for url in options.requests:
+        yield from list_requests(url)
+
+
+def _list_input(url: str) -> Iterator[ImageRef | Failure]:
+    for ref in list_input(url):
+        if ref.uri.lower().endswith(ARCHIVE_SUFFIX):
+            yield from list_archive(ref)
+        else:
+            yield ref
+
+
+def _uri_of(listed: ImageRef | Failure) -> str:
+    return listed.ref.uri if isinstance(listed, Failure) else listed.uri
+
+
+def _is_sampled(uri: str, ratio: float) -> bool:
+    return ratio >= 1.0 or int.from_bytes(uri_digest(uri)[:8]) < ratio * 2**64

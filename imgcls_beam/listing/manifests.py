@@ -1,0 +1,77 @@
+"""Tables that name images, or hold them → `ImageRef`s, line by line.
+
+::
+
+    CSV, JSONL, text ─▶ lines ──▶ Line ─┐
+    Parquet ──────────▶ tables ─▶ Line ─┴▶ references ─▶ ImageRef, or a Failure
+                              └▶ ImageRef of a cell
+
+Memory holds one line, or one batch of a Parquet file. A line that cannot be used is a failure of
+its own; a file that cannot be read to its end is an error of the job.
+"""
+
+from collections.abc import Iterator
+
+from imgcls_beam.elements import Failure, ImageRef
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.listing.files import list_files
+from imgcls_beam.listing.lines import LINE_SUFFIXES, PACKED_SUFFIXES, is_of_lines, read_lines
+from imgcls_beam.listing.references import References
+from imgcls_beam.options import ManifestOptions
+from imgcls_beam.stores import spell_uri
+
+_PARQUET = ".parquet"
+
+
+def list_manifest(
+    options: ManifestOptions, allow_schemes: tuple[str, ...] = ()
+) -> Iterator[ImageRef | Failure]:
+    """Lists what a manifest names, in its order.
+
+    Args:
+        options: the manifest and its columns. Its URL may be a glob too.
+        allow_schemes: schemes that may be read beside `checks.SCHEMES`.
+
+    Raises:
+        ConfigError: it is not there, may not be read, is of no known format, or has no such column.
+    """
+    if options.url.lower().startswith("bq:"):
+        problem = "BigQuery tables are not read yet; export the table as Parquet"
+        raise ConfigError("input_manifest", options.url, problem)
+    for file in list_files("input_manifest", options.url, (_PARQUET,)):
+        if not _is_hidden(file.uri, options.url):
+            yield from _list_file(file, options, allow_schemes)
+
+
+def _is_hidden(uri: str, folder: str) -> bool:
+    """Whether it is what engines leave beside tables: `_temporary/`, `_delta_log/`, `.crc`."""
+    below = spell_uri(folder).rstrip("/") + "/"
+    names = uri.removeprefix(below).split("/") if uri.startswith(below) else ()
+    return any(name.startswith(("_", ".")) for name in names)
+
+
+def _list_file(
+    file: ImageRef, options: ManifestOptions, allow_schemes: tuple[str, ...]
+) -> Iterator[ImageRef | Failure]:
+    if file.uri.lower().endswith(_PARQUET):
+        from imgcls_beam.listing import tables  # pyarrow is heavy
+
+        if options.image_column is not None:
+            yield from tables.list_cells(file, options.image_column, options.carry_columns)
+            return
+        lines = tables.read_table(file, options)
+    else:
+        _check_is_of_lines(file, options)
+        lines = read_lines(file, options)
+    yield from map(References(file, allow_schemes).to_listed, lines)
+
+
+def _check_is_of_lines(file: ImageRef, options: ManifestOptions) -> None:
+    if not is_of_lines(file.uri):
+        known = ", ".join((*LINE_SUFFIXES, _PARQUET))
+        packed = ", ".join(PACKED_SUFFIXES)
+        problem = f"its suffix does not say its format; known: {known}; all but the last {packed}"
+        raise ConfigError("input_manifest", file.uri, problem)
+    if options.image_column is not None:
+        problem = f"only Parquet holds images, and {file.uri} is something else; give uri_column"
+        raise ConfigError("image_column", options.image_column, problem)

@@ -1,0 +1,183 @@
+"""A manifest's line → an `ImageRef`, or a `Failure` where the line names no image.
+
+What a line names is taken as `--input` would take it, but for a path that is not absolute: it is
+relative to the manifest's own folder, wherever the program is started.
+"""
+
+import base64
+import dataclasses
+import datetime
+import json
+import math
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imgcls_beam.checks import is_scheme_allowed, scheme_of
+from imgcls_beam.elements import Failure, ImageRef
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError
+from imgcls_beam.options import ManifestOptions
+from imgcls_beam.stores import spell_uri
+
+MAX_URI_CHARS = 8192
+"""Twice the longest path that Linux takes; URLs of stores are shorter."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
+
+_SHOWN_COLUMNS = 40
+
+_NO_URI = "the line names no image: there is no text where its URI should be"
+_CONTROLLED = "the line's URI holds control characters"
+_TOO_LONG = f"the line's URI is longer than {MAX_URI_CHARS:,} characters"
+_NOT_UNICODE = "the line's URI is not UTF-8"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a manifest.
+
+    Attributes:
+        number: of the line, from 1, blank ones counted; of a Parquet row, from 0.
+        value: what stands where the URI should.
+        attributes: the carried columns, a JSON object; None where none are carried.
+        problem: why the line cannot be used, whatever its value is.
+    """
+
+    number: int
+    value: object
+    attributes: str | None = None
+    problem: str | None = None
+
+
+class References:
+    """What the lines of one manifest name."""
+
+    def __init__(self, manifest: ImageRef, allow_schemes: tuple[str, ...]) -> None:
+        """Takes the manifest as it was listed, and the schemes allowed beside `checks.SCHEMES`."""
+        self._manifest = manifest
+        self._folder = manifest.uri.rpartition("/")[0]
+        self._allow_schemes = allow_schemes
+
+    def to_listed(self, line: Line) -> ImageRef | Failure:
+        """The image that a line names.
+
+        A failure has the manifest's URI, `::` and the line's number for its own.
+        """
+        problem = line.problem or _find_problem(line.value)
+        if problem is None:
+            return ImageRef(self._to_uri(str(line.value)), attributes=line.attributes)
+        ref = dataclasses.replace(
+            self._manifest,
+            uri=f"{self._manifest.uri}::{line.number}",
+            size_bytes=None,
+            attributes=line.attributes,
+        )
+        return Failure.from_error(ref, ImageError(FailureCode.INVALID_REFERENCE, problem))
+
+    def _to_uri(self, text: str) -> str:
+        scheme = scheme_of(text)
+        if text.lower().startswith(f"{scheme}://"):
+            is_allowed = is_scheme_allowed(scheme, self._allow_schemes)
+            return spell_uri(text) if is_allowed else text  # else reading refuses it
+        if text.startswith("/"):
+            return spell_uri(f"file://{text}")
+        uri = f"{self._folder}/{text}"
+        if _DOTS.search(text):
+            scheme, _, path = uri.partition("://")
+            uri = f"{scheme}://{posixpath.normpath(path)}"
+        return spell_uri(uri)
+
+
+def asked_columns(options: ManifestOptions, known: Sequence[str]) -> list[tuple[str, str]]:
+    """The options that name columns, and the columns.
+
+    Args:
+        options: a manifest that names its images.
+        known: the columns that there are.
+
+    Raises:
+        ConfigError: no column of URIs is named.
+    """
+    if options.uri_column is None:
+        problem = f"name the column of image URIs; {_show(known)}"
+        raise ConfigError("uri_column", None, problem)
+    carried = [("carry_columns", name) for name in options.carry_columns]
+    return [("uri_column", options.uri_column), *carried]
+
+
+def refuse_column(option: str, name: str, known: Sequence[str]) -> ConfigError:
+    """The error for a column that is not there, or stands there twice."""
+    problem = "it stands there twice" if name in known else "there is no such column"
+    return ConfigError(option, name, f"{problem}; {_show(known)}")
+
+
+def _show(columns: Sequence[str]) -> str:
+    more = ", …" if len(columns) > _SHOWN_COLUMNS else ""
+    shown = [ascii(name) if not name.isprintable() else name for name in columns[:_SHOWN_COLUMNS]]
+    return f"columns: {', '.join(shown)}{more}"
+
+
+def pick(fields: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401  any value of JSON
+    """The field of this name; else, for `a.b`, the field `b` of the object `a`; else None."""
+    if name in fields:
+        return fields[name]
+    outer, _, inner = name.partition(".")
+    value = fields.get(outer)
+    return pick(value, inner) if inner and isinstance(value, Mapping) else None
+
+
+def to_attributes(fields: Mapping[str, Any]) -> str:
+    """Carried columns as a JSON object, in their order.
+
+    Text, numbers, booleans, null, lists and structs are JSON's own. Dates and times become ISO
+    8601, durations seconds, decimals their digits as text, bytes base64. NaN and the infinities,
+    which JSON does not have, become null.
+
+    Raises:
+        RecursionError: nested about a thousand times.
+    """
+    try:
+        return _ENCODER.encode(fields)
+    except ValueError:
+        return _ENCODER.encode(_drop_non_finite(fields))
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return str(value)
+
+
+def _drop_non_finite(value: Any) -> Any:  # noqa: ANN401  any value of JSON
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _drop_non_finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_drop_non_finite(each) for each in value]
+    return value
+
+
+def _find_problem(value: object) -> str | None:
+    if not isinstance(value, str) or not value.strip():
+        return _NO_URI
+    if len(value) > MAX_URI_CHARS:
+        return _TOO_LONG
+    if _CONTROL.search(value):
+        return _CONTROLLED
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return _NOT_UNICODE
+    return None
+
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_json
+)

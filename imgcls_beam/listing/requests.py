@@ -1,0 +1,108 @@
+"""Files of requests → one `ImageRef` a line. No line is parsed here, and none is held in memory.
+
+A request file is JSONL in UTF-8: each line is a request of the task (`spec.parse_request_line`).
+A line is found by its byte offsets, so the file must not be compressed.
+"""
+
+from collections.abc import Iterator
+from typing import IO
+
+from imgcls_beam.elements import Failure, ImageRef, RequestLine
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.listing.files import list_input
+from imgcls_beam.stores import open_store
+
+REQUEST_SUFFIXES = (".jsonl", ".ndjson")
+_PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tgz", ".tar")
+_CHUNK_BYTES = 1 << 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def list_requests(url: str) -> Iterator[ImageRef | Failure]:
+    """Lists every line that is not blank, file by file.
+
+    Args:
+        url: a file, a folder that is searched for `REQUEST_SUFFIXES`, or a glob.
+
+    Returns:
+        One ref a line: its URI ends in `::` and the line's number, from 1, blank lines counted.
+
+    Raises:
+        ConfigError: it is not there, may not be read, or is compressed.
+    """
+    for file in _list_files(url):
+        _check_plain(url, file)
+        try:
+            yield from _list_lines(file)
+        except FileNotFoundError as error:
+            raise ConfigError("requests", url, "there is no such file or folder") from error
+        except PermissionError as error:
+            problem = "it may not be read; check its permissions"
+            raise ConfigError("requests", url, problem) from error
+        except OSError as error:
+            raise ConfigError("requests", url, "it cannot be read") from error
+
+
+def _list_files(url: str) -> Iterator[ImageRef]:
+    store, path = open_store("requests", url)
+    try:
+        for each in _find_in_folder(url) if store.isdir(path) else (url,):
+            yield from (ref for ref in list_input(each) if isinstance(ref, ImageRef))
+    except ConfigError as error:  # it names the option of images
+        raise ConfigError("requests", url, error.problem) from error
+
+
+def _find_in_folder(url: str) -> Iterator[str]:
+    store, path = open_store("requests", url)
+    packed = tuple(plain + each for plain in REQUEST_SUFFIXES for each in _PACKED_SUFFIXES)
+    for name in store.find(path):
+        if name.lower().endswith(REQUEST_SUFFIXES + packed):
+            yield store.unstrip_protocol(name)
+
+
+def _check_plain(url: str, file: ImageRef) -> None:
+    if file.object_uri.lower().endswith(_PACKED_SUFFIXES):
+        problem = "compressed request files are not read: a line is found by its bytes; unpack it"
+        raise ConfigError("requests", url, problem)
+    if "::" in file.uri:
+        raise ConfigError("requests", url, "a request file's name must not hold ::")
+
+
+def _list_lines(file: ImageRef) -> Iterator[ImageRef]:
+    store, path = open_store("requests", file.uri)
+    with store.open(path, "rb") as source:
+        for number, start, end in find_lines(source):
+            yield ImageRef(
+                uri=f"{file.uri}::{number}",
+                version=file.version,
+                size_bytes=end - start,
+                updated_at=file.updated_at,
+                place=RequestLine(start, end),
+            )
+
+
+def find_lines(source: IO[bytes]) -> Iterator[tuple[int, int, int]]:
+    """Finds lines that are not blank: number from 1, first byte, one past the last byte.
+
+    Lines end in LF or CRLF, which is not in them, or with the file; nor is a byte order mark in the
+    first one. Memory holds 1 MiB of the file at a time, however long a line is.
+
+    Args:
+        source: a file at its beginning.
+    """
+    offset = len(_BYTE_ORDER_MARK) if source.read(3) == _BYTE_ORDER_MARK else 0
+    source.seek(offset)
+    number, start, is_blank, is_returned = 1, offset, True, False
+    while chunk := source.read(_CHUNK_BYTES):
+        for index, piece in enumerate(chunk.split(b"\n")):
+            if index:
+                if not is_blank:
+                    yield number, start, offset - is_returned
+                offset += 1
+                number, start, is_blank, is_returned = number + 1, offset, True, False
+            if piece:
+                is_blank = is_blank and piece.isspace()
+                is_returned = piece.endswith(b"\r")
+                offset += len(piece)
+    if not is_blank:
+        yield number, start, offset - is_returned

@@ -1,0 +1,220 @@
+"""Parquet manifests: rows that name images, and cells that hold them.
+
+Only the columns that are asked for are read, batch by batch. To list cells, nothing is read but the
+file's footer and the columns to carry.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from imgcls_beam.elements import ImageRef, TableCell
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.listing.files import refuse_faults
+from imgcls_beam.listing.references import Line, asked_columns, refuse_column, to_attributes
+from imgcls_beam.options import ManifestOptions
+from imgcls_beam.stores import open_store
+
+_BATCH_BYTES = 8 << 20
+_MAX_BATCH_ROWS = 4096
+_HOW = {"pre_buffer": False, "buffer_size": 1 << 20, "page_checksum_verification": True}
+"""A buffer for each column; else Arrow reads whole column chunks, which may be most of a file."""
+
+
+def read_table(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
+    """Reads the rows that name images.
+
+    Args:
+        file: a Parquet file.
+        options: the columns to take.
+
+    Returns:
+        One line a row; rows are numbered from 0.
+
+    Raises:
+        ConfigError: it is no Parquet file, or has no such column of text.
+    """
+    with _open_table(file) as table:
+        known = table.schema_arrow.names
+        types = {
+            name: _type_of(table.schema_arrow, option, name)
+            for option, name in asked_columns(options, known)
+        }
+        uri_column = str(options.uri_column)
+        _check_is_text(uri_column, types[uri_column])
+        number = 0
+        for row_group in range(table.num_row_groups):
+            for batch in _read_batches(table, row_group, list(types)):
+                uris = _to_values(_pick_column(batch, uri_column))
+                attributes = _to_attributes(batch, options.carry_columns)
+                for value, carried in zip(uris, attributes, strict=True):
+                    yield Line(number, value, carried)
+                    number += 1
+
+
+def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Iterator[ImageRef]:
+    """Lists the cells of a column that holds images; empty ones too.
+
+    Args:
+        file: a Parquet file.
+        column: of binary, or of a struct with a binary `bytes`, as Hugging Face datasets have it.
+        carry_columns: columns for the refs' attributes.
+
+    Returns:
+        One ref a row; its URI ends in `::` and the row's number in the file, from 0.
+
+    Raises:
+        ConfigError: it is no Parquet file, or has no such column of images.
+    """
+    if "::" in file.uri:
+        problem = "the path of a file that holds images must not hold ::; rename it"
+        raise ConfigError("input_manifest", file.uri, problem)
+    with _open_table(file) as table:
+        _check_holds_images(column, _type_of(table.schema_arrow, "image_column", column))
+        for name in carry_columns:
+            _type_of(table.schema_arrow, "carry_columns", name)
+            if name in (column, f"{column}.bytes"):
+                raise ConfigError("carry_columns", name, "it holds the images; carry other columns")
+        cell = dataclasses.replace(file, size_bytes=None)
+        first = 0
+        for row_group in range(table.num_row_groups):
+            carried = _read_carried(table, row_group, carry_columns)
+            for row, attributes in enumerate(carried):
+                yield dataclasses.replace(
+                    cell,
+                    uri=f"{file.uri}::{first + row}",
+                    attributes=attributes,
+                    place=TableCell(row_group, row, column),
+                )
+            first += table.metadata.row_group(row_group).num_rows
+
+
+@contextlib.contextmanager
+def _open_table(file: ImageRef) -> Iterator[pq.ParquetFile]:
+    store, path = open_store("input_manifest", file.uri)
+    with refuse_faults("input_manifest", file.uri), store.open(path, "rb") as source:
+        try:
+            with pq.ParquetFile(source, **_HOW) as table:
+                yield table
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            if isinstance(error, OSError) and type(error) is not OSError:
+                raise  # Arrow's own has no kind: this one is the store's
+            problem = "it cannot be read as Parquet: it is something else, or damaged"
+            raise ConfigError("input_manifest", file.uri, problem) from error
+
+
+def _type_of(schema: pa.Schema, option: str, name: str) -> pa.DataType:
+    """The type of a column; of `a.b`, where there is no such column, of the field of a struct.
+
+    Raises:
+        ConfigError: it is not there, or stands there twice.
+    """
+    if name in schema.names:
+        if schema.names.count(name) > 1:
+            raise refuse_column(option, name, schema.names)
+        return schema.field(name).type
+    outer, *inner = name.split(".")
+    if schema.names.count(outer) != 1:
+        raise refuse_column(option, name, schema.names)
+    found = schema.field(outer).type
+    for each in inner:
+        if not pa.types.is_struct(found) or found.get_field_index(each) < 0:
+            raise refuse_column(option, name, schema.names)
+        found = found.field(each).type
+    return found
+
+
+def _check_is_text(name: str, found: pa.DataType) -> None:
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if _is_binary(found):
+        problem = "it holds binary; if these are the images, name it as image_column"
+        raise ConfigError("uri_column", name, problem)
+    if not (pa.types.is_string(found) or pa.types.is_large_string(found)):
+        raise ConfigError("uri_column", name, f"it holds {found}, not text")
+
+
+def _check_holds_images(name: str, found: pa.DataType) -> None:
+    is_struct = pa.types.is_struct(found) and found.get_field_index("bytes") >= 0
+    if not _is_binary(found.field("bytes").type if is_struct else found):
+        problem = f"it holds {found}; allowed: binary, or a struct with a binary field bytes"
+        raise ConfigError("image_column", name, problem)
+
+
+def _is_binary(found: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(found) or pa.types.is_large_binary(found))
+
+
+def _read_carried(
+    table: pq.ParquetFile, row_group: int, names: Sequence[str]
+) -> Iterator[str | None]:
+    if not names:
+        yield from (None for _ in range(table.metadata.row_group(row_group).num_rows))
+        return
+    for batch in _read_batches(table, row_group, names):
+        yield from _to_attributes(batch, names)
+
+
+def _read_batches(
+    table: pq.ParquetFile, row_group: int, names: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    found = table.metadata.row_group(row_group)
+    columns = map(found.column, range(found.num_columns))
+    asked = tuple(f"{name}." for name in names)
+    used = [c for c in columns if f"{c.path_in_schema}.".startswith(asked)]
+    row_bytes = sum(column.total_uncompressed_size for column in used) / max(found.num_rows, 1)
+    rows = min(max(int(_BATCH_BYTES / max(row_bytes, 1)), 1), _MAX_BATCH_ROWS)
+    yield from table.iter_batches(rows, [row_group], columns=list(names), use_threads=False)
+
+
+def _pick_column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    if name in batch.schema.names:
+        return batch.column(name)
+    outer, *inner = name.split(".")
+    return pc.struct_field(batch.column(outer), inner)
+
+
+def _to_attributes(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[str | None]:
+    if not names:
+        return iter([None] * batch.num_rows)
+    columns = [_to_values(_pick_column(batch, name)) for name in names]
+    rows = zip(*columns, strict=True)
+    return (to_attributes(dict(zip(names, row, strict=True))) for row in rows)
+
+
+def _to_values(column: pa.Array) -> list[Any]:
+    """Python values; None for what Python cannot hold, as a date in the year 33658."""
+    if (known := _to_known_times(column.type)) != column.type:
+        column = column.cast(known, safe=False)
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        return [_to_value(each) for each in column]
+    return values
+
+
+def _to_value(scalar: pa.Scalar) -> Any:  # noqa: ANN401  any value of Parquet
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _to_known_times(found: pa.DataType) -> pa.DataType:
+    """The type with times that Python has: microseconds, and UTC for any time zone."""
+    if pa.types.is_timestamp(found) and (found.unit == "ns" or found.tz):
+        return pa.timestamp("us", found.tz and "UTC")
+    if pa.types.is_time64(found):
+        return pa.time64("us")
+    if pa.types.is_duration(found):
+        return pa.duration("us")
+    if pa.types.is_struct(found):
+        return pa.struct([field.with_type(_to_known_times(field.type)) for field in found])
+    if pa.types.is_list(found):
+        return pa.list_(found.value_field.with_type(_to_known_times(found.value_type)))
+    return found

@@ -1,0 +1,106 @@
+"""A model's folder on an object store → a copy on this machine, made once for all processes."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.models.files import choose_own, choose_weights, hash_folder
+from imgcls_beam.stores import open_store
+
+_VERSION_KEYS = (
+    *("generation", "VersionId", "ETag", "etag", "content_hash"),
+    *("mtime", "LastModified", "last_modified", "updated", "created"),
+)
+_REVISION = "revision"
+
+
+def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
+    """Copies a model's files to the cache, unless a copy of exactly these is there.
+
+    What was copied is known by the names, sizes and versions that the store lists. Where several
+    processes of a machine want the same copy, one makes it and the others wait. The cache is
+    `$IMGCLS_CACHE`, else `imgcls_beam` below `$XDG_CACHE_HOME` or `~/.cache`; it may be deleted.
+
+    Args:
+        url: of a folder, its scheme checked.
+
+    Returns:
+        The copy, and the SHA-256 over its files.
+
+    Raises:
+        ConfigError: there is no such folder, or no model in it.
+        OSError: the store does not deliver.
+    """
+    from filelock import FileLock
+
+    store, root = open_store("model", url)
+    files = _list_files(store, root, url)
+    place = _find_cache() / _digest_listing(url, files)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not (place / _REVISION).is_file():
+            _copy(store, {name: info["name"] for name, info in files.items()}, place)
+        return place, (place / _REVISION).read_text(encoding="ascii")
+
+
+def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401
+    try:
+        infos = store.ls(root, detail=True)
+    except FileNotFoundError as error:
+        raise ConfigError("model", url, "there is no such folder") from error
+    except PermissionError as error:
+        raise ConfigError("model", url, "it may not be read; check your credentials") from error
+    found = {
+        info["name"].rstrip("/").rpartition("/")[2]: info
+        for info in infos
+        if info["type"] == "file"
+    }
+    weights = choose_weights(found)
+    if "config.json" not in found or weights is None:
+        problem = "the folder has no config.json, or no model.safetensors or pytorch_model.bin"
+        raise ConfigError("model", url, problem)
+    return {name: found[name] for name in choose_own(list(found), weights)}
+
+
+def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:
+    listing = [
+        (name, info.get("size"), *(str(info.get(key)) for key in _VERSION_KEYS))
+        for name, info in sorted(files.items())
+    ]
+    return hashlib.sha256(json.dumps([url, listing]).encode("utf-8", "replace")).hexdigest()
+
+
+def _find_cache() -> pathlib.Path:
+    own = os.environ.get("IMGCLS_CACHE")
+    if own:
+        return pathlib.Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (pathlib.Path(base) if base else pathlib.Path.home() / ".cache") / "imgcls_beam"
+
+
+def _copy(store: Any, paths: dict[str, str], place: pathlib.Path) -> None:  # noqa: ANN401
+    """Copies beside, then renames: a killed copy is never taken for a whole one."""
+    with _folder_beside(place) as folder:
+        for name, path in paths.items():
+            store.get_file(path, str(folder / name))
+        (folder / _REVISION).write_text(hash_folder(folder), encoding="ascii")
+        shutil.rmtree(place, ignore_errors=True)
+        folder.rename(place)
+
+
+@contextlib.contextmanager
+def _folder_beside(place: pathlib.Path) -> Iterator[pathlib.Path]:
+    for dead in place.parent.glob(f"{place.name}.part-*"):  # we hold the lock: nobody's
+        shutil.rmtree(dead, ignore_errors=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{place.name}.part-", dir=place.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,116 @@
+"""A model's files → its image processor, of the Pillow backend."""
+
+import contextlib
+import importlib.util
+import json
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from imgcls_beam.elements import ModelSource
+from imgcls_beam.errors import ModelError
+from imgcls_beam.models import fetch_model
+
+_FAULTS = (OSError, ValueError, TypeError, ImportError, LookupError, AttributeError)
+"""What a config that is damaged, or of something else, makes transformers raise."""
+
+_CONFIGS = ("processor_config.json", "preprocessor_config.json")
+"""Where a processor's config stands; the first, if it has one inside, is preferred."""
+
+
+def load_processor(source: ModelSource) -> Any:  # noqa: ANN401  transformers' own class
+    """Loads the image processor of a model; nothing is asked of the network but its files.
+
+    The Pillow backend is asked for by name: it is the one without torchvision, and the two differ
+    by up to two grey levels.
+
+    Raises:
+        ModelError: there is no processor config, or nothing here can run it.
+    """
+    from transformers import AutoImageProcessor
+
+    folder = fetch_model(source)
+    try:
+        with _rename_extractor(folder) as place:
+            return AutoImageProcessor.from_pretrained(
+                str(place), backend="pil", trust_remote_code=False, local_files_only=True
+            )
+    except _FAULTS as error:
+        reason = _explain(folder, error)
+        raise ModelError(f"{source.model_id}: its image processor {reason}") from error
+
+
+@contextlib.contextmanager
+def _rename_extractor(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder whose config names an image processor.
+
+    Many a config was written when image processors were called feature extractors. Transformers 5
+    fails on `image_processor_type: ViTFeatureExtractor`, though the settings are the same.
+    """
+    config = _read_config(folder)
+    name = str(config.get("image_processor_type", ""))
+    if not name.endswith("FeatureExtractor"):
+        yield folder
+        return
+    config["image_processor_type"] = name.replace("FeatureExtractor", "ImageProcessor")
+    with tempfile.TemporaryDirectory(prefix="imgcls-processor-") as renamed:
+        place = pathlib.Path(renamed)
+        (place / "preprocessor_config.json").write_text(json.dumps(config), "utf-8")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy(folder / "config.json", place)
+        yield place
+
+
+def _read_config(folder: pathlib.Path) -> dict[str, Any]:
+    """The processor's config, as transformers would find it; empty where there is none."""
+    nested = _read_json(folder / _CONFIGS[0]).get("image_processor")
+    return nested if isinstance(nested, dict) else _read_json(folder / _CONFIGS[1])
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    """A file's object; empty where there is none, which transformers then says in its words."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _explain(folder: pathlib.Path, error: Exception) -> str:
+    """What to say of a processor that cannot be loaded, in half a sentence."""
+    missing = ", ".join(_list_missing_packages(folder))
+    if missing:
+        return f"needs {missing}, which is not installed here"
+    if not any((folder / name).exists() for name in _CONFIGS):
+        return f"has no config: neither {' nor '.join(reversed(_CONFIGS))} is there"
+    if "auto_map" in _read_config(folder):
+        return "is code of the model's own, which is never run here"
+    # The first sentence only: transformers lists every family that it knows after it.
+    reason = " ".join(str(error).split()).partition(" Should have a `image_processor_type`")[0]
+    return f"cannot be loaded ({reason})"
+
+
+def _list_missing_packages(folder: pathlib.Path) -> list[str]:
+    """What this model's processor needs, where it has one form only, and this place lacks."""
+    import transformers
+
+    names = _list_forms(folder)
+    if len(names) != 1 or names[0].endswith("Pil"):
+        return []
+    needs = getattr(getattr(transformers, names[0], None), "_backends", [])
+    return sorted(each for each in needs if importlib.util.find_spec(each) is None)
+
+
+def _list_forms(folder: pathlib.Path) -> list[str]:
+    """The classes that transformers has for this model's processor, one for each backend."""
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+
+    name = _read_config(folder).get("image_processor_type")
+    for forms in IMAGE_PROCESSOR_MAPPING_NAMES.values():
+        if name in forms.values():
+            return list(forms.values())
+    config = _read_json(folder / "config.json")
+    family = "timm_wrapper" if "pretrained_cfg" in config else config.get("model_type")
+    return list(IMAGE_PROCESSOR_MAPPING_NAMES.get(family, {}).values())

@@ -1,0 +1,103 @@
+"""How large an image becomes: the rules of `transformers`' image processors.
+
+A size is (height, width) in pixels. Each rule rounds as its original does, which is always by `int`
+of a product in the original's order: another order gives another pixel here and there.
+"""
+
+import dataclasses
+from typing import Protocol
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+class SizeRule(Protocol):
+    """The size of an image → its size after the resize."""
+
+    def __call__(self, size: Size, /) -> Size:
+        """The new size; an edge of it may be 0, which no image can have."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Warp:
+    """Every image becomes `size`, whatever its aspect ratio."""
+
+    size: Size
+
+    def __call__(self, size: Size, /) -> Size:
+        """The fixed size."""
+        return self.size
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ShortestEdge:
+    """The shorter edge becomes `edge_px`, the other follows.
+
+    Attributes:
+        edge_px: of the shorter edge.
+        divisor_px: both edges are rounded up to a multiple of it.
+    """
+
+    edge_px: int
+    divisor_px: int = 1
+
+    def __call__(self, size: Size, /) -> Size:
+        """`get_resize_output_image_size`, and TextNet's rounding."""
+        short_px = _round_up(self.edge_px, self.divisor_px)
+        long_px = _round_up(int(self.edge_px * max(size) / min(size)), self.divisor_px)
+        return (short_px, long_px) if size[1] > size[0] else (long_px, short_px)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BothEdges:
+    """The shorter edge becomes `shortest_px`, or less where the longer would pass `longest_px`."""
+
+    shortest_px: int
+    longest_px: int
+
+    def __call__(self, size: Size, /) -> Size:
+        """`get_size_with_aspect_ratio`."""
+        short_px, long_px = min(size), max(size)
+        edge_px, exact_px = self.shortest_px, float(self.shortest_px)
+        if long_px / short_px * edge_px > self.longest_px:
+            exact_px = self.longest_px * float(short_px) / float(long_px)
+            edge_px = round(exact_px)
+        if short_px == edge_px:
+            return size
+        if size[1] < size[0]:
+            return int(exact_px * size[0] / size[1]), edge_px
+        return edge_px, int(exact_px * size[1] / size[0])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Within:
+    """As large as fits into `limit`, up or down, at the image's own aspect ratio."""
+
+    limit: Size
+
+    def __call__(self, size: Size, /) -> Size:
+        """`get_image_size_for_max_height_width`."""
+        scale = min(self.limit[0] / size[0], self.limit[1] / size[1])
+        return int(size[0] * scale), int(size[1] * scale)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """Donut's: each edge is cut to `limit`, and then the shorter one follows the longer."""
+
+    limit: Size
+
+    def __call__(self, size: Size, /) -> Size:
+        """`DonutImageProcessor.thumbnail`; an image that fits keeps its size."""
+        height_px, width_px = min(size[0], self.limit[0]), min(size[1], self.limit[1])
+        if (height_px, width_px) == size:
+            return size
+        if size[0] > size[1]:
+            width_px = int(size[1] * height_px / size[0])
+        elif size[1] > size[0]:
+            height_px = int(size[0] * width_px / size[1])
+        return height_px, width_px
+
+
+def _round_up(edge_px: int, divisor_px: int) -> int:
+    return -(-edge_px // divisor_px) * divisor_px

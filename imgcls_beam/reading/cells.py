@@ -1,0 +1,209 @@
+"""Cells of Parquet files → encoded images.
+
+A Parquet file cannot be entered in the middle of a row group. So the process keeps a few cursors,
+each in one column of one row group: who reads on in the order of the rows finds the next cell
+there. Cells that a cursor passes on its way are kept for a while: two threads that read alternate
+batches do not come in order.
+"""
+
+import collections
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.objects import CHANGED, is_version, too_many_bytes
+from imgcls_beam.reading.ranges import RangeFile
+from imgcls_beam.reading.tables import NO_CELL, Cell, iterate_cells
+
+_CURSORS_KEPT = 4
+_PASSED_BYTES = 16 << 20
+_PASSED_CELLS = 4096
+
+_NO_BYTES = "the cell has no bytes"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where a cursor stands.
+
+    Attributes:
+        uri: of the file.
+        version: that was listed.
+        row_group: from 0.
+        column: its name.
+        max_bytes: a larger cell is not kept.
+    """
+
+    uri: str
+    version: str | None
+    row_group: int
+    column: str
+    max_bytes: int
+
+
+def read_cells(
+    refs: Sequence[ImageRef],
+    options: ReadOptions,
+    sleep: Callable[[float], object] = time.sleep,
+) -> list[EncodedImage | Failure]:
+    """Reads cells; one result each, in order. Quick in the order of the rows, right in any.
+
+    Args:
+        refs: what to read; each has a `TableCell` for its place.
+        options: limits and retries.
+        sleep: waits so many seconds.
+    """
+    results: dict[int, EncodedImage | Failure] = {}
+    spots: dict[_Spot, dict[int, list[int]]] = {}
+    for index, ref in enumerate(refs):
+        place = _place_of(ref)
+        at = _Spot(ref.object_uri, ref.version, place.row_group, place.column, options.max_bytes)
+        spots.setdefault(at, {}).setdefault(place.row, []).append(index)
+    for spot, rows in spots.items():
+        for row, answer, attempts in _CURSORS.find(spot).read(sorted(rows), options, sleep):
+            for index in rows[row]:
+                results[index] = _judge(refs[index], answer, attempts, options)
+    return [results[index] for index in range(len(refs))]
+
+
+def _place_of(ref: ImageRef) -> TableCell:
+    if not isinstance(ref.place, TableCell):
+        raise TypeError(f"{ref.uri} is no cell of a table")
+    return ref.place
+
+
+def _judge(
+    ref: ImageRef, answer: Cell | ImageError, attempts: int, options: ReadOptions
+) -> EncodedImage | Failure:
+    if isinstance(answer, bytes) and answer:
+        return EncodedImage(ref, answer, attempts)
+    if isinstance(answer, int):
+        error = too_many_bytes(options)
+    else:
+        error = answer if isinstance(answer, ImageError) else _empty()
+    return Failure.from_error(ref, error, attempts=attempts)
+
+
+def _empty() -> ImageError:
+    return ImageError(FailureCode.EMPTY, _NO_BYTES)
+
+
+class _Cursor:
+    """The place in one column of one row group up to which cells were taken."""
+
+    def __init__(self, spot: _Spot) -> None:
+        self._spot = spot
+        self._lock = threading.Lock()
+        self._file: RangeFile | None = None
+        self._cells: Iterator[Cell] = iter(())
+        self._next_row = 0
+        self._broken: ImageError | None = None
+        self._passed: collections.OrderedDict[int, Cell] = collections.OrderedDict()
+        self._passed_bytes = 0
+
+    def read(
+        self, rows: Sequence[int], options: ReadOptions, sleep: Callable[[float], object]
+    ) -> list[tuple[int, Cell | ImageError, int]]:
+        """Takes cells.
+
+        Args:
+            rows: in ascending order.
+            options: limits and retries.
+            sleep: waits so many seconds.
+
+        Returns:
+            For each row its number, its cell or why there is none, and the attempts it took.
+        """
+        with self._lock:
+            try:
+                file = self._look_up(options, sleep)
+                return [(row, self._take(row), file.attempts) for row in rows]
+            except ImageError as error:
+                self._reset()
+                attempts = options.attempts if error.code is FailureCode.UNAVAILABLE else 1
+                return [(row, error, attempts) for row in rows]
+            except BaseException:  # a defect: whoever tries again begins anew
+                self._reset()
+                raise
+
+    def close(self) -> None:
+        """Lets go of file and cells; the next read opens it again."""
+        with self._lock:
+            self._reset()
+
+    def _look_up(self, options: ReadOptions, sleep: Callable[[float], object]) -> RangeFile:
+        """The file; opened anew if it has changed, or its store failed."""
+        file = RangeFile(self._spot.uri, options, sleep)
+        if not is_version(file.info, self._spot.version):
+            raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
+        may_stay = self._broken is None or self._broken.code is FailureCode.UNREADABLE
+        if self._file is None or not may_stay or self._file.marks != file.marks:
+            self._reset(file)
+            return file
+        self._file.attempts = file.attempts
+        return self._file
+
+    def _take(self, row: int) -> Cell | ImageError:
+        if row in self._passed:
+            return self._take_passed(row)
+        if row < self._next_row:
+            self._reset(self._file)
+        if self._broken is not None:
+            return self._broken
+        try:
+            for cell in self._cells:
+                self._next_row += 1
+                if self._next_row > row:
+                    return cell
+                self._keep(self._next_row - 1, cell)
+        except ImageError as error:
+            self._broken = error
+            return error
+        return ImageError(FailureCode.UNREADABLE, NO_CELL)
+
+    def _take_passed(self, row: int) -> Cell:
+        cell = self._passed.pop(row)
+        self._passed_bytes -= len(cell) if isinstance(cell, bytes) else 0
+        return cell
+
+    def _keep(self, row: int, cell: Cell) -> None:
+        self._passed[row] = cell
+        self._passed_bytes += len(cell) if isinstance(cell, bytes) else 0
+        while self._passed_bytes > _PASSED_BYTES or len(self._passed) > _PASSED_CELLS:
+            self._take_passed(next(iter(self._passed)))
+
+    def _reset(self, file: RangeFile | None = None) -> None:
+        """Begins anew, with this file or none."""
+        spot = self._spot
+        self._file = file
+        self._cells = iter(())
+        if file is not None:
+            self._cells = iterate_cells(file, spot.row_group, spot.column, spot.max_bytes)
+        self._next_row = 0
+        self._broken = None
+        self._passed.clear()
+        self._passed_bytes = 0
+
+
+class _Cursors:
+    """The cursors of this process, those used last; any thread may ask for one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cursors: collections.OrderedDict[_Spot, _Cursor] = collections.OrderedDict()
+
+    def find(self, spot: _Spot) -> _Cursor:
+        """The cursor that stands there; a new one, in place of the one not used longest."""
+        with self._lock:
+            cursor = self._cursors.pop(spot, None) or _Cursor(spot)
+            self._cursors[spot] = cursor
+            while len(self._cursors) > _CURSORS_KEPT:
+                self._cursors.popitem(last=False)[1].close()
+        return cursor
+
+
+_CURSORS = _Cursors()

@@ -1,0 +1,63 @@
+"""Images of every kind of place, in the order in which they were asked for.
+
+::
+
+    an object, a member of an archive ─▶ objects ─▶ bytes
+    a line of a request file ─▶ objects ─▶ requests ─▶ bytes
+    a cell of a Parquet file ─▶ cells ─▶ bytes
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine, TableCell
+from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.objects import read_objects, too_many_bytes
+from imgcls_beam.reading.requests import open_request
+
+
+def read_images(
+    refs: Sequence[ImageRef | Failure],
+    options: ReadOptions,
+    sleep: Callable[[float], object] = time.sleep,
+) -> list[EncodedImage | Failure]:
+    """Reads images; one result each, in order. A failure of listing comes out as it is.
+
+    Args:
+        refs: what to read, of any places and schemes.
+        options: limits and retries.
+        sleep: waits so many seconds.
+    """
+    wanted = [ref for ref in refs if isinstance(ref, ImageRef)]
+    objects = [ref for ref in wanted if not isinstance(ref.place, TableCell)]
+    cells = [ref for ref in wanted if isinstance(ref.place, TableCell)]
+    from_objects = iter(read_objects(objects, options, sleep))
+    from_cells = iter(_read_cells(cells, options, sleep) if cells else ())
+    results: list[EncodedImage | Failure] = []
+    for ref in refs:
+        if isinstance(ref, Failure):
+            results.append(ref)
+        elif isinstance(ref.place, TableCell):
+            results.append(next(from_cells))
+        else:
+            results.append(_open(next(from_objects), options))
+    return results
+
+
+def _read_cells(
+    refs: Sequence[ImageRef], options: ReadOptions, sleep: Callable[[float], object]
+) -> list[EncodedImage | Failure]:
+    from imgcls_beam.reading.cells import read_cells  # pyarrow is heavy
+
+    return read_cells(refs, options, sleep)
+
+
+def _open(got: EncodedImage | Failure, options: ReadOptions) -> EncodedImage | Failure:
+    """Takes the image out of a request; any other one is what was read."""
+    if isinstance(got, Failure) or not isinstance(got.ref.place, RequestLine):
+        return got
+    opened = open_request(got)
+    if isinstance(opened, EncodedImage) and len(opened.data) > options.max_bytes:
+        error = too_many_bytes(options)
+        return Failure.from_error(opened.ref, error, attempts=opened.attempts)
+    return opened

@@ -1,0 +1,203 @@
+"""`ImageRef` → `EncodedImage`: objects, and stretches of them, read in concurrent batches.
+
+fsspec's `cat_ranges` keeps many requests in flight on stores that are asynchronous (2,716 objects/s
+of 100 kB 20 ms away at 200 in flight, against 169 for Beam's FileSystems on 32 threads), gives back
+an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name.
+"""
+
+import concurrent.futures
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fsspec import AbstractFileSystem
+
+from imgcls_beam.checks import is_scheme_allowed, scheme_of
+from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, RequestLine
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError
+from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.faults import draw_wait_s, to_image_error
+from imgcls_beam.stores import marks_of, open_store
+
+_REQUEST_BYTES = 64 << 10
+"""What a request has beside its image, at most."""
+_LOOK_UPS_AT_ONCE = 16
+
+CHANGED = "the object has changed since it was listed"
+_SCHEME_REFUSED = "the scheme of its URI is not allowed (--allow_scheme)"
+_NOT_INSTALLED = "nothing that is installed reads the scheme of its URI"
+
+
+def read_objects(
+    refs: Sequence[ImageRef],
+    options: ReadOptions,
+    sleep: Callable[[float], object] = time.sleep,
+) -> list[EncodedImage | Failure]:
+    """Reads objects, members of archives and request lines; one result each, in order.
+
+    Only faults that look passing are tried again: time-outs, broken connections, HTTP 408, 425,
+    429 and 5xx. A stretch of an object that is not the one that was listed is not read: there would
+    be another image, or none, at its place.
+
+    Args:
+        refs: what to read, of any schemes.
+        options: limits and retries.
+        sleep: waits so many seconds.
+
+    Returns:
+        The bytes, or a failure of the read stage.
+    """
+    results: dict[int, EncodedImage | Failure] = {}
+    pending = list(range(len(refs)))
+    for attempt in range(1, options.attempts + 1):
+        if attempt > 1:
+            sleep(draw_wait_s(attempt, options.first_wait_s))
+        fetched = _fetch([refs[i] for i in pending], options)
+        for index, answer in zip(pending, fetched, strict=True):
+            results[index] = _judge(refs[index], answer, attempt, options)
+        pending = [i for i in pending if _is_worth_another(results[i])]
+        if not pending:
+            break
+    return [results[i] for i in range(len(refs))]
+
+
+def open_object(uri: str, options: ReadOptions) -> tuple[AbstractFileSystem, str]:
+    """The store of an object, and its path there.
+
+    Raises:
+        ImageError: its scheme is not allowed, or nothing that is installed reads it.
+    """
+    if not is_scheme_allowed(scheme_of(uri), options.allow_schemes):
+        raise ImageError(FailureCode.UNREADABLE, _SCHEME_REFUSED)
+    try:
+        store, _ = open_store("input", uri)
+    except ConfigError as error:
+        raise ImageError(FailureCode.UNREADABLE, _NOT_INSTALLED) from error
+    return store, store._strip_protocol(uri)
+
+
+def look_up(
+    store: AbstractFileSystem, paths: Sequence[str]
+) -> list[Mapping[str, Any] | BaseException]:
+    """What a store knows of each object now, several asked at once; an exception where it fails."""
+    with concurrent.futures.ThreadPoolExecutor(_LOOK_UPS_AT_ONCE) as pool:
+        futures = [pool.submit(store.info, path) for path in paths]
+    return [future.exception() or future.result() for future in futures]
+
+
+def is_version(info: Mapping[str, Any], version: str | None) -> bool:
+    """Whether an object is still the one that was listed, as far as the store marked it then."""
+    return version is None or marks_of(info)[0] == version
+
+
+def _is_worth_another(result: EncodedImage | Failure) -> bool:
+    return isinstance(result, Failure) and result.code is FailureCode.UNAVAILABLE
+
+
+def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | BaseException]:
+    answers: dict[int, bytes | BaseException] = {}
+    for scheme in {scheme_of(ref.uri) for ref in refs}:
+        indices = [i for i, ref in enumerate(refs) if scheme_of(ref.uri) == scheme]
+        found = _fetch_same_scheme([refs[i] for i in indices], options)
+        answers.update(zip(indices, found, strict=True))
+    return [answers[i] for i in range(len(refs))]
+
+
+def _fetch_same_scheme(
+    refs: Sequence[ImageRef], options: ReadOptions
+) -> list[bytes | BaseException]:
+    try:
+        store, _ = open_object(refs[0].object_uri, options)
+    except ImageError as error:
+        return [error] * len(refs)
+    answers: dict[int, bytes | BaseException] = {}
+    stale = _find_stale(store, [ref for ref in refs if ref.place is not None])
+    for index, ref in enumerate(refs):
+        if ref.place is not None and ref.object_uri in stale:
+            answers[index] = stale[ref.object_uri]
+        elif not _is_wanted(ref, options):
+            answers[index] = b""  # judged by its listed size
+    asked = [index for index in range(len(refs)) if index not in answers]
+    got = _fetch_ranges(store, [refs[index] for index in asked], options)
+    answers.update(zip(asked, got, strict=True))
+    return [answers[index] for index in range(len(refs))]
+
+
+def _find_stale(store: AbstractFileSystem, refs: Sequence[ImageRef]) -> dict[str, BaseException]:
+    """Objects that are not what they were when these stretches of them were listed; and why."""
+    versions = {ref.object_uri: ref.version for ref in refs if ref.version is not None}
+    infos = look_up(store, [store._strip_protocol(uri) for uri in versions]) if versions else []
+    stale: dict[str, BaseException] = {}
+    for (uri, version), info in zip(versions.items(), infos, strict=True):
+        if isinstance(info, BaseException):
+            stale[uri] = info
+        elif not is_version(info, version):
+            stale[uri] = ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
+    return stale
+
+
+def _fetch_ranges(
+    store: AbstractFileSystem, refs: Sequence[ImageRef], options: ReadOptions
+) -> Sequence[bytes | BaseException]:
+    """Reads stretches; of whole objects at most one byte more than is expected.
+
+    So a size that is unknown, or a lie, costs no memory.
+    """
+    starts, ends = [], []
+    for ref in refs:
+        span = ref.place if isinstance(ref.place, ByteSpan | RequestLine) else None
+        starts.append(span.start if span else None)
+        ends.append(span.end if span else 1 + (ref.size_bytes or options.max_bytes))
+    paths = [store._strip_protocol(ref.object_uri) for ref in refs]
+    limits = {"batch_size": options.concurrency} if store.async_impl else {}
+    got: Sequence[bytes | BaseException] = store.cat_ranges(
+        paths, starts, ends, on_error="return", **limits
+    )
+    return got
+
+
+def _size_of(ref: ImageRef) -> int | None:
+    if isinstance(ref.place, ByteSpan | RequestLine):
+        return ref.place.end - ref.place.start
+    return ref.size_bytes
+
+
+def _limit_of(ref: ImageRef, options: ReadOptions) -> int:
+    """The most bytes to read; of a request, whose image is base64, a third more."""
+    is_request = isinstance(ref.place, RequestLine)
+    return options.max_bytes * 4 // 3 + _REQUEST_BYTES if is_request else options.max_bytes
+
+
+def _is_wanted(ref: ImageRef, options: ReadOptions) -> bool:
+    """Whether to ask the store at all; S3 refuses a range of an object that has no bytes."""
+    size_bytes = _size_of(ref)
+    return size_bytes is None or 0 < size_bytes <= _limit_of(ref, options)
+
+
+def _judge(
+    ref: ImageRef, answer: bytes | BaseException, attempt: int, options: ReadOptions
+) -> EncodedImage | Failure:
+    try:
+        if isinstance(answer, BaseException):
+            raise to_image_error(answer)
+        _check_length(ref, len(answer), options)
+    except ImageError as error:
+        return Failure.from_error(ref, error, attempts=attempt)
+    return EncodedImage(ref, bytes(answer), attempt)
+
+
+def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:
+    size_bytes = _size_of(ref)
+    if max(size_bytes or 0, length_bytes) > _limit_of(ref, options):
+        raise too_many_bytes(options)
+    if size_bytes is not None and length_bytes != size_bytes:
+        message = "the object has another size than when it was listed"
+        raise ImageError(FailureCode.CHANGED, message, retryable=True)
+    if length_bytes == 0:
+        raise ImageError(FailureCode.EMPTY, "the object has no bytes")
+
+
+def too_many_bytes(options: ReadOptions) -> ImageError:
+    """The error for an image above the limit."""
+    message = f"larger than the limit of {options.max_bytes} bytes (--max_image_bytes)"
+    return ImageError(FailureCode.TOO_MANY_BYTES, message)

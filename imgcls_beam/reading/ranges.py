@@ -1,0 +1,95 @@
+"""An object as a file that is read by ranges, with the limits and retries of `objects`."""
+
+import io
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.faults import draw_wait_s, to_image_error
+from imgcls_beam.reading.objects import CHANGED, look_up, open_object
+from imgcls_beam.stores import marks_of
+
+
+class RangeFile(io.RawIOBase):
+    """A file of which no more is read than is asked for; what goes wrong is an `ImageError`.
+
+    Attributes:
+        info: what the store knew of the object when it was opened.
+        marks: by which it is known again: version, time and size.
+        attempts: how many reads the most stubborn range has taken, from 1.
+    """
+
+    def __init__(
+        self, uri: str, options: ReadOptions, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        """Looks the object up.
+
+        Raises:
+            ImageError: it is not there, or may not be read.
+        """
+        self._options = options
+        self._sleep = sleep
+        self._offset = 0
+        self.attempts = 1
+        self._store, self._path = open_object(uri, options)
+        self.info: Mapping[str, Any] = self._persist(
+            lambda: look_up(self._store, [self._path])[0],
+        )
+        self._size_bytes = int(self.info["size"])
+        self.marks = (*marks_of(self.info), self._size_bytes)
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads so many bytes, fewer only at the end.
+
+        Raises:
+            ImageError: the store does not deliver them.
+        """
+        start = self._offset
+        end = self._size_bytes if size < 0 else min(start + size, self._size_bytes)
+        if end <= start:
+            return b""
+        data: bytes = self._persist(
+            lambda: self._store.cat_ranges([self._path], [start], [end], on_error="return")[0],
+        )
+        if len(data) != end - start:
+            raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
+        self._offset = end
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Goes to an offset; nothing is read."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._size_bytes}[whence]
+        self._offset = max(base + offset, 0)
+        return self._offset
+
+    def tell(self) -> int:
+        """The offset from which is read next."""
+        return self._offset
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def _persist(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401  what the store answers
+        """Asks again while the fault looks passing.
+
+        Raises:
+            ImageError: the fault is none, or does not pass.
+        """
+        for attempt in range(1, self._options.attempts + 1):
+            if attempt > 1:
+                self._sleep(draw_wait_s(attempt, self._options.first_wait_s))
+            self.attempts = max(self.attempts, attempt)
+            answer = ask()
+            if not isinstance(answer, BaseException):
+                return answer
+            error = to_image_error(answer)
+            if error.code is not FailureCode.UNAVAILABLE:
+                break
+        raise error

@@ -1,0 +1,190 @@
+"""Checks what a job needs before one is started: machine, hub, model, input, output, parity.
+
+::
+
+    imgcls doctor --model=google/vit-base-patch16-224 --input=photos/ --output=out/
+    imgcls doctor --model=demo/model --input=demo/images --parity=20
+
+Each check is a line; one that fails says what to do, and the others go on.
+"""
+
+import argparse
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from imgcls_beam.errors import ConfigError, ImgclsError, ModelError
+
+from . import startup
+
+if TYPE_CHECKING:
+    from imgcls_beam.parity import Comparison
+
+_OK, _PROBLEM, _USAGE = 0, 1, 2
+_SHOWN_IMAGES = 5
+_NAME_CHARS = 8
+
+Check = tuple[str, Callable[[argparse.Namespace], Iterator[str]]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the checks; returns the exit code."""
+    startup.set_up()
+    from . import display, flags  # only now: these import Beam, which logs meanwhile
+
+    try:
+        asked = flags.parse_doctor_flags(sys.argv[1:] if argv is None else argv)
+    except ConfigError as error:
+        sys.stderr.write(f"imgcls doctor: {display.escape(str(error))}\n")
+        return _USAGE
+    display.quiet_transformers()
+    problems = sum(_run(check, asked) for check in _choose_checks(asked))
+    sys.stdout.write("all is well\n" if problems == 0 else f"{problems} problem(s)\n")
+    return _OK if problems == 0 else _PROBLEM
+
+
+def _choose_checks(asked: argparse.Namespace) -> list[Check]:
+    checks: list[Check] = [("machine", _check_machine), ("hub", _check_hub)]
+    checks.append(("model", _check_model))
+    if asked.input is not None:
+        checks.append(("input", _check_input))
+    if asked.output is not None:
+        checks.append(("output", _check_output))
+    if asked.parity is not None:
+        checks.append(("parity", _check_parity))
+    return checks
+
+
+def _run(check: Check, asked: argparse.Namespace) -> int:
+    """Runs one check; returns how many problems it found."""
+    from . import display
+
+    name, find = check
+    lines: list[str] = []
+    mark, is_bad = "ok", 0
+    try:
+        for line in find(asked):
+            lines.append(line)
+    except ImgclsError as error:
+        lines, mark, is_bad = [*lines, str(error)], "BAD", 1
+    for index, line in enumerate(lines):
+        head = f"{mark:<4}{name:<{_NAME_CHARS}}" if index == 0 else " " * (4 + _NAME_CHARS)
+        sys.stdout.write(f"{head}{display.escape(line)}\n")
+    sys.stdout.flush()
+    return is_bad
+
+
+def _check_machine(asked: argparse.Namespace) -> Iterator[str]:
+    import torch
+
+    from . import job
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
+    yield f"{cores} cores, {cuda}"
+    yield " · ".join(f"{name} {version}" for name, version in job.find_versions().items())
+
+
+def _check_hub(asked: argparse.Namespace) -> Iterator[str]:
+    from huggingface_hub import constants, get_token
+
+    token = "a token is set" if get_token() else "no token (HF_TOKEN): public models only"
+    yield f"{constants.ENDPOINT}; {token}"
+    if constants.is_offline_mode():
+        yield "offline (HF_HUB_OFFLINE): its local cache answers"
+
+
+def _check_model(asked: argparse.Namespace) -> Iterator[str]:
+    from imgcls_beam.classifying import resolve_model
+    from imgcls_beam.handler import make_outcome_handler
+    from imgcls_beam.preparing import load_preparer
+
+    source = resolve_model(asked.model.model, asked.model.revision)
+    card = make_outcome_handler(asked.model, source).load_model().describe()
+    yield f"{source.key}, weights in {source.weights}"
+    yield (
+        f"{len(card.labels):,} labels, {card.function_to_apply}; {card.size_bytes / 1e6:,.1f} MB, "
+        f"{card.dtype} on {card.device}"
+    )
+    is_fast = load_preparer(source).geometry is not None
+    way = "as uint8, scaled on the device" if is_fast else "by the model's processor, one by one"
+    yield f"images are prepared {way}"
+
+
+def _check_input(asked: argparse.Namespace) -> Iterator[str]:
+    from imgcls_beam.elements import Failure
+    from imgcls_beam.listing import check_inputs, list_images
+
+    check_inputs(asked.input)
+    first = next(iter(list_images(asked.input)), None)
+    if first is None:
+        raise ConfigError("sample", asked.input.sample_ratio, "it leaves no image; give more")
+    ref = first.ref if isinstance(first, Failure) else first
+    yield f"the first image is {ref.uri}"
+
+
+def _check_output(asked: argparse.Namespace) -> Iterator[str]:
+    from imgcls_beam.rows import RunContext
+    from imgcls_beam.sinks import Layout, check_jsonl_free, check_output_writable
+
+    if asked.output.output is not None:
+        run = RunContext(asked.output.run_id, asked.output.run_date, "doctor", "0" * 40)
+        check_output_writable(Layout.of_run(asked.output, run))
+        yield f"{asked.output.output} can be written"
+    if asked.output.jsonl is not None:
+        check_jsonl_free(asked.output.jsonl)
+        yield f"{asked.output.jsonl} is free"
+
+
+def _check_parity(asked: argparse.Namespace) -> Iterator[str]:
+    """Compares the first images.
+
+    Raises:
+        ModelError: a score differs, which is a defect of ours.
+    """
+    from imgcls_beam.classifying import resolve_model
+    from imgcls_beam.listing import list_distinct
+    from imgcls_beam.parity import compare_with_reference
+
+    if asked.input is None:
+        raise ConfigError("parity", asked.parity, "give images to compare, --input=…")
+    source = resolve_model(asked.model.model, asked.model.revision)
+    listed = list(itertools.islice(list_distinct(asked.input), asked.parity))
+    found = compare_with_reference(listed, asked.model, source, asked.read, asked.decode)
+    yield from _describe_parity(found)
+    different = [each for each in found if each.is_different]
+    if different and asked.model.dtype in ("auto", "float32"):
+        worst = max(different, key=_difference_of)
+        problem = f"{len(different)} of {len(found)} images have other scores than the reference"
+        raise ModelError(f"{problem}, first of all {worst.uri}; please report it with this image")
+
+
+def _describe_parity(found: "Sequence[Comparison]") -> Iterator[str]:
+    both = [each for each in found if each.difference is not None and not each.is_deep_grey]
+    equal = sum(each.is_equal for each in both)
+    largest = max(map(_difference_of, both), default=0.0)
+    yield f"{equal} of {len(found)} images equal; the largest score difference is {largest:.1e}"
+    for what, count in _count_others(found):
+        if count:
+            yield f"{count} {what}"
+    for each in sorted(both, key=_difference_of, reverse=True)[:_SHOWN_IMAGES]:
+        yield f"  {_difference_of(each):.1e}  {each.uri}"
+
+
+def _count_others(found: "Sequence[Comparison]") -> Iterator[tuple[str, int]]:
+    refused = [(each.ours is not None, each.theirs is not None) for each in found]
+    yield "refused by both", refused.count((True, True))
+    yield "refused here only", refused.count((True, False))
+    yield "refused by the reference only", refused.count((False, True))
+    grey = "of 16- or 32-bit grey, scaled to 8 bits here and cut off by the reference"
+    yield grey, sum(each.is_deep_grey and each.difference is not None for each in found)
+
+
+def _difference_of(comparison: "Comparison") -> float:
+    return comparison.difference or 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Files that Pillow reads and does not write, byte by byte, and damaged ones."""
+
+import struct
+import zlib
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from tests import pictures
+from tests.edges.case import PHOTO
+from tests.pictures import png_chunk
+
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
+_ADAM7 = (
+    *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4)),
+    *((0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
+)
+"""First row and column of each pass, and the steps to the next ones."""
+
+ALPHA = PHOTO.convert("RGBA")
+ALPHA.putalpha(PHOTO.convert("L"))
+GREY_16_LEVELS = np.asarray(PHOTO.convert("L")).astype(np.uint16) * 257
+GREY_16 = Image.fromarray(GREY_16_LEVELS)
+GREY_32 = Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.int32) * 257)
+GREY_RATIO = Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.float32) / 255)
+
+
+def png_of(size_px: tuple[int, int], bits: int, colour: int, rows: bytes, lace: int = 0) -> bytes:
+    """A PNG of given rows, each after its filter byte.
+
+    Args:
+        size_px: width and height.
+        bits: of a sample.
+        colour: PNG's colour type, e.g. 0 for grey and 2 for RGB.
+        rows: as they are compressed.
+        lace: 1 for an interlaced one.
+    """
+    header = struct.pack(">IIBBBBB", *size_px, bits, colour, 0, 0, lace)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return _PNG_HEAD + b"".join(png_chunk(kind, body) for kind, body in chunks)
+
+
+def png_16_bit_rgb() -> bytes:
+    samples = np.random.default_rng(0).integers(0, 256, (6, 8 * 6), dtype=np.uint8)
+    return png_of((8, 6), 16, 2, b"".join(b"\0" + row.tobytes() for row in samples))
+
+
+def png_interlaced() -> bytes:
+    grey = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    passes = [grey[top::down, left::right] for top, left, down, right in _ADAM7]
+    rows = b"".join(b"\0" + row.tobytes() for each in passes for row in each)
+    return png_of((8, 8), 8, 0, rows, lace=1)
+
+
+def png_with(kind: bytes, body: bytes, image: Image.Image = PHOTO) -> bytes:
+    """A PNG with one more chunk before its pixels."""
+    data = pictures.encode(image, "PNG")
+    at = data.index(b"IDAT") - 4
+    return data[:at] + png_chunk(kind, body) + data[at:]
+
+
+def png_with_bad_checksum() -> bytes:
+    data = bytearray(pictures.encode(PHOTO, "PNG"))
+    data[data.index(b"IDAT") + 30] ^= 1
+    return bytes(data)
+
+
+def jpeg_with(marker: bytes, offset: int, value: int) -> bytes:
+    """A JPEG of CMYK with one byte changed, so far behind the beginning of a mark."""
+    data = bytearray(pictures.encode(PHOTO.convert("CMYK"), "JPEG"))
+    data[data.index(marker) + offset] = value
+    return bytes(data)
+
+
+def jpeg_with_thumbnail() -> bytes:
+    """Its EXIF holds another JPEG."""
+    small = pictures.encode(PHOTO.resize((16, 12)).rotate(90), "JPEG")
+    first = struct.pack("<HHHLHH", 1, 0x0112, 3, 1, 1, 0) + struct.pack("<L", 26)
+    tags = struct.pack("<HHLL", 0x0201, 4, 1, 56) + struct.pack("<HHLL", 0x0202, 4, 1, len(small))
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + first + struct.pack("<H", 2) + tags + bytes(4) + small
+    return pictures.encode(PHOTO, "JPEG", exif=exif)
+
+
+def gif_with_local_palette() -> bytes:
+    data = pictures.encode(PHOTO.quantize(64), "GIF")
+    flags = data[10]
+    table, rest = data[13 : 13 + (6 << (flags & 7))], data[13 + (6 << (flags & 7)) :]
+    at = rest.index(b",\0\0\0\0") + 9
+    head = data[:10] + bytes([flags & 0x70]) + data[11:13]
+    return head + rest[:at] + bytes([rest[at] | 0x80 | flags & 7]) + table + rest[at + 1 :]
+
+
+def bmp_of(
+    size_px: tuple[int, int], bits: int, compression: int, body: bytes, palette: bytes = b""
+) -> bytes:
+    """A BMP of given pixels; a negative height counts rows from the top."""
+    start = 54 + len(palette)
+    head = b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start)
+    sizes = struct.pack("<IiiHHII", 40, *size_px, 1, bits, compression, len(body))
+    return head + sizes + struct.pack("<iiII", 0, 0, len(palette) // 4, 0) + palette + body
+
+
+def bmp_of_runs() -> bytes:
+    """RLE8: two runs a row."""
+    palette = bytes(level for i in range(256) for level in (i, 255 - i, i // 2, 0))
+    rows = [bytes([4, 10 * y, 4, 255 - 10 * y, 0, 0]) for y in range(8)]
+    return bmp_of((8, 8), 8, 1, b"".join(rows) + b"\0\1", palette)
+
+
+def tiff_big_endian() -> bytes:
+    """Grey, 4 × 4."""
+    tags = [(256, 4), (257, 4), (258, 8), (259, 1), (262, 1), (273, 122), (277, 1), (278, 4)]
+    entries = [
+        struct.pack(">HHIHH", number, 3, 1, value, 0) for number, value in [*tags, (279, 16)]
+    ]
+    return b"MM\0*" + struct.pack(">IH", 8, 9) + b"".join(entries) + bytes(4) + bytes(range(16))
+
+
+def psd_of_rgb() -> bytes:
+    """2 × 2, uncompressed."""
+    head = b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 2, 2, 8, 3)
+    return head + bytes(14) + bytes(range(12))
+
+
+def avif_with_bad_exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker of cameras"
+    return pictures.encode(PHOTO, "AVIF", exif=exif).replace(b"MM\0*", b"XX\0*")
+
+
+def exif_with(*tags: tuple[int, int, bytes]) -> bytes:
+    """An EXIF block of one directory.
+
+    Args:
+        *tags: number, TIFF type, and four bytes: the one value.
+    """
+    entries = [struct.pack("<HHL", number, kind, 1) + value for number, kind, value in tags]
+    head = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(tags))
+    return head + b"".join(entries) + bytes(4)
+
+
+def colour_profile(space: Literal["sRGB", "XYZ"]) -> bytes:
+    """An ICC profile of a colour space."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()
+
+
+def draw_noise(size_px: tuple[int, int]) -> Image.Image:
+    """Of any size, were it one pixel high."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*size_px[::-1], 3), dtype=np.uint8)
+    return Image.fromarray(pixels)

@@ -1,0 +1,103 @@
+"""`imgcls doctor`: what is well, what is not, and how close the scores are."""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.__main__ import main
+from tests.scenes import write_broken, write_photos
+
+
+def test_it_checks_everything_that_is_given_and_says_all_is_well(
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photos(tmp_path / "photos", 5)
+    flags = [f"--model={vit_folder}", f"--input={tmp_path / 'photos'}"]
+    flags += [f"--output={tmp_path / 'out'}", f"--output_jsonl={tmp_path / 'a.jsonl'}"]
+    assert main(["doctor", *flags]) == 0
+    printed = capsys.readouterr().out
+    checks = re.findall(r"^(\w+) +(\w+) ", printed, re.MULTILINE)
+    assert [name for _, name in checks[:-1]] == ["machine", "hub", "model", "input", "output"]
+    assert {mark for mark, _ in checks[:-1]} == {"ok"}
+    assert printed.endswith("all is well\n")
+    assert f"file://{tmp_path}/photos/0000.jpg" in printed
+    assert "11 labels, softmax" in printed
+    assert "model.safetensors" in printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_parity_compares_the_users_own_images_and_prints_the_largest_difference(
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photos(tmp_path / "photos", 10)
+    write_broken(tmp_path / "photos", 2)
+    grey = np.linspace(0, 65535, 40 * 30).reshape(30, 40).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / "photos" / "deep.png")
+    flags = [f"--model={vit_folder}", f"--input={tmp_path / 'photos'}", "--parity=13"]
+    assert main(["doctor", *flags]) == 0
+    printed = capsys.readouterr().out
+    found = re.search(r"10 of 13 images equal; the largest score difference is (\S+)", printed)
+    assert found is not None, printed
+    assert float(found[1]) <= 1e-5
+    assert "2 refused by both" in printed
+    assert "1 of 16- or 32-bit grey" in printed
+
+
+def test_a_model_that_answers_otherwise_is_a_problem(
+    tmp_path: pathlib.Path,
+    vit_folder: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A defect of ours is made: the scores of the job are shifted."""
+    from imgcls_beam import predicting
+
+    rank = predicting.rank
+
+    def rank_shifted(logits: np.ndarray, *arguments: object) -> object:
+        return rank(logits + np.linspace(0, 0.01, len(logits), dtype=np.float32), *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(predicting, "rank", rank_shifted)
+    write_photos(tmp_path / "photos", 4)
+    flags = [f"--model={vit_folder}", f"--input={tmp_path / 'photos'}", "--parity=4"]
+    assert main(["doctor", *flags]) == 1
+    printed = capsys.readouterr().out
+    assert "0 of 4 images equal" in printed
+    assert "BAD parity" in printed
+    assert "4 of 4 images have other scores than the reference" in printed
+
+
+def test_each_problem_is_a_line_and_the_other_checks_go_on(
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    flags = [f"--model={tmp_path / 'gone'}", f"--input={tmp_path / 'empty'}"]
+    assert main(["doctor", *flags, f"--output={tmp_path / 'file' / 'out'}"]) == 1
+    printed = capsys.readouterr().out
+    assert re.findall(r"^(ok|BAD) +(\w+)", printed, re.MULTILINE) == [
+        *(("ok", "machine"), ("ok", "hub"), ("BAD", "model"), ("BAD", "input"), ("BAD", "output"))
+    ]
+    assert printed.endswith("3 problem(s)\n")
+
+
+@pytest.mark.parametrize(
+    "flag", ["--parity=0", "--parity=many", "--top_k=0", "--runner=DirectRunner", "--parityy=3"]
+)
+def test_a_wrong_flag_is_refused(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", flag]) == 2
+    assert capsys.readouterr().err.startswith("imgcls doctor: ")
+
+
+def test_the_token_is_never_shown(
+    vit_folder: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_canary")
+    assert main(["doctor", f"--model={vit_folder}"]) == 0
+    printed = capsys.readouterr()
+    assert "a token is set" in printed.out
+    assert "canary" not in printed.out + printed.err

@@ -1,0 +1,145 @@
+"""Tar archives: their members where they lie, and damage where it is."""
+
+import dataclasses
+import io
+import pathlib
+import tarfile
+from typing import Any
+
+import fsspec
+import pytest
+
+from imgcls_beam.elements import ByteSpan, Failure, ImageRef
+from imgcls_beam.errors import ConfigError, FailureCode
+from imgcls_beam.listing import list_images
+from imgcls_beam.listing.archives import list_archive
+from imgcls_beam.listing.files import list_input
+from imgcls_beam.options import InputOptions
+from tests.tars import BLOCK, FORMATS, list_tar, read_members, read_tar, write_tar
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_members_with_an_images_suffix_are_read_where_they_lie(
+    tmp_path: pathlib.Path, format: int
+) -> None:
+    members = [
+        *(("a.jpg", b"1"), ("a.json", b"{}"), ("./b/c.PNG", b"22"), ("x" * 90 + ".gif", b"3")),
+        *(("d/" * 60 + "e.jpg", b"x" * 1000), ("f.jpg", b"y" * 512), ("notes", b"n")),
+    ]
+    path = write_tar(tmp_path / "s.tar", members, format)
+    images = {name: data for name, data in members if name.lower().endswith(("jpg", "png", "gif"))}
+    assert read_tar(path) == images
+    assert list(read_tar(path)) == list(images)
+
+
+@pytest.mark.parametrize("format", FORMATS[1:])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../../etc/passwd.jpg", "/abs.jpg", "new\nline.jpg", "a::b.jpg", "::.jpg", "é🐈.jpg"),
+        *("y" * 5000 + ".jpg", "lone\udcff.jpg", "C:\\x.jpg", "a?b#c%41.jpg", " .jpg", "-rf.jpg"),
+    ],
+)
+def test_a_members_name_is_text_and_nothing_is_unpacked(
+    tmp_path: pathlib.Path, name: str, format: int
+) -> None:
+    path = write_tar(tmp_path / "s.tar", [("first.jpg", b"1"), (name, b"22")], format)
+    assert read_tar(path) == {"first.jpg": b"1", name: b"22"}
+    assert [each.name for each in tmp_path.iterdir()] == ["s.tar"]
+
+
+def test_a_member_has_the_marks_of_its_archive(tmp_path: pathlib.Path) -> None:
+    path = write_tar(tmp_path / "s.tar", [("a.jpg", b"12345")])
+    (archive,) = list_input(str(path))
+    (ref,) = list_archive(archive)
+    expected = dataclasses.replace(
+        archive, uri=f"file://{path}::a.jpg", size_bytes=5, place=ByteSpan(BLOCK, BLOCK + 5)
+    )
+    assert ref == expected
+    assert archive.version is not None
+    assert isinstance(ref, ImageRef)
+    assert ref.object_uri == archive.uri
+
+
+def test_two_members_of_one_name_are_two_images(tmp_path: pathlib.Path) -> None:
+    path = write_tar(tmp_path / "s.tar", [("a.jpg", b"1"), ("b.jpg", b"2"), ("a.jpg", b"3")])
+    assert read_tar(path) == {"a.jpg": b"1", "b.jpg": b"2", f"a.jpg::{5 * BLOCK}": b"3"}
+
+
+def test_what_holds_no_bytes_of_its_own_is_no_image(tmp_path: pathlib.Path) -> None:
+    kinds = [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        for kind in kinds:
+            member = tarfile.TarInfo(f"{ord(kind)}.jpg")
+            member.type, member.linkname = kind, "real.jpg"
+            archive.addfile(member)
+        member = tarfile.TarInfo("real.jpg")
+        member.size = 4
+        archive.addfile(member, io.BytesIO(b"real"))
+        archive.addfile(tarfile.TarInfo("empty.jpg"))
+    assert read_tar(tmp_path / "s.tar") == {"real.jpg": b"real", "empty.jpg": "empty"}
+
+
+def test_a_sparse_member_is_a_failure_and_the_next_one_an_image(tmp_path: pathlib.Path) -> None:
+    path = write_tar(tmp_path / "s.tar", [("hole.jpg", b"1" * BLOCK), ("b.jpg", b"2")])
+    data = bytearray(path.read_bytes())
+    data[156:157] = tarfile.GNUTYPE_SPARSE
+    data[386:482] = b"".join(b"%011o\0" % n for n in (0, 512)).ljust(96, b"\0")
+    data[483:495] = b"%011o\0" % (1 << 30)
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:BLOCK])
+    path.write_bytes(data)
+    hole, other = list_tar(path)
+    assert isinstance(hole, Failure)
+    assert (hole.code, hole.ref.uri) == (
+        FailureCode.INVALID_REFERENCE,
+        f"file://{path}::hole.jpg",
+    )
+    assert "sparse" in hole.message
+    assert read_members([other]) == {"b.jpg": b"2"}
+
+
+def test_a_packed_archive_that_is_called_tar_is_a_failure(tmp_path: pathlib.Path) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("a.jpg"))
+    (failure,) = list_tar(tmp_path / "s.tar")
+    assert isinstance(failure, Failure)
+    assert "compressed" in failure.message
+
+
+def test_archives_stand_among_the_images_of_a_folder_or_a_glob(tmp_path: pathlib.Path) -> None:
+    write_tar(tmp_path / "b.tar", [("x.jpg", b"1")])
+    write_tar(tmp_path / "d.TAR", [("y.txt", b"1")])
+    write_tar(tmp_path / "e::f.tar", [("z.jpg", b"1")])
+    for name in ("a.jpg", "c.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    for pattern in ("", "*"):
+        listed = list(list_images(InputOptions((f"{tmp_path}/{pattern}",))))
+        uris = [each.uri for each in listed if isinstance(each, ImageRef)]
+        names = ["a.jpg", "b.tar::x.jpg", "c.jpg"]
+        assert uris == [f"file://{tmp_path}/{name}" for name in names]
+        (failure,) = [each for each in listed if isinstance(each, Failure)]
+        assert failure.ref.uri == f"file://{tmp_path}/e::f.tar"
+        assert "::" in failure.message
+
+
+def test_an_archive_in_a_store_is_listed_and_read_there(tmp_path: pathlib.Path) -> None:
+    store = fsspec.filesystem("memory")
+    data = write_tar(tmp_path / "s.tar", [("a.jpg", b"1"), ("b.jpg", b"22")]).read_bytes()
+    store.pipe_file("/shards/s.tar", data)
+    listed = list(list_images(InputOptions(("memory://shards",))))
+    assert read_members(listed) == {"a.jpg": b"1", "b.jpg": b"22"}
+    store.rm("/shards", recursive=True)
+
+
+def test_an_archive_that_may_not_be_read_stops_the_job(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (archive,) = list_input(str(write_tar(tmp_path / "s.tar", [("a.jpg", b"1")])))
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(fsspec.AbstractFileSystem, "open", refuse)  # root may read everything
+    with pytest.raises(ConfigError, match="check its permissions"):
+        list(list_archive(archive))

@@ -1,0 +1,56 @@
+"""Manifests that cannot be used: one sentence each, by the option that is wrong."""
+
+import itertools
+import pathlib
+from typing import Any
+
+import pytest
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.listing.manifests import list_manifest
+from imgcls_beam.options import ManifestOptions
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "option", "problem"),
+    [
+        ("m.csv", {}, "uri_column", "name the column of image URIs; columns: uri, n, n"),
+        ("m.csv", {"uri_column": "foto"}, "uri_column", "no such column; columns: uri, n, n"),
+        ("m.csv", {"uri_column": "n"}, "uri_column", "stands there twice"),
+        ("m.csv", {"uri_column": "uri", "carry_columns": ("x",)}, "carry_columns", "no such"),
+        ("m.csv", {"image_column": "uri"}, "image_column", "only Parquet holds images"),
+        ("m.jsonl", {}, "uri_column", "name the column of image URIs; columns: uri, a"),
+        ("m.jsonl", {"uri_column": "a.c"}, "uri_column", "no such column; columns: uri, a"),
+        ("m.jsonl", {"uri_column": "a.b", "carry_columns": ("x",)}, "carry_columns", "no such"),
+        ("pretty.json", {"uri_column": "uri"}, "input_manifest", "does not begin with"),
+        ("array.json", {"uri_column": "uri"}, "input_manifest", "does not begin with JSON objects"),
+        ("m.txt", {"uri_column": "uri"}, "uri_column", "has no columns"),
+        ("m.txt", {"carry_columns": ("n",)}, "carry_columns", "has no columns"),
+        ("empty.csv", {"uri_column": "uri"}, "input_manifest", "no header"),
+        ("utf16.csv", {"uri_column": "uri"}, "input_manifest", "save it as UTF-8"),
+        ("utf16.txt", {}, "input_manifest", "save it as UTF-8"),
+        ("m.xlsx", {"uri_column": "uri"}, "input_manifest", ".csv, .tsv, .jsonl, .ndjson, .json"),
+        ("m", {"uri_column": "uri"}, "input_manifest", "suffix"),
+        ("gone.csv", {"uri_column": "uri"}, "input_manifest", "no such file"),
+        ("bq:project.dataset.table", {"uri_column": "uri"}, "input_manifest", "not read yet"),
+    ],
+    ids=itertools.count(),
+)
+def test_a_manifest_that_cannot_be_used_is_refused_by_the_option_that_is_wrong(
+    tmp_path: pathlib.Path, name: str, options: dict[str, Any], option: str, problem: str
+) -> None:
+    (tmp_path / "m.csv").write_text("uri,n,n\na.jpg,1,2\n")
+    (tmp_path / "m.jsonl").write_text('{"uri": "a.jpg"}\n{"a": {"b": "b.jpg"}}\n')
+    (tmp_path / "array.json").write_text('[\n  {"uri": "a.jpg"},\n  {"uri": "b.jpg"}\n]')
+    (tmp_path / "pretty.json").write_text('{\n  "uri": "a.jpg"\n}')
+    (tmp_path / "empty.csv").write_text("\n\n")
+    for packed in ("utf16.csv", "utf16.txt"):
+        (tmp_path / packed).write_bytes("uri\na.jpg\n".encode("utf-16"))
+    for plain in ("m.txt", "m.xlsx", "m"):
+        (tmp_path / plain).write_text("a.jpg\n")
+    url = name if name.startswith("bq:") else f"{tmp_path}/{name}"
+    with pytest.raises(ConfigError) as caught:
+        list(list_manifest(ManifestOptions(url, **options)))
+    assert caught.value.option == option
+    assert problem in caught.value.problem
+    assert "\n" not in str(caught.value)
