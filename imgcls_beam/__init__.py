@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Prediction
     from imgcls_beam.errors import ConfigError, ImageError, ImgclsError, ModelError
     from imgcls_beam.handler import ImageClassificationModelHandler
-    from imgcls_beam.sinks import WriteParquet
+    from imgcls_beam.sinks import WriteJsonl, WriteParquet
     from imgcls_beam.spec import LabelScore, Parameters
     from imgcls_beam.transforms import ClassifyImages, ListImages, PrepareImages, ReadImages
 
@@ -36,6 +36,7 @@ _HOME = {
     "Prediction": "elements",
     "PrepareImages": "transforms",
     "ReadImages": "transforms",
+    "WriteJsonl": "sinks",
     "WriteParquet": "sinks",
 }
 
@@ -55,6 +56,7 @@ __all__ = [
     "Prediction",
     "PrepareImages",
     "ReadImages",
+    "WriteJsonl",
     "WriteParquet",
 ]
 

@@ -32,10 +32,10 @@ Check = tuple[str, Callable[[argparse.Namespace], Iterator[str]]]
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the checks; returns the exit code."""
     startup.set_up()
-    from . import display, flags  # only now: these import Beam, which logs meanwhile
+    from . import display, doctor_flags  # only now: these import Beam, which logs meanwhile
 
     try:
-        asked = flags.parse_doctor_flags(sys.argv[1:] if argv is None else argv)
+        asked = doctor_flags.parse_flags(sys.argv[1:] if argv is None else argv)
     except ConfigError as error:
         sys.stderr.write(f"imgcls doctor: {display.escape(str(error))}\n")
         return _USAGE

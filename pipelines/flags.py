@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from imgcls_beam.checks import check_count
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import (
     DEFAULT_MODEL,
@@ -52,58 +51,9 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
     """
     parser = make_parser()
     names = [name for action in parser._actions for name in action.option_strings]
-    flags, rest = parser.parse_known_args([_underscore(each, names) for each in argv])
+    flags, rest = parser.parse_known_args([underscore(each, names) for each in argv])
     _check_rest(rest, names)
     return _to_job(flags), rest
-
-
-def parse_doctor_flags(argv: Sequence[str]) -> argparse.Namespace:
-    """Parses the command line of `doctor`.
-
-    Returns:
-        `model`, `read`, `decode` as their options; `input` and `output` likewise, or None where
-        they are not given; `parity`, a count of images, or None.
-
-    Raises:
-        ConfigError: a flag or value that is not allowed.
-        SystemExit: `--help` (0), or a flag without its value (2).
-    """
-    parser = make_doctor_parser()
-    names = [name for action in parser._actions for name in action.option_strings]
-    flags, rest = parser.parse_known_args([_underscore(each, names) for each in argv])
-    if rest:
-        raise ConfigError("flag", rest[0], "doctor has no such flag; see imgcls doctor --help")
-    has_input = bool(flags.input or flags.requests or flags.input_manifest)
-    has_output = bool(flags.output or flags.output_jsonl)
-    read, decode = _to_limits(flags)
-    return argparse.Namespace(
-        model=_to_model(flags),
-        read=read,
-        decode=decode,
-        input=_to_input(flags) if has_input else None,
-        output=OutputOptions(flags.output, jsonl=flags.output_jsonl) if has_output else None,
-        parity=None if flags.parity is None else _to_count("parity", flags.parity),
-    )
-
-
-def make_doctor_parser() -> argparse.ArgumentParser:
-    """The parser of `doctor`: what `classify` reads, and no more than it needs of the rest."""
-    parser = argparse.ArgumentParser(
-        prog="imgcls doctor",
-        description="Checks machine, model, input and output; compares scores with the reference.",
-        epilog="Exit codes: 0 all is well; 1 something is not; 2 wrong usage.",
-        allow_abbrev=False,
-    )
-    _add_input_flags(parser)
-    _add_model_flags(parser)
-    group = parser.add_argument_group("output")
-    group.add_argument("--output", metavar="DIR", help="folder for Parquet rows")
-    group.add_argument("--output_jsonl", metavar="FILE", help="file for responses")
-    group = parser.add_argument_group("checks")
-    group.add_argument(
-        "--parity", metavar="N", help="classify N images with transformers' pipeline too"
-    )
-    return parser
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -115,13 +65,14 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_input_flags(parser)
-    _add_model_flags(parser)
+    add_input_flags(parser)
+    add_model_flags(parser)
     _add_output_flags(parser)
     return parser
 
 
-def _add_input_flags(parser: argparse.ArgumentParser) -> None:
+def add_input_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what says which images."""
     group = parser.add_argument_group("images")
     add = group.add_argument
     add("--input", action="append", default=[], metavar="URL", help="file, folder, glob, .tar")
@@ -137,7 +88,8 @@ def _add_input_flags(parser: argparse.ArgumentParser) -> None:
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
 
 
-def _add_model_flags(parser: argparse.ArgumentParser) -> None:
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what says which model, and how it is asked."""
     group = parser.add_argument_group("model")
     add = group.add_argument
     add("--model", default=DEFAULT_MODEL, metavar="M", help=f"hub id or folder ({DEFAULT_MODEL})")
@@ -162,15 +114,13 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _to_job(flags: argparse.Namespace) -> JobOptions:
-    if flags.preprocess != "exact":
-        raise ConfigError("preprocess", flags.preprocess, "allowed: exact")
     if flags.output is None and flags.output_jsonl is None:
         raise ConfigError("output", None, "give --output=DIR for rows, or --output_jsonl=FILE")
     named = {"run_id": flags.run_id} if flags.run_id is not None else {}
-    read, decode = _to_limits(flags)
+    read, decode = to_limits(flags)
     return JobOptions(
-        input=_to_input(flags),
-        model=_to_model(flags),
+        input=to_input(flags),
+        model=to_model(flags),
         output=OutputOptions(
             flags.output,
             run_date=_to_date(flags.run_date),
@@ -184,11 +134,12 @@ def _to_job(flags: argparse.Namespace) -> JobOptions:
     )
 
 
-def _to_input(flags: argparse.Namespace) -> InputOptions:
+def to_input(flags: argparse.Namespace) -> InputOptions:
+    """The images that the flags name."""
     return InputOptions(
         inputs=tuple(flags.input),
         allow_schemes=tuple(flags.allow_scheme),
-        limit=_to_int("limit", flags.limit) if flags.limit is not None else None,
+        limit=to_int("limit", flags.limit) if flags.limit is not None else None,
         sample_ratio=_to_float("sample", flags.sample),
         manifest=_to_manifest(flags),
         requests=tuple(flags.requests),
@@ -210,31 +161,40 @@ def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
     )
 
 
-def _to_model(flags: argparse.Namespace) -> ModelOptions:
+def to_model(flags: argparse.Namespace) -> ModelOptions:
+    """The model that the flags name."""
+    if flags.preprocess != "exact":
+        raise ConfigError("preprocess", flags.preprocess, "allowed: exact")
     batch_size = flags.batch_size
     return ModelOptions(
         model=flags.model,
         revision=flags.revision,
-        top_k=None if flags.top_k == "all" else _to_int("top_k", flags.top_k),
+        top_k=None if flags.top_k == "all" else to_int("top_k", flags.top_k),
         function_to_apply=flags.function_to_apply,
         device=flags.device,
         dtype=flags.dtype,
-        batch_size=None if batch_size == "auto" else _to_int("batch_size", batch_size),
+        batch_size=None if batch_size == "auto" else to_int("batch_size", batch_size),
     )
 
 
-def _to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
+def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
+    """The limits of reading and decoding."""
     read, decode = ReadOptions(allow_schemes=tuple(flags.allow_scheme)), DecodeOptions()
     if flags.max_image_bytes is not None:
-        max_bytes = _to_int("max_image_bytes", flags.max_image_bytes)
+        max_bytes = to_int("max_image_bytes", flags.max_image_bytes)
         read = dataclasses.replace(read, max_bytes=max_bytes)
     if flags.max_image_pixels is not None:
-        max_pixels = _to_int("max_image_pixels", flags.max_image_pixels)
+        max_pixels = to_int("max_image_pixels", flags.max_image_pixels)
         decode = dataclasses.replace(decode, max_pixels=max_pixels)
     return read, decode
 
 
-def _to_int(option: str, text: str) -> int:
+def to_int(option: str, text: str) -> int:
+    """An integer.
+
+    Raises:
+        ConfigError: the text is none.
+    """
     try:
         return int(text)
     except ValueError as error:
@@ -242,10 +202,6 @@ def _to_int(option: str, text: str) -> int:
             option, ""
         )
         raise ConfigError(option, text, f"allowed: {allowed}") from error
-
-
-def _to_count(option: str, text: str) -> int:
-    return check_count(option, _to_int(option, text))
 
 
 def _to_float(option: str, text: str) -> float:
@@ -265,7 +221,7 @@ def _to_date(text: str) -> datetime.date:
         raise ConfigError("run_date", text, "allowed: today, yesterday, YYYY-MM-DD") from error
 
 
-def _underscore(argument: str, names: Sequence[str]) -> str:
+def underscore(argument: str, names: Sequence[str]) -> str:
     """`--top-k=3` → `--top_k=3`, where that is one of our flags."""
     name, equals, value = argument.partition("=")
     spelled = "--" + name[2:].replace("-", "_")

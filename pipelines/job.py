@@ -69,7 +69,7 @@ def run(
         return None
     discard = _discard_on_failure(layout, job.output)
     with _loaded_model(job, source), discard, display.show_progress():
-        counts = _run_to_end(pipeline)
+        counts = _run_to_end(pipeline, layout)
     return counts if layout is None else read_record(layout.record)
 
 
@@ -194,7 +194,7 @@ def _discard_on_failure(layout: Layout | None, output: OutputOptions) -> Iterato
         raise
 
 
-def _run_to_end(pipeline: beam.Pipeline) -> RunCounts:
+def _run_to_end(pipeline: beam.Pipeline, layout: Layout | None) -> RunCounts:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
 
     Raises:
@@ -207,4 +207,14 @@ def _run_to_end(pipeline: beam.Pipeline) -> RunCounts:
     except Exception as error:  # the program's edge: a defect is told in one sentence too
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         problem = f"{type(error).__name__}: {reason}"
-        raise PublishError(f"the run failed and nothing was published ({problem})") from error
+        what = "the rows were published, but not the responses"
+        if not _is_published(layout):
+            what = "the run failed and nothing was published"
+        raise PublishError(f"{what} ({problem})") from error
+
+
+def _is_published(layout: Layout | None) -> bool:
+    """Whether this very start of the program has committed its rows."""
+    with contextlib.suppress(OSError, ValueError):
+        return layout is not None and read_record(layout.record).attempt == layout.attempt
+    return False

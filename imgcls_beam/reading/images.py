@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine, TableCell
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.objects import read_objects, too_many_bytes
+from imgcls_beam.reading.objects import read_objects
 from imgcls_beam.reading.requests import open_request
 
 
@@ -56,8 +56,4 @@ def _open(got: EncodedImage | Failure, options: ReadOptions) -> EncodedImage | F
     """Takes the image out of a request; any other one is what was read."""
     if isinstance(got, Failure) or not isinstance(got.ref.place, RequestLine):
         return got
-    opened = open_request(got)
-    if isinstance(opened, EncodedImage) and len(opened.data) > options.max_bytes:
-        error = too_many_bytes(options)
-        return Failure.from_error(opened.ref, error, attempts=opened.attempts)
-    return opened
+    return open_request(got, options.max_bytes)

@@ -17,10 +17,9 @@ from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, Requ
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import draw_wait_s, to_image_error
+from imgcls_beam.reading.requests import limit_line_bytes
 from imgcls_beam.stores import marks_of, open_store
 
-_REQUEST_BYTES = 64 << 10
-"""What a request has beside its image, at most."""
 _LOOK_UPS_AT_ONCE = 16
 
 CHANGED = "the object has changed since it was listed"
@@ -165,7 +164,7 @@ def _size_of(ref: ImageRef) -> int | None:
 def _limit_of(ref: ImageRef, options: ReadOptions) -> int:
     """The most bytes to read; of a request, whose image is base64, a third more."""
     is_request = isinstance(ref.place, RequestLine)
-    return options.max_bytes * 4 // 3 + _REQUEST_BYTES if is_request else options.max_bytes
+    return limit_line_bytes(options.max_bytes) if is_request else options.max_bytes
 
 
 def _is_wanted(ref: ImageRef, options: ReadOptions) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from imgcls_beam import ahead
 from imgcls_beam.elements import EncodedImage, Failure, PixelArray
 from imgcls_beam.preparing import prepare_image
+from imgcls_beam.sinks import jsonl
 from pipelines import job
 from pipelines.__main__ import main
 from tests.scenes import write_photos
@@ -98,3 +99,30 @@ def test_images_and_rows_may_lie_on_any_file_system(
         assert store.exists("/failed-runs/out/runs/m1.json")
     finally:
         store.rm("/failed-runs", recursive=True)
+
+
+@pytest.mark.parametrize("has_rows", [True, False])
+def test_responses_that_cannot_be_published_are_said_to_be_missing(
+    tmp_path: pathlib.Path,
+    vit_folder: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    has_rows: bool,
+) -> None:
+    """The rows are committed first: what fails then must not say that they are not."""
+    photos, output, answers = tmp_path / "photos", tmp_path / "out", tmp_path / "answers.jsonl"
+    write_photos(photos, 5)
+
+    def fail(*arguments: object, **more: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(jsonl, "publish_lines", fail)
+    flags = [f"--input={photos}", f"--model={vit_folder}", f"--output_jsonl={answers}"]
+    more = [f"--output={output}", "--run_id=r1"] if has_rows else []
+    assert main(["classify", *flags, *more]) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "no space left on device" in message
+    assert ("the rows were published, but not the responses" in message) is has_rows
+    assert ("nothing was published" in message) is not has_rows
+    assert (output / "runs" / "r1.json").exists() is has_rows
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("answ")) == []

@@ -53,3 +53,21 @@ def test_the_job_and_the_pipeline_say_the_same(printed: str) -> None:
     assert found is not None, printed
     assert found[1] == found[2] == "8"
     assert 0.0 <= float(found[3]) <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["csv", "jsonl", "txt", "parquet"])
+def test_a_long_manifest_prints_its_memory_as_it_went(form: str) -> None:
+    """The figures are read by people; here it counts that all marks are reached."""
+    command = [sys.executable, "-m", "bench.manifests", "--lines=3000", f"--form={form}"]
+    done = subprocess.run(
+        [*command, "--limit=1000"], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"3,000 lines of {form}" in done.stdout
+    assert "images    1,000," in done.stdout
+    marks = re.findall(r"at +(\d+)%  ([\d,]+) MB", done.stdout)
+    assert [mark for mark, _ in marks] == ["1", "10", "25", "50", "75", "100"]
+    peak = re.search(r"peak +([\d,]+) MB", done.stdout)
+    assert peak is not None
+    assert all(0 < int(each.replace(",", "")) <= int(peak[1].replace(",", "")) for _, each in marks)

@@ -190,6 +190,7 @@ def test_offline_the_cache_answers_and_nothing_is_asked(
         resolve_model("x/z", None)
 
 
+@pytest.mark.slow  # the hub's library tries for 20 s
 def test_a_hub_that_went_away_after_the_launch_is_said_to_be_away(
     hub: Hub, vit_folder: pathlib.Path
 ) -> None:

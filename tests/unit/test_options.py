@@ -162,7 +162,7 @@ def test_a_value_that_is_not_allowed_is_refused_by_option_and_value(
 
 
 def test_a_manifest_is_read_from_schemes_that_are_allowed() -> None:
-    with pytest.raises(ConfigError, match="input_manifest='http://a/m.csv'"):
+    with pytest.raises(ConfigError, match=r"input_manifest='http://a/m\.csv'"):
         InputOptions(manifest=ManifestOptions("http://a/m.csv"))
     allowed = InputOptions(manifest=ManifestOptions("http://a/m.csv"), allow_schemes=("http",))
     assert allowed.inputs == ()

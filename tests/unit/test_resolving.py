@@ -109,7 +109,7 @@ def test_a_name_that_no_model_has_is_refused_without_asking_anyone(
 
 @pytest.mark.parametrize("url", ["https://x.y/z", "HTTP://x.y/z", "simplecache::gs://a/b"])
 def test_a_url_of_another_scheme_than_a_stores_is_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match="its scheme is not allowed|there is no such"):
+    with pytest.raises(ConfigError, match=r"its scheme is not allowed|there is no such"):
         resolve_model(url, None)
 
 

@@ -1,0 +1,63 @@
+"""The flags of `doctor`: what `classify` reads, and no more than it needs of the rest."""
+
+import argparse
+from collections.abc import Sequence
+
+from imgcls_beam.checks import check_count
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.options import OutputOptions
+
+from . import flags as classify_flags
+
+
+def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
+    """Parses the command line of `doctor`.
+
+    Returns:
+        `model`, `read`, `decode` as their options; `input` and `output` likewise, or None where
+        they are not given; `parity`, a count of images, or None.
+
+    Raises:
+        ConfigError: a flag or value that is not allowed.
+        SystemExit: `--help` (0), or a flag without its value (2).
+    """
+    parser = make_parser()
+    names = [name for action in parser._actions for name in action.option_strings]
+    flags, rest = parser.parse_known_args([classify_flags.underscore(each, names) for each in argv])
+    if rest:
+        raise ConfigError("flag", rest[0], "doctor has no such flag; see imgcls doctor --help")
+    has_input = bool(flags.input or flags.requests or flags.input_manifest)
+    has_output = bool(flags.output or flags.output_jsonl)
+    read, decode = classify_flags.to_limits(flags)
+    return argparse.Namespace(
+        model=classify_flags.to_model(flags),
+        read=read,
+        decode=decode,
+        input=classify_flags.to_input(flags) if has_input else None,
+        output=OutputOptions(flags.output, jsonl=flags.output_jsonl) if has_output else None,
+        parity=None if flags.parity is None else _to_count(flags.parity),
+    )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of `doctor`: what `classify` reads, and no more than it needs of the rest."""
+    parser = argparse.ArgumentParser(
+        prog="imgcls doctor",
+        description="Checks machine, model, input and output; compares scores with the reference.",
+        epilog="Exit codes: 0 all is well; 1 something is not; 2 wrong usage.",
+        allow_abbrev=False,
+    )
+    classify_flags.add_input_flags(parser)
+    classify_flags.add_model_flags(parser)
+    group = parser.add_argument_group("output")
+    group.add_argument("--output", metavar="DIR", help="folder for Parquet rows")
+    group.add_argument("--output_jsonl", metavar="FILE", help="file for responses")
+    group = parser.add_argument_group("checks")
+    group.add_argument(
+        "--parity", metavar="N", help="classify N images with transformers' pipeline too"
+    )
+    return parser
+
+
+def _to_count(text: str) -> int:
+    return check_count("parity", classify_flags.to_int("parity", text))
