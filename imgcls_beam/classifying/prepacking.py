@@ -7,6 +7,7 @@ torch.compile emits for a frozen model; they are private, so whoever uses this c
 first.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 
@@ -33,7 +34,7 @@ class PackedLinear(torch.nn.Module):
         """
         super().__init__()
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), rows)
-        self._bias = None if linear.bias is None else linear.bias.detach()
+        self._bias = None if linear.bias is None else linear.bias.detach().clone()
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """(…, in) → (…, out)."""
@@ -62,26 +63,31 @@ def prepack(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> int:
         How many layers were replaced.
     """
     rows_of = _count_rows(model, one)
-    replaced = 0
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, torch.nn.Linear) and child in rows_of:
-                packed = PackedLinear(child, rows_of[child] * _TUNED_IMAGES)
-                setattr(parent, name, packed)
-                replaced += 1
-    return replaced
+    for name, rows in rows_of.items():
+        # One at a time, and by name: whoever holds the layers holds their weights twice.
+        parent_name, _, child_name = name.rpartition(".")
+        parent = model.get_submodule(parent_name)
+        linear = parent.get_submodule(child_name)
+        assert isinstance(linear, torch.nn.Linear)
+        setattr(parent, child_name, PackedLinear(linear, rows * _TUNED_IMAGES))
+    # What is left are views of the checkpoint's file, all of which stays mapped for their sake.
+    for weight in (*model.parameters(), *model.buffers()):
+        weight.data = weight.data.clone()
+    return len(rows_of)
 
 
-def _count_rows(
-    model: torch.nn.Module, one: Mapping[str, torch.Tensor]
-) -> dict[torch.nn.Module, int]:
-    """Vectors of one image, for each linear layer that the pass went through."""
-    rows_of: dict[torch.nn.Module, int] = {}
+def _count_rows(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> dict[str, int]:
+    """Vectors of one image, for each linear layer that the pass goes through, by its name."""
+    rows_of: dict[str, int] = {}
 
-    def note(layer: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
-        rows_of[layer] = max(1, math.prod(arguments[0].shape[:-1]))
+    def note(name: str, _layer: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        rows_of[name] = max(1, math.prod(arguments[0].shape[:-1]))
 
-    hooks = [each.register_forward_pre_hook(note) for each in model.modules() if _is_linear(each)]
+    hooks = [
+        layer.register_forward_pre_hook(functools.partial(note, name))
+        for name, layer in model.named_modules()
+        if _is_linear(layer)
+    ]
     try:
         model(**one)
     finally:

@@ -1,6 +1,7 @@
 """Linear layers in oneDNN's layout give the same answers, or are not used."""
 
 import pathlib
+import shutil
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,22 @@ def test_a_packed_model_gives_the_logits_of_the_library(
         expected = model(pixel_values=torch.from_numpy(pixels)).logits.numpy()
     assert count_packed(classifier) > 0
     np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
+
+
+def test_a_packed_model_lets_go_of_its_checkpoint(
+    vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Weights are loaded as parts of the mapped file: one that is kept keeps all of it."""
+    maps = pathlib.Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("this system does not say what is mapped")
+    folder = shutil.copytree(vit_folder, tmp_path / "model")
+    weights = str(folder / "model.safetensors")
+    classifier = load(folder)
+    assert weights in maps.read_text()
+    classifier.classify(draw(1, 32))
+    assert count_packed(classifier) > 0
+    assert weights not in maps.read_text()
 
 
 @pytest.mark.parametrize(
