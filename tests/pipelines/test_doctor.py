@@ -84,7 +84,11 @@ def test_each_problem_is_a_line_and_the_other_checks_go_on(
 
 
 @pytest.mark.parametrize(
-    "flag", ["--parity=0", "--parity=many", "--top_k=0", "--runner=DirectRunner", "--parityy=3", "--preprocess=fast"]
+    "flag",
+    [
+        *("--parity=0", "--parity=many", "--parityy=3", "--top_k=0", "--preprocess=fast"),
+        "--runner=DirectRunner",
+    ],
 )
 def test_a_wrong_flag_is_refused(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", flag]) == 2
