@@ -92,7 +92,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """Adds what says which model, and how it is asked."""
     group = parser.add_argument_group("model")
     add = group.add_argument
-    add("--model", default=DEFAULT_MODEL, metavar="M", help=f"hub id or folder ({DEFAULT_MODEL})")
+    add(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="M",
+        help=f"hub id, folder or URL ({DEFAULT_MODEL})",
+    )
     add("--revision", metavar="R", help="branch, tag or commit of a hub model")
     add("--function_to_apply", metavar="F", help="sigmoid, softmax, none (the model's own rule)")
     add("--top_k", default=str(DEFAULT_TOP_K), metavar="K", help="labels a row, or all (5)")
