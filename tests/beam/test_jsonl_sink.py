@@ -98,7 +98,9 @@ def read_lines(url: str) -> list[bytes]:
         return source.readlines()
 
 
-@pytest.mark.parametrize("arguments", [IN_MEMORY, REPEATED, TWO_PROCESSES])
+@pytest.mark.parametrize(
+    "arguments", [IN_MEMORY, REPEATED, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("images", [1, 1200])
 def test_every_outcome_is_one_line_on_every_local_runner(
     tmp_path: pathlib.Path, arguments: list[str], images: int

@@ -116,7 +116,9 @@ def read_files(folder: pathlib.Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize("arguments", [IN_MEMORY, REPEATED, TWO_PROCESSES])
+@pytest.mark.parametrize(
+    "arguments", [IN_MEMORY, REPEATED, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("images", [1, 2500])
 def test_every_outcome_is_one_row_on_every_local_runner(
     tmp_path: pathlib.Path, arguments: list[str], images: int

@@ -124,6 +124,7 @@ def test_a_bomb_does_not_go_off(bomb: str) -> None:
     assert grown_mb < MEMORY_MB_MAX
 
 
+@pytest.mark.slow
 def test_a_large_image_takes_two_copies_at_most_and_the_measure_sees_them() -> None:
     picture = PICTURE.convert("RGBA").resize((6000, 5000))
     data = pictures.encode(picture, "PNG", compress_level=1, exif=pictures.exif_block(6))

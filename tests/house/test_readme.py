@@ -87,6 +87,7 @@ def test_help_lists_every_flag_of_the_table(capsys: pytest.CaptureFixture[str]) 
     assert table == listed
 
 
+@pytest.mark.slow
 def test_the_python_example_runs(in_a_copy: pathlib.Path) -> None:
     program = in_a_copy / "example.py"
     program.write_text(find_block("python"))

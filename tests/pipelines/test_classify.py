@@ -32,7 +32,10 @@ def read_record(output: pathlib.Path, run_id: str = "r1") -> dict[str, Any]:
     return record
 
 
-@pytest.mark.parametrize(("flag", "code"), [((), 0), (("--max_error_ratio=0.01",), 3)])
+@pytest.mark.parametrize(
+    ("flag", "code"),
+    [((), 0), pytest.param(("--max_error_ratio=0.01",), 3, marks=pytest.mark.slow)],
+)
 def test_200_good_and_5_bad_images_are_200_ok_and_5_error_rows(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path, flag: tuple[str, ...], code: int
 ) -> None:
@@ -275,6 +278,7 @@ def test_a_label_cannot_forge_a_line_of_the_table(
     assert read_rows(tmp_path / "out")[0]["top_label"].startswith("\x1b[2Kcat\n1 ok <script>")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "runner",
     [

@@ -61,7 +61,14 @@ def _folder_of(family: str, model_folders: dict[str, pathlib.Path]) -> pathlib.P
     return DEMO_MODEL if family == "demo" else model_folders[family]
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "demo"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "vit",
+        "demo",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in FAMILIES if each != "vit"),
+    ],
+)
 @pytest.mark.parametrize(("function", "top_k"), ASKED)
 def test_rows_equal_the_reference(
     tmp_path: pathlib.Path,

@@ -89,7 +89,9 @@ def check_layout(hub: Hub, tmp_path: pathlib.Path, name: str, folder: pathlib.Pa
     assert files == {"config.json", "preprocessor_config.json", weights}
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize(
+    "name", [VIT, *(pytest.param(each, marks=pytest.mark.slow) for each in LAYOUTS if each != VIT)]
+)
 def test_the_published_layouts_load_by_hub_id_and_give_the_references_scores(
     hub: Hub, tmp_path: pathlib.Path, name: str
 ) -> None:
@@ -308,6 +310,7 @@ def race(tmp_path: pathlib.Path, model: str, source: str, **environment: str) ->
     return answers
 
 
+@pytest.mark.slow
 def test_processes_that_want_a_folder_behind_a_url_together_fetch_it_once(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:
@@ -321,6 +324,7 @@ def test_processes_that_want_a_folder_behind_a_url_together_fetch_it_once(
     assert [path.name for path in cache.iterdir() if ".part-" in path.name] == []
 
 
+@pytest.mark.slow
 def test_processes_that_want_a_hub_model_together_fetch_its_weights_once(
     hub: Hub, tmp_path: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:

@@ -232,6 +232,7 @@ def test_the_hugging_face_pipeline_gets_the_committed_images_right() -> None:
     assert len(wrong) <= 1, wrong
 
 
+@pytest.mark.slow
 def test_training_that_falls_short_writes_nothing_over(tmp_path: pathlib.Path) -> None:
     (tmp_path / "config.json").write_text("kept")
     assert train.main(["--steps", "2", "--seed", "9", "--out", str(tmp_path)]) == 1

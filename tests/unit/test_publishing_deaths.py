@@ -80,6 +80,7 @@ def test_a_record_never_stands_before_its_files_do(output: str, after: bool) -> 
             ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("days", "sizes"), [(0, [5, 4]), (1, [5, 4]), (0, [6, 2, 1])])
 def test_another_attempt_after_a_death_leaves_its_own_rows_and_only_they(

@@ -193,6 +193,7 @@ def test_a_hub_model_is_pinned_to_the_commit_of_its_revision(
     assert paths == ["/api/models/x/y", files[0], "/api/models/x/y/revision/z", *files[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "code", "revision", "option", "problem"),
     [
@@ -226,6 +227,7 @@ def test_what_the_hub_refuses_is_said_in_a_sentence_without_the_token(
     assert (path, "Bearer hf_secret") in Hub.asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sha", ["../../etc", "", "main", None])
 def test_an_answer_that_is_no_commit_is_refused(
     hub: str, tmp_path: pathlib.Path, sha: str | None
@@ -234,6 +236,7 @@ def test_an_answer_that_is_no_commit_is_refused(
     assert "does not answer as a hub does" in resolve_apart(tmp_path, HF_ENDPOINT=hub)[1]
 
 
+@pytest.mark.slow
 def test_a_hub_that_cannot_be_reached_is_said_in_a_sentence(
     hub: str, tmp_path: pathlib.Path
 ) -> None:
