@@ -136,8 +136,8 @@ def _run(manifest: pathlib.Path, limit: int | None, output: pathlib.Path) -> Non
     import apache_beam as beam
     from apache_beam.ml.inference.base import RunInference
 
-    from imgcls_beam.classifying import resolve_model
     from imgcls_beam.metrics import BOARD
+    from imgcls_beam.models import resolve_model
     from imgcls_beam.options import InputOptions, ManifestOptions, OutputOptions, ReadOptions
     from imgcls_beam.rows import RunContext
     from imgcls_beam.sinks import WriteParquet
@@ -164,8 +164,8 @@ def _run(manifest: pathlib.Path, limit: int | None, output: pathlib.Path) -> Non
 
 
 def _make_handler() -> Any:  # noqa: ANN401  the class is made here: its base is heavy to import
-    from imgcls_beam.classifying import resolve_model
     from imgcls_beam.handler import make_outcome_handler
+    from imgcls_beam.models import resolve_model
     from imgcls_beam.options import ModelOptions
 
     handler = make_outcome_handler(ModelOptions(str(_MODEL)), resolve_model(str(_MODEL), None))

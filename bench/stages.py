@@ -14,9 +14,10 @@ import transformers
 
 from bench.measuring import Figure, Measure, repeat_rate
 from bench.peers import TOP_K
-from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier, resolve_model
+from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
 from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, Outcome, PixelArray
 from imgcls_beam.listing import list_images
+from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
 from imgcls_beam.predicting import Question, predict_images
 from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image

@@ -12,7 +12,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from PIL import Image
 
-from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier, resolve_model
+from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
 from imgcls_beam.elements import (
     EncodedImage,
     Failure,
@@ -24,6 +24,7 @@ from imgcls_beam.elements import (
 )
 from imgcls_beam.errors import ConfigError, ImageError, ModelError
 from imgcls_beam.metrics import NAMESPACE
+from imgcls_beam.models import resolve_model
 from imgcls_beam.options import (
     DEFAULT_MODEL,
     DEFAULT_TOP_K,

@@ -41,7 +41,8 @@ class Comparison:
         is_same_order: whether the labels stand in the same order, but for scores within
             `TOLERANCE` of each other; None where a side gave none.
         ours: our failure, as `stage: code`; None where we answered.
-        theirs: the class of the error that the reference raised; None where it answered.
+        theirs: the class of the error that the reference raised, or that there was nothing to show
+            it; None where it answered.
         mode: Pillow's mode of the image as it is stored; None where Pillow cannot open it.
     """
 

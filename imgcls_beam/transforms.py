@@ -18,7 +18,6 @@ import apache_beam as beam
 from apache_beam.typehints.decorators import no_annotations
 
 from imgcls_beam.ahead import PrepareDoFn, ReadDoFn
-from imgcls_beam.classifying import resolve_model
 from imgcls_beam.elements import (
     EncodedImage,
     Failure,
@@ -31,6 +30,7 @@ from imgcls_beam.elements import (
 )
 from imgcls_beam.listing import list_distinct, list_images, spool, uri_digest
 from imgcls_beam.metrics import count_found, count_listed, count_outcome
+from imgcls_beam.models import resolve_model
 from imgcls_beam.options import (
     DEFAULT_MODEL,
     DEFAULT_TOP_K,

@@ -97,8 +97,8 @@ def _check_hub(asked: argparse.Namespace) -> Iterator[str]:
 
 
 def _check_model(asked: argparse.Namespace) -> Iterator[str]:
-    from imgcls_beam.classifying import resolve_model
     from imgcls_beam.handler import make_outcome_handler
+    from imgcls_beam.models import resolve_model
     from imgcls_beam.preparing import load_preparer
 
     source = resolve_model(asked.model.model, asked.model.revision)
@@ -144,8 +144,8 @@ def _check_parity(asked: argparse.Namespace) -> Iterator[str]:
     Raises:
         ModelError: a score differs, which is a defect of ours.
     """
-    from imgcls_beam.classifying import resolve_model
     from imgcls_beam.listing import list_distinct
+    from imgcls_beam.models import resolve_model
     from imgcls_beam.parity import compare_with_reference
 
     if asked.input is None:

@@ -16,11 +16,11 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from imgcls_beam.classifying import resolve_model
 from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError, PublishError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
+from imgcls_beam.models import resolve_model
 from imgcls_beam.options import JobOptions, ModelOptions, OutputOptions
 from imgcls_beam.rows import RunContext
 from imgcls_beam.sinks import (

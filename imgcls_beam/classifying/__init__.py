@@ -6,7 +6,6 @@ build one. Importing this package imports neither torch nor transformers.
 
 from imgcls_beam.classifying.loading import load_classifier
 from imgcls_beam.classifying.protocol import Classifier, ClassifierCard, ClassifierSpec, Logits
-from imgcls_beam.models import resolve_model
 
 __all__ = [
     "Classifier",
@@ -14,5 +13,4 @@ __all__ = [
     "ClassifierSpec",
     "Logits",
     "load_classifier",
-    "resolve_model",
 ]

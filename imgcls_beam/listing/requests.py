@@ -7,18 +7,20 @@ A line is found by its byte offsets, so the file must not be compressed.
 from collections.abc import Iterator
 from typing import IO
 
-from imgcls_beam.elements import Failure, ImageRef, RequestLine
+from imgcls_beam.elements import ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.files import list_input
+from imgcls_beam.listing.files import list_files, refuse_faults
 from imgcls_beam.stores import open_store
 
 REQUEST_SUFFIXES = (".jsonl", ".ndjson")
 _PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tgz", ".tar")
+_PACKED_REQUESTS = tuple(plain + each for plain in REQUEST_SUFFIXES for each in _PACKED_SUFFIXES)
+"""What a folder is searched for too: one that is passed over would lose its requests in silence."""
 _CHUNK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def list_requests(url: str) -> Iterator[ImageRef | Failure]:
+def list_requests(url: str) -> Iterator[ImageRef]:
     """Lists every line that is not blank, file by file.
 
     Args:
@@ -30,38 +32,14 @@ def list_requests(url: str) -> Iterator[ImageRef | Failure]:
     Raises:
         ConfigError: it is not there, may not be read, or is compressed.
     """
-    for file in _list_files(url):
+    for file in list_files("requests", url, REQUEST_SUFFIXES + _PACKED_REQUESTS):
         _check_plain(url, file)
-        try:
+        with refuse_faults("requests", url):
             yield from _list_lines(file)
-        except FileNotFoundError as error:
-            raise ConfigError("requests", url, "there is no such file or folder") from error
-        except PermissionError as error:
-            problem = "it may not be read; check its permissions"
-            raise ConfigError("requests", url, problem) from error
-        except OSError as error:
-            raise ConfigError("requests", url, "it cannot be read") from error
-
-
-def _list_files(url: str) -> Iterator[ImageRef]:
-    store, path = open_store("requests", url)
-    try:
-        for each in _find_in_folder(url) if store.isdir(path) else (url,):
-            yield from (ref for ref in list_input(each) if isinstance(ref, ImageRef))
-    except ConfigError as error:  # it names the option of images
-        raise ConfigError("requests", url, error.problem) from error
-
-
-def _find_in_folder(url: str) -> Iterator[str]:
-    store, path = open_store("requests", url)
-    packed = tuple(plain + each for plain in REQUEST_SUFFIXES for each in _PACKED_SUFFIXES)
-    for name in store.find(path):
-        if name.lower().endswith(REQUEST_SUFFIXES + packed):
-            yield store.unstrip_protocol(name)
 
 
 def _check_plain(url: str, file: ImageRef) -> None:
-    if file.object_uri.lower().endswith(_PACKED_SUFFIXES):
+    if file.uri.lower().endswith(_PACKED_SUFFIXES):
         problem = "compressed request files are not read: a line is found by its bytes; unpack it"
         raise ConfigError("requests", url, problem)
     if "::" in file.uri:

@@ -63,7 +63,7 @@ def _list_cached(model: str, commit: str) -> list[str]:
         model, "config.json", revision=commit, cache_dir=constants.HF_HUB_CACHE
     )
     if not isinstance(config, str):
-        raise ConfigError("model", model, _explain(OSError()))
+        raise ConfigError("model", model, _explain_absence())
     return [path.name for path in pathlib.Path(config).parent.iterdir()]
 
 
@@ -109,6 +109,12 @@ def _explain(error: Exception) -> str:
         return f"the hub refuses it (HTTP {status}); check HF_TOKEN, or try later"
     if isinstance(error, _NOT_A_HUB):
         return f"no such folder, and {constants.ENDPOINT} does not answer as a hub does"
+    return _explain_absence()
+
+
+def _explain_absence() -> str:
+    from huggingface_hub import constants
+
     absent = "no such folder, it is not in the local cache"
     if constants.is_offline_mode():
         return f"{absent}, and the hub could not be reached, for HF_HUB_OFFLINE is set"

@@ -12,12 +12,8 @@ from typing import Any
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.models.files import choose_own, choose_weights, hash_folder
-from imgcls_beam.stores import open_store
+from imgcls_beam.stores import marks_of, open_store
 
-_VERSION_KEYS = (
-    *("generation", "VersionId", "ETag", "etag", "content_hash"),
-    *("mtime", "LastModified", "last_modified", "updated", "created"),
-)
 _REVISION = "revision"
 
 
@@ -70,10 +66,7 @@ def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  
 
 
 def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:
-    listing = [
-        (name, info.get("size"), *(str(info.get(key)) for key in _VERSION_KEYS))
-        for name, info in sorted(files.items())
-    ]
+    listing = [(name, info.get("size"), marks_of(info)[0]) for name, info in sorted(files.items())]
     return hashlib.sha256(json.dumps([url, listing]).encode("utf-8", "replace")).hexdigest()
 
 

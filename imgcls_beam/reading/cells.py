@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.objects import CHANGED, is_version, too_many_bytes
+from imgcls_beam.reading.faults import too_many_bytes
+from imgcls_beam.reading.objects import CHANGED, is_version
 from imgcls_beam.reading.ranges import RangeFile
 from imgcls_beam.reading.tables import NO_CELL, Cell, iterate_cells
 
@@ -82,7 +83,7 @@ def _judge(
     if isinstance(answer, bytes) and answer:
         return EncodedImage(ref, answer, attempts)
     if isinstance(answer, int):
-        error = too_many_bytes(options)
+        error = too_many_bytes(options.max_bytes)
     else:
         error = answer if isinstance(answer, ImageError) else _empty()
     return Failure.from_error(ref, error, attempts=attempts)

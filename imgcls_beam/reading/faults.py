@@ -39,6 +39,12 @@ def draw_wait_s(attempt: int, first_wait_s: float) -> float:
     return first_wait_s * 2.0 ** (attempt - 2) * random.uniform(0.5, 1.5)
 
 
+def too_many_bytes(max_bytes: int) -> ImageError:
+    """The error for an image above the limit."""
+    message = f"larger than the limit of {max_bytes} bytes (--max_image_bytes)"
+    return ImageError(FailureCode.TOO_MANY_BYTES, message)
+
+
 def to_image_error(error: BaseException) -> ImageError:
     """The image's error for a store's error.
 

@@ -16,7 +16,7 @@ from imgcls_beam.checks import is_scheme_allowed, scheme_of
 from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.faults import draw_wait_s, to_image_error
+from imgcls_beam.reading.faults import draw_wait_s, to_image_error, too_many_bytes
 from imgcls_beam.reading.requests import limit_line_bytes
 from imgcls_beam.stores import marks_of, open_store
 
@@ -188,15 +188,9 @@ def _judge(
 def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:
     size_bytes = _size_of(ref)
     if max(size_bytes or 0, length_bytes) > _limit_of(ref, options):
-        raise too_many_bytes(options)
+        raise too_many_bytes(options.max_bytes)
     if size_bytes is not None and length_bytes != size_bytes:
         message = "the object has another size than when it was listed"
         raise ImageError(FailureCode.CHANGED, message, retryable=True)
     if length_bytes == 0:
         raise ImageError(FailureCode.EMPTY, "the object has no bytes")
-
-
-def too_many_bytes(options: ReadOptions) -> ImageError:
-    """The error for an image above the limit."""
-    message = f"larger than the limit of {options.max_bytes} bytes (--max_image_bytes)"
-    return ImageError(FailureCode.TOO_MANY_BYTES, message)

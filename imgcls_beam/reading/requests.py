@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.reading.faults import too_many_bytes
 from imgcls_beam.spec import SpecError, decode_image_text, parse_parameters
 
 MAX_ID_CHARS = 1024
@@ -57,8 +58,7 @@ def open_request(encoded: EncodedImage, max_bytes: int | None = None) -> Encoded
         data = _take_image(fields)
         ref = dataclasses.replace(ref, size_bytes=len(data))
         if max_bytes is not None and len(data) > max_bytes:
-            message = f"larger than the limit of {max_bytes} bytes (--max_image_bytes)"
-            raise ImageError(FailureCode.TOO_MANY_BYTES, message)
+            raise too_many_bytes(max_bytes)
     except ImageError as error:
         return Failure.from_error(ref, error, attempts=encoded.attempts)
     return EncodedImage(ref, data, encoded.attempts)

@@ -7,7 +7,6 @@ files away, even where the later run belongs to another day.
 
 import re
 
-from imgcls_beam.errors import ConfigError
 from imgcls_beam.sinks import store
 from imgcls_beam.sinks.layout import Layout, join
 
@@ -21,19 +20,8 @@ def check_output_writable(layout: Layout) -> None:
     Raises:
         ConfigError: nothing can be written there.
     """
-    probe = join(layout.staging, "probe")
-    made: list[str] = []
-    try:
-        made = store.find_missing_folders(layout.staging)
-        store.write_file(probe, b"")
-        store.remove_files([probe])
-    except ConfigError:
-        raise
-    except Exception as error:  # each store has exceptions of its own; all mean the same here
-        problem = "no file can be written and deleted there; check the place and your rights to it"
-        raise ConfigError("output", layout.output, problem) from error
-    finally:
-        store.prune(*made)
+    with store.refuse_unwritable("output", layout.output):
+        store.try_folder(layout.staging)
 
 
 def clear_attempt(layout: Layout) -> None:

@@ -85,22 +85,11 @@ def check_jsonl_free(url: str) -> None:
         ConfigError: something stands there, or no file can be written beside it.
     """
     opened, path = open_store("output_jsonl", url)
-    probe = join(locate_staging(url), f"probe-{uuid.uuid4().hex}")
-    made: list[str] = []
-    try:
+    with store.refuse_unwritable("output_jsonl", url):
         if url.endswith("/") or opened.exists(path):
             problem = "it is there already, and is never overwritten; name another file"
             raise ConfigError("output_jsonl", url, problem)
-        made = store.find_missing_folders(locate_staging(url))
-        store.write_file(probe, b"")
-        store.remove_files([probe])
-    except ConfigError:
-        raise
-    except Exception as error:  # each store has exceptions of its own; all mean the same here
-        problem = "no file can be written and deleted there; check the place and your rights to it"
-        raise ConfigError("output_jsonl", url, problem) from error
-    finally:
-        store.prune(*made)
+        store.try_folder(locate_staging(url))
 
 
 def clear_jsonl(url: str, attempt: str) -> None:

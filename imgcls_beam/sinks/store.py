@@ -8,12 +8,15 @@ a path as a glob, and move or delete other files than those named. Nothing here 
 import contextlib
 import hashlib
 import os
+import uuid
 from collections.abc import Iterator
 from typing import IO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.sinks.layout import join
 from imgcls_beam.stores import open_store
 
 _CHUNK_BYTES = 1 << 20
@@ -205,6 +208,38 @@ def hold_lock(url: str) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+def try_folder(folder: str) -> None:
+    """Writes and removes a small object in a folder, and leaves nothing behind.
+
+    Raises:
+        Exception: what the store says where that cannot be done.
+    """
+    probe = join(folder, f"probe-{uuid.uuid4().hex}")
+    made: list[str] = []
+    try:
+        made = find_missing_folders(folder)
+        write_file(probe, b"")
+        remove_files([probe])
+    finally:
+        prune(*made)
+
+
+@contextlib.contextmanager
+def refuse_unwritable(option: str, url: str) -> Iterator[None]:
+    """Turns what a store refuses into a `ConfigError` of this option.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # each store has exceptions of its own; all mean the same here
+        problem = "no file can be written and deleted there; check the place and your rights to it"
+        raise ConfigError(option, url, problem) from error
 
 
 def _make_parent(store: fsspec.AbstractFileSystem, path: str) -> None:

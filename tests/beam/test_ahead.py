@@ -20,9 +20,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam import PrepareImages, ReadImages
 from imgcls_beam.ahead import PrepareDoFn, ReadDoFn, WorkAhead
-from imgcls_beam.classifying import resolve_model
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import FailureCode, Stage
+from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
 from tests import flaky
 from tests.flaky import FlakyStore, put

@@ -25,17 +25,8 @@ from imgcls_beam.options import OutputOptions
 from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet, store
 from imgcls_beam.sinks.lines import encode_line
 from imgcls_beam.spec import LabelScore
+from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 from tests.staged import NOON, RUN
-
-# DirectRunner would first look for Prism on the network; FnApiRunner never does.
-IN_MEMORY = ["--runner=FnApiRunner"]
-REPEATED = [*IN_MEMORY, "--direct_runner_bundle_repeat=2"]
-TWO_PROCESSES = [
-    "--runner=DirectRunner",
-    "--prism_location=/nonexistent",
-    "--direct_running_mode=multi_processing",
-    "--direct_num_workers=2",
-]
 
 
 def make_outcome(index: int) -> Outcome:

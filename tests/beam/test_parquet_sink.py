@@ -28,20 +28,11 @@ from imgcls_beam.options import OutputOptions
 from imgcls_beam.rows import RunContext
 from imgcls_beam.sinks import Layout, RunRecord, WriteParquet, check_run_free, read_record
 from imgcls_beam.spec import LabelScore
+from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 RUN = RunContext("r1", NOON.date(), "owner/model", "0123456789abcdef" * 2 + "01234567", "{}", 5)
 KEYS = "run_date=2026-11-23/model=owner--model@0123456789ab/run_id=r1"
-
-# DirectRunner would first look for Prism on the network; FnApiRunner never does.
-IN_MEMORY = ["--runner=FnApiRunner"]
-REPEATED = [*IN_MEMORY, "--direct_runner_bundle_repeat=2"]
-TWO_PROCESSES = [
-    "--runner=DirectRunner",
-    "--prism_location=/nonexistent",
-    "--direct_running_mode=multi_processing",
-    "--direct_num_workers=2",
-]
 
 
 def make_outcome(index: int) -> Outcome:

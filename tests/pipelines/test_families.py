@@ -12,12 +12,17 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as MAPPED,
 )
 
-from imgcls_beam.parity import TOLERANCE
+from imgcls_beam.elements import ImageRef
+from imgcls_beam.listing import list_images
+from imgcls_beam.models import resolve_model
+from imgcls_beam.options import DecodeOptions, InputOptions, ModelOptions, ReadOptions
+from imgcls_beam.parity import TOLERANCE, compare_with_reference
 from pipelines.__main__ import main
 from tests.families.comparing import compare_family, write_images
 from tests.families.making import make_family
 from tests.families.page import PAGE, describe_way, read_rows
 from tests.families.table import FAMILIES, Family
+from tests.models import make_model
 from tests.pipelines.test_classify import read_rows as read_output
 
 LOADABLE = [each for each in FAMILIES if each.missing is None]
@@ -164,12 +169,6 @@ def test_the_whole_job_takes_masks_varying_shapes_clusters_and_turned_channels(
 def test_problem_types_and_half_checkpoints_equal_the_reference_in_float32(
     config: dict[str, Any], dtype: str, images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    from imgcls_beam.elements import ImageRef
-    from imgcls_beam.listing import list_images
-    from imgcls_beam.models import resolve_model
-    from imgcls_beam.options import DecodeOptions, InputOptions, ModelOptions, ReadOptions
-    from imgcls_beam.parity import compare_with_reference
-    from tests.models import make_model
 
     folder = make_model(tmp_path / "model", **config)
     if dtype != "float32":

@@ -9,8 +9,9 @@ import pytest
 import torch
 import transformers
 
-from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier, resolve_model
+from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
 from imgcls_beam.elements import ChannelAffine, Pixels
+from imgcls_beam.models import resolve_model
 from imgcls_beam.preparing import load_preparer
 from tests.models import FAMILIES, LABELS, make_model
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls_beam.classifying import resolve_model
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray, Pixels
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing import decode_pool, load_preparer, prepare_image, prepare_opened
 from imgcls_beam.preparing.images import LARGE_PIXELS

@@ -9,10 +9,11 @@ import pytest
 import torch
 import transformers
 
-from imgcls_beam.classifying import ClassifierSpec, prepacking, resolve_model
+from imgcls_beam.classifying import ClassifierSpec, prepacking
 from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
 from imgcls_beam.classifying.prepacking import PackedLinear, can_prepack
 from imgcls_beam.elements import ModelInputs
+from imgcls_beam.models import resolve_model
 from tests.models import FAMILIES
 
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ from transformers.models.convnext.image_processing_pil_convnext import ConvNextI
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from imgcls_beam.classifying import resolve_model
 from imgcls_beam.elements import Pixels
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.models import resolve_model
 from imgcls_beam.preparing import Preparer, load_preparer
 from tests.models import FAMILIES
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from imgcls_beam.classifying import resolve_model
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.models import resolve_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -149,7 +149,7 @@ def hub() -> Iterator[str]:
 
 PROGRAM = """
 import json, sys
-from imgcls_beam.classifying import resolve_model
+from imgcls_beam.models import resolve_model
 from imgcls_beam.errors import ConfigError
 try:
     source = resolve_model(sys.argv[1], sys.argv[2] or None)
