@@ -19,7 +19,7 @@ _TUNED_IMAGES = 16
 
 
 _WORTH_WEIGHTS = 1 << 14
-"""Fewer weights are multiplied as fast without; a layout costs some 10 ms a shape to begin with."""
+"""Fewer weights are multiplied as fast without, and a layout costs up to 16 ms to begin with."""
 
 
 class PackedLinear(torch.nn.Module):
