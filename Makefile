@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+BIGQUERY := .venv-bigquery
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
@@ -14,10 +15,10 @@ help:  ## this list
 demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts and a query
 	@$(BIN)/python -m demo
 
-test: $(VENV)/.dev lint  ## everything that must hold
+test: $(VENV)/.dev $(BIGQUERY)/.installed lint  ## everything that must hold
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev lint  ## the quick part of it, under two minutes
+check: $(VENV)/.dev $(BIGQUERY)/.installed lint  ## the quick part of it, under two minutes
 	$(BIN)/python -m pytest -m "not slow" -x
 
 lint: $(VENV)/.dev
@@ -40,7 +41,7 @@ train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again 
 	$(BIN)/python -m demo.make_images
 
 clean:  ## remove what make made
-	rm -rf $(VENV) out build *.egg-info
+	rm -rf $(VENV) $(BIGQUERY) out build *.egg-info
 
 # The stamps are as new as what was installed from, so a second call installs nothing.
 $(VENV)/.demo: setup.py constraints.txt
@@ -52,6 +53,12 @@ $(VENV)/.dev: setup.py constraints.txt
 	@$(MAKE) --no-print-directory $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+# An emulator of BigQuery for the tests; it wants another DuckDB than ours.
+$(BIGQUERY)/.installed: tests/bigquery.txt
+	$(PYTHON) -m venv $(BIGQUERY)
+	$(BIGQUERY)/bin/pip install --quiet --disable-pip-version-check -r tests/bigquery.txt
+	@touch $@
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)

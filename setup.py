@@ -25,13 +25,18 @@ EXTRAS = {
     "sql": ["duckdb>=2.0"],
     "yaml": ["apache-beam[yaml]"],
     "dev": [
+        "apache-beam[gcp]",
         "duckdb>=2.0",
+        "gcp-storage-emulator",
+        "gcsfs>=2026.9",
         "import-linter",
         "jsonschema",
+        "moto[s3,server]",
         "mypy",
         "pytest",
         "pytest-timeout",
         "ruff",
+        "s3fs>=2026.9",
     ],
 }
 

@@ -130,6 +130,8 @@ class ImageRef:
         request_id: the request's own id, text or an integer as it was given.
         parameters: the request's own parameters; they override the job's.
         place: where in its object it lies; None for an object that is the image.
+        checksum: of the object's bytes as the store gave it: `md5:` and 32 hex digits, or `crc32c:`
+            and base64; None where it gave none.
     """
 
     uri: str
@@ -140,6 +142,7 @@ class ImageRef:
     request_id: str | int | None = None
     parameters: Parameters = NO_PARAMETERS
     place: Place | None = None
+    checksum: str | None = None
 
     @property
     def object_uri(self) -> str:
@@ -300,6 +303,21 @@ class Failure:
             retryable=error.retryable,
             facts=facts,
         )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Skipped:
+    """An image that was not looked at: an earlier run has a good row of this very content.
+
+    Attributes:
+        ref: where it lies.
+        skipped_at: UTC.
+    """
+
+    ref: ImageRef
+    skipped_at: datetime.datetime = dataclasses.field(
+        default_factory=lambda: datetime.datetime.now(datetime.UTC)
+    )
 
 
 Outcome = Prediction | Failure

@@ -22,6 +22,8 @@ READ_ATTEMPTS = Metrics.counter(NAMESPACE, "read_attempts")
 PREPARE_OK = Metrics.counter(NAMESPACE, "prepare_ok")
 PREPARE_ERROR = Metrics.counter(NAMESPACE, "prepare_error")
 PREPARE_MS = Metrics.distribution(NAMESPACE, "prepare_ms")
+SINK_ROWS = Metrics.counter(NAMESPACE, "sink_rows")
+SINK_BYTES = Metrics.counter(NAMESPACE, "sink_bytes")
 PREDICT_OK = Metrics.counter(NAMESPACE, "predict_ok")
 PREDICT_ERROR = Metrics.counter(NAMESPACE, "predict_error")
 PREDICT_MS = Metrics.distribution(NAMESPACE, "predict_ms")
@@ -121,6 +123,12 @@ def count_prepared(result: PixelArray | Failure) -> None:
     else:
         PREPARE_OK.inc()
         PREPARE_MS.update(round(result.prepare_ms))
+
+
+def count_staged(rows: int, size_bytes: int) -> None:
+    """Counts one file that a sink has staged."""
+    SINK_ROWS.inc(rows)
+    SINK_BYTES.inc(size_bytes)
 
 
 def count_outcome(outcome: Outcome, *, reached_model: bool) -> None:

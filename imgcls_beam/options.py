@@ -26,7 +26,8 @@ DEFAULT_TOP_K = 5
 
 Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-IfExists = Literal["fail"]
+IfExists = Literal["fail", "replace", "append"]
+Only = Literal["all", "new", "errors"]
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MIB = 1 << 20
@@ -227,9 +228,16 @@ class OutputOptions:
         output: folder for rows, on any file system that fsspec knows; None for no rows.
         run_id: name of this run: letters, digits, `.`, `_`, `-`.
         run_date: the day to which the rows belong.
-        if_exists: what to do where the run id has been published; `fail` refuses.
+        if_exists: what to do where the run id has been published: `fail` refuses, `replace` puts
+            the new rows in the place of all others, `append` adds images that it does not hold.
         attempt: unique to this start of the program; names its staging folder.
         jsonl: file for the task's responses, a JSON line each; None for none.
+        table: BigQuery table for the rows, `project.dataset.table`; None for none.
+        only: which of the listed images: `all`; `new`: those of which no published run has a good
+            row with the same version, model and parameters; `errors`: those that failed in the
+            published run of this id, whose error rows the new rows replace.
+        file_bytes: published files have about so many bytes; a small run has one file.
+        is_scratch: whether the folder is there for the load into `table` alone, and goes then.
     """
 
     output: str | None
@@ -240,6 +248,10 @@ class OutputOptions:
     if_exists: IfExists = "fail"
     attempt: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
     jsonl: str | None = None
+    table: str | None = None
+    only: Only = "all"
+    file_bytes: int = 128 * _MIB
+    is_scratch: bool = False
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -247,7 +259,7 @@ class OutputOptions:
         Raises:
             ConfigError: a value that is not allowed.
         """
-        if self.output is not None or self.jsonl is None:
+        if self.output is not None or (self.jsonl is None and self.table is None):
             check_url("output", self.output, ())
         if self.jsonl is not None:
             check_url("output_jsonl", self.jsonl, ())
@@ -257,6 +269,19 @@ class OutputOptions:
         if type(self.run_date) is not datetime.date:  # a datetime is one, and names other folders
             raise ConfigError("run_date", self.run_date, "allowed: a date without a time")
         check_choice("if_exists", self.if_exists, get_args(IfExists))
+        check_choice("only", self.only, get_args(Only))
+        check_count("file_bytes", self.file_bytes)
+        self._check_selection()
+
+    def _check_selection(self) -> None:
+        if self.table is not None:
+            check_text("output_table", self.table)
+        if self.only != "all" and self.output is None and self.table is None:
+            problem = "it asks what a table holds; give --output=DIR or --output_table"
+            raise ConfigError("only", self.only, problem)
+        if self.only == "errors" and self.if_exists != "fail":
+            problem = "allowed: fail; with only=errors, rows take the place of error rows only"
+            raise ConfigError("if_exists", self.if_exists, problem)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

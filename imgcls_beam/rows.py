@@ -1,10 +1,10 @@
-"""One row per image: predictions and failures become Arrow record batches.
+"""One row per image: predictions, failures and what was skipped become Arrow record batches.
 
 ::
 
     Prediction ─┐
-                ├─▶ to_record_batch ─▶ RecordBatch of SCHEMA
-    Failure ────┘
+    Failure ────┼─▶ to_record_batch ─▶ RecordBatch of SCHEMA
+    Skipped ────┘
 
 Batches are built a column at a time: a row never exists as a Python dict. `run_date`, `model` and
 `run_id` are no columns: they are the keys of the path under which a file is published.
@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from imgcls_beam.elements import Failure, Outcome, Prediction
+from imgcls_beam.elements import Failure, Outcome, Prediction, Skipped
 from imgcls_beam.spec import FunctionToApply, LabelScore
 
 REVISION_CHARS = 12
@@ -38,6 +38,8 @@ _ELEMENT = pa.struct(
 _PREDICTIONS = pa.list_(pa.field("element", _ELEMENT, nullable=False))
 _ERROR = pa.struct({"stage": _TEXT, "code": _TEXT, "message": _TEXT, "attempts": _INT32})
 _PARAMS = pa.struct({"top_k": _INT32, "function_to_apply": _TEXT, "function_source": _TEXT})
+
+_STATUS_OF = {Prediction: "ok", Failure: "error", Skipped: "skipped"}
 
 # name, type, whether a value is required, what it says
 _COLUMNS = (
@@ -108,7 +110,7 @@ class RunContext:
         return f"{self.model_id}@{self.model_revision[:REVISION_CHARS]}"
 
 
-def to_record_batch(outcomes: Sequence[Outcome], run: RunContext) -> pa.RecordBatch:
+def to_record_batch(outcomes: Sequence[Outcome | Skipped], run: RunContext) -> pa.RecordBatch:
     """Makes one row per outcome, in their order.
 
     Text that UTF-8 cannot carry (a lone surrogate, as in the name of a file whose name is not
@@ -121,6 +123,11 @@ def to_record_batch(outcomes: Sequence[Outcome], run: RunContext) -> pa.RecordBa
         _image_columns(outcomes) | _result_columns(outcomes, run) | _run_columns(outcomes, run)
     )
     return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def replace_surrogates(text: str) -> str:
+    """The text as a row holds it: U+FFFD in the place of what UTF-8 cannot carry."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def describe_schema() -> dict[str, Any]:
@@ -140,9 +147,9 @@ def _describe_field(field: pa.Field) -> dict[str, Any]:
     }
 
 
-def _image_columns(outcomes: Sequence[Outcome]) -> dict[str, pa.Array]:
+def _image_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array]:
     refs = [outcome.ref for outcome in outcomes]
-    facts = [outcome.facts for outcome in outcomes]
+    facts = [None if isinstance(outcome, Skipped) else outcome.facts for outcome in outcomes]
     # An object that was refused for its size was never read: its listed size is what is known.
     sizes = [f.size_bytes if f else ref.size_bytes for f, ref in zip(facts, refs, strict=True)]
     return {
@@ -159,12 +166,12 @@ def _image_columns(outcomes: Sequence[Outcome]) -> dict[str, pa.Array]:
     }
 
 
-def _result_columns(outcomes: Sequence[Outcome], run: RunContext) -> dict[str, pa.Array]:
+def _result_columns(outcomes: Sequence[Outcome | Skipped], run: RunContext) -> dict[str, pa.Array]:
     predictions = [o if isinstance(o, Prediction) else None for o in outcomes]
     labels = [p.labels if p else () for p in predictions]
     best = [row[0] if row else None for row in labels]
     return {
-        "status": _texts(["ok" if p else "error" for p in predictions]),
+        "status": _texts([_STATUS_OF[type(o)] for o in outcomes]),
         "predictions": _label_lists(labels),
         "top_label": _texts([top.label if top else None for top in best]),
         "top_score": pa.array([top.score if top else None for top in best], _DOUBLE),
@@ -174,18 +181,15 @@ def _result_columns(outcomes: Sequence[Outcome], run: RunContext) -> dict[str, p
     }
 
 
-def _run_columns(outcomes: Sequence[Outcome], run: RunContext) -> dict[str, pa.Array]:
+def _run_columns(outcomes: Sequence[Outcome | Skipped], run: RunContext) -> dict[str, pa.Array]:
     rows = len(outcomes)
     predictions = [o if isinstance(o, Prediction) else None for o in outcomes]
     execution = [p.execution if p else None for p in predictions]
-    done_at = [
-        o.execution.finished_at if isinstance(o, Prediction) else o.failed_at for o in outcomes
-    ]
     return {
         "model_id": _repeat(run.model_id, rows),
         "model_revision": _repeat(run.model_revision, rows),
         "model_key": _repeat(run.model_key, rows),
-        "predicted_at": pa.array(done_at, _TIME),
+        "predicted_at": pa.array(map(_done_at, outcomes), _TIME),
         "device": _texts([e.device if e else None for e in execution]),
         "dtype": _texts([e.dtype if e else None for e in execution]),
         "batch_size": pa.array([e.batch_size if e else None for e in execution], _INT32),
@@ -193,6 +197,12 @@ def _run_columns(outcomes: Sequence[Outcome], run: RunContext) -> dict[str, pa.A
         "inference_ms": pa.array([e.inference_ms if e else None for e in execution], _DOUBLE),
         "library_versions": _repeat(run.library_versions, rows),
     }
+
+
+def _done_at(outcome: Outcome | Skipped) -> datetime.datetime:
+    if isinstance(outcome, Prediction):
+        return outcome.execution.finished_at
+    return outcome.failed_at if isinstance(outcome, Failure) else outcome.skipped_at
 
 
 def _label_lists(labels: Sequence[tuple[LabelScore, ...]]) -> pa.Array:
@@ -235,16 +245,12 @@ def _params(predictions: Sequence[Prediction | None], run: RunContext) -> pa.Arr
 
 
 def _repeat(text: str, rows: int) -> pa.Array:
-    return pa.repeat(pa.scalar(_replace_surrogates(text), _TEXT), rows)
+    return pa.repeat(pa.scalar(replace_surrogates(text), _TEXT), rows)
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:
     try:
         return pa.array(values, _TEXT)
     except UnicodeEncodeError:  # rare, so looked for only once it happened
-        cleaned = [None if value is None else _replace_surrogates(value) for value in values]
+        cleaned = [None if value is None else replace_surrogates(value) for value in values]
         return pa.array(cleaned, _TEXT)
-
-
-def _replace_surrogates(text: str) -> str:
-    return _SURROGATE.sub("\ufffd", text)

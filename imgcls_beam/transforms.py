@@ -81,9 +81,20 @@ class ListImages(beam.PTransform):
         inputs = pbegin | "Inputs" >> beam.Create([self.options])
         if not self.is_spread:
             return inputs | "ListOnce" >> beam.FlatMap(_list_once)
+        return inputs | "List" >> beam.FlatMap(list_images) | "Spread" >> SpreadImages()
+
+
+@dataclasses.dataclass(eq=False)
+class SpreadImages(beam.PTransform):
+    """`ImageRef | Failure`, spread over the workers, each URI once.
+
+    Cells of a table stay together: whoever reads one has read its neighbours.
+    """
+
+    def expand(self, listed: beam.PCollection) -> beam.PCollection:
+        """Groups by URI, or by a block of cells."""
         return (
-            inputs
-            | "List" >> beam.FlatMap(list_images)
+            listed
             | "Key" >> beam.Map(_key)
             | "Group" >> beam.GroupByKey()
             | "DropDuplicates" >> beam.FlatMap(_take_distinct)
@@ -194,7 +205,6 @@ def _count_distinct(listed: ImageRef | Failure) -> ImageRef | Failure:
 
 
 def _key(listed: ImageRef | Failure) -> tuple[bytes, ImageRef | Failure]:
-    """Cells of a table stay together: whoever reads one has read its neighbours."""
     count_found()
     ref = listed.ref if isinstance(listed, Failure) else listed
     if isinstance(ref.place, TableCell):

@@ -11,13 +11,15 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_PROGRAMS = ("classify", "doctor")
+_PROGRAMS = ("classify", "retry", "sql", "doctor")
 
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
 
 programs:
   classify   images of folders, buckets, manifests, requests -> Parquet rows
+  retry      what failed in a published run, again
+  sql        a query over published runs, or the views to make in a warehouse
   doctor     checks machine, model, input and output; compares with the reference
 
 `imgcls PROGRAM --help` lists its flags.

@@ -63,30 +63,37 @@ def describe_progress(elapsed_s: float) -> str:
 def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
     """The end of a run: rows and counts, and where they are."""
     text = ""
-    if isinstance(ended, RunRecord) and output.output is not None:
+    if isinstance(ended, RunRecord):
         text = describe_run(ended, output.output)
-    elif isinstance(ended, RunCounts):
+    else:
         text = f"{ended.ok:,} ok, {ended.error:,} error of {ended.listed:,} listed\n"
+    if output.table is not None:
+        text += f"table:  {escape(output.table)}\n"
     if output.jsonl is not None:
         text += f"responses: {escape(output.jsonl)}\n"
     return text
 
 
-def describe_run(record: RunRecord, output: str) -> str:
-    """The end of a run: some rows, the counts, and where the rows are."""
+def describe_run(record: RunRecord, output: str | None) -> str:
+    """The end of a run: some rows, the counts, and where the rows are; None where in no folder."""
     counts = record.counts
     lines = [
-        *_make_table(_read_some_rows(record, output)),
-        "",
+        *([] if output is None else [*_make_table(_read_some_rows(record, output)), ""]),
         f"{counts['ok']:,} ok, {counts['error']:,} error"
         + (f", {counts['skipped']:,} skipped" if counts["skipped"] else "")
         + f" of {counts['listed']:,} listed"
         + f" · {record.images_per_s:.1f} img/s with start-up · model {record.model['key']}",
         *(f"  {each['count']:,} × {each['stage']}: {each['code']}" for each in _errors(record)),
-        f"rows:   {output.rstrip('/')}/predictions  ({len(record.files)} file(s))",
-        f"record: {output.rstrip('/')}/runs/{record.run_id}.json",
+        *([] if output is None else _describe_places(record, output.rstrip("/"))),
     ]
     return escape("\n".join(lines), keep="\n") + "\n"
+
+
+def _describe_places(record: RunRecord, output: str) -> list[str]:
+    return [
+        f"rows:   {output}/predictions  ({len(record.files)} file(s))",
+        f"record: {output}/runs/{record.run_id}.json",
+    ]
 
 
 def escape(text: str, keep: str = "") -> str:

@@ -23,15 +23,13 @@ from imgcls_beam.options import (
     ModelOptions,
     OutputOptions,
     ReadOptions,
+    make_run_id,
 )
 
-_EPILOG = """\
+EPILOG = """\
 Flags that are not listed here go to Beam (--runner, --project, --temp_location, …).
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
 """
-
-_LATER = ("output_table", "only")
-"""Flags of the contract that this version does not have yet: refused, never dropped."""
 
 _SIMILAR_RATIO = 0.75
 
@@ -49,11 +47,23 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
         ConfigError: a flag or value that is not allowed.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
-    parser = make_parser()
+    flags, rest = parse_known(make_parser(), argv)
+    return _to_job(flags), rest
+
+
+def parse_known(
+    parser: argparse.ArgumentParser, argv: Sequence[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """The flags that a parser knows, and the rest, which has to be Beam's.
+
+    Raises:
+        ConfigError: a word that belongs to no flag, or a near miss of one of ours.
+        SystemExit: `--help` (0), or a flag without its value (2).
+    """
     names = [name for action in parser._actions for name in action.option_strings]
     flags, rest = parser.parse_known_args([underscore(each, names) for each in argv])
     _check_rest(rest, names)
-    return _to_job(flags), rest
+    return flags, rest
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="imgcls classify",
         description="Classifies images of folders, buckets, manifests and requests.",
-        epilog=_EPILOG,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -112,30 +122,38 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--output", metavar="DIR", help="folder for Parquet rows, on any file system")
     add("--output_jsonl", metavar="FILE", help="file for responses, a JSON line each")
-    add("--run_id", metavar="ID", help="name of the run (time and a random part)")
+    add("--output_table", metavar="P.D.T", help="BigQuery table for rows, project.dataset.table")
+    add("--run_id", metavar="ID", help="its name, e.g. nightly-{run_date} (time and chance)")
     add("--run_date", default="today", metavar="D", help="today, yesterday, YYYY-MM-DD; in UTC")
-    add("--if_exists", default="fail", metavar="W", help="fail: refuse a run id that was published")
+    add("--if_exists", default="fail", metavar="W", help="what is published: fail, replace, append")
+    add("--only", default="all", metavar="W", help="all, new (not scored), errors (of --run_id)")
+    add("--file_bytes", default=str(128 << 20), metavar="N", help="about the size of a file")
     add("--max_error_ratio", default="0.05", metavar="R", help="above it the exit code is 3 (0.05)")
 
 
 def _to_job(flags: argparse.Namespace) -> JobOptions:
-    if flags.output is None and flags.output_jsonl is None:
-        raise ConfigError("output", None, "give --output=DIR for rows, or --output_jsonl=FILE")
-    named = {"run_id": flags.run_id} if flags.run_id is not None else {}
+    if flags.output is None and flags.output_table is None and flags.output_jsonl is None:
+        problem = "give --output=DIR or --output_table=P.D.T for rows, or --output_jsonl=FILE"
+        raise ConfigError("output", None, problem)
+    run_date = _to_date(flags.run_date)
+    run_id = make_run_id() if flags.run_id is None else _to_run_id(flags.run_id, run_date)
     read, decode = to_limits(flags)
     return JobOptions(
         input=to_input(flags),
         model=to_model(flags),
         output=OutputOptions(
             flags.output,
-            run_date=_to_date(flags.run_date),
+            run_id=run_id,
+            run_date=run_date,
             if_exists=flags.if_exists,
             jsonl=flags.output_jsonl,
-            **named,
+            table=flags.output_table,
+            only=flags.only,
+            file_bytes=to_int("file_bytes", flags.file_bytes),
         ),
         read=read,
         decode=decode,
-        max_error_ratio=_to_float("max_error_ratio", flags.max_error_ratio),
+        max_error_ratio=to_float("max_error_ratio", flags.max_error_ratio),
     )
 
 
@@ -145,7 +163,7 @@ def to_input(flags: argparse.Namespace) -> InputOptions:
         inputs=tuple(flags.input),
         allow_schemes=tuple(flags.allow_scheme),
         limit=to_int("limit", flags.limit) if flags.limit is not None else None,
-        sample_ratio=_to_float("sample", flags.sample),
+        sample_ratio=to_float("sample", flags.sample),
         manifest=_to_manifest(flags),
         requests=tuple(flags.requests),
     )
@@ -170,7 +188,6 @@ def to_model(flags: argparse.Namespace) -> ModelOptions:
     """The model that the flags name."""
     if flags.preprocess != "exact":
         raise ConfigError("preprocess", flags.preprocess, "allowed: exact")
-    batch_size = flags.batch_size
     return ModelOptions(
         model=flags.model,
         revision=flags.revision,
@@ -178,8 +195,13 @@ def to_model(flags: argparse.Namespace) -> ModelOptions:
         function_to_apply=flags.function_to_apply,
         device=flags.device,
         dtype=flags.dtype,
-        batch_size=None if batch_size == "auto" else to_int("batch_size", batch_size),
+        batch_size=to_batch_size(flags.batch_size),
     )
+
+
+def to_batch_size(text: str) -> int | None:
+    """Images in a forward pass; None for `auto`."""
+    return None if text == "auto" else to_int("batch_size", text)
 
 
 def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
@@ -209,7 +231,12 @@ def to_int(option: str, text: str) -> int:
         raise ConfigError(option, text, f"allowed: {allowed}") from error
 
 
-def _to_float(option: str, text: str) -> float:
+def to_float(option: str, text: str) -> float:
+    """A number.
+
+    Raises:
+        ConfigError: the text is none.
+    """
     try:
         return float(text)
     except ValueError as error:
@@ -226,6 +253,11 @@ def _to_date(text: str) -> datetime.date:
         raise ConfigError("run_date", text, "allowed: today, yesterday, YYYY-MM-DD") from error
 
 
+def _to_run_id(template: str, run_date: datetime.date) -> str:
+    """`nightly-{run_date}` → `nightly-2026-11-23`; other braces stay, and no run id has them."""
+    return template.replace("{run_date}", run_date.isoformat())
+
+
 def underscore(argument: str, names: Sequence[str]) -> str:
     """`--top-k=3` → `--top_k=3`, where that is one of our flags."""
     name, equals, value = argument.partition("=")
@@ -237,7 +269,7 @@ def _check_rest(rest: Sequence[str], names: Sequence[str]) -> None:
     """Refuses what Beam would drop in silence.
 
     Raises:
-        ConfigError: a word that belongs to no flag, a flag of a later version, or a near miss.
+        ConfigError: a word that belongs to no flag, or a near miss.
     """
     known_to_beam = PipelineOptions([]).get_all_options()
     previous = ""
@@ -255,9 +287,7 @@ def _check_flag(argument: str, names: Sequence[str], known_to_beam: dict[str, ob
     name = flag.lstrip("-").replace("-", "_")
     if name in known_to_beam or name.removeprefix("no_") in known_to_beam:
         return
-    if name in _LATER:
-        raise ConfigError(name, argument, "this version does not have this flag yet")
-    ours = [*names, *(f"--{later}" for later in _LATER), "--runner"]
+    ours = [*names, "--runner"]
     near = difflib.get_close_matches(f"--{name}", ours, 1, _SIMILAR_RATIO)
     if near:
         raise ConfigError("flag", flag, f"there is no such flag; did you mean {near[0]}?")

@@ -23,21 +23,24 @@ from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import JobOptions, ModelOptions, OutputOptions
 from imgcls_beam.rows import RunContext
+from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import (
     Layout,
     RunRecord,
+    Selection,
     WriteJsonl,
     WriteParquet,
+    begin_attempt,
+    check_attempt,
     check_jsonl_free,
-    check_output_writable,
-    check_run_free,
     clear_attempt,
     clear_jsonl,
+    find_standing,
     read_record,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages
 
-from . import display
+from . import display, tables
 
 _LIBRARIES = ("apache-beam", "imgcls_beam", "numpy", "pillow", "pyarrow", "torch", "transformers")
 
@@ -60,15 +63,30 @@ def run(
     """
     options = _to_beam_options(beam_arguments)
     check_inputs(job.input)
+    with tables.scratch_output(job.output, options, is_local(options)) as output:
+        tables.check_table(output)
+        finished = tables.finish_load(output)
+        if finished is not None:
+            return finished
+        return _run_checked(dataclasses.replace(job, output=output), options, started_at)
+
+
+def _run_checked(
+    job: JobOptions, options: PipelineOptions, started_at: datetime.datetime
+) -> RunRecord | RunCounts | None:
     source = resolve_model(job.model.model, job.model.revision)
     context = make_context(job, source)
     layout = _check_output(job.output, context)
     pipeline = build(beam.Pipeline(options=options), job, context, source, started_at)
-    if options.view_as(StandardOptions).runner not in _LOCAL_RUNNERS:
-        pipeline.run()
+    if not is_local(options):
+        with _attempted(job.output, context, layout):
+            pipeline.run()
         return None
-    discard = _discard_on_failure(layout, job.output)
-    with _loaded_model(job, source), discard, display.show_progress():
+    with (
+        _loaded_model(job, source),
+        _attempted(job.output, context, layout),
+        display.show_progress(),
+    ):
         counts = _run_to_end(pipeline, layout)
     return counts if layout is None else read_record(layout.record)
 
@@ -81,26 +99,54 @@ def build(
     started_at: datetime.datetime,
 ) -> beam.Pipeline:
     """Builds the graph: list, read, prepare, predict, row, sink, publish."""
-    refs = pipeline | "ListImages" >> ListImages(job.input, is_spread(pipeline.options))
-    listed = refs | "CountListed" >> beam.combiners.Count.Globally()
+    refs, skipped = _list_images(pipeline, job, context)
+    wanted = refs | "CountWanted" >> beam.combiners.Count.Globally()
     model = {name: getattr(job.model, name) for name in _names_of(job.model)}
     classify = ClassifyImages(**model, source=source, read=job.read, decode=job.decode)
     outcomes = (refs | "ClassifyImages" >> classify).outcomes
     record = None
     if job.output.output is not None:
         configuration = json.dumps(describe_job(job), sort_keys=True)
-        write = WriteParquet(context, job.output, listed, configuration, started_at)
+        listed = _count_listed(wanted, skipped)
+        write = WriteParquet(context, job.output, listed, configuration, started_at, skipped)
         record = outcomes | "WriteParquet" >> write
+        write_table = tables.make_writer(job.output, is_local(pipeline.options))
+        if write_table is not None:
+            _ = record | "WriteTable" >> write_table
     if job.output.jsonl is not None:
-        write_lines = WriteJsonl(job.output.jsonl, listed, record, job.output.attempt)
+        write_lines = WriteJsonl(job.output.jsonl, wanted, record, job.output.attempt)
         _ = outcomes | "WriteJsonl" >> write_lines
     return pipeline
 
 
+def _list_images(
+    pipeline: beam.Pipeline, job: JobOptions, context: RunContext
+) -> tuple[beam.PCollection, beam.PCollection | None]:
+    """What is to be classified, and what is not looked at; None where that is nothing."""
+    selection = Selection.of_run(job.output, context)
+    spread = is_spread(pipeline.options)
+    if selection is None:
+        return pipeline | "ListImages" >> ListImages(job.input, spread), None
+    select = SelectImages(job.input, selection, job.read, spread)
+    selected = pipeline | "SelectImages" >> select
+    return selected.wanted, selected.skipped
+
+
+def _count_listed(wanted: beam.PCollection, skipped: beam.PCollection | None) -> beam.PCollection:
+    if skipped is None:
+        return wanted
+    counts = (wanted, skipped | "CountSkipped" >> beam.combiners.Count.Globally())
+    return counts | "BothCounts" >> beam.Flatten() | "CountListed" >> beam.CombineGlobally(sum)
+
+
+def is_local(options: PipelineOptions) -> bool:
+    """Whether the runner works on this machine, and ends before this program does."""
+    return options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
+
+
 def is_spread(options: PipelineOptions) -> bool:
     """Whether more than one worker reads: a local runner has one, unless it was asked for more."""
-    is_local = options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
-    return not is_local or options.view_as(DirectOptions).direct_num_workers != 1
+    return not is_local(options) or options.view_as(DirectOptions).direct_num_workers != 1
 
 
 def _check_output(output: OutputOptions, context: RunContext) -> Layout | None:
@@ -108,17 +154,17 @@ def _check_output(output: OutputOptions, context: RunContext) -> Layout | None:
         check_jsonl_free(output.jsonl)
     if output.output is None:
         return None
-    layout = Layout.of_run(output, context)
-    check_output_writable(layout)
-    check_run_free(output.output, output.run_id)
-    return layout
+    return check_attempt(output, context)
 
 
 def make_context(job: JobOptions, source: ModelSource) -> RunContext:
-    """What all rows of the run share."""
+    """What all rows of the run share; a run that is tried again keeps its day."""
+    standing = None
+    if job.output.only == "errors" and job.output.output is not None:
+        standing = find_standing(job.output.output, job.output.run_id)
     return RunContext(
         run_id=job.output.run_id,
-        run_date=job.output.run_date,
+        run_date=standing.record.run_date if standing else job.output.run_date,
         model_id=source.model_id,
         model_revision=source.revision,
         library_versions=json.dumps(find_versions(), sort_keys=True),
@@ -182,13 +228,16 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _discard_on_failure(layout: Layout | None, output: OutputOptions) -> Iterator[None]:
-    """Removes what a failed run staged."""
+def _attempted(output: OutputOptions, context: RunContext, layout: Layout | None) -> Iterator[None]:
+    """Leaves the attempt's note; removes all that it staged where it fails."""
+    made: list[str] = []
     try:
+        if layout is not None:
+            made = begin_attempt(output, context)
         yield
     except BaseException:
         if layout is not None:
-            clear_attempt(layout)
+            clear_attempt(layout, made)
         if output.jsonl is not None:
             clear_jsonl(output.jsonl, output.attempt)
         raise

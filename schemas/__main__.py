@@ -8,16 +8,30 @@
 import json
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from imgcls_beam.rows import describe_schema
+from imgcls_beam.warehouse.tables import describe_predictions, describe_runs
+from imgcls_beam.warehouse.views import render_bigquery, render_duckdb
 
-GENERATED = {"predictions.arrow.json": describe_schema}
+GENERATED: dict[str, Callable[[], Any]] = {
+    "predictions.arrow.json": describe_schema,
+    "predictions.bigquery.json": describe_predictions,
+    "prediction_runs.bigquery.json": describe_runs,
+}
+RENDERED: dict[str, Callable[[], str]] = {
+    "views.duckdb.sql": render_duckdb,
+    "views.bigquery.sql": render_bigquery,
+}
 
 
 def main() -> int:
     """Writes each generated file beside this one; returns 0."""
+    texts = {name: render() for name, render in RENDERED.items()}
     for name, describe in GENERATED.items():
-        text = json.dumps(describe(), indent=2, ensure_ascii=False) + "\n"
+        texts[name] = json.dumps(describe(), indent=2, ensure_ascii=False) + "\n"
+    for name, text in texts.items():
         (pathlib.Path(__file__).parent / name).write_text(text, encoding="utf-8")
     return 0
 

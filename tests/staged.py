@@ -1,7 +1,9 @@
 """Small runs staged by hand, and stores under a program that may die at any operation."""
 
+import contextlib
 import dataclasses
 import datetime
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,7 +51,8 @@ class Fuse:
             return operation(*args, **kwargs)
         self.left = None
         if self.after:
-            operation(*args, **kwargs)
+            with contextlib.suppress(OSError):
+                operation(*args, **kwargs)
         raise Killed
 
 
@@ -112,7 +115,10 @@ def make_publication(layout: Layout) -> Publication:
     return Publication(run, layout, '{"input": ["gs://b"]}', STARTED)
 
 
-def make_batch(start: int, rows: int) -> pa.RecordBatch:
+def make_batch(
+    start: int, rows: int, run: RunContext = RUN, are_ok: bool = False
+) -> pa.RecordBatch:
+    """Rows of the images from `start`; every fourth failed, unless all are ok."""
     outcomes = [
         Prediction(
             ref=ImageRef(f"gs://b/{i:06d}"),
@@ -121,23 +127,32 @@ def make_batch(start: int, rows: int) -> pa.RecordBatch:
             applied=AppliedParameters(2, "softmax", "model"),
             execution=Execution("cpu", "float32", 8, 1.0, NOON),
         )
-        if i % 4
+        if i % 4 or are_ok
         else Failure(
             ImageRef(f"gs://b/{i:06d}"), Stage.READ, FailureCode.NOT_FOUND, "gone", failed_at=NOON
         )
         for i in range(start, start + rows)
     ]
-    return to_record_batch(outcomes, RUN)
+    return to_record_batch(outcomes, run)
 
 
 def stage(layout: Layout, sizes: Sequence[int]) -> Fragments:
     """Stages one fragment per size; together they hold the images 0, 1, 2, …"""
+    starts = itertools.accumulate(sizes, initial=0)
+    return stage_from(layout, list(zip(starts, sizes, strict=False)))
+
+
+def stage_from(
+    layout: Layout,
+    spans: Sequence[tuple[int, int]],
+    run: RunContext = RUN,
+    are_ok: bool = False,
+) -> Fragments:
+    """Stages one fragment per (first image, images)."""
     staged = []
-    start = 0
-    for rows in sizes:
+    for start, rows in spans:
         writer = FragmentWriter(layout.staging)
-        writer.write(make_batch(start, rows))
-        start += rows
+        writer.write(make_batch(start, rows, run, are_ok))
         staged.append(writer.close())
     return merge_fragments([fragments for fragments in staged if fragments])
 

@@ -1,7 +1,16 @@
 """What is to be classified → `ImageRef`s, and a `Failure` for each line that names no image."""
 
+from imgcls_beam.listing.distinct import Distinct
 from imgcls_beam.listing.files import IMAGE_SUFFIXES
 from imgcls_beam.listing.images import check_inputs, list_distinct, list_images, uri_digest
 from imgcls_beam.listing.spooling import spool
 
-__all__ = ["IMAGE_SUFFIXES", "check_inputs", "list_distinct", "list_images", "spool", "uri_digest"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Distinct",
+    "check_inputs",
+    "list_distinct",
+    "list_images",
+    "spool",
+    "uri_digest",
+]

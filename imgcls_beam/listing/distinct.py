@@ -9,6 +9,7 @@ from types import TracebackType
 _KEPT_DIGESTS = 1 << 14
 """In memory, about 1.5 MB: most sets end before it, and need no file."""
 _CACHE_KIB = 16 << 10
+_FIND = "SELECT 1 FROM seen WHERE digest = ?"
 _ADD = "INSERT OR IGNORE INTO seen VALUES (?)"
 
 
@@ -51,6 +52,13 @@ class Distinct:
         if self._disk is None:
             self._disk = self._open_disk()
         return self._disk.execute(_ADD, (digest,)).rowcount == 1
+
+    def __contains__(self, digest: bytes) -> bool:
+        if digest in self._kept:
+            return True
+        if self._disk is None:
+            return False
+        return self._disk.execute(_FIND, (digest,)).fetchone() is not None
 
     def _open_disk(self) -> sqlite3.Connection:
         """One transaction that is never committed: the table is worth nothing after this."""

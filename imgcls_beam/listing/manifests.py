@@ -2,18 +2,20 @@
 
 ::
 
-    CSV, JSONL, text ─▶ lines ──▶ Line ─┐
-    Parquet ──────────▶ tables ─▶ Line ─┴▶ references ─▶ ImageRef, or a Failure
+    CSV, JSONL, text ─▶ lines ────▶ Line ─┐
+    BigQuery ─────────▶ bigquery ─▶ Line ─┤
+    Parquet ──────────▶ tables ───▶ Line ─┴▶ references ─▶ ImageRef, or a Failure
                               └▶ ImageRef of a cell
 
-Memory holds one line, or one batch of a Parquet file. A line that cannot be used is a failure of
-its own; a file that cannot be read to its end is an error of the job.
+Memory holds one line, one batch of a Parquet file, or one page of a table. A line that cannot be
+used is a failure of its own; what cannot be read to its end is an error of the job.
 """
 
 from collections.abc import Iterator
 
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.listing.bigquery import PREFIX, is_table, read_bigquery
 from imgcls_beam.listing.files import list_files
 from imgcls_beam.listing.lines import LINE_SUFFIXES, PACKED_SUFFIXES, is_of_lines, read_lines
 from imgcls_beam.listing.references import References
@@ -29,15 +31,18 @@ def list_manifest(
     """Lists what a manifest names, in its order.
 
     Args:
-        options: the manifest and its columns. Its URL may be a glob too.
+        options: the manifest and its columns. Its URL may be a glob too, or `bq:` and the name of
+            a table.
         allow_schemes: schemes that may be read beside `checks.SCHEMES`.
 
     Raises:
         ConfigError: it is not there, may not be read, is of no known format, or has no such column.
     """
-    if options.url.lower().startswith("bq:"):
-        problem = "BigQuery tables are not read yet; export the table as Parquet"
-        raise ConfigError("input_manifest", options.url, problem)
+    if is_table(options.url):
+        table = ImageRef(f"{PREFIX}{options.url[len(PREFIX) :]}")
+        lines = read_bigquery(table, options)
+        yield from map(References(table, allow_schemes).to_listed, lines)
+        return
     for file in list_files("input_manifest", options.url, (_PARQUET,)):
         if not _is_hidden(file.uri, options.url):
             yield from _list_file(file, options, allow_schemes)

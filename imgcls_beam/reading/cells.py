@@ -16,9 +16,10 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import too_many_bytes
-from imgcls_beam.reading.objects import CHANGED, is_version
+from imgcls_beam.reading.pinning import CHANGED
 from imgcls_beam.reading.ranges import RangeFile
 from imgcls_beam.reading.tables import NO_CELL, Cell, iterate_cells
+from imgcls_beam.stores import is_marked
 
 _CURSORS_KEPT = 4
 _PASSED_BYTES = 16 << 20
@@ -139,7 +140,7 @@ class _Cursor:
     def _look_up(self, options: ReadOptions, sleep: Callable[[float], object]) -> RangeFile:
         """The file; opened anew if it has changed, or its store failed."""
         file = RangeFile(self._spot.uri, options, sleep)
-        if not is_version(file.info, self._spot.version):
+        if not is_marked(file.info, self._spot.version):
             raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
         may_stay = self._broken is None or self._broken.code is FailureCode.UNREADABLE
         if self._file is None or not may_stay or self._file.marks != file.marks:

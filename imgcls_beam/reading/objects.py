@@ -2,13 +2,12 @@
 
 fsspec's `cat_ranges` keeps many requests in flight on stores that are asynchronous (2,716 objects/s
 of 100 kB 20 ms away at 200 in flight, against 169 for Beam's FileSystems on 32 threads), gives back
-an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name.
+an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name. Files of a local disk are
+opened without it: 47,000 of 20 kB a second against 37,000.
 """
 
-import concurrent.futures
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from fsspec import AbstractFileSystem
 
@@ -16,13 +15,12 @@ from imgcls_beam.checks import is_scheme_allowed, scheme_of
 from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.disk import read_files
 from imgcls_beam.reading.faults import draw_wait_s, to_image_error, too_many_bytes
+from imgcls_beam.reading.pinning import find_faults
 from imgcls_beam.reading.requests import limit_line_bytes
-from imgcls_beam.stores import marks_of, open_store
+from imgcls_beam.stores import is_local, open_store
 
-_LOOK_UPS_AT_ONCE = 16
-
-CHANGED = "the object has changed since it was listed"
 _SCHEME_REFUSED = "the scheme of its URI is not allowed (--allow_scheme)"
 _NOT_INSTALLED = "nothing that is installed reads the scheme of its URI"
 
@@ -35,8 +33,8 @@ def read_objects(
     """Reads objects, members of archives and request lines; one result each, in order.
 
     Only faults that look passing are tried again: time-outs, broken connections, HTTP 408, 425,
-    429 and 5xx. A stretch of an object that is not the one that was listed is not read: there would
-    be another image, or none, at its place.
+    429 and 5xx, and bytes that lack the listed checksum while the store has the listed version.
+    What is not the content that was listed is `changed`, whatever was read.
 
     Args:
         refs: what to read, of any schemes.
@@ -75,22 +73,11 @@ def open_object(uri: str, options: ReadOptions) -> tuple[AbstractFileSystem, str
     return store, store._strip_protocol(uri)
 
 
-def look_up(
-    store: AbstractFileSystem, paths: Sequence[str]
-) -> list[Mapping[str, Any] | BaseException]:
-    """What a store knows of each object now, several asked at once; an exception where it fails."""
-    with concurrent.futures.ThreadPoolExecutor(_LOOK_UPS_AT_ONCE) as pool:
-        futures = [pool.submit(store.info, path) for path in paths]
-    return [future.exception() or future.result() for future in futures]
-
-
-def is_version(info: Mapping[str, Any], version: str | None) -> bool:
-    """Whether an object is still the one that was listed, as far as the store marked it then."""
-    return version is None or marks_of(info)[0] == version
-
-
 def _is_worth_another(result: EncodedImage | Failure) -> bool:
-    return isinstance(result, Failure) and result.code is FailureCode.UNAVAILABLE
+    """Whether to read again: the fault looks passing, or the bytes were damaged on their way."""
+    if not isinstance(result, Failure):
+        return False
+    return result.retryable and result.code is not FailureCode.CHANGED
 
 
 def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | BaseException]:
@@ -109,30 +96,12 @@ def _fetch_same_scheme(
         store, _ = open_object(refs[0].object_uri, options)
     except ImageError as error:
         return [error] * len(refs)
-    answers: dict[int, bytes | BaseException] = {}
-    stale = _find_stale(store, [ref for ref in refs if ref.place is not None])
-    for index, ref in enumerate(refs):
-        if ref.place is not None and ref.object_uri in stale:
-            answers[index] = stale[ref.object_uri]
-        elif not _is_wanted(ref, options):
-            answers[index] = b""  # judged by its listed size
-    asked = [index for index in range(len(refs)) if index not in answers]
+    asked = [index for index, ref in enumerate(refs) if _is_wanted(ref, options)]
     got = _fetch_ranges(store, [refs[index] for index in asked], options)
-    answers.update(zip(asked, got, strict=True))
-    return [answers[index] for index in range(len(refs))]
-
-
-def _find_stale(store: AbstractFileSystem, refs: Sequence[ImageRef]) -> dict[str, BaseException]:
-    """Objects that are not what they were when these stretches of them were listed; and why."""
-    versions = {ref.object_uri: ref.version for ref in refs if ref.version is not None}
-    infos = look_up(store, [store._strip_protocol(uri) for uri in versions]) if versions else []
-    stale: dict[str, BaseException] = {}
-    for (uri, version), info in zip(versions.items(), infos, strict=True):
-        if isinstance(info, BaseException):
-            stale[uri] = info
-        elif not is_version(info, version):
-            stale[uri] = ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
-    return stale
+    answers: list[bytes | BaseException] = [b""] * len(refs)  # judged by its listed size
+    for index, answer in zip(asked, got, strict=True):
+        answers[index] = answer
+    return answers
 
 
 def _fetch_ranges(
@@ -142,16 +111,21 @@ def _fetch_ranges(
 
     So a size that is unknown, or a lie, costs no memory.
     """
-    starts, ends = [], []
+    starts: list[int | None] = []
+    ends: list[int] = []
     for ref in refs:
         span = ref.place if isinstance(ref.place, ByteSpan | RequestLine) else None
         starts.append(span.start if span else None)
         ends.append(span.end if span else 1 + (ref.size_bytes or options.max_bytes))
     paths = [store._strip_protocol(ref.object_uri) for ref in refs]
+    if is_local(store):
+        return read_files(refs, paths, starts, ends)
     limits = {"batch_size": options.concurrency} if store.async_impl else {}
-    got: Sequence[bytes | BaseException] = store.cat_ranges(
-        paths, starts, ends, on_error="return", **limits
+    got: list[bytes | BaseException] = list(
+        store.cat_ranges(paths, starts, ends, on_error="return", **limits)
     )
+    for index, fault in find_faults(store, paths, refs, got).items():
+        got[index] = fault
     return got
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import draw_wait_s, to_image_error
-from imgcls_beam.reading.objects import CHANGED, look_up, open_object
+from imgcls_beam.reading.objects import open_object
+from imgcls_beam.reading.pinning import CHANGED, look_up
 from imgcls_beam.stores import marks_of
 
 

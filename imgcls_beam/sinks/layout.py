@@ -3,6 +3,9 @@
 ::
 
     OUT/predictions/run_date=2026-11-23/model=google--vit@3f49326eb077/run_id=r1/part-….parquet
+                                           part-00000-of-00004.parquet; with the attempt's tag,
+                                           part-00000-of-00004-1f3a9c2b.parquet, where another
+                                           attempt's files may stand beside them
     OUT/runs/r1.json                       written last: it is the commit
     OUT/runs/failed/r1-<attempt>.json      what a run that did not add up left
     OUT/_staging/r1-<attempt>/             gone once the run is published
@@ -16,6 +19,7 @@ import datetime
 import hashlib
 import re
 
+from imgcls_beam.checks import scheme_of
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.rows import REVISION_CHARS, RunContext
@@ -23,6 +27,9 @@ from imgcls_beam.rows import REVISION_CHARS, RunContext
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?", re.ASCII)
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
+_LOCKED_SCHEMES = ("file", "local")
+NOTE = "attempt.json"
+TAG_CHARS = 8
 _SLUG_CHARS = 96
 _DIGEST_CHARS = 8
 
@@ -56,6 +63,7 @@ class Layout:
         model_id: hub id or folder of the model.
         model_revision: its commit, or the SHA-256 of its folder.
         attempt: unique to one start of the program.
+        tag: in the names of this attempt's parts; empty where it alone can write there.
     """
 
     output: str
@@ -64,6 +72,7 @@ class Layout:
     model_id: str
     model_revision: str
     attempt: str
+    tag: str = ""
 
     @classmethod
     def of_run(cls, output: OutputOptions, run: RunContext) -> "Layout":
@@ -81,6 +90,7 @@ class Layout:
             model_id=run.model_id,
             model_revision=run.model_revision,
             attempt=output.attempt,
+            tag="" if _is_alone(output, output.output) else output.attempt[:TAG_CHARS],
         )
 
     @property
@@ -123,20 +133,37 @@ class Layout:
     @property
     def lock(self) -> str:
         """Held on local disks while a run of this name is published."""
-        return join(self.staging_root, f"{self.run_id}.lock")
+        return locate_lock(self.output, self.run_id)
 
     def locate_part(self, index: int, count: int) -> str:
         """The final place of a part, counted from 0."""
-        return join(self.run_folder, f"part-{index:05d}-of-{count:05d}.parquet")
+        tag = f"-{self.tag}" if self.tag else ""
+        return join(self.run_folder, f"part-{index:05d}-of-{count:05d}{tag}.parquet")
+
+    @property
+    def note(self) -> str:
+        """What this attempt leaves for those who have to clear up after it."""
+        return join(self.staging, NOTE)
 
     def make_relative(self, url: str) -> str:
         """A place of this layout, relative to the output folder."""
         return url.removeprefix(join(self.output, ""))
 
 
+def _is_alone(output: OutputOptions, folder: str) -> bool:
+    """Whether a lock keeps all other attempts away, and nothing of the run may stand already."""
+    is_first = output.if_exists == "fail" and output.only != "errors"
+    return is_first and scheme_of(folder) in _LOCKED_SCHEMES
+
+
 def locate_record(output: str, run_id: str) -> str:
     """The record of a run below an output folder."""
     return join(output, "runs", f"{run_id}.json")
+
+
+def locate_lock(output: str, run_id: str) -> str:
+    """The lock of a run below an output folder."""
+    return join(output, "_staging", f"{run_id}.lock")
 
 
 def join(folder: str, *names: str) -> str:

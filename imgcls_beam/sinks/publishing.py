@@ -2,10 +2,12 @@
 
 ::
 
-    verify ─▶ clear what dead attempts left ─▶ move ─▶ write the record ─▶ remove the staging folder
+    verify ─▶ move ─▶ swap the record ─▶ clear what went out of use, and what dead attempts left
 
-Nothing here knows of Beam. A runner may call `publish` again after it failed at any point, or after
-it ended and its answer was lost: the result is the same run.
+The record names every file of the run. Where rows stand already, the new files are put beside them
+under names of their own, and the record is swapped in one step: who follows it sees the old table
+or the new one. Nothing here knows of Beam. A runner may call `publish` again after it failed at any
+point, or after it ended and its answer was lost: the result is the same run.
 """
 
 import dataclasses
@@ -19,19 +21,22 @@ import pyarrow.parquet as pq
 from imgcls_beam.errors import PublishError
 from imgcls_beam.rows import RunContext
 from imgcls_beam.sinks import store
-from imgcls_beam.sinks.attempts import clear_attempt, clear_others, note_moving, withdraw_others
+from imgcls_beam.sinks.attempts import clear_attempt, clear_others, leave_note, withdraw_others
 from imgcls_beam.sinks.fragments import Fragments
 from imgcls_beam.sinks.layout import Layout, join
 from imgcls_beam.sinks.parts import StagedPart
-from imgcls_beam.sinks.record import (
-    DONE,
-    FAILED,
-    RecordedFile,
-    RunRecord,
-    encode_record,
-    make_exists_error,
-    read_record,
+from imgcls_beam.sinks.record import DONE, FAILED, RunRecord, encode_record
+from imgcls_beam.sinks.recorded import RecordedFile, RecordedPublication
+from imgcls_beam.sinks.succession import (
+    APPEND,
+    ERRORS,
+    Standing,
+    Succession,
+    find_standing,
+    make_overtaken_error,
 )
+from imgcls_beam.sinks.summary import Summary, merge_summaries
+from imgcls_beam.sinks.swapping import swap_file
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,12 +48,14 @@ class Publication:
         layout: where the run's files lie.
         configuration: of the job, a JSON object in text.
         started_at: when the program was started, UTC.
+        succession: upon what the attempt was begun.
     """
 
     run: RunContext
     layout: Layout
     configuration: str
     started_at: datetime.datetime
+    succession: Succession = Succession()
 
 
 def publish(
@@ -57,7 +64,7 @@ def publish(
     """Commits a run: all of its files and then its record, or nothing that readers follow.
 
     Args:
-        parts: every part of the run, in any order.
+        parts: every part of the attempt, in any order.
         fragments: what the rows were counted to be when they were written.
         listed: how many images were listed.
         publication: what the record says beside.
@@ -72,35 +79,47 @@ def publish(
     """
     layout = publication.layout
     with store.hold_lock(layout.lock):
-        record = _find_own_record(layout)
-        if record is None:
+        standing = find_standing(layout.output, layout.run_id)
+        if standing is None or standing.record.attempt != layout.attempt:
+            _check_still_stands(standing, publication)
             parts = sorted(parts, key=lambda part: part.index)
-            record = _make_record(parts, fragments, listed, publication)
-            _verify(parts, fragments, record, layout)
-            _clear_leftovers(parts, layout)
-            _move_parts(parts, layout)
-            record = _commit(record, layout)
-        clear_others(layout)
+            record = _make_record(parts, fragments, listed, publication, standing)
+            _verify(parts, fragments, listed, record, publication)
+            _put_in_place(parts, publication, standing)
+            record = _commit(record, layout, standing)
+        else:
+            record = standing.record
+        clear_others(layout, record)
     clear_attempt(layout)
     return record
 
 
-def _find_own_record(layout: Layout) -> RunRecord | None:
-    if store.find_size(layout.record) is None:
-        return None
-    try:
-        record = read_record(layout.record)
-    except ValueError as error:
-        raise make_exists_error(layout.output, layout.run_id) from error
-    if record.attempt != layout.attempt:
-        raise make_exists_error(layout.output, layout.run_id)
-    return record
+def find_base(publication: Publication) -> RunRecord | None:
+    """The record upon which the attempt was begun, as it still stands.
+
+    Raises:
+        RunExistsError: another stands there now.
+    """
+    standing = find_standing(publication.layout.output, publication.layout.run_id)
+    _check_still_stands(standing, publication)
+    return standing.record if standing else None
+
+
+def _check_still_stands(standing: Standing | None, publication: Publication) -> None:
+    attempt = standing.record.attempt if standing else None
+    if attempt != publication.succession.base:
+        raise make_overtaken_error(publication.layout)
 
 
 def _verify(
-    parts: Sequence[StagedPart], fragments: Fragments, record: RunRecord, layout: Layout
+    parts: Sequence[StagedPart],
+    fragments: Fragments,
+    listed: int,
+    record: RunRecord,
+    publication: Publication,
 ) -> None:
-    problem = _find_problem(parts, fragments, record.listed, layout)
+    layout = publication.layout
+    problem = _find_problem(parts, fragments, listed, publication)
     if problem is None:
         return
     failed = dataclasses.replace(record, state=FAILED, problem=problem, files=())
@@ -109,17 +128,21 @@ def _verify(
 
 
 def _find_problem(
-    parts: Sequence[StagedPart], fragments: Fragments, listed: int, layout: Layout
+    parts: Sequence[StagedPart], fragments: Fragments, listed: int, publication: Publication
 ) -> str | None:
-    counted = fragments.summary.statuses
-    if listed != fragments.summary.rows:
-        rows = ", ".join(f"{status} {count}" for status, count in sorted(counted.items()))
-        return f"listed {listed} images, but {fragments.summary.rows} rows ({rows or 'none'})"
+    counted = fragments.summary
+    dropped = sum(part.dropped.rows for part in parts)
+    if listed != counted.rows:
+        each = ", ".join(f"{status} {count}" for status, count in sorted(counted.statuses.items()))
+        return f"listed {listed} images, but {counted.rows} rows ({each or 'none'})"
+    if publication.succession.how == ERRORS and dropped != listed:
+        return f"tried {listed} images again, but {dropped} error rows are theirs"
     if [part.index for part in parts] != list(range(parts[0].count if parts else 0)):
         return f"{len(parts)} of {parts[0].count if parts else 0} parts are there"
-    if sum(part.file.rows for part in parts) != listed:
-        return f"the parts hold {sum(part.file.rows for part in parts)} rows of {listed}"
-    problems = (_find_part_problem(part, layout) for part in parts)
+    rows = sum(part.file.rows + part.dropped.rows - part.published_rows for part in parts)
+    if rows != listed:
+        return f"the parts hold {rows} rows of {listed}"
+    problems = (_find_part_problem(part, publication.layout) for part in parts if part.file.rows)
     return next((problem for problem in problems if problem is not None), None)
 
 
@@ -142,41 +165,67 @@ def _count_rows(url: str) -> int | None:
     return rows
 
 
-def _clear_leftovers(parts: Sequence[StagedPart], layout: Layout) -> None:
-    # Without a record nothing in this folder was ever committed. Files under the names of this
-    # run's own parts stay: they are overwritten, or were moved there by an earlier try.
-    withdraw_others(layout)
-    own = {layout.locate_part(part.index, part.count) for part in parts}
-    found = [join(layout.run_folder, name) for name in store.list_names(layout.run_folder)]
-    store.remove_files([url for url in found if url not in own])
-
-
-def _move_parts(parts: Sequence[StagedPart], layout: Layout) -> None:
-    note_moving(layout)
+def _put_in_place(
+    parts: Sequence[StagedPart], publication: Publication, standing: Standing | None
+) -> None:
+    layout = publication.layout
+    leave_note(layout, publication.succession)
+    if store.is_local(layout.output):  # the lock is ours: who began to move before us is dead
+        own = [layout.make_relative(layout.locate_part(p.index, p.count)) for p in parts]
+        withdraw_others(layout, standing.record if standing else None, own)
     for part in parts:
-        final = layout.locate_part(part.index, part.count)
-        if store.find_size(part.file.path) is not None:
-            # Stores without locks: an attempt that is overtaken stops before the next file.
-            _find_own_record(layout)
-            store.move_file(part.file.path, final)
-        if store.find_size(final) != part.file.size_bytes:
-            raise PublishError(f"run {layout.run_id} was not published: {final} is not whole")
+        if part.file.rows:
+            _move_part(part, publication)
 
 
-def _commit(record: RunRecord, layout: Layout) -> RunRecord:
-    record = dataclasses.replace(record, finished_at=datetime.datetime.now(datetime.UTC))
+def _move_part(part: StagedPart, publication: Publication) -> None:
+    layout = publication.layout
+    final = layout.locate_part(part.index, part.count)
+    if store.find_size(part.file.path) is not None:
+        # Stores without locks: an attempt that is overtaken stops before the next file.
+        _check_still_stands(find_standing(layout.output, layout.run_id), publication)
+        store.move_file(part.file.path, final)
+    if store.find_size(final) != part.file.size_bytes:
+        raise PublishError(f"run {layout.run_id} was not published: {final} is not whole")
+
+
+def _commit(record: RunRecord, layout: Layout, standing: Standing | None) -> RunRecord:
+    last = dataclasses.replace(
+        record.publications[-1], finished_at=datetime.datetime.now(datetime.UTC)
+    )
+    record = dataclasses.replace(record, publications=(*record.publications[:-1], last))
+    mark, scratch = standing.mark if standing else None, join(layout.staging, "record")
     try:
-        store.write_new_file(layout.record, encode_record(record), join(layout.staging, "record"))
-    except FileExistsError:
-        standing = _find_own_record(layout)
-        return record if standing is None else standing
+        swap_file(layout.record, encode_record(record), mark, scratch)
+    except FileExistsError as error:
+        raise make_overtaken_error(layout) from error
     return record
 
 
 def _make_record(
-    parts: Sequence[StagedPart], fragments: Fragments, listed: int, publication: Publication
+    parts: Sequence[StagedPart],
+    fragments: Fragments,
+    listed: int,
+    publication: Publication,
+    standing: Standing | None,
 ) -> RunRecord:
-    run, layout = publication.run, publication.layout
+    run, layout, how = publication.run, publication.layout, publication.succession.how
+    files = tuple(_describe_file(part, layout) for part in parts if part.file.rows)
+    summary = fragments.summary
+    now = datetime.datetime.now(datetime.UTC)
+    skipped = summary.statuses.get("skipped", 0)
+    this = RecordedPublication(
+        layout.attempt, how, publication.started_at, now, summary.rows, skipped
+    )
+    earlier: tuple[RecordedPublication, ...] = ()
+    configuration = json.loads(publication.configuration)
+    if standing is not None and how in (APPEND, ERRORS):
+        files = (*_find_kept(standing.record, parts, layout), *files)
+        summary = _add_up(standing.record, summary, parts)
+        listed = standing.record.listed + (listed if how == APPEND else 0)
+        earlier = standing.record.publications
+        if how == ERRORS:
+            configuration = standing.record.configuration
     return RunRecord(
         run_id=run.run_id,
         run_date=run.run_date,
@@ -185,13 +234,25 @@ def _make_record(
         model=_describe_model(run),
         parameters={"top_k": run.top_k, "function_to_apply": run.function_to_apply},
         listed=listed,
-        summary=fragments.summary.to_json(),
-        started_at=publication.started_at,
-        finished_at=datetime.datetime.now(datetime.UTC),
-        files=tuple(_describe_file(part, layout) for part in parts),
-        configuration=json.loads(publication.configuration),
+        summary=summary.to_json(),
+        publications=(*earlier, this),
+        files=files,
+        configuration=configuration,
         library_versions=json.loads(run.library_versions),
     )
+
+
+def _find_kept(
+    record: RunRecord, parts: Sequence[StagedPart], layout: Layout
+) -> list[RecordedFile]:
+    """The files that stay in use: those that were not written anew."""
+    anew = {layout.make_relative(file) for part in parts for file in part.published}
+    return [file for file in record.files if file.path not in anew]
+
+
+def _add_up(record: RunRecord, added: Summary, parts: Sequence[StagedPart]) -> Summary:
+    dropped = merge_summaries(part.dropped for part in parts)
+    return merge_summaries((Summary.from_json(record.summary), added)).without(dropped)
 
 
 def _describe_model(run: RunContext) -> dict[str, str]:

@@ -10,30 +10,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from imgcls_beam.errors import RunExistsError
 from imgcls_beam.sinks import store
-from imgcls_beam.sinks.layout import join, locate_record
+from imgcls_beam.sinks.recorded import RecordedFile, RecordedPublication
 
 FORMAT_VERSION = 1
 DONE = "DONE"
 FAILED = "FAILED"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RecordedFile:
-    """One published file.
-
-    Attributes:
-        path: relative to the output folder.
-        rows: how many rows it holds.
-        size_bytes: its length.
-        sha256: of its bytes.
-    """
-
-    path: str
-    rows: int
-    size_bytes: int
-    sha256: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,14 +25,13 @@ class RunRecord:
     Attributes:
         run_id: name of the run.
         run_date: the day to which its rows belong.
-        attempt: which start of the program published it.
+        attempt: which start of the program published it, or published to it last.
         state: `DONE`, or `FAILED` where the counts do not add up.
         model: id, revision, key, and the file of its weights where that is known.
         parameters: top_k and function_to_apply, as the job asked for them.
         listed: how many images were listed.
         summary: what the rows add up to, as `Summary.to_json` gives it.
-        started_at: when the program was started, UTC.
-        finished_at: when the record was made, UTC.
+        publications: the first and, where rows were added or replaced since, the later ones.
         files: what was published.
         configuration: of the job, as it was given.
         library_versions: versions by name.
@@ -65,8 +46,7 @@ class RunRecord:
     parameters: Mapping[str, Any]
     listed: int
     summary: Mapping[str, Any]
-    started_at: datetime.datetime
-    finished_at: datetime.datetime
+    publications: tuple[RecordedPublication, ...]
     files: tuple[RecordedFile, ...] = ()
     configuration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     library_versions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -83,14 +63,24 @@ class RunRecord:
         return self.counts["error"] / self.listed if self.listed else 0.0
 
     @property
+    def started_at(self) -> datetime.datetime:
+        """When the program was first started, UTC."""
+        return self.publications[0].started_at
+
+    @property
+    def finished_at(self) -> datetime.datetime:
+        """When this record was made, UTC."""
+        return self.publications[-1].finished_at
+
+    @property
     def duration_s(self) -> float:
-        """From the start of the program to the making of this record."""
-        return (self.finished_at - self.started_at).total_seconds()
+        """How long the program ran, from each start to each record."""
+        return sum(each.duration_s for each in self.publications)
 
     @property
     def images_per_s(self) -> float:
-        """Rows that are not skipped, per second of the whole run; start-up is in it."""
-        done = self.counts["ok"] + self.counts["error"]
+        """Images that were looked at, per second of all that time; start-up is in it."""
+        done = sum(each.rows - each.skipped for each in self.publications)
         return done / self.duration_s if self.duration_s > 0 else 0.0
 
     def to_json(self) -> str:
@@ -102,6 +92,7 @@ class RunRecord:
             "run_date": self.run_date.isoformat(),
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat(),
+            "publications": [each.to_json() for each in self.publications],
             "files": [dataclasses.asdict(file) for file in self.files],
             "configuration_sha256": hash_configuration(self.configuration),
         }
@@ -124,8 +115,7 @@ class RunRecord:
                 run_date=datetime.date.fromisoformat(fields["run_date"]),
                 listed=counts.pop("listed"),
                 summary={name: fields[name] for name in _SUMMARY} | {"counts": counts},
-                started_at=datetime.datetime.fromisoformat(fields["started_at"]),
-                finished_at=datetime.datetime.fromisoformat(fields["finished_at"]),
+                publications=tuple(map(RecordedPublication.from_json, fields["publications"])),
                 files=tuple(RecordedFile(**file) for file in fields["files"]),
             )
         except (KeyError, TypeError) as error:
@@ -175,25 +165,3 @@ def read_record(url: str) -> RunRecord:
     """
     with store.open_existing(url) as source:
         return RunRecord.from_json(source.read())
-
-
-def check_run_free(output: str, run_id: str) -> None:
-    """Checks that a run id has not been published.
-
-    Raises:
-        RunExistsError: it has; the message names the ways out.
-    """
-    if store.find_size(locate_record(output, run_id)) is not None:
-        raise make_exists_error(output, run_id)
-
-
-def make_exists_error(output: str, run_id: str) -> RunExistsError:
-    """The error for a run id that is taken, with what would have to be deleted to free it."""
-    url = locate_record(output, run_id)
-    try:
-        folders = {join(output, file.path.rpartition("/")[0]) for file in read_record(url).files}
-    except (OSError, ValueError):  # a record that cannot be read takes the run id all the same
-        folders = {join(output, "predictions", "*", "*", f"run_id={run_id}")}
-    places = " and ".join((url, *sorted(folders)))
-    problem = f"this run has been published; give another --run_id, or delete {places}"
-    return RunExistsError("run_id", run_id, problem)

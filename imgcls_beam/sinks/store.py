@@ -6,20 +6,25 @@ a path as a glob, and move or delete other files than those named. Nothing here 
 """
 
 import contextlib
+import datetime
+import functools
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterator
+from typing import IO, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.sinks.layout import join
-from imgcls_beam.stores import open_store
+from imgcls_beam.stores import marks_of, open_store
+
+ResultT = TypeVar("ResultT")
 
 _CHUNK_BYTES = 1 << 20
+_FOLDER_TRIES = 20
 
 
 def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -35,8 +40,7 @@ def is_local(url: str) -> bool:
 def open_new(url: str) -> IO[bytes]:
     """Opens a file for writing; a local disk gets the folders it needs."""
     store, path = resolve(url)
-    _make_parent(store, path)
-    opened: IO[bytes] = store.open(path, "wb")
+    opened: IO[bytes] = _in_folder(store, path, functools.partial(store.open, path, "wb"))
     return opened
 
 
@@ -84,12 +88,12 @@ def move_file(source: str, target: str) -> None:
     """
     store, source_path = resolve(source)
     _, target_path = resolve(target)
-    _make_parent(store, target_path)
     if isinstance(store, LocalFileSystem):
-        store.mv(source_path, target_path)
+        _in_folder(store, target_path, functools.partial(store.mv, source_path, target_path))
         return
-    store.cp_file(source_path, target_path)
-    store.rm_file(source_path)
+    store.cp_file(source_path, target_path)  # on object stores a copy by the store itself
+    with contextlib.suppress(FileNotFoundError):  # deleted, but the first answer was lost
+        store.rm_file(source_path)
 
 
 def move_new_file(source: str, target: str) -> None:
@@ -102,9 +106,8 @@ def move_new_file(source: str, target: str) -> None:
     """
     store, source_path = resolve(source)
     _, target_path = resolve(target)
-    _make_parent(store, target_path)
     if isinstance(store, LocalFileSystem):
-        _link(store, source_path, target_path)
+        _in_folder(store, target_path, functools.partial(_link, store, source_path, target_path))
         return
     if store.exists(target_path):
         raise FileExistsError(target)
@@ -122,21 +125,25 @@ def write_new_file(url: str, data: bytes, scratch: str) -> None:
     """Writes a small file in one step, unless there is one.
 
     On a local disk the bytes are written to `scratch` (on the same disk) and linked to their
-    place, which fails where something stands. Elsewhere the store is asked to create only.
+    place, which fails where something stands. Elsewhere the store is asked to create only; where it
+    refuses and exactly these bytes stand, its first answer was lost.
 
     Raises:
         FileExistsError: there is one; it was left as it is.
     """
     store, path = resolve(url)
     if not isinstance(store, LocalFileSystem):
-        store.pipe_file(path, data, mode="create")
+        try:
+            store.pipe_file(path, data, mode="create")
+        except FileExistsError:
+            if store.cat_file(path) != data:
+                raise
         return
     with open_new(scratch) as target:
         target.write(data)
         target.flush()
         os.fsync(target.fileno())
-    _make_parent(store, path)
-    _link(store, resolve(scratch)[1], path)
+    _in_folder(store, path, functools.partial(_link, store, resolve(scratch)[1], path))
 
 
 def remove_files(urls: list[str]) -> None:
@@ -176,6 +183,13 @@ def find_missing_folders(url: str) -> list[str]:
     return missing
 
 
+def find_last_write(folder: str) -> datetime.datetime | None:
+    """When the newest file below a folder was written, UTC; None where none has a time."""
+    store, path = resolve(folder)
+    times = [marks_of(info)[1] for info in store.find(path, detail=True).values()]
+    return max((time for time in times if time is not None), default=None)
+
+
 def list_folders(folder: str) -> list[str]:
     """Names of the folders directly below a folder; none where there is no folder."""
     store, path = resolve(folder)
@@ -197,17 +211,34 @@ def hold_lock(url: str) -> Iterator[None]:
     if not isinstance(store, LocalFileSystem) or os.name != "posix":
         yield
         return
-    import fcntl
-
-    _make_parent(store, path)
-    with open(path, "ab") as lock:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with _hold_file(store, path):
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+@contextlib.contextmanager
+def _hold_file(store: fsspec.AbstractFileSystem, path: str) -> Iterator[None]:
+    import fcntl
+
+    while True:
+        opened: IO[bytes] = _in_folder(store, path, functools.partial(open, path, "ab"))
+        with opened as lock:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            # Whoever held it before has removed it: then it keeps nobody away who comes later.
+            if _is_same_file(lock, path):
+                yield
+                return
+
+
+def _is_same_file(opened: IO[bytes], path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(opened.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def try_folder(folder: str) -> None:
@@ -242,9 +273,21 @@ def refuse_unwritable(option: str, url: str) -> Iterator[None]:
         raise ConfigError(option, url, problem) from error
 
 
-def _make_parent(store: fsspec.AbstractFileSystem, path: str) -> None:
-    if isinstance(store, LocalFileSystem):
-        store.makedirs(os.path.dirname(path), exist_ok=True)
+def _in_folder(
+    store: fsspec.AbstractFileSystem, path: str, operation: Callable[[], ResultT]
+) -> ResultT:
+    """Does what makes a file; a local disk gets the file's folders first.
+
+    Another program may find them empty, and remove them, before the file is there.
+    """
+    if not isinstance(store, LocalFileSystem):
+        return operation()
+    for _ in range(_FOLDER_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            store.makedirs(os.path.dirname(path), exist_ok=True)
+            return operation()
+    store.makedirs(os.path.dirname(path), exist_ok=True)
+    return operation()
 
 
 def _link(store: fsspec.AbstractFileSystem, source: str, target: str) -> None:

@@ -54,6 +54,42 @@ class Summary:
         """How many rows there are."""
         return sum(self.statuses.values())
 
+    def without(self, dropped: "Summary") -> "Summary":
+        """What is left when rows that were added up here are taken away; both times stay."""
+        return dataclasses.replace(
+            self,
+            statuses=_take(self.statuses, dropped.statuses),
+            errors=_take(self.errors, dropped.errors),
+            labels=_take(self.labels, dropped.labels),
+            scores=tuple(a - b for a, b in zip(self.scores, dropped.scores, strict=True)),
+            preprocess_ms=self.preprocess_ms - dropped.preprocess_ms,
+            inference_ms=self.inference_ms - dropped.inference_ms,
+            bytes_read=self.bytes_read - dropped.bytes_read,
+        )
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Summary":
+        """Parses what `to_json` gives.
+
+        Raises:
+            KeyError: something of it is missing.
+            TypeError: something of it is of another kind.
+            ValueError: a time that is none.
+        """
+        histogram = fields["score_histogram"]
+        first, last = fields["first_at"], fields["last_at"]
+        return cls(
+            statuses={status: count for status, count in fields["counts"].items() if count},
+            errors={(each["stage"], each["code"]): each["count"] for each in fields["errors"]},
+            labels={each["label"]: each["count"] for each in fields["labels"]},
+            scores=(histogram["below"], *histogram["bins"], histogram["above"]),
+            first_at=datetime.datetime.fromisoformat(first) if first else None,
+            last_at=datetime.datetime.fromisoformat(last) if last else None,
+            preprocess_ms=fields["preprocess_ms"],
+            inference_ms=fields["inference_ms"],
+            bytes_read=fields["bytes_read"],
+        )
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object: counts with the most frequent first, ties by name."""
         return {
@@ -116,6 +152,11 @@ def _add(counts: Iterable[Mapping[Key, int]]) -> dict[Key, int]:
     for count in counts:
         total.update(count)
     return dict(total)
+
+
+def _take(counts: Mapping[Key, int], dropped: Mapping[Key, int]) -> dict[Key, int]:
+    left = {key: count - dropped.get(key, 0) for key, count in counts.items()}
+    return {key: count for key, count in left.items() if count}
 
 
 def _by_count(counts: Mapping[Key, int]) -> list[tuple[Key, int]]:

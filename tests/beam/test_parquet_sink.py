@@ -78,6 +78,7 @@ def write(
     arguments: Sequence[str] = IN_MEMORY,
     listed: int | None = None,
     sick_at: str = "",
+    file_bytes: int = 128 << 20,
 ) -> None:
     """Runs the sink over so many images, made in chunks of 100 that runners may spread."""
     listed = images if listed is None else listed
@@ -92,7 +93,8 @@ def write(
             | "Die" >> beam.Map(die_at, sick_at)
         )
         count = pipeline | "Count" >> beam.Create([listed])
-        records = outcomes | WriteParquet(RUN, OutputOptions(output, "r1", NOON.date()), count)
+        where = OutputOptions(output, "r1", NOON.date(), file_bytes=file_bytes)
+        records = outcomes | WriteParquet(RUN, where, count)
         assert_that(records, functools.partial(check_one_record, listed=listed))
 
 
@@ -220,3 +222,23 @@ def test_a_configuration_that_is_no_object_is_refused_before_the_run(text: str) 
 def test_the_layout_of_a_run_follows_its_options() -> None:
     options = OutputOptions("out", "r1", NOON.date(), attempt="ab" * 16)
     assert Layout.of_run(options, RUN).run_folder == f"out/predictions/{KEYS}"
+
+
+@pytest.mark.parametrize(
+    "arguments", [IN_MEMORY, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+)
+def test_one_three_and_eight_files_hold_the_same_table(
+    tmp_path: pathlib.Path, arguments: list[str]
+) -> None:
+    tables, counts = [], []
+    for file_bytes in (1 << 30, 30_000, 1):
+        out = tmp_path / str(file_bytes)
+        write(str(out), 8000, arguments, file_bytes=file_bytes)
+        files = read_record(str(out / "runs" / "r1.json")).files
+        names = [f"part-{i:05d}-of-{len(files):05d}.parquet" for i in range(len(files))]
+        assert [pathlib.Path(file.path).name for file in files] == names
+        counts.append(len(files))
+        tables.append(query(out, "select * from {rows} order by image_uri"))
+    assert counts == ([1, 3, 8] if arguments is IN_MEMORY else sorted(set(counts)))
+    assert len(tables[0]) == 8000
+    assert tables[0] == tables[1] == tables[2]

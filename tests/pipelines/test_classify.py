@@ -162,7 +162,8 @@ def _snapshot(folder: pathlib.Path) -> dict[str, str]:
         ({"--topk": "3"}, 2, "did you mean --top_k?"),
         ({"--modle": "x"}, 2, "did you mean --model?"),
         ({"--output_tables": "x"}, 2, "did you mean --output"),
-        ({"--output_table": "p.d.t"}, 2, "does not have this flag yet"),
+        ({"--output_table": "my-table"}, 2, "project.dataset.table"),
+        ({"--only": "newest"}, 2, "allowed: all, new, errors"),
         ({"--runner": "DaskRunner"}, 2, "DaskRunner"),
     ],
 )

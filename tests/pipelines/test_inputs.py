@@ -276,7 +276,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--input_manifest={m}", "--uri_column=photo", "--carry_columns=size"], "carry_columns"),
     (["--input_manifest={m}", "--image_column=photo"], "image_column"),
     (["--input_manifest={m}.gone.csv", "--uri_column=photo"], "input_manifest"),
-    (["--input_manifest=bq:p.d.t", "--uri_column=photo"], "input_manifest"),
+    (["--input_manifest=bq:d.t", "--uri_column=photo"], "input_manifest"),
     (["--requests={m}.gone.jsonl"], "requests"),
     (["--requests=https://example.invalid/r.jsonl"], "requests"),
 ]

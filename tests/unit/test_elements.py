@@ -20,6 +20,7 @@ from imgcls_beam.elements import (
     PixelArray,
     Prediction,
     RequestLine,
+    Skipped,
     TableCell,
 )
 from imgcls_beam.errors import STAGE_OF, FailureCode, ImageError
@@ -46,6 +47,7 @@ EXAMPLES: list[Any] = [
     EXECUTION,
     Prediction(REF, LABELS, 0.5, APPLIED, EXECUTION, FACTS, 3.25),
     Failure(REF, STAGE_OF[FailureCode.CORRUPT], FailureCode.CORRUPT, "no end", 2, True, FACTS),
+    Skipped(REF, NOON),
 ]
 PIXELS = PixelArray(
     REF, {"pixel_values": np.arange(24, dtype=np.uint8).reshape(2, 4, 3)}, FACTS, 3.25
@@ -113,7 +115,7 @@ def test_further_refs_of_a_bundle_cost_little_more_than_their_texts() -> None:
 def test_a_ref_that_is_only_a_uri_leaves_everything_else_open() -> None:
     ref = ImageRef("a.jpg")
     assert [getattr(ref, field.name) for field in dataclasses.fields(ref)] == [
-        *("a.jpg", None, None, None, None, None, NO_PARAMETERS, None)
+        *("a.jpg", None, None, None, None, None, NO_PARAMETERS, None, None)
     ]
 
 

@@ -1,16 +1,19 @@
 import itertools
 import pathlib
+import random
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imgcls_beam.elements import AppliedParameters, Execution, ImageRef, Prediction
-from imgcls_beam.errors import PublishError
+from imgcls_beam.elements import AppliedParameters, Execution, Failure, ImageRef, Prediction
+from imgcls_beam.errors import FailureCode, PublishError, Stage
 from imgcls_beam.rows import SCHEMA, to_record_batch
 from imgcls_beam.sinks import store
 from imgcls_beam.sinks.fragments import (
     MAX_GROUP_BYTES,
+    MAX_GROUP_ROWS,
     FragmentWriter,
     StagedFile,
     StagingWriter,
@@ -27,6 +30,10 @@ from tests.staged import (
     stage,
     stage_parts,
 )
+
+
+def make_row(uri: str) -> Failure:
+    return Failure(ImageRef(uri), Stage.READ, FailureCode.NOT_FOUND, "gone", failed_at=NOON)
 
 
 def make_files(*sizes: int) -> list[StagedFile]:
@@ -116,15 +123,15 @@ def test_a_fragment_is_compressed_compliant_and_in_bounded_row_groups(
     tmp_path: pathlib.Path,
 ) -> None:
     writer = FragmentWriter(str(tmp_path))
-    for start in range(0, 20_000, 1000):
+    for start in range(0, 80_000, 1000):
         writer.write(make_batch(start, 1000))
     fragments = writer.close()
     assert fragments is not None
     (file,) = fragments.files
     metadata = pq.read_metadata(file.path)
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    assert sum(group.num_rows for group in groups) == 20_000 == file.rows
-    assert max(group.num_rows for group in groups) <= 8192
+    assert sum(group.num_rows for group in groups) == 80_000 == file.rows
+    assert max(group.num_rows for group in groups) <= MAX_GROUP_ROWS
     columns = [groups[0].column(i) for i in range(groups[0].num_columns)]
     assert {column.compression for column in columns} == {"ZSTD"}
     assert "predictions.list.element.label" in {column.path_in_schema for column in columns}
@@ -143,12 +150,12 @@ def test_wide_rows_make_short_row_groups(tmp_path: pathlib.Path) -> None:
     )
     batch = to_record_batch([row] * 64, RUN)
     writer = FragmentWriter(str(tmp_path))
-    for _ in range(16):
+    for _ in range(32):
         writer.write(batch)
     fragments = writer.close()
     assert fragments is not None
     metadata = pq.read_metadata(fragments.files[0].path)
-    assert metadata.num_row_groups == 16 * batch.nbytes // MAX_GROUP_BYTES + 1 > 3
+    assert metadata.num_row_groups == 32 * batch.nbytes // MAX_GROUP_BYTES + 1 > 3
 
 
 def test_a_bundle_without_rows_leaves_no_file(tmp_path: pathlib.Path) -> None:
@@ -159,7 +166,7 @@ def test_a_bundle_without_rows_leaves_no_file(tmp_path: pathlib.Path) -> None:
 
 def test_a_discarded_fragment_leaves_no_file(tmp_path: pathlib.Path) -> None:
     writer = FragmentWriter(str(tmp_path))
-    for start in range(0, 9000, 1000):
+    for start in range(0, 36_000, 1000):
         writer.write(make_batch(start, 1000))
     assert len(list_output(str(tmp_path))) == 1
     writer.discard()
@@ -169,8 +176,62 @@ def test_a_discarded_fragment_leaves_no_file(tmp_path: pathlib.Path) -> None:
 
 def test_a_batch_that_cannot_be_written_takes_its_file_with_it(tmp_path: pathlib.Path) -> None:
     writer = StagingWriter(str(tmp_path), "fragment")
-    writer.write(make_batch(0, 9000))
+    writer.write(make_batch(0, 33_000))
     assert len(list_output(str(tmp_path))) == 1
     with pytest.raises(pa.ArrowInvalid):
-        writer.write(pa.record_batch({"other": list(range(9000))}))
+        writer.write(pa.record_batch({"other": list(range(33_000))}))
     assert list_output(str(tmp_path)) == []
+
+
+def test_rows_of_a_row_group_stand_in_the_order_of_their_uris(tmp_path: pathlib.Path) -> None:
+    writer = FragmentWriter(str(tmp_path))
+    for start in (500, 0, 1500, 1000):
+        writer.write(make_batch(start, 500))
+    fragments = writer.close()
+    assert fragments is not None
+    rows = pq.read_table(fragments.files[0].path)["image_uri"].to_pylist()
+    assert rows == make_uris(2000)
+
+
+def test_a_bundle_of_many_rows_is_several_files(tmp_path: pathlib.Path) -> None:
+    writer = FragmentWriter(str(tmp_path), file_bytes=30_000)
+    for start in range(0, 12_000, 500):
+        writer.write(make_batch(start, 500))
+    fragments = writer.close()
+    assert fragments is not None
+    assert len(fragments.files) >= 3
+    assert sum(file.rows for file in fragments.files) == fragments.summary.rows == 12_000
+    assert all(file.size_bytes < 120_000 for file in fragments.files)
+    assert list_output(str(tmp_path)) == sorted(
+        file.path.rpartition("/")[2] for file in fragments.files
+    )
+
+
+def test_duckdb_reads_no_row_group_that_cannot_hold_the_image_it_looks_for(
+    tmp_path: pathlib.Path,
+) -> None:
+    writer = FragmentWriter(str(tmp_path), file_bytes=1 << 40)
+    numbers = random.Random(1).sample(range(200_000), 100_000)
+    batches = [numbers[first : first + 1000] for first in range(0, 100_000, 1000)]
+    for batch in batches:
+        rows = [make_row(f"gs://b/{number:06d}.jpg") for number in batch]
+        writer.write(to_record_batch(rows, RUN))
+    fragments = writer.close()
+    assert fragments is not None
+    path = fragments.files[0].path
+    sought = f"gs://b/{numbers[70_000]:06d}.jpg"
+    sql = (
+        f"select bloom_filter_excludes from parquet_bloom_probe('{path}', 'image_uri', '{sought}')"
+    )
+    excluded = [each for (each,) in duckdb.sql(sql).fetchall()]
+    assert len(excluded) == pq.read_metadata(path).num_row_groups > 3
+    assert not all(excluded)
+    assert sum(excluded) >= len(excluded) - 2  # one holds it; another one in a hundred is in doubt
+
+
+def test_a_small_file_has_a_small_filter(tmp_path: pathlib.Path) -> None:
+    writer = FragmentWriter(str(tmp_path))
+    writer.write(make_batch(0, 30))
+    fragments = writer.close()
+    assert fragments is not None
+    assert fragments.files[0].size_bytes < 20_000

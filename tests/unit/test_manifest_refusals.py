@@ -32,7 +32,7 @@ from imgcls_beam.options import ManifestOptions
         ("m.xlsx", {"uri_column": "uri"}, "input_manifest", ".csv, .tsv, .jsonl, .ndjson, .json"),
         ("m", {"uri_column": "uri"}, "input_manifest", "suffix"),
         ("gone.csv", {"uri_column": "uri"}, "input_manifest", "no such file"),
-        ("bq:project.dataset.table", {"uri_column": "uri"}, "input_manifest", "not read yet"),
+        ("bq:dataset.table", {"uri_column": "uri"}, "input_manifest", "give project.dataset.table"),
     ],
     ids=itertools.count(),
 )

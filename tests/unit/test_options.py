@@ -130,7 +130,11 @@ BAD: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
         (output_of, {"run_date": each}, "run_date")
         for each in ("2026-11-23", "today", None, datetime.datetime(2026, 11, 23, 12))
     ),
-    *((output_of, {"if_exists": each}, "if_exists") for each in ("replace", "", None, True)),
+    *((output_of, {"if_exists": each}, "if_exists") for each in ("merge", "", None, True)),
+    *((output_of, {"only": each}, "only") for each in ("old", "", None, True)),
+    (output_of, {"if_exists": "replace", "only": "errors"}, "if_exists"),
+    (output_of, {"only": "new", "output": None, "jsonl": "a.jsonl"}, "only"),
+    *((output_of, {"table": each}, "output_table") for each in ("", "a\nb", 5)),
     *(
         (job_of, {"max_error_ratio": each}, "max_error_ratio")
         for each in (-0.01, 1.01, 5, math.nan, "0.05", True, None)

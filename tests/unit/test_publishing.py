@@ -14,10 +14,12 @@ from imgcls_beam.sinks.fragments import (
     Fragments,
 )
 from imgcls_beam.sinks.parts import StagedPart
-from imgcls_beam.sinks.publishing import publish
-from imgcls_beam.sinks.record import RunRecord, check_run_free, read_record
+from imgcls_beam.sinks.publishing import Publication, publish
+from imgcls_beam.sinks.record import RunRecord, read_record
+from imgcls_beam.sinks.succession import check_run_free
 from tests.staged import (
     RUN,
+    STARTED,
     check_committed,
     empty_stores,
     list_output,
@@ -204,3 +206,31 @@ def test_names_that_look_like_patterns_are_names(tmp_path: pathlib.Path, folder:
     check_committed(output, publish(parts, fragments, 7, make_publication(layout)), 7)
     assert (tmp_path / "a1" / "keep").exists()
     assert (tmp_path / "bystander").exists()
+
+
+def test_runs_that_end_and_begin_side_by_side_do_not_take_each_others_folders(
+    tmp_path: pathlib.Path,
+) -> None:
+    output = str(tmp_path)
+    problems: list[Exception] = []
+
+    def publish_some(first: int) -> None:
+        try:
+            for number in range(first, first + 12):
+                run = dataclasses.replace(RUN, run_id=f"r{number}")
+                layout = make_layout(output, number, run)
+                parts, fragments = stage_parts(layout, [2])
+                publish(parts, fragments, 2, Publication(run, layout, "{}", STARTED))
+                store.remove_folder(layout.run_folder)
+                store.remove_files([layout.record])
+                clear_attempt(layout)
+        except Exception as problem:  # noqa: BLE001  a thread's own would be lost
+            problems.append(problem)
+
+    threads = [threading.Thread(target=publish_some, args=[100 * i]) for i in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert list_output(output) == []

@@ -11,7 +11,8 @@ from imgcls_beam.sinks import store
 from imgcls_beam.sinks.attempts import check_output_writable, clear_attempt
 from imgcls_beam.sinks.layout import join
 from imgcls_beam.sinks.publishing import publish
-from imgcls_beam.sinks.record import RunRecord, check_run_free, encode_record
+from imgcls_beam.sinks.record import RunRecord, encode_record
+from imgcls_beam.sinks.succession import check_run_free
 from tests.staged import (
     FUSE,
     MortalDisk,

@@ -1,0 +1,248 @@
+"""Which of the listed images a run wants: all, what no published run has scored, or what failed.
+
+::
+
+    inputs ─▶ list ─▶ ImageRef ─┐
+    published rows ───▶ Mark ───┴▶ select ─▶ wanted, or Skipped
+
+Where the work is spread, this is a join by URI: neither side has to fit anywhere. One local worker
+joins on its disk. Either way an image is taken once, whoever names it again.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.typehints.decorators import no_annotations
+
+from imgcls_beam.elements import Failure, ImageRef, Skipped
+from imgcls_beam.errors import PublishError
+from imgcls_beam.listing import Distinct, list_distinct, list_images, spool, uri_digest
+from imgcls_beam.metrics import count_found, count_listed
+from imgcls_beam.options import InputOptions, ReadOptions
+from imgcls_beam.reading import fill_versions, look_up_versions
+from imgcls_beam.rows import replace_surrogates
+from imgcls_beam.sinks.published import Kind, Mark, PublishedFile, Selection, find_files, read_marks
+from imgcls_beam.transforms import SpreadImages
+
+Listed = ImageRef | Failure
+
+_SKIPPED = "skipped"
+_LOOK_UP_TOGETHER = 64
+
+
+class Selected(NamedTuple):
+    """What `SelectImages` gives.
+
+    Attributes:
+        wanted: `ImageRef | Failure`, to be classified.
+        skipped: `Skipped`, for the table.
+    """
+
+    wanted: beam.PCollection
+    skipped: beam.PCollection
+
+
+@dataclasses.dataclass(eq=False)
+class SelectImages(beam.PTransform):
+    """Lists inputs and selects among them; gives `Selected`.
+
+    Attributes:
+        options: what to list. A limit counts wanted images; a run with a limit selects in one
+            worker.
+        selection: which of them are wanted.
+        read: how stores are asked for the versions of images that a manifest names.
+        is_spread: see `ListImages`.
+    """
+
+    options: InputOptions
+    selection: Selection
+    read: ReadOptions = ReadOptions()
+    is_spread: bool = True
+
+    # Beam has no type hint for several outputs, and warns of this one.
+    @no_annotations  # type: ignore[untyped-decorator]
+    def expand(self, pbegin: beam.Pipeline) -> Selected:
+        """Joins by URI, or on the disk of one worker."""
+        inputs = pbegin | "Inputs" >> beam.Create([self.options])
+        if self.is_spread and self.options.limit is None:
+            return self._join(inputs, pbegin)
+        select = beam.FlatMap(_select_once, self.selection, self.read, spools=not self.is_spread)
+        chosen = inputs | "SelectOnce" >> select.with_outputs(_SKIPPED, main="wanted")
+        wanted = chosen.wanted | "Spread" >> SpreadImages() if self.is_spread else chosen.wanted
+        return Selected(wanted, chosen.skipped)
+
+    def _join(self, inputs: beam.PCollection, pbegin: beam.Pipeline) -> Selected:
+        listed = inputs | "List" >> beam.FlatMap(list_images)
+        if self.selection.only == "new" and self.options.manifest is not None:
+            listed = (
+                listed
+                | "SpreadNamed" >> beam.Reshuffle()
+                | "Batch" >> beam.BatchElements(_LOOK_UP_TOGETHER, _LOOK_UP_TOGETHER)
+                | "LookUp" >> beam.FlatMap(look_up_versions, self.read)
+            )
+        marks = (
+            pbegin
+            | "Selection" >> beam.Create([self.selection])
+            | "FindPublished" >> beam.FlatMap(find_published)
+            | "SpreadPublished" >> beam.Reshuffle()
+            | "ReadPublished" >> beam.FlatMap(read_published)
+        )
+        keyed = {
+            "listed": listed | "KeyListed" >> beam.Map(_key),
+            "marks": marks | "KeyMarks" >> beam.Map(_key_mark),
+        }
+        chosen = (
+            keyed
+            | "Join" >> beam.CoGroupByKey()
+            | "Select"
+            >> beam.FlatMap(_select_joined, self.selection).with_outputs(_SKIPPED, main="wanted")
+        )
+        return Selected(chosen.wanted | "Spread" >> SpreadImages(), chosen.skipped)
+
+
+def find_published(selection: Selection) -> Iterator[PublishedFile | Selection]:
+    """Where the marks of a selection are: files, or the table, which one worker reads."""
+    if selection.output is not None:
+        yield from find_files(selection)
+    else:
+        yield selection
+
+
+def read_published(source: PublishedFile | Selection) -> Iterator[Mark]:
+    """The marks of a file, or of the selection's table."""
+    if isinstance(source, PublishedFile):
+        yield from read_marks(source)
+        return
+    from imgcls_beam.warehouse import read_table_marks
+
+    yield from read_table_marks(source)
+
+
+def _select_once(
+    options: InputOptions, selection: Selection, read: ReadOptions, spools: bool
+) -> Iterator[Any]:
+    """Selects in one worker; marks lie on its disk.
+
+    With `spools` everything is listed before the first is given: so a terminal can say how much is
+    left.
+    """
+    chosen = _select_on_disk(options, selection, read)
+    counted = map(_count, chosen)
+    for each in spool(counted) if spools else chosen:
+        if isinstance(each, Skipped):
+            yield beam.pvalue.TaggedOutput(_SKIPPED, each)
+        else:
+            yield each
+
+
+def _select_on_disk(
+    options: InputOptions, selection: Selection, read: ReadOptions
+) -> Iterator[Listed | Skipped]:
+    listed: Iterable[Listed] = list_distinct(dataclasses.replace(options, limit=None))
+    if selection.only == "new":
+        listed = fill_versions(listed, read)
+    taken = 0
+    with contextlib.ExitStack() as stack:
+        sets = {kind: stack.enter_context(Distinct()) for kind in Kind}
+        for source in find_published(selection):
+            for mark in read_published(source):
+                sets[mark.kind].add(_to_element(mark.kind, mark.digest, mark.version))
+        for each in listed:
+            chosen = _choose(each, selection, _Known.of_sets(each, sets))
+            taken += chosen is each
+            if chosen is not None:
+                yield chosen
+            if taken == options.limit:
+                return
+
+
+def _count(chosen: Listed | Skipped) -> Listed | Skipped:
+    if not isinstance(chosen, Skipped):
+        count_found()
+        count_listed(1)
+    return chosen
+
+
+def _select_joined(
+    group: tuple[bytes, dict[str, Iterable[Any]]], selection: Selection
+) -> Iterator[Any]:
+    """Takes one URI once, with all that is known of it."""
+    listed = next(iter(group[1]["listed"]), None)
+    if listed is None:
+        return
+    chosen = _choose(listed, selection, _Known.of_marks(listed, group[1]["marks"]))
+    if isinstance(chosen, Skipped):
+        yield beam.pvalue.TaggedOutput(_SKIPPED, chosen)
+    elif chosen is not None:
+        yield chosen
+
+
+class _Known(NamedTuple):
+    """What published rows say of one listed image.
+
+    Attributes:
+        is_scored: there is a good row of this very version.
+        is_present: the run to which rows are added has a row of it.
+        is_failed: the run whose failures are tried again has an error row of it.
+    """
+
+    is_scored: bool
+    is_present: bool
+    is_failed: bool
+
+    @classmethod
+    def of_sets(cls, listed: Listed, sets: dict[Kind, Distinct]) -> "_Known":
+        digest, version = _digest_of(listed), _ref_of(listed).version
+        return cls(*(_to_element(kind, digest, version) in sets[kind] for kind in Kind))
+
+    @classmethod
+    def of_marks(cls, listed: Listed, marks: Iterable[tuple[Kind, str | None]]) -> "_Known":
+        version = _ref_of(listed).version
+        found = {kind for kind, seen in marks if kind is not Kind.SCORED or seen == version}
+        return cls(*(kind in found for kind in Kind))
+
+
+def _choose(listed: Listed, selection: Selection, known: _Known) -> Listed | Skipped | None:
+    """Gives what becomes of a listed image: itself, a skipped row, or nothing in this run.
+
+    Raises:
+        PublishError: to take it would double its row.
+    """
+    ref = _ref_of(listed)
+    if selection.only == "errors":
+        return listed if known.is_failed else None
+    if known.is_present and selection.only == "new":
+        return None
+    if known.is_present:
+        problem = "--only=new leaves out what the run holds already"
+        raise PublishError(f"run {selection.run_id} already has a row of {ref.uri}; {problem}")
+    is_same = known.is_scored and ref.version is not None
+    return Skipped(ref) if selection.only == "new" and is_same else listed
+
+
+def _to_element(kind: Kind, digest: bytes, version: str | None) -> bytes:
+    """What stands for a mark in a set; only where an image was scored does its version matter."""
+    if kind is not Kind.SCORED:
+        return digest
+    seen = digest + b"\0" + (b"" if version is None else b"\1" + version.encode("utf-8", "replace"))
+    return hashlib.blake2b(seen, digest_size=16).digest()
+
+
+def _key(listed: Listed) -> tuple[bytes, Listed]:
+    return _digest_of(listed), listed
+
+
+def _key_mark(mark: Mark) -> tuple[bytes, tuple[Kind, str | None]]:
+    return mark.digest, (mark.kind, mark.version)
+
+
+def _digest_of(listed: Listed) -> bytes:
+    return uri_digest(replace_surrogates(_ref_of(listed).uri))
+
+
+def _ref_of(listed: Listed) -> ImageRef:
+    return listed.ref if isinstance(listed, Failure) else listed

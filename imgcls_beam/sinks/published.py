@@ -1,0 +1,165 @@
+"""What published runs hold: which of their files matter to a new run, and the images in them.
+
+::
+
+    OUT/runs/*.json ─▶ find_files ─▶ PublishedFile ─▶ read_marks ─▶ Mark(image, kind, version)
+
+Records are followed, so nothing that was not committed is believed. Nothing here knows of Beam, and
+a file is read a row group at a time, and only where its statistics say that it may matter.
+"""
+
+import contextlib
+import dataclasses
+import enum
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from imgcls_beam.listing import uri_digest
+from imgcls_beam.options import IfExists, Only, OutputOptions
+from imgcls_beam.rows import RunContext
+from imgcls_beam.sinks import store
+from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks.record import DONE, RunRecord, read_record
+from imgcls_beam.spec import FunctionToApply
+
+
+class Kind(enum.StrEnum):
+    """What a published row says of an image."""
+
+    SCORED = "scored"
+    """A good row: same model, same parameters."""
+    PRESENT = "present"
+    """A row, of whatever status, in the very run to which rows are to be added."""
+    FAILED = "failed"
+    """An error row in the very run whose failures are tried again."""
+
+
+class Mark(NamedTuple):
+    """What one published row says.
+
+    Attributes:
+        digest: `uri_digest` of the image.
+        kind: what it says.
+        version: of the image, as its store marked it; None where it did not.
+    """
+
+    digest: bytes
+    kind: Kind
+    version: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of the listed images a run wants, by what published runs hold.
+
+    Attributes:
+        output: folder of the published runs; None for those of `table`.
+        table: BigQuery table of published rows.
+        run_id: of this run.
+        only: see `OutputOptions`.
+        if_exists: see `OutputOptions`.
+        model_key: of this run's model.
+        top_k: as the job asks for it.
+        function_to_apply: as the job asks for it.
+    """
+
+    output: str | None
+    table: str | None
+    run_id: str
+    only: Only
+    if_exists: IfExists
+    model_key: str
+    top_k: int | None
+    function_to_apply: FunctionToApply | None
+
+    @classmethod
+    def of_run(cls, output: OutputOptions, run: RunContext) -> "Selection | None":
+        """The selection of a run; None where it wants every image."""
+        if output.only == "all" and output.if_exists != "append":
+            return None
+        return cls(
+            None if output.is_scratch else output.output,
+            output.table,
+            output.run_id,
+            output.only,
+            output.if_exists,
+            run.model_key,
+            run.top_k,
+            run.function_to_apply,
+        )
+
+    def find_kind(self, record: RunRecord) -> Kind | None:
+        """What the rows of a published run say to this one; None for nothing.
+
+        A run that is about to be replaced says nothing: its rows go.
+        """
+        if record.run_id == self.run_id:
+            if self.only == "errors":
+                return Kind.FAILED
+            return Kind.PRESENT if self.if_exists == "append" else None
+        asked = {"top_k": self.top_k, "function_to_apply": self.function_to_apply}
+        is_same = record.model["key"] == self.model_key and record.parameters == asked
+        return Kind.SCORED if self.only == "new" and is_same else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A published file, and what its rows say."""
+
+    url: str
+    kind: Kind
+
+
+def find_files(selection: Selection) -> Iterator[PublishedFile]:
+    """The published files that matter to a selection, run by run."""
+    output = str(selection.output)
+    runs = join(output, "runs")
+    for name in store.list_names(runs):
+        if "/" in name or not name.endswith(".json"):
+            continue  # records of failed runs lie a folder below
+        record = _read(join(runs, name))
+        kind = selection.find_kind(record) if record is not None else None
+        if record is not None and kind is not None:
+            for file in record.files:
+                yield PublishedFile(join(output, file.path), kind)
+
+
+def read_marks(file: PublishedFile) -> Iterator[Mark]:
+    """What the rows of one file say, in their order; nothing where it has been replaced by now."""
+    with contextlib.suppress(FileNotFoundError):
+        yield from _read_marks(file)
+
+
+def _read_marks(file: PublishedFile) -> Iterator[Mark]:
+    status = {Kind.SCORED: "ok", Kind.FAILED: "error", Kind.PRESENT: None}[file.kind]
+    with store.open_existing(file.url) as source:
+        parquet = pq.ParquetFile(source)
+        for group in range(parquet.num_row_groups):
+            if not _may_hold(parquet.metadata.row_group(group), status):
+                continue
+            rows = parquet.read_row_group(group, ["image_uri", "image_version", "status"])
+            if status is not None:
+                rows = rows.filter(pc.equal(rows["status"], status))
+            uris, versions = rows["image_uri"].to_pylist(), rows["image_version"].to_pylist()
+            for uri, version in zip(uris, versions, strict=True):
+                yield Mark(uri_digest(uri), file.kind, version)
+
+
+def _read(url: str) -> RunRecord | None:
+    """A committed record; None where it is gone by now, or is no record."""
+    try:
+        record = read_record(url)
+    except (FileNotFoundError, ValueError):
+        return None
+    return record if record.state == DONE else None
+
+
+def _may_hold(group: pq.RowGroupMetaData, status: str | None) -> bool:
+    columns = map(group.column, range(group.num_columns))
+    found = next(column.statistics for column in columns if column.path_in_schema == "status")
+    if status is None or found is None or not found.has_min_max:
+        return True
+    return bool(found.min <= status <= found.max)

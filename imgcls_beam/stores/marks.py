@@ -1,0 +1,115 @@
+"""What a store says of an object's content: its version, its time and its checksum."""
+
+import base64
+import binascii
+import datetime
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_VERSION_KEYS = ("generation", "ETag", "etag", "VersionId", "content_hash")
+_UPDATED_KEYS = ("mtime", "LastModified", "last_modified", "updated", "timeCreated", "created")
+_MD5_DIGITS = re.compile(r"[0-9a-f]{32}")
+_NO_MD5_CLASSES = frozenset({"EXPRESS_ONEZONE"})
+"""Storage classes of S3 whose etags are no digests (directory buckets)."""
+
+
+def marks_of(info: Mapping[str, Any]) -> tuple[str | None, datetime.datetime | None]:
+    """What a store says of an object's content: its version, and when it was written (UTC).
+
+    The version is the store's own mark, generation or etag; else the time; None where there is
+    neither. An etag comes before S3's version id, which a listing does not say: one object has one
+    version, whoever asks.
+    """
+    times = (info[key] for key in _UPDATED_KEYS if info.get(key) is not None)
+    updated_at = _to_time(next(times, None))
+    version = next((str(info[key]).strip('"') for key in _VERSION_KEYS if info.get(key)), None)
+    if version is None and updated_at is not None:
+        version = updated_at.isoformat(timespec="microseconds")
+    return version, updated_at
+
+
+def is_marked(info: Mapping[str, Any], version: str | None) -> bool:
+    """Whether an object is still the one that was listed, as far as the store marked it then."""
+    return version is None or marks_of(info)[0] == version
+
+
+def checksum_of(info: Mapping[str, Any]) -> str | None:
+    """The checksum of an object's bytes that its store gives; None where there is none to trust.
+
+    GCS has an MD5, of composed objects a CRC-32C only; Azure an MD5 where the writer left one; S3's
+    etag is an MD5 where it is 32 hex digits, but not in directory buckets, and not where KMS or a
+    customer's key encrypts, which a listing does not say. What GCS keeps as gzip has checksums of
+    the gzip, and clients unpack it.
+
+    Returns:
+        `md5:` and 32 hex digits, or `crc32c:` and base64 as GCS writes it.
+    """
+    if info.get("contentEncoding") == "gzip":
+        return None
+    settings = info.get("content_settings")  # adlfs hands on the SDK's ContentSettings
+    md5 = _to_hex(info.get("md5Hash") or getattr(settings, "content_md5", None))
+    if md5 is not None:
+        return f"md5:{md5}"
+    if info.get("crc32c"):
+        return f"crc32c:{info['crc32c']}"
+    etag = str(info.get("ETag") or "").strip('"')
+    if _MD5_DIGITS.fullmatch(etag) and info.get("StorageClass") not in _NO_MD5_CLASSES:
+        return f"md5:{etag}"
+    return None
+
+
+def is_content(data: bytes, checksum: str) -> bool | None:
+    """Whether bytes have a checksum; None where nothing that is installed can tell."""
+    kind, _, expected = checksum.partition(":")
+    if kind == "md5":
+        return hashlib.md5(data, usedforsecurity=False).hexdigest() == expected
+    try:
+        import google_crc32c  # gcsfs brings it
+    except ImportError:
+        return None
+    digest: int = google_crc32c.value(data)
+    return base64.b64encode(digest.to_bytes(4, "big")).decode() == expected
+
+
+def has_secret_etag(info: Mapping[str, Any]) -> bool:
+    """Whether S3 has encrypted an object so that its etag is no MD5 of its bytes.
+
+    Args:
+        info: as `find_info` gives it; a listing does not say.
+    """
+    encryption = str(info.get("ServerSideEncryption") or "")
+    return encryption.startswith("aws:kms") or bool(info.get("SSECustomerAlgorithm"))
+
+
+def size_of(info: Mapping[str, Any]) -> int | None:
+    """How many bytes reading an object gives; None where the store does not say.
+
+    What GCS keeps as gzip is unpacked on the way: its size is not that of what is read.
+    """
+    size_bytes: int | None = info.get("size")
+    return None if info.get("contentEncoding") == "gzip" else size_bytes
+
+
+def _to_hex(md5: object) -> str | None:
+    """An MD5 that is given as 16 bytes or as their base64."""
+    try:
+        data = base64.b64decode(md5, validate=True) if isinstance(md5, str) else md5
+    except binascii.Error:
+        return None
+    return bytes(data).hex() if isinstance(data, bytes | bytearray) and len(data) == 16 else None
+
+
+def _to_time(value: object) -> datetime.datetime | None:
+    """A store's time; None where it is none, or none that a calendar has (year 33658)."""
+    try:
+        if isinstance(value, int | float):
+            return datetime.datetime.fromtimestamp(value, datetime.UTC)
+        if isinstance(value, str):
+            value = datetime.datetime.fromisoformat(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+    if not isinstance(value, datetime.datetime):
+        return None
+    return value.astimezone(datetime.UTC) if value.tzinfo else value.replace(tzinfo=datetime.UTC)

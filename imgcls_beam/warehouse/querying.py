@@ -1,0 +1,165 @@
+"""Published runs as relations of a DuckDB in memory: what `imgcls sql` asks.
+
+::
+
+    OUT/runs/*.json ─▶ records ─┬─▶ prediction_runs
+                                └─▶ their files ─▶ predictions ─▶ the views
+
+DuckDB itself opens no file. Rows reach it through an Arrow dataset of exactly the files that the
+records name, on any file system that fsspec knows, and access to everything outside is switched off
+and locked: a query reads these relations and nothing else, and writes nowhere. To look at the kind
+of statement would not do: DuckDB 2 takes a COPY inside a WITH of a SELECT.
+"""
+
+import datetime
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow import fs
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.rows import SCHEMA
+from imgcls_beam.sinks import RunRecord
+from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks.record import DONE
+from imgcls_beam.stores import is_local, open_store
+from imgcls_beam.warehouse.dialects import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote
+from imgcls_beam.warehouse.tables import REPEATED, RUNS, Column, to_run_row
+from imgcls_beam.warehouse.views import VIEWS
+
+if TYPE_CHECKING:
+    import duckdb
+
+ROWS_SCHEMA = pa.schema(
+    [*SCHEMA, pa.field("run_id", pa.string()), pa.field("run_date", pa.date32())]
+)
+"""What a file holds, and the keys of its path that the tables have."""
+
+_TYPES = {
+    "STRING": pa.string(),
+    "INTEGER": pa.int64(),
+    "FLOAT": pa.float64(),
+    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+    "DATE": pa.date32(),
+}
+_PARSERS = {"TIMESTAMP": datetime.datetime.fromisoformat, "DATE": datetime.date.fromisoformat}
+_LOCKED = (
+    "SET TimeZone = 'UTC'",
+    "SET python_enable_replacements = false",  # or a name that is no table is a variable of ours
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+
+
+def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
+    """Opens the published runs of an output folder.
+
+    Returns:
+        A connection that has `predictions`, `prediction_runs` and all views, and nothing else.
+
+    Raises:
+        ConfigError: no run has been published there, or DuckDB is not installed.
+    """
+    try:
+        import duckdb
+    except ImportError as error:
+        problem = "this takes DuckDB; pip install 'imgcls_beam[sql]'"
+        raise ConfigError("sql", output, problem) from error
+    records = list(read_records(output))
+    if not records:
+        raise ConfigError("output", output, "there is no finished run, so there is nothing to ask")
+    connection = duckdb.connect(":memory:")
+    connection.register(RUNS_NAME, make_runs_table(records))
+    connection.register(PREDICTIONS_NAME, make_dataset(output, records))
+    for view in VIEWS:
+        connection.execute(f"CREATE VIEW {view.name} AS {view.render(DUCKDB)}")
+    scratch = os.path.join(tempfile.gettempdir(), f"imgcls-sql-{os.getpid()}")
+    connection.execute(f"SET temp_directory = {quote(scratch)}")  # where memory does not suffice
+    for statement in _LOCKED:
+        connection.execute(statement)
+    return connection
+
+
+def read_records(output: str) -> Iterator[RunRecord]:
+    """The records of the finished runs of an output folder, by run id.
+
+    Raises:
+        ConfigError: nothing that is installed reads the folder's scheme.
+    """
+    store, folder = open_store("output", join(output, "runs"))
+    try:
+        paths = [info["name"] for info in store.ls(folder, detail=True) if info["type"] == "file"]
+    except FileNotFoundError:
+        return
+    wanted = sorted(path for path in paths if path.endswith(".json"))
+    for text in store.cat_ranges(wanted, None, None, on_error="return"):
+        record = _parse(text)
+        if record is not None and record.state == DONE:
+            yield record
+
+
+def make_runs_table(records: Sequence[RunRecord]) -> pa.Table:
+    """`prediction_runs`: one row per record."""
+    schema = pa.schema([pa.field(column.name, _find_type(column)) for column in RUNS])
+    rows = [
+        {column.name: _parse_value(column, row[column.name]) for column in RUNS}
+        for row in map(to_run_row, records)
+    ]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
+    """`predictions`: the rows of the files that these records name, none of which is opened yet."""
+    store, folder = open_store("output", output)
+    system = fs.LocalFileSystem() if is_local(store) else fs.PyFileSystem(fs.FSSpecHandler(store))
+    kind = ds.ParquetFileFormat()
+    fragments = [
+        kind.make_fragment(
+            join(folder, file.path),
+            system,
+            (ds.field("run_id") == record.run_id) & (ds.field("run_date") == record.run_date),
+            file_size=file.size_bytes,
+        )
+        for record in records
+        for file in record.files
+    ]
+    return ds.FileSystemDataset(fragments, ROWS_SCHEMA, kind, system)
+
+
+def _parse(text: bytes | Exception) -> RunRecord | None:
+    """A record; None where it went meanwhile, or is none."""
+    if isinstance(text, FileNotFoundError):
+        return None
+    if isinstance(text, Exception):
+        raise text
+    try:
+        return RunRecord.from_json(text)
+    except ValueError:
+        return None
+
+
+def _find_type(column: Column) -> pa.DataType:
+    kind = _TYPES.get(column.kind)
+    if kind is None:
+        kind = pa.struct([pa.field(field.name, _find_type(field)) for field in column.fields])
+    return pa.list_(kind) if column.mode == REPEATED else kind
+
+
+def _parse_value(column: Column, value: Any) -> Any:  # noqa: ANN401 - what JSON holds
+    """A value of JSON as Arrow takes it for this column."""
+    if value is None:
+        return None
+    if column.mode == REPEATED:
+        return [_parse_one(column, each) for each in value]
+    return _parse_one(column, value)
+
+
+def _parse_one(column: Column, value: Any) -> Any:  # noqa: ANN401 - what JSON holds
+    if column.fields:
+        return {field.name: _parse_value(field, value.get(field.name)) for field in column.fields}
+    parse = _PARSERS.get(column.kind)
+    return parse(value) if parse else value

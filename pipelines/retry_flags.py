@@ -1,0 +1,111 @@
+"""The flags of `retry`, and the record of the run → `JobOptions`, and what is left for Beam."""
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.options import (
+    InputOptions,
+    JobOptions,
+    ManifestOptions,
+    ModelOptions,
+    OutputOptions,
+)
+from imgcls_beam.sinks import RunRecord, find_standing
+
+from . import flags as classify_flags
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+
+def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
+    """Parses a command line, and reads the record of the run that it names.
+
+    Args:
+        argv: without the program's name.
+
+    Returns:
+        The job, and the arguments for Beam.
+
+    Raises:
+        ConfigError: a flag or value that is not allowed, or a run that is not there.
+        SystemExit: `--help` (0), or a flag without its value (2).
+    """
+    flags, rest = classify_flags.parse_known(make_parser(), argv)
+    for name in ("output", "run_id"):
+        if getattr(flags, name) is None:
+            raise ConfigError(name, None, "give the folder of the rows, and the run to try again")
+    output = OutputOptions(
+        flags.output, run_id=flags.run_id, table=flags.output_table, only="errors"
+    )
+    standing = find_standing(flags.output, flags.run_id)
+    if standing is None:
+        raise ConfigError("run_id", flags.run_id, f"there is no such run below {flags.output}")
+    return _to_job(standing.record, flags, output), rest
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of `retry`: the run, and what may have made its images fail."""
+    parser = argparse.ArgumentParser(
+        prog="imgcls retry",
+        description="Tries again what failed in a published run.",
+        epilog=classify_flags.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument_group("run").add_argument
+    add("--output", metavar="DIR", help="folder of the rows")
+    add("--run_id", metavar="ID", help="the run to try again")
+    add("--output_table", metavar="P.D.T", help="BigQuery table that has the rows too")
+    add = parser.add_argument_group("limits").add_argument
+    add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
+    add("--max_image_bytes", metavar="N", help="a larger object is an error row")
+    add("--max_image_pixels", metavar="N", help="a larger image is an error row")
+    add("--batch_size", metavar="N", help="images in a forward pass, or auto (as the run)")
+    add("--device", metavar="D", help="auto, cpu, cuda (as the run)")
+    add("--max_error_ratio", default="0.05", metavar="R", help="of the whole run; else exit 3")
+    return parser
+
+
+def _to_job(record: RunRecord, flags: argparse.Namespace, output: OutputOptions) -> JobOptions:
+    try:
+        images = _to_input(record.configuration["input"], flags)
+        model = _to_model(record, flags)
+    except (KeyError, TypeError) as error:
+        problem = "its record does not say how it was run; use imgcls classify --only=errors"
+        raise ConfigError("run_id", record.run_id, problem) from error
+    flags.allow_scheme = list(images.allow_schemes)
+    read, decode = classify_flags.to_limits(flags)
+    max_error_ratio = classify_flags.to_float("max_error_ratio", flags.max_error_ratio)
+    return JobOptions(images, model, output, read, decode, max_error_ratio)
+
+
+def _to_input(fields: Mapping[str, Any], flags: argparse.Namespace) -> InputOptions:
+    """What the run listed; every image of it, for what is taken is decided by the error rows."""
+    manifest = fields["manifest"]
+    if manifest is not None:
+        carried = tuple(manifest["carry_columns"])
+        manifest = ManifestOptions(**{**manifest, "carry_columns": carried})
+    return InputOptions(
+        inputs=tuple(fields["inputs"]),
+        allow_schemes=(*fields["allow_schemes"], *flags.allow_scheme),
+        manifest=manifest,
+        requests=tuple(fields["requests"]),
+    )
+
+
+def _to_model(record: RunRecord, flags: argparse.Namespace) -> ModelOptions:
+    """The run's model at the run's commit, whatever its branch has become."""
+    model = ModelOptions(**record.configuration["model"])
+    revision = record.model["revision"]
+    if _COMMIT.fullmatch(revision):
+        model = dataclasses.replace(model, revision=revision)
+    if flags.device is not None:
+        model = dataclasses.replace(model, device=flags.device)
+    if flags.batch_size is not None:
+        batch_size = classify_flags.to_batch_size(flags.batch_size)
+        model = dataclasses.replace(model, batch_size=batch_size)
+    return model

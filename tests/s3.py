@@ -1,0 +1,83 @@
+"""An S3 server for tests: moto's, with what S3 promises of conditional writes.
+
+`python -m tests.s3` serves until it is killed, and says its port on the first line. moto answers
+`If-Match` and `If-None-Match` of a PUT, but checks first and writes then, with nothing between that
+keeps others out; S3 does both in one step (AmazonS3/latest/userguide/conditional-writes). Here one
+request that writes is answered at a time.
+"""
+
+import contextlib
+import hashlib
+import sys
+import threading
+import urllib.parse
+from collections.abc import Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from tests.controls import Controls, damage
+
+_REGION = "us-east-1"
+
+
+class Application:
+    """moto's application, one write at a time."""
+
+    def __init__(self) -> None:
+        self._served = DomainDispatcherApplication(create_backend_app)
+        self._controls = Controls()
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path.startswith("/-/"):
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            answer = self._controls.answer(path, body, self._fill)
+            start_response("200 OK", [("Content-Length", str(len(answer)))])
+            return [answer]
+        query = urllib.parse.unquote(environ["QUERY_STRING"])
+        fault = self._controls.note(f"{environ['REQUEST_METHOD']} {path}?{query}")
+        is_writing = environ["REQUEST_METHOD"] not in ("GET", "HEAD")
+        with self._lock if is_writing else contextlib.nullcontext():
+            answered: Iterable[bytes] = self._served(
+                environ, _say_nothing if fault == "lose" else start_response
+            )
+        if fault == "lose":
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return [b""]
+        return [damage(b"".join(answered))] if fault else answered
+
+    def _fill(self, bucket: str, objects: dict[str, bytes], more: dict[str, Any]) -> None:
+        backend = s3_backends["123456789012"]["aws"]
+        with self._lock:
+            if bucket not in backend.buckets:
+                backend.create_bucket(bucket, _REGION)
+            for name, data in objects.items():
+                # S3's etag is no MD5 where KMS encrypts (API_Object); moto's is.
+                secret = hashlib.md5(b"KMS" + data).hexdigest() if more else None
+                backend.put_object(bucket, name, data, etag=secret, **more)
+
+
+class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        del type, message, args
+
+
+def _say_nothing(*args: object) -> None:
+    del args
+
+
+def main() -> None:
+    serving = make_server("127.0.0.1", 0, Application(), threaded=True, request_handler=_Handler)
+    sys.stdout.write(f"{serving.server_port}\n")
+    sys.stdout.flush()
+    serving.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

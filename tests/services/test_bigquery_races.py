@@ -1,0 +1,126 @@
+"""Loads that die, come late or come together, through a running emulator."""
+
+import concurrent.futures
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+
+from imgcls_beam.bigquery import TableName
+from imgcls_beam.errors import PublishError
+from imgcls_beam.warehouse import (
+    load_run,
+)
+from tests.staged import FUSE, RUN, Killed
+from tests.warehouse import count_rows, list_tables, publish_run, read_files, read_rows
+
+
+def test_an_earlier_attempt_never_takes_the_place_of_a_later_one(
+    table: TableName, tmp_path: pathlib.Path
+) -> None:
+    first = publish_run(str(tmp_path / "a"), [10])
+    second = publish_run(str(tmp_path / "b"), [7], attempt=2)
+    load_run(table, str(tmp_path / "b"), second)
+    with pytest.raises(PublishError, match="a later attempt at it stands there"):
+        load_run(table, str(tmp_path / "a"), first)
+    assert count_rows(table) == {"r1": (second.attempt, 7, 7)}
+
+
+def test_only_the_expected_attempt_is_replaced(table: TableName, tmp_path: pathlib.Path) -> None:
+    first = publish_run(str(tmp_path / "a"), [10])
+    load_run(table, str(tmp_path / "a"), first)
+    second = publish_run(str(tmp_path / "b"), [7], attempt=2)
+    with pytest.raises(PublishError, match=f"attempt {first.attempt} stands there, not ffff"):
+        load_run(table, str(tmp_path / "b"), second, expected_attempt="ffff")
+    assert count_rows(table) == {"r1": (first.attempt, 10, 10)}
+
+
+def test_an_attempt_that_was_loaded_meanwhile_stops_the_transaction(
+    table: TableName, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program loads a later attempt after we looked, and before we publish."""
+    first = publish_run(str(tmp_path / "a"), [10])
+    second = publish_run(str(tmp_path / "b"), [7], attempt=2)
+    query = bigquery.Client.query
+
+    def query_late(client: bigquery.Client, sql: str, *args: Any, **kwargs: Any) -> Any:
+        if "TRANSACTION" in sql:
+            monkeypatch.setattr(bigquery.Client, "query", query)
+            load_run(table, str(tmp_path / "b"), second)
+        return query(client, sql, *args, **kwargs)
+
+    monkeypatch.setattr(bigquery.Client, "query", query_late)
+    with pytest.raises(PublishError, match="a later attempt at it stands there"):
+        load_run(table, str(tmp_path / "a"), first)
+    assert count_rows(table) == {"r1": (second.attempt, 7, 7)}
+    assert read_rows(table) == read_files(str(tmp_path / "b"), second)
+
+
+@pytest.mark.slow
+def test_programs_that_load_at_the_same_time_do_not_disturb_each_other(
+    table: TableName, tmp_path: pathlib.Path
+) -> None:
+    """Two of them load the same run: the one that comes second may be told so."""
+    runs = [dataclasses.replace(RUN, run_id=run_id) for run_id in ("r1", "r2", "r3")]
+    records = [publish_run(str(tmp_path), [5, 6], run=run) for run in runs]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        loads = [
+            pool.submit(load_run, table, str(tmp_path), record) for record in (*records, records[0])
+        ]
+    assert [load.exception() for load in loads[1:3]] == [None, None]
+    told = [load.exception() for load in (loads[0], loads[3])]
+    assert None in told
+    assert all(error is None or isinstance(error, PublishError) for error in told)
+    assert count_rows(table) == {run.run_id: (f"{1:032x}", 11, 11) for run in runs}
+
+
+CALLS = ("create_table", "load_table_from_file", "query", "delete_table")
+
+
+@pytest.fixture
+def mortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A program that may die at any call of BigQuery's client that changes or asks something."""
+    for name in CALLS:
+        monkeypatch.setattr(bigquery.Client, name, make_mortal(getattr(bigquery.Client, name)))
+    yield
+    FUSE.set(None)
+
+
+def make_mortal(call: Callable[..., Any]) -> Callable[..., Any]:
+    def burning(*args: Any, **kwargs: Any) -> Any:
+        return FUSE.burn(call, *args, **kwargs)
+
+    return burning
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mortal")
+@pytest.mark.parametrize("after", [False, True])
+def test_a_load_that_died_anywhere_goes_on_where_it_was(
+    table: TableName, tmp_path: pathlib.Path, after: bool
+) -> None:
+    """Old rows or new ones stand at every moment, and the new ones in the end."""
+    old = {"r1": (f"{0:032x}", 10, 10)}
+    deaths, died = 0, True
+    while died:
+        run = dataclasses.replace(RUN, run_id=f"r{deaths}")
+        output = str(tmp_path / run.run_id)
+        first = publish_run(output, [10], attempt=1, run=run)
+        load_run(table, output, first)
+        second = publish_run(output, [6, 8], attempt=2, run=run, base=first)
+        old, new = (first.attempt, 10, 10), (second.attempt, 14, 14)
+        FUSE.set(deaths, after=after)
+        try:
+            load_run(table, output, second)
+            died = False
+        except Killed:
+            deaths += 1
+        FUSE.set(None)
+        assert count_rows(table)[run.run_id] in ((old, new) if died else (new,))
+        load_run(table, output, second)
+        assert count_rows(table)[run.run_id] == new
+    assert deaths > 12
+    assert set(list_tables(table)) == {"predictions", "prediction_runs"}
