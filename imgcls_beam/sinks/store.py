@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import functools
 import hashlib
+import io
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -224,8 +225,7 @@ def _hold_file(store: fsspec.AbstractFileSystem, path: str) -> Iterator[None]:
     import fcntl
 
     while True:
-        opened: IO[bytes] = _in_folder(store, path, functools.partial(open, path, "ab"))
-        with opened as lock:
+        with _in_folder(store, path, functools.partial(io.FileIO, path, "ab")) as lock:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(lock, fcntl.LOCK_EX)
             # Whoever held it before has removed it: then it keeps nobody away who comes later.
@@ -234,7 +234,7 @@ def _hold_file(store: fsspec.AbstractFileSystem, path: str) -> Iterator[None]:
                 return
 
 
-def _is_same_file(opened: IO[bytes], path: str) -> bool:
+def _is_same_file(opened: io.FileIO, path: str) -> bool:
     try:
         return os.path.samestat(os.fstat(opened.fileno()), os.stat(path))
     except FileNotFoundError:
