@@ -87,7 +87,7 @@ def _run_checked(
         _attempted(job.output, context, layout),
         display.show_progress(),
     ):
-        counts = _run_to_end(pipeline, layout)
+        counts = _run_to_end(pipeline, layout, job.output)
     return counts if layout is None else read_record(layout.record)
 
 
@@ -243,7 +243,9 @@ def _attempted(output: OutputOptions, context: RunContext, layout: Layout | None
         raise
 
 
-def _run_to_end(pipeline: beam.Pipeline, layout: Layout | None) -> RunCounts:
+def _run_to_end(
+    pipeline: beam.Pipeline, layout: Layout | None, output: OutputOptions
+) -> RunCounts:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
 
     Raises:
@@ -256,8 +258,10 @@ def _run_to_end(pipeline: beam.Pipeline, layout: Layout | None) -> RunCounts:
     except Exception as error:  # the program's edge: a defect is told in one sentence too
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         problem = f"{type(error).__name__}: {reason}"
-        what = "the rows were published, but not the responses"
-        if not _is_published(layout):
+        later = {"the table": output.table, "the responses": output.jsonl}
+        missing = " or ".join(name for name, place in later.items() if place is not None)
+        what = f"the rows were published, but not {missing}"
+        if not _is_published(layout) or output.is_scratch:
             what = "the run failed and nothing was published"
         raise PublishError(f"{what} ({problem})") from error
 

@@ -137,9 +137,10 @@ def clear_others(layout: Layout, record: RunRecord) -> None:
 
 def clear_losers(output: str, run_id: str) -> None:
     """Removes what attempts at a published run left; those that were begun upon it go on."""
-    if not _find_attempts(output, run_id):
+    lock = locate_lock(output, run_id)
+    if not _find_attempts(output, run_id) and store.find_size(lock) is None:
         return
-    with store.hold_lock(locate_lock(output, run_id)):
+    with store.hold_lock(lock):  # that of a dead program goes with ours
         standing = find_standing(output, run_id)
         for staging in _find_attempts(output, run_id) if standing else ():
             if standing is not None and _is_over(staging, standing.record):

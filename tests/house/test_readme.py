@@ -44,16 +44,24 @@ def test_every_block_with_a_command_of_ours_is_tested() -> None:
             assert what, text
 
 
-def test_the_folder_command_runs_and_the_query_answers(in_a_copy: pathlib.Path) -> None:
+def test_the_folder_command_runs_and_the_query_answers(
+    in_a_copy: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(to_arguments(find_block("runs"))) == 0
     rows = duckdb.sql(find_block("sql")).fetchall()
     assert len(rows) == 10
     assert all(count > 0 and 0 < score <= 1 for _, count, score in rows)
+    assert main(to_arguments(find_block("retry"))) == 0
+    capsys.readouterr()
+    assert main(to_arguments(find_block("views"))) == 0
+    printed = capsys.readouterr().out
+    assert "top_margin" in printed
+    assert printed.count("file:///") == 5
 
 
 ELSEWHERE = (
     *("needs the hub", "needs a bucket", "needs a bucket for its manifest"),
-    *("needs a dataset", "needs requests"),
+    *("needs a dataset", "needs requests", "needs a scheduler", "needs BigQuery"),
 )
 
 

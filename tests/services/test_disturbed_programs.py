@@ -1,0 +1,99 @@
+"""Programs on a bucket, which has no lock: started in pairs, killed, started again."""
+
+import json
+import pathlib
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+
+from tests.programs import Mother, start_mother
+from tests.scenes import draw_photo, encode
+from tests.servers import Server
+
+pytestmark = pytest.mark.slow
+
+_IMAGES = 12
+
+
+@pytest.fixture(scope="module")
+def mother(server: Server) -> Iterator[Mother]:
+    """It inherits the environment that leads to the server."""
+    server.fill(
+        {f"photos/{i:02d}.png": encode(draw_photo(i, (40, 30)), "PNG") for i in range(_IMAGES)}
+    )
+    with start_mother() as started:
+        yield started
+
+
+def _make_command(server: Server, output: str, model: pathlib.Path, how: str) -> list[str]:
+    places = [f"--input={server.root}/photos", f"--output={server.root}/{output}"]
+    return ["classify", *places, f"--model={model}", "--run_id=r1", f"--if_exists={how}"]
+
+
+def _read(server: Server, output: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The record, and the model of each image by it; nothing else may lie there."""
+    store, path = fsspec.url_to_fs(f"{server.root}/{output}")
+    store.invalidate_cache()
+    record = json.loads(store.cat_file(f"{path}/runs/r1.json"))
+    rows: list[dict[str, Any]] = []
+    for file in record["files"]:
+        with store.open(f"{path}/{file['path']}", "rb") as source:
+            rows += pq.ParquetFile(source).read().to_pylist()
+    models = {row["image_uri"]: row["model_key"] for row in rows}
+    assert len(models) == len(rows) == _IMAGES
+    named = {f"{path}/{file['path']}" for file in record["files"]} | {f"{path}/runs/r1.json"}
+    assert set(store.find(path)) == named
+    return record, models
+
+
+@pytest.mark.parametrize("how", ["fail", "replace"])
+def test_of_pairs_started_together_on_a_bucket_one_is_done_and_the_other_says_so(
+    tmp_path: pathlib.Path,
+    server: Server,
+    mother: Mother,
+    model_folders: dict[str, pathlib.Path],
+    how: str,
+) -> None:
+    models = [model_folders["vit"], model_folders["convnext"]]
+    for number in range(3):
+        output = f"pairs-{how}-{number}"
+        logs = [tmp_path / f"log{i}" for i in range(2)]
+        pair = [
+            mother.start(_make_command(server, output, model, how), log)
+            for model, log in zip(models, logs, strict=True)
+        ]
+        codes = [program.wait() for program in pair]
+        assert sorted(codes) in ([0, 1], [0, 2]), [log.read_text() for log in logs]
+        assert "published" in logs[1 - codes.index(0)].read_text().splitlines()[-1]
+        record, found = _read(server, output)
+        assert set(found.values()) == {record["model"]["key"]}
+
+
+def test_a_program_killed_on_a_bucket_and_started_again_gives_the_whole_table(
+    tmp_path: pathlib.Path,
+    server: Server,
+    mother: Mother,
+    model_folders: dict[str, pathlib.Path],
+) -> None:
+    log = tmp_path / "log"
+    old = _make_command(server, "killed", model_folders["vit"], "replace")
+    new = _make_command(server, "killed", model_folders["convnext"], "replace")
+    began = time.monotonic()
+    assert mother.start(old, log).wait() == 0
+    duration_s = time.monotonic() - began
+    chance = random.Random(42)
+    for _ in range(4):
+        assert mother.start(old, log).wait() == 0, log.read_text()
+        before, _ = _read(server, "killed")
+        killed = mother.start(new, log)
+        time.sleep(duration_s * (0.4 + 0.6 * chance.random()))
+        killed.kill()
+        killed.wait()
+        assert mother.start(new, log).wait() == 0, log.read_text()
+        record, found = _read(server, "killed")
+        assert set(found.values()) == {record["model"]["key"]} != {before["model"]["key"]}
