@@ -139,6 +139,7 @@ def clear_losers(output: str, run_id: str) -> None:
     """Removes what attempts at a published run left; those that were begun upon it go on."""
     lock = locate_lock(output, run_id)
     if not _find_attempts(output, run_id) and store.find_size(lock) is None:
+        store.prune(join(output, "_staging"))
         return
     with store.hold_lock(lock):  # that of a dead program goes with ours
         standing = find_standing(output, run_id)
