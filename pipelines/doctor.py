@@ -133,6 +133,11 @@ def _check_output(asked: argparse.Namespace) -> Iterator[str]:
         run = RunContext(asked.output.run_id, asked.output.run_date, "doctor", "0" * 40)
         check_output_writable(Layout.of_run(asked.output, run))
         yield f"{asked.output.output} can be written"
+    if asked.output.table is not None:
+        from imgcls_beam.bigquery import connect, parse_table
+
+        connect("output_table", parse_table(asked.output.table))
+        yield f"{asked.output.table}: BigQuery answers, and its dataset is there"
     if asked.output.jsonl is not None:
         check_jsonl_free(asked.output.jsonl)
         yield f"{asked.output.jsonl} is free"

@@ -27,14 +27,15 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     if rest:
         raise ConfigError("flag", rest[0], "doctor has no such flag; see imgcls doctor --help")
     has_input = bool(flags.input or flags.requests or flags.input_manifest)
-    has_output = bool(flags.output or flags.output_jsonl)
+    places = {"jsonl": flags.output_jsonl, "table": flags.output_table}
+    has_output = any((flags.output, *places.values()))
     read, decode = classify_flags.to_limits(flags)
     return argparse.Namespace(
         model=classify_flags.to_model(flags),
         read=read,
         decode=decode,
         input=classify_flags.to_input(flags) if has_input else None,
-        output=OutputOptions(flags.output, jsonl=flags.output_jsonl) if has_output else None,
+        output=OutputOptions(flags.output, **places) if has_output else None,
         parity=None if flags.parity is None else _to_count(flags.parity),
     )
 
@@ -51,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     classify_flags.add_model_flags(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--output", metavar="DIR", help="folder for Parquet rows")
+    group.add_argument("--output_table", metavar="P.D.T", help="BigQuery table for rows")
     group.add_argument("--output_jsonl", metavar="FILE", help="file for responses")
     group = parser.add_argument_group("checks")
     group.add_argument(

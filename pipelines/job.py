@@ -243,9 +243,7 @@ def _attempted(output: OutputOptions, context: RunContext, layout: Layout | None
         raise
 
 
-def _run_to_end(
-    pipeline: beam.Pipeline, layout: Layout | None, output: OutputOptions
-) -> RunCounts:
+def _run_to_end(pipeline: beam.Pipeline, layout: Layout | None, output: OutputOptions) -> RunCounts:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
 
     Raises:

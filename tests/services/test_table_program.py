@@ -172,3 +172,14 @@ def test_a_table_that_cannot_be_written_stops_the_job_before_the_first_image(
         assert error.startswith("imgcls classify: output_table=")
         assert said in error
         assert error.count("\n") == 1
+
+
+def test_the_doctor_looks_for_the_dataset_and_makes_no_table(
+    dataset: str, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["doctor", f"--model={vit_folder}"]
+    assert main([*command, f"--output_table={dataset}.predictions"]) == 0
+    assert "its dataset is there" in capsys.readouterr().out
+    assert list(make_client().list_tables(dataset)) == []
+    assert main([*command, f"--output_table={dataset}_gone.predictions"]) == 1
+    assert "no such dataset" in capsys.readouterr().out
