@@ -6,6 +6,7 @@ operations on files below a folder: Python's audit events name every one of them
 """
 
 import contextlib
+import importlib
 import json
 import os
 import pathlib
@@ -94,20 +95,22 @@ def start_mother() -> Iterator[Mother]:
         mother.close()
 
 
+_PRELOADED = (
+    *("pipelines.display", "pipelines.flags", "pipelines.job", "pipelines.retry_flags"),
+    *("imgcls_beam.classifying.huggingface", "imgcls_beam.handler", "imgcls_beam.preparing"),
+    "apache_beam.ml.inference.base",
+    "apache_beam.runners.portability.fn_api_runner.fn_runner",
+    *("transformers.models.vit.modeling_vit", "transformers.models.convnext.modeling_convnext"),
+    *("transformers.models.auto.modeling_auto", "transformers.models.auto.image_processing_auto"),
+)
+
+
 def _serve() -> None:
     from pipelines import startup
 
     startup.set_up()
-    import transformers  # noqa: F401
-    from apache_beam.ml.inference.base import RunInference  # noqa: F401
-
-    import imgcls_beam.classifying.huggingface
-    import imgcls_beam.handler
-    import imgcls_beam.preparing  # noqa: F401
-    import pipelines.display
-    import pipelines.flags
-    import pipelines.job
-    import pipelines.retry_flags  # noqa: F401
+    for name in _PRELOADED:  # imports start no threads, with which one could not fork
+        importlib.import_module(name)
 
     for line in sys.stdin:
         asked = json.loads(line)
