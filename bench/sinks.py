@@ -6,12 +6,12 @@ import itertools
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.io.parquetio import WriteToParquet
+from apache_beam.io.parquetio import WriteToParquet, WriteToParquetBatched
 
 from bench.measuring import Figure, Measure
 from imgcls_beam.elements import AppliedParameters, Execution, ImageFacts, ImageRef, Prediction
@@ -23,6 +23,7 @@ from imgcls_beam.spec import LabelScore
 ROWS = 50_000
 _DISTINCT_ROWS = 5_000
 OURS, BEAMS = "our WriteParquet", "Beam's WriteToParquet"
+BATCHED = "Beam's, in batches"
 
 _NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _RUN = RunContext("bench", _NOW.date(), "owner/model", "0" * 40)
@@ -41,6 +42,7 @@ def make_measures(scratch: pathlib.Path) -> list[Measure]:
     return [
         _measure(OURS, scratch / "ours", _write_ours),
         _measure(BEAMS, scratch / "beam", _write_beam),
+        _measure(BATCHED, scratch / "batched", _write_beam_batches),
     ]
 
 
@@ -68,6 +70,20 @@ def _write_beam(predictions: beam.PCollection, folder: str) -> None:
     schema = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
     write = WriteToParquet(f"{folder}/part", schema, file_name_suffix=".parquet")
     _ = predictions | "ToDict" >> beam.Map(_to_dict) | "Write" >> write
+
+
+def _write_beam_batches(predictions: beam.PCollection, folder: str) -> None:
+    schema = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
+    _ = (
+        predictions
+        | "Batch" >> beam.BatchElements(1000, 1000)
+        | "ToTable" >> beam.Map(_to_table, schema)
+        | "Write" >> WriteToParquetBatched(f"{folder}/part", schema, file_name_suffix=".parquet")
+    )
+
+
+def _to_table(predictions: Sequence[Prediction], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist(list(map(_to_dict, predictions)), schema=schema)
 
 
 def _draw(rows: int) -> Iterator[Prediction]:
