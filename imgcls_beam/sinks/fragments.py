@@ -28,8 +28,8 @@ from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize
 FILE_BYTES = 128 << 20
 """About the size of a published file: one split of most query engines."""
 
-MAX_GROUP_ROWS = 32768
-MAX_GROUP_BYTES = 32 << 20
+MAX_GROUP_ROWS = 16384
+MAX_GROUP_BYTES = 16 << 20
 """A row group holds at most so many rows, and is closed at about so many bytes of Arrow data."""
 
 _SOUGHT, _FALSE_RATIO = "image_uri", 0.01
