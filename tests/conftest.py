@@ -7,6 +7,13 @@ import pytest
 from tests.models import FAMILIES, make_model
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start servers are left out of `make check`."""
+    for item in items:
+        if item.path.parent.name == "services":
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     """One small random model of each family."""

@@ -283,8 +283,10 @@ def _in_folder(
     if not isinstance(store, LocalFileSystem):
         return operation()
     for _ in range(_FOLDER_TRIES):
-        with contextlib.suppress(FileNotFoundError):
+        # `makedirs` says that a folder exists if it is taken away while being looked at.
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
             store.makedirs(os.path.dirname(path), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
             return operation()
     store.makedirs(os.path.dirname(path), exist_ok=True)
     return operation()
@@ -293,7 +295,7 @@ def _in_folder(
 def _link(store: fsspec.AbstractFileSystem, source: str, target: str) -> None:
     try:
         store.link(source, target)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):
         raise
     except OSError:  # a disk without hard links: check, then rename, with a gap between the two
         if os.path.lexists(target):

@@ -33,7 +33,7 @@ RUN = RunContext("r1", NOON.date(), "owner/model", "0123456789abcdef" * 2 + "012
 
 WAYS = [
     pytest.param((False, IN_MEMORY), id="on disk"),
-    pytest.param((True, IN_MEMORY), id="joined"),
+    pytest.param((True, IN_MEMORY), id="joined", marks=pytest.mark.slow),
     pytest.param((True, REPEATED), id="joined, bundles twice", marks=pytest.mark.slow),
     pytest.param((True, TWO_PROCESSES), id="joined by two processes", marks=pytest.mark.slow),
 ]

@@ -10,6 +10,8 @@ from imgcls_beam.warehouse.views import VIEWS, render_duckdb
 from tests.gallery import hang_gallery
 from tests.sql_page import ANSWERS, BLOCKS, IN_BIGQUERY, IN_DUCKDB, PAGE, Block
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> str:

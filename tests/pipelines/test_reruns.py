@@ -12,6 +12,8 @@ from pipelines.__main__ import main
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 from tests.scenes import write_broken, write_photos
 
+pytestmark = pytest.mark.slow
+
 
 def classify(
     photos: pathlib.Path, output: pathlib.Path, model: pathlib.Path, run_id: str, *flags: str

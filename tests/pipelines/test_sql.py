@@ -49,6 +49,8 @@ JSON = (
     '{"top_label":"fox","images":2,"best":0.7}\n'
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("flags", "answer"),

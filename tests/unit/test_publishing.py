@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.sinks import store
@@ -17,6 +18,7 @@ from imgcls_beam.sinks.parts import StagedPart
 from imgcls_beam.sinks.publishing import Publication, publish
 from imgcls_beam.sinks.record import RunRecord, read_record
 from imgcls_beam.sinks.succession import check_run_free
+from imgcls_beam.sinks.swapping import swap_file
 from tests.staged import (
     RUN,
     STARTED,
@@ -234,3 +236,20 @@ def test_runs_that_end_and_begin_side_by_side_do_not_take_each_others_folders(
         thread.join()
     assert problems == []
     assert list_output(output) == []
+
+
+def test_a_folder_that_goes_while_it_is_made_is_made_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, calls = LocalFileSystem.makedirs, []
+
+    def find_it_taken_away(disk: LocalFileSystem, path: str, exist_ok: bool = False) -> None:
+        calls.append(path)
+        if len(calls) < 3:
+            raise (FileExistsError, FileNotFoundError)[len(calls) % 2](path)
+        make(disk, path, exist_ok=exist_ok)
+
+    monkeypatch.setattr(LocalFileSystem, "makedirs", find_it_taken_away)
+    swap_file(f"{tmp_path}/runs/r1.json", b"{}", None, f"{tmp_path}/scratch")
+    assert (tmp_path / "runs" / "r1.json").read_bytes() == b"{}"
+    assert len(calls) == 3
