@@ -1,0 +1,155 @@
+"""The image for Dataflow, as far as it can be tested without a Docker engine."""
+
+import ast
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+DOCKER = ROOT / "docker"
+INSTRUCTIONS = re.sub(r"\\\n\s*", "", (DOCKER / "Dockerfile").read_text())
+
+
+def read_arguments() -> dict[str, str]:
+    return dict(re.findall(r"^ARG (\w+)=(\S*)$", INSTRUCTIONS, re.MULTILINE))
+
+
+def read_copies() -> list[tuple[list[str], str]]:
+    """Sources and target of each COPY from the build's context."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", INSTRUCTIONS, re.MULTILINE)
+    return [(paths[:-1], paths[-1]) for paths in map(shlex.split, lines)]
+
+
+def read_pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+def read_requirements() -> set[str]:
+    lines = (DOCKER / "requirements.txt").read_text().splitlines()
+    return {line for line in lines if not line.startswith("#")}
+
+
+def read_declared() -> set[str]:
+    """Names, with extras, of what setup.py declares for the image: the base, gcp and s3."""
+    values = {
+        target.id: ast.literal_eval(node.value)
+        for node in ast.parse((ROOT / "setup.py").read_text()).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id in ("BASE", "EXTRAS")
+    }
+    named = [*values["BASE"], *values["EXTRAS"]["gcp"], *values["EXTRAS"]["s3"]]
+    names = {re.split(r"[<>=]", each)[0] for each in named}
+    return {name for name in names if not any(each.startswith(f"{name}[") for each in names)}
+
+
+def run(*command: str | pathlib.Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+def test_whatever_is_copied_is_there_and_not_ignored() -> None:
+    let_in = (ROOT / ".dockerignore").read_text().splitlines()
+    assert let_in[1] == "*"
+    sources = [source for sources, _ in read_copies() for source in sources]
+    assert len(sources) >= 8
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in let_in, source
+
+
+def test_nothing_is_let_in_that_is_not_copied() -> None:
+    let_in = (ROOT / ".dockerignore").read_text().splitlines()
+    sources = {source for sources, _ in read_copies() for source in sources}
+    assert {line[1:] for line in let_in if line.startswith("!")} == sources
+
+
+def test_the_versions_of_beam_and_python_are_those_that_are_tested() -> None:
+    arguments = read_arguments()
+    assert arguments["BEAM_VERSION"] == read_pins()["apache-beam"]
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"command -v python{arguments['PYTHON_VERSION']} " in makefile
+    launcher = f"python{arguments['PYTHON_VERSION'].replace('.', '')}-template-launcher-base"
+    assert arguments["LAUNCHER"] == launcher
+
+
+def test_the_image_installs_what_setup_py_declares_and_each_is_pinned() -> None:
+    assert read_requirements() == read_declared()
+    pins = read_pins()
+    assert {name.split("[")[0] for name in read_requirements()} <= pins.keys()
+
+
+def test_no_pin_is_of_a_build_that_pypi_lacks() -> None:
+    assert [f"{name}=={pin}" for name, pin in read_pins().items() if "+" in pin] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [((), 2, "docker/build.sh IMAGE[:TAG]"), (("image:1",), 1, "no Docker engine answers here")],
+)
+def test_the_build_script_says_what_it_lacks(
+    arguments: tuple[str, ...], code: int, message: str, tmp_path: pathlib.Path
+) -> None:
+    for name in ("bash", "sed", "dirname"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    ended = run(DOCKER / "build.sh", *arguments, PATH=str(tmp_path))
+    assert (ended.returncode, message in ended.stderr) == (code, True), ended.stderr
+
+
+def test_a_model_is_baked_in_if_one_is_named() -> None:
+    model = str(ROOT / "demo" / "model")
+    baked = run(sys.executable, DOCKER / "bake.py", model, "")
+    assert baked.stdout.rstrip().endswith(model), baked.stderr
+    assert run(sys.executable, DOCKER / "bake.py", "", "").stdout == ""
+    assert run(sys.executable, DOCKER / "bake.py", f"{model}/none").returncode == 1
+
+
+@pytest.mark.slow
+def test_what_is_copied_is_all_that_the_programs_need(tmp_path: pathlib.Path) -> None:
+    for sources, target in read_copies():
+        for source in sources:
+            place = tmp_path / target.lstrip("/")
+            if (ROOT / source).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(ROOT / source, place, ignore=ignored)
+            else:
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / source, place)
+    image, installed = tmp_path / "opt" / "imgcls", tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(installed)]
+    assert run(*pip, image / "source").returncode == 0
+    where = "import imgcls_beam, imgcls_beam.schemas as s; print(imgcls_beam.__file__, s.__file__)"
+    settings = {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    found = run(sys.executable, "-c", where, **settings).stdout.split()
+    assert len(found) == 2
+    assert all(each.startswith(str(installed)) for each in found)
+    shown = run(sys.executable, image / "launch.py", "--help", **settings)
+    assert "--output" in shown.stdout, shown.stderr
+    listed = run(sys.executable, installed / "bin" / "imgcls", "--help", **settings)
+    assert "classify" in listed.stdout, listed.stderr
+
+
+@pytest.mark.slow
+def test_the_lines_of_pip_can_be_satisfied(tmp_path: pathlib.Path) -> None:
+    """Without the index of torch's CPU builds, which differ in the build and not in the version."""
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        "--target",
+        str(tmp_path),
+    ]
+    constrained = ["-c", str(ROOT / "constraints.txt"), "-r", str(DOCKER / "requirements.txt")]
+    solved = run(*pip, *constrained)
+    assert solved.returncode == 0, solved.stderr
