@@ -7,7 +7,7 @@ BIGQUERY := .venv-bigquery
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench models schemas train-demo clean
+.PHONY: help demo test check lint bench gpu models schemas train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,10 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev  ## images/s of the job and of each stage, beside transformers' pipeline
 	$(BIN)/python -m bench
+
+gpu: $(VENV)/.dev  ## tests and benchmark on CUDA, where there is a device
+	$(BIN)/python -m pytest tests/gpu
+	$(BIN)/python -m bench.gpu
 
 models: $(VENV)/.dev  ## classify with a small model of every family; writes docs/models.md
 	$(BIN)/python -m tests.families

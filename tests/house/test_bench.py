@@ -1,4 +1,5 @@
 import math
+import os
 import pathlib
 import re
 import subprocess
@@ -71,3 +72,30 @@ def test_a_long_manifest_prints_its_memory_as_it_went(form: str) -> None:
     peak = re.search(r"peak +([\d,]+) MB", done.stdout)
     assert peak is not None
     assert all(0 < int(each.replace(",", "")) <= int(peak[1].replace(",", "")) for _, each in marks)
+
+
+def test_the_benchmark_of_the_gpu_measures_a_cpu_just_as_well() -> None:
+    flags = ["--device=cpu", "--model=vit-192", "--images=4", "--at_least_s=0", "--batch_size=3"]
+    done = run_gpu(*flags, "--dtype=float32", "--dtype=bfloat16")
+    assert done.returncode == 0, done.stderr
+    head, prepare, columns, *rows = done.stdout.splitlines()
+    assert "vit-192, 4 images" in head
+    assert float(prepare.split()[-2].replace(",", "")) > 0
+    assert [row.split()[:2] for row in rows] == [["float32", "3"], ["bfloat16", "3"]]
+    for row in rows:
+        figures = [float(each.replace(",", "")) for each in row.split()[2:]]
+        assert len(figures) == len(columns.split()) - 2
+        assert all(map(math.isfinite, figures))
+        assert min(figures[:-1]) > 0
+
+
+def test_the_benchmark_of_the_gpu_says_that_there_is_none() -> None:
+    done = run_gpu(CUDA_VISIBLE_DEVICES="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("bench.gpu: torch finds no CUDA device here\n")
+
+
+def run_gpu(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench.gpu", *flags]
+    settings = {**os.environ, **environment}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=settings)

@@ -1,0 +1,186 @@
+"""Images/s of preparing, copying, the forward pass and all of it, by dtype and batch size.
+
+::
+
+    python -m bench.gpu
+    python -m bench.gpu --model=vit-192 --dtype=bfloat16 --batch_size=64 --batch_size=256
+
+Needs torch, transformers, Pillow and NumPy, and neither Beam nor a network. `copy` and `forward`
+are times of the device, taken by its own events: uint8 pixels to the device, and the bare model on
+floats that lie there. `classify` is our classifier from uint8 arrays to logits, `whole` is from
+encoded images to ranked labels with all cores preparing ahead, both by the wall clock; `busy` is
+`whole` over `forward`.
+"""
+
+import argparse
+import dataclasses
+import functools
+import itertools
+import pathlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from bench import models
+from bench.images import make_images
+from bench.measuring import repeat_rate
+from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
+from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, PixelArray
+from imgcls_beam.models import resolve_model
+from imgcls_beam.options import DecodeOptions, Device, Dtype
+from imgcls_beam.predicting import Question, predict_images
+from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
+
+_COLUMNS = ("dtype", "batch", "copy", "forward", "classify", "whole", "busy")
+_DTYPES: tuple[Dtype, ...] = ("bfloat16", "float16", "float32")
+_BATCH_SIZES = (32, 64, 128, 256)
+_TOP_K = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bench:
+    """What is measured.
+
+    Attributes:
+        source: the model.
+        preparer: bytes to pixels.
+        encoded: the images, in memory.
+        prepared: their uint8 pixels.
+        device: `cuda`; `cpu` tries the benchmark itself.
+        at_least_s: each figure is repeated for so long.
+    """
+
+    source: ModelSource
+    preparer: Preparer
+    encoded: Sequence[EncodedImage]
+    prepared: Sequence[PixelArray]
+    device: Device
+    at_least_s: float
+
+    def rate(self, function: Callable[[], object]) -> float:
+        """Images/s of a function that works on all images, by the wall clock."""
+        function()  # what is chosen, compiled or allocated once
+        return repeat_rate(function, len(self.encoded), self.at_least_s)
+
+    def device_rate(self, function: Callable[[], object]) -> float:
+        """Images/s of a function that works on all images, by the device's clock."""
+        if self.device == "cpu":
+            return self.rate(function)
+        function()
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        stop_s, calls = time.perf_counter() + self.at_least_s, 0
+        start.record()
+        while calls == 0 or time.perf_counter() < stop_s:
+            function()
+            calls += 1
+        end.record()
+        torch.cuda.synchronize()
+        return calls * len(self.encoded) / start.elapsed_time(end) * 1e3
+
+    def prepare(self) -> Iterator[Any]:
+        """Decodes and resizes all images, on all cores."""
+        prepare = functools.partial(prepare_image, preparer=self.preparer, options=DecodeOptions())
+        return decode_pool().map(prepare, self.encoded)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table; returns 1 where there is no such device."""
+    flags = _make_parser().parse_args(argv)
+    if flags.device == "cuda" and not torch.cuda.is_available():
+        print("bench.gpu: torch finds no CUDA device here", file=sys.stderr)  # noqa: T201
+        return 1
+    with tempfile.TemporaryDirectory(prefix="imgcls-bench-") as folder:
+        for line in _measure(_make_bench(flags, pathlib.Path(folder)), flags):
+            print(line, flush=True)  # noqa: T201
+    return 0
+
+
+def _measure(bench: Bench, flags: argparse.Namespace) -> Iterator[str]:
+    device = torch.cuda.get_device_name() if bench.device == "cuda" else "CPU"
+    yield f"{device}, torch {torch.__version__}, {flags.model}, {len(bench.encoded)} images"
+    yield f"prepare, on all cores: {bench.rate(lambda: list(bench.prepare())):,.0f} images/s"
+    yield "  ".join(f"{name:>9}" for name in _COLUMNS)
+    dtypes: Sequence[Dtype] = flags.dtype or _DTYPES
+    for dtype in dtypes:
+        spec = ClassifierSpec(bench.source, bench.preparer.affine, bench.device, dtype)
+        classifier = load_classifier(spec)
+        for size in flags.batch_size or _BATCH_SIZES:
+            rates = _take_rates(bench, classifier, dtype, size)
+            cells = [dtype, str(size), *(f"{rate:,.0f}" for rate in rates)]
+            yield "  ".join(f"{each:>9}" for each in [*cells, f"{rates[-1] / rates[1]:.2f}"])
+
+
+def _take_rates(bench: Bench, classifier: Classifier, dtype: Dtype, size: int) -> list[float]:
+    batches = list(_batched([image.inputs for image in bench.prepared], size))
+    stacked = [
+        torch.from_numpy(np.stack([each["pixel_values"] for each in batch])) for batch in batches
+    ]
+    return [
+        bench.device_rate(lambda: [each.to(bench.device) for each in stacked]),
+        bench.device_rate(_make_bare_forward(bench, stacked, dtype)),
+        bench.rate(lambda: [classifier.classify(batch) for batch in batches]),
+        bench.rate(lambda: _run_whole(bench, classifier, size)),
+    ]
+
+
+def _make_bare_forward(
+    bench: Bench, stacked: Sequence[torch.Tensor], dtype: Dtype
+) -> Callable[[], object]:
+    model: Any = transformers.AutoModelForImageClassification.from_pretrained(
+        bench.source.location, dtype=dtype
+    )
+    model = model.eval().to(bench.device)
+    floats = [
+        (each.to(bench.device, torch.float32) / 127.5 - 1).permute(0, 3, 1, 2).to(model.dtype)
+        for each in stacked
+    ]
+
+    def forward() -> None:
+        with torch.inference_mode():
+            for each in floats:
+                model(pixel_values=each)
+
+    return forward
+
+
+def _run_whole(bench: Bench, classifier: Classifier, size: int) -> None:
+    question = Question(_TOP_K, None)
+    for batch in _batched(bench.prepare(), size):
+        predict_images(batch, classifier, question)
+
+
+def _make_bench(flags: argparse.Namespace, folder: pathlib.Path) -> Bench:
+    source = resolve_model(str(models.make_model(folder / "model", flags.model)), None)
+    preparer = load_preparer(source)
+    paths = make_images(folder / "images", flags.images)
+    encoded = [EncodedImage(ImageRef(path.as_uri()), path.read_bytes()) for path in paths]
+    bench = Bench(source, preparer, encoded, (), flags.device, flags.at_least_s)
+    return dataclasses.replace(bench, prepared=list(bench.prepare()))
+
+
+def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    left = iter(items)
+    while batch := list(itertools.islice(left, size)):
+        yield batch
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
+    add = parser.add_argument
+    add("--model", default="vit-base", choices=models.NAMES)
+    add("--images", type=int, default=512, help="how many pictures (512)")
+    add("--dtype", action="append", choices=_DTYPES, help="may be repeated (all)")
+    add("--batch_size", action="append", type=int, help="may be repeated (32, 64, 128, 256)")
+    add("--device", default="cuda", choices=("cuda", "cpu"))
+    add("--at_least_s", type=float, default=2.0, help="repeat each figure for so long (2)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
