@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.metrics import BOARD, RunCounts
 from imgcls_beam.options import OutputOptions
@@ -25,6 +27,7 @@ _LOG = logging.getLogger("imgcls")
 _SHOWN_OK, _SHOWN_ERRORS = 7, 3
 _SHOWN_CHARS = 44
 _TERMINAL_S, _LOG_S = 0.5, 30.0
+_CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
 _COLUMNS = ("image_uri", "status", "top_label", "top_score", "error")
 
 
@@ -34,6 +37,18 @@ def quiet_transformers() -> None:
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+
+
+def say_submitted(result: PipelineResult, options: PipelineOptions) -> None:
+    """Says where a job is that goes on without this program."""
+    cloud = options.view_as(GoogleCloudOptions)
+    if cloud.template_location is not None:
+        sys.stdout.write(f"template: {cloud.template_location}\n")
+    elif getattr(result, "has_job", False):
+        job_id = result.job_id()
+        sys.stdout.write(f"submitted: {job_id}\n")
+        if cloud.project and cloud.region:
+            sys.stdout.write(f"{_CONSOLE}/{cloud.region}/{job_id}?project={cloud.project}\n")
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ def _run_checked(
     pipeline = build(beam.Pipeline(options=options), job, context, source, started_at)
     if not is_local(options):
         with _attempted(job.output, context, layout):
-            pipeline.run()
+            display.say_submitted(pipeline.run(), options)
         return None
     with (
         _loaded_model(job, source),

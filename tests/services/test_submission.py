@@ -1,0 +1,206 @@
+"""The real program against Dataflow's API on loopback; then the graph that it staged is run here.
+
+What is proven: what is asked of the service, that nothing secret is in it, and that the graph gives
+the rows of a local run. What is not: that the service carries it out.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_runner_api_pb2
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipelines.__main__ import main
+from tests.dataflow_service import JOB_ID, PROJECT, REGION, Dataflow, serve_dataflow
+from tests.scenes import BROKEN, draw_photo, encode
+from tests.servers import Server
+
+ROOT = pathlib.Path(__file__).parents[2]
+CANARY = "hf_canary_of_the_hub"
+IMAGE = "us-docker.pkg.dev/imgcls-test/images/imgcls:1"
+ACCELERATOR = "worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver"
+
+WITHOUT_TORCH = """
+import sys
+
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "transformers", "safetensors"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Lacking())
+"""
+
+
+class Submission(NamedTuple):
+    """What came of one call of the program."""
+
+    ended: subprocess.CompletedProcess[str]
+    dataflow: Dataflow
+    server: Server
+    model: pathlib.Path
+    folder: str
+
+    @property
+    def job(self) -> dict[str, Any]:
+        (job,) = self.dataflow.jobs
+        return job
+
+    def read_staged(self) -> bytes:
+        """The graph, from where the job says that it lies."""
+        url = self.job["environment"]["sdkPipelineOptions"]["options"]["pipelineUrl"]
+        data: bytes = self.server.store.cat_file(url)
+        return data
+
+
+@pytest.fixture(scope="module")
+def submission(
+    gcs_server: Server, vit_folder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Submission]:
+    """A launcher without torch and transformers submits a job for a GPU."""
+    home = tmp_path_factory.mktemp("launcher")
+    (home / "sitecustomize.py").write_text(WITHOUT_TORCH)
+    photos = {f"{i}.jpg": encode(draw_photo(i)) for i in range(12)}
+    objects = {f"submitted/photos/{name}": data for name, data in {**photos, **BROKEN}.items()}
+    gcs_server.fill(objects)
+    folder = f"{gcs_server.root}/submitted"
+    with serve_dataflow() as dataflow:
+        dataflow.write_credentials(home / "key.json")
+        command = [sys.executable, "-m", "pipelines", "classify", *make_flags(folder, vit_folder)]
+        settings = {
+            **os.environ,
+            "PYTHONPATH": str(home),
+            "GOOGLE_APPLICATION_CREDENTIALS": str(home / "key.json"),
+            "GOOGLE_AUTH_TRUST_BOUNDARY_ENABLED": "false",
+            "HF_TOKEN": CANARY,
+        }
+        service = [
+            *("--runner=DataflowRunner", f"--project={PROJECT}", f"--region={REGION}"),
+            *(f"--temp_location={folder}/temp", f"--dataflow_endpoint={dataflow.endpoint}"),
+            *("--job_name=nightly", f"--sdk_container_image={IMAGE}"),
+            *("--machine_type=g2-standard-8", f"--dataflow_service_options={ACCELERATOR}"),
+            *("--max_num_workers=7", "--service_account_email=worker@example.com"),
+        ]
+        ended = subprocess.run(
+            [*command, *service],
+            cwd=ROOT,
+            env=settings,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        yield Submission(ended, dataflow, gcs_server, vit_folder, folder)
+
+
+def make_flags(folder: str, model: pathlib.Path) -> list[str]:
+    return [
+        f"--input={folder}/photos",
+        f"--output={folder}/out",
+        *("--run_id=r1", "--top_k=3", f"--model={model}"),
+    ]
+
+
+def test_the_program_says_where_its_job_is_and_does_not_wait_for_it(submission: Submission) -> None:
+    assert submission.ended.returncode == 0, submission.ended.stderr
+    console = f"https://console.cloud.google.com/dataflow/jobs/{REGION}/{JOB_ID}?project={PROJECT}"
+    assert submission.ended.stdout == f"submitted: {JOB_ID}\n{console}\n"
+    asked = submission.dataflow.asked
+    assert [each for each in asked if "token" not in each] == [
+        f"POST /v1b3/projects/{PROJECT}/locations/{REGION}/jobs"
+    ]
+
+
+def test_the_job_asks_for_the_image_the_machine_and_the_accelerator(submission: Submission) -> None:
+    environment = submission.job["environment"]
+    (pool,) = environment["workerPools"]
+    assert submission.job["name"] == "nightly"
+    assert pool["machineType"] == "g2-standard-8"
+    assert [each["containerImage"] for each in pool["sdkHarnessContainerImages"]] == [IMAGE]
+    assert pool["autoscalingSettings"]["maxNumWorkers"] == 7
+    assert environment["serviceAccountEmail"] == "worker@example.com"
+    options = environment["sdkPipelineOptions"]["options"]
+    assert options["dataflow_service_options"] == [ACCELERATOR]
+
+
+def test_nothing_secret_is_in_the_job_the_graph_or_the_logs(submission: Submission) -> None:
+    written = submission.server.store.find(submission.folder)
+    staged = {name: submission.server.store.cat_file(name) for name in written}
+    places = {
+        "job": json.dumps(submission.job).encode(),
+        "stdout": submission.ended.stdout.encode(),
+        "stderr": submission.ended.stderr.encode(),
+        **staged,
+    }
+    seen = [place for place, data in places.items() if IMAGE.encode() in data]
+    assert "job" in seen
+    assert any(place.endswith("/pipeline.pb") for place in seen)
+    key = submission.dataflow.private_key.splitlines()[1]
+    for secret in (CANARY, key, "PRIVATE KEY", submission.dataflow.access_token):
+        found = [place for place, data in places.items() if secret.encode() in data]
+        assert found == [], secret
+
+
+def test_one_stage_reads_prepares_predicts_and_stages_rows(submission: Submission) -> None:
+    """Nothing between reading and the fragments groups or reshuffles, so Dataflow fuses it."""
+    graph = beam_runner_api_pb2.Pipeline.FromString(submission.read_staged())
+    names = [each.unique_name for each in graph.components.transforms.values()]
+    for stage in ("ReadImages", "PrepareImages", "PredictImages", "WriteParquet"):
+        assert any(stage in name for name in names), stage
+    within = [
+        each.unique_name
+        for each in graph.components.transforms.values()
+        if each.spec.urn in ("beam:transform:group_by_key:v1", "beam:transform:reshuffle:v1")
+        and each.unique_name.startswith("ClassifyImages")
+    ]
+    assert within == []
+
+
+def test_the_staged_graph_gives_the_rows_of_a_local_run(
+    submission: Submission, tmp_path: pathlib.Path
+) -> None:
+    graph = beam_runner_api_pb2.Pipeline.FromString(submission.read_staged())
+    (environment,) = graph.components.environments.values()
+    assert environment.urn == "beam:env:docker:v1"
+    environment.urn, environment.payload = "beam:env:embedded_python:v1", b""
+    result = FnApiRunner().run_via_runner_api(graph, PipelineOptions([]))
+    assert result.wait_until_finish() == "DONE"
+    flags = make_flags(submission.folder, submission.model)
+    local = [flag.replace(f"{submission.folder}/out", str(tmp_path)) for flag in flags]
+    assert main(["classify", *local, "--max_error_ratio=1"]) == 0
+    there, here = read_rows(f"{submission.folder}/out"), read_rows(str(tmp_path))
+    assert len(there) == 12 + len(BROKEN)
+    assert there.keys() == here.keys()
+    for uri, row in there.items():
+        assert (row["status"], row["error"]) == (here[uri]["status"], here[uri]["error"])
+        assert labels_of(row) == labels_of(here[uri])
+        assert scores_of(row) == pytest.approx(scores_of(here[uri]), abs=1e-5)
+
+
+def read_rows(output: str) -> dict[str, dict[str, Any]]:
+    """The rows that the record names, by URI."""
+    store, path = fsspec.url_to_fs(output)
+    record = json.loads(store.cat_file(f"{path}/runs/r1.json"))
+    assert record["state"] == "DONE"
+    rows: dict[str, dict[str, Any]] = {}
+    for file in record["files"]:
+        with store.open(f"{path}/{file['path']}", "rb") as source:
+            rows.update((row["image_uri"], row) for row in pq.read_table(source).to_pylist())
+    assert len(rows) == record["counts"]["listed"]
+    return rows
+
+
+def labels_of(row: dict[str, Any]) -> list[str]:
+    return [each["label"] for each in row["predictions"]]
+
+
+def scores_of(row: dict[str, Any]) -> list[float]:
+    return [each["score"] for each in row["predictions"]]
