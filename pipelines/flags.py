@@ -26,6 +26,8 @@ from imgcls_beam.options import (
     make_run_id,
 )
 
+from .workers import add_worker_flags, apply_gpu
+
 EPILOG = """\
 Flags that are not listed here go to Beam (--runner, --project, --temp_location, …).
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
@@ -48,7 +50,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
         SystemExit: `--help` (0), or a flag without its value (2).
     """
     flags, rest = parse_known(make_parser(), argv)
-    return _to_job(flags), rest
+    return apply_gpu(flags.gpu, _to_job(flags), rest)
 
 
 def parse_known(
@@ -78,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_input_flags(parser)
     add_model_flags(parser)
     _add_output_flags(parser)
+    add_worker_flags(parser)
     return parser
 
 

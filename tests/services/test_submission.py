@@ -4,6 +4,7 @@ What is proven: what is asked of the service, that nothing secret is in it, and 
 the rows of a local run. What is not: that the service carries it out.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -15,10 +16,13 @@ from typing import Any, NamedTuple
 import fsspec
 import pyarrow.parquet as pq
 import pytest
+import torch
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from imgcls_beam.accelerators import DISK_GB, HARNESS_THREADS
+from imgcls_beam.errors import ModelError
 from pipelines.__main__ import main
 from tests.dataflow_service import JOB_ID, PROJECT, REGION, Dataflow, serve_dataflow
 from tests.scenes import BROKEN, draw_photo, encode
@@ -63,19 +67,34 @@ class Submission(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def submission(
+def on_l4(
     gcs_server: Server, vit_folder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Submission]:
-    """A launcher without torch and transformers submits a job for a GPU."""
-    home = tmp_path_factory.mktemp("launcher")
+    """A launcher without torch and transformers submits a job for workers with a GPU."""
+    with submit("l4", gcs_server, vit_folder, tmp_path_factory) as submission:
+        yield submission
+
+
+@pytest.fixture(scope="module")
+def on_cpu(
+    gcs_server: Server, vit_folder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Submission]:
+    """The same for workers without one."""
+    with submit("none", gcs_server, vit_folder, tmp_path_factory) as submission:
+        yield submission
+
+
+@contextlib.contextmanager
+def submit(
+    gpu: str, server: Server, model: pathlib.Path, factory: pytest.TempPathFactory
+) -> Iterator[Submission]:
+    home, folder = factory.mktemp("launcher"), f"{server.root}/submitted-{gpu}"
     (home / "sitecustomize.py").write_text(WITHOUT_TORCH)
     photos = {f"{i}.jpg": encode(draw_photo(i)) for i in range(12)}
-    objects = {f"submitted/photos/{name}": data for name, data in {**photos, **BROKEN}.items()}
-    gcs_server.fill(objects)
-    folder = f"{gcs_server.root}/submitted"
+    objects = {**photos, **BROKEN}
+    server.fill({f"submitted-{gpu}/photos/{name}": data for name, data in objects.items()})
     with serve_dataflow() as dataflow:
         dataflow.write_credentials(home / "key.json")
-        command = [sys.executable, "-m", "pipelines", "classify", *make_flags(folder, vit_folder)]
         settings = {
             **os.environ,
             "PYTHONPATH": str(home),
@@ -86,19 +105,18 @@ def submission(
         service = [
             *("--runner=DataflowRunner", f"--project={PROJECT}", f"--region={REGION}"),
             *(f"--temp_location={folder}/temp", f"--dataflow_endpoint={dataflow.endpoint}"),
-            *("--job_name=nightly", f"--sdk_container_image={IMAGE}"),
-            *("--machine_type=g2-standard-8", f"--dataflow_service_options={ACCELERATOR}"),
+            *("--job_name=nightly", f"--sdk_container_image={IMAGE}", f"--gpu={gpu}"),
             *("--max_num_workers=7", "--service_account_email=worker@example.com"),
         ]
         ended = subprocess.run(
-            [*command, *service],
+            [sys.executable, "-m", "pipelines", "classify", *make_flags(folder, model), *service],
             cwd=ROOT,
             env=settings,
             capture_output=True,
             text=True,
             timeout=300,
         )
-        yield Submission(ended, dataflow, gcs_server, vit_folder, folder)
+        yield Submission(ended, dataflow, server, model, folder)
 
 
 def make_flags(folder: str, model: pathlib.Path) -> list[str]:
@@ -109,49 +127,59 @@ def make_flags(folder: str, model: pathlib.Path) -> list[str]:
     ]
 
 
-def test_the_program_says_where_its_job_is_and_does_not_wait_for_it(submission: Submission) -> None:
-    assert submission.ended.returncode == 0, submission.ended.stderr
+def test_the_program_says_where_its_job_is_and_does_not_wait_for_it(on_l4: Submission) -> None:
+    assert on_l4.ended.returncode == 0, on_l4.ended.stderr
     console = f"https://console.cloud.google.com/dataflow/jobs/{REGION}/{JOB_ID}?project={PROJECT}"
-    assert submission.ended.stdout == f"submitted: {JOB_ID}\n{console}\n"
-    asked = submission.dataflow.asked
+    assert on_l4.ended.stdout == f"submitted: {JOB_ID}\n{console}\n"
+    asked = on_l4.dataflow.asked
     assert [each for each in asked if "token" not in each] == [
         f"POST /v1b3/projects/{PROJECT}/locations/{REGION}/jobs"
     ]
 
 
-def test_the_job_asks_for_the_image_the_machine_and_the_accelerator(submission: Submission) -> None:
-    environment = submission.job["environment"]
+def test_the_job_asks_for_the_image_the_machine_and_the_accelerator(on_l4: Submission) -> None:
+    environment = on_l4.job["environment"]
     (pool,) = environment["workerPools"]
-    assert submission.job["name"] == "nightly"
-    assert pool["machineType"] == "g2-standard-8"
-    assert [each["containerImage"] for each in pool["sdkHarnessContainerImages"]] == [IMAGE]
+    assert on_l4.job["name"] == "nightly"
+    assert (pool["machineType"], pool["diskSizeGb"]) == ("g2-standard-8", DISK_GB)
+    (container,) = pool["sdkHarnessContainerImages"]
+    assert container["containerImage"] == IMAGE
+    assert "no_use_multiple_sdk_containers" in environment["experiments"]
+    assert "use_multiple_sdk_containers" not in environment["experiments"]
     assert pool["autoscalingSettings"]["maxNumWorkers"] == 7
     assert environment["serviceAccountEmail"] == "worker@example.com"
     options = environment["sdkPipelineOptions"]["options"]
     assert options["dataflow_service_options"] == [ACCELERATOR]
+    assert options["number_of_worker_harness_threads"] == HARNESS_THREADS
 
 
-def test_nothing_secret_is_in_the_job_the_graph_or_the_logs(submission: Submission) -> None:
-    written = submission.server.store.find(submission.folder)
-    staged = {name: submission.server.store.cat_file(name) for name in written}
+def test_without_a_gpu_the_service_chooses_the_machine(on_cpu: Submission) -> None:
+    (pool,) = on_cpu.job["environment"]["workerPools"]
+    assert "machineType" not in pool
+    assert ACCELERATOR not in json.dumps(on_cpu.job)
+
+
+def test_nothing_secret_is_in_the_job_the_graph_or_the_logs(on_l4: Submission) -> None:
+    written = on_l4.server.store.find(on_l4.folder)
+    staged = {name: on_l4.server.store.cat_file(name) for name in written}
     places = {
-        "job": json.dumps(submission.job).encode(),
-        "stdout": submission.ended.stdout.encode(),
-        "stderr": submission.ended.stderr.encode(),
+        "job": json.dumps(on_l4.job).encode(),
+        "stdout": on_l4.ended.stdout.encode(),
+        "stderr": on_l4.ended.stderr.encode(),
         **staged,
     }
     seen = [place for place, data in places.items() if IMAGE.encode() in data]
     assert "job" in seen
     assert any(place.endswith("/pipeline.pb") for place in seen)
-    key = submission.dataflow.private_key.splitlines()[1]
-    for secret in (CANARY, key, "PRIVATE KEY", submission.dataflow.access_token):
+    key = on_l4.dataflow.private_key.splitlines()[1]
+    for secret in (CANARY, key, "PRIVATE KEY", on_l4.dataflow.access_token):
         found = [place for place, data in places.items() if secret.encode() in data]
         assert found == [], secret
 
 
-def test_one_stage_reads_prepares_predicts_and_stages_rows(submission: Submission) -> None:
+def test_one_stage_reads_prepares_predicts_and_stages_rows(on_l4: Submission) -> None:
     """Nothing between reading and the fragments groups or reshuffles, so Dataflow fuses it."""
-    graph = beam_runner_api_pb2.Pipeline.FromString(submission.read_staged())
+    graph = beam_runner_api_pb2.Pipeline.FromString(on_l4.read_staged())
     names = [each.unique_name for each in graph.components.transforms.values()]
     for stage in ("ReadImages", "PrepareImages", "PredictImages", "WriteParquet"):
         assert any(stage in name for name in names), stage
@@ -165,24 +193,36 @@ def test_one_stage_reads_prepares_predicts_and_stages_rows(submission: Submissio
 
 
 def test_the_staged_graph_gives_the_rows_of_a_local_run(
-    submission: Submission, tmp_path: pathlib.Path
+    on_cpu: Submission, tmp_path: pathlib.Path
 ) -> None:
-    graph = beam_runner_api_pb2.Pipeline.FromString(submission.read_staged())
-    (environment,) = graph.components.environments.values()
-    assert environment.urn == "beam:env:docker:v1"
-    environment.urn, environment.payload = "beam:env:embedded_python:v1", b""
-    result = FnApiRunner().run_via_runner_api(graph, PipelineOptions([]))
-    assert result.wait_until_finish() == "DONE"
-    flags = make_flags(submission.folder, submission.model)
-    local = [flag.replace(f"{submission.folder}/out", str(tmp_path)) for flag in flags]
+    assert run_staged(on_cpu) == "DONE"
+    flags = make_flags(on_cpu.folder, on_cpu.model)
+    local = [flag.replace(f"{on_cpu.folder}/out", str(tmp_path)) for flag in flags]
     assert main(["classify", *local, "--max_error_ratio=1"]) == 0
-    there, here = read_rows(f"{submission.folder}/out"), read_rows(str(tmp_path))
+    there, here = read_rows(f"{on_cpu.folder}/out"), read_rows(str(tmp_path))
     assert len(there) == 12 + len(BROKEN)
     assert there.keys() == here.keys()
     for uri, row in there.items():
         assert (row["status"], row["error"]) == (here[uri]["status"], here[uri]["error"])
         assert labels_of(row) == labels_of(here[uri])
         assert scores_of(row) == pytest.approx(scores_of(here[uri]), abs=1e-5)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU")
+def test_a_worker_that_lacks_its_gpu_fails_and_publishes_nothing(on_l4: Submission) -> None:
+    with pytest.raises(ModelError, match="torch finds no CUDA device here"):
+        run_staged(on_l4)
+    assert on_l4.server.store.find(f"{on_l4.folder}/out/runs") == []
+
+
+def run_staged(submission: Submission) -> str:
+    """Runs the graph in this process, in the place of Dataflow's workers; returns the state."""
+    graph = beam_runner_api_pb2.Pipeline.FromString(submission.read_staged())
+    (environment,) = graph.components.environments.values()
+    assert environment.urn == "beam:env:docker:v1"
+    environment.urn, environment.payload = "beam:env:embedded_python:v1", b""
+    state: str = FnApiRunner().run_via_runner_api(graph, PipelineOptions([])).wait_until_finish()
+    return state
 
 
 def read_rows(output: str) -> dict[str, dict[str, Any]]:
