@@ -218,7 +218,8 @@ def put_on_store(folder: pathlib.Path, url: str) -> None:
     store, path = open_store("model", url)
     store.makedirs(path, exist_ok=True)
     for file in folder.iterdir():
-        store.pipe_file(f"{path.rstrip('/')}/{file.name}", file.read_bytes())
+        if file.is_file():  # importing makes folders of bytecode
+            store.pipe_file(f"{path.rstrip('/')}/{file.name}", file.read_bytes())
 
 
 def test_a_folder_behind_a_url_is_a_model(
