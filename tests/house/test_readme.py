@@ -9,6 +9,7 @@ import sys
 
 import duckdb
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import flags
 from pipelines.__main__ import main
@@ -72,6 +73,16 @@ def test_commands_that_need_the_world_outside_have_flags_that_exist(what: str) -
     job, rest = flags.parse_flags(arguments[1:])
     assert rest == []
     assert job.input.inputs or job.input.manifest or job.input.requests
+
+
+def test_the_command_for_dataflow_has_flags_that_exist() -> None:
+    arguments = to_arguments(find_block("needs Dataflow"))
+    job, rest = flags.parse_flags(arguments[1:])
+    assert (job.model.device, job.model.dtype) == ("cuda", "bfloat16")
+    options = PipelineOptions(rest)
+    given = options.get_all_options(drop_default=True)
+    assert {each.partition("=")[0].removeprefix("--") for each in rest} <= given.keys()
+    assert given["machine_type"] == "g2-standard-8"
 
 
 def test_the_doctor_finds_the_demo_well(
