@@ -37,8 +37,9 @@ gpu: $(VENV)/.dev  ## tests and benchmark on CUDA, where there is a device
 models: $(VENV)/.dev  ## classify with a small model of every family; writes docs/models.md
 	$(BIN)/python -m tests.families
 
-schemas: $(VENV)/.dev  ## write the generated files of schemas/ again
+schemas: $(VENV)/.dev  ## write the generated files of schemas/ and deploy/ again
 	$(BIN)/python -m schemas
+	$(BIN)/python -m pipelines template metadata > deploy/metadata.json
 
 train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again (minutes)
 	$(BIN)/python -m demo.train

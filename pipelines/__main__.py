@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_PROGRAMS = ("classify", "retry", "sql", "doctor")
+_PROGRAMS = ("classify", "retry", "sql", "doctor", "template")
 
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
@@ -21,6 +21,7 @@ programs:
   retry      what failed in a published run, again
   sql        a query over published runs, or the views to make in a warehouse
   doctor     checks machine, model, input and output; compares with the reference
+  template   the commands that build and launch the Dataflow Flex Template
 
 `imgcls PROGRAM --help` lists its flags.
 """

@@ -1,0 +1,51 @@
+"""An Airflow DAG that launches the template once a day and waits for its job.
+
+Needs `apache-airflow-providers-google`. The run id is made of the day that Airflow is working on,
+so a task that is tried again, or a day that is run again, is the same run: rows are replaced, not
+doubled. It is not made of the job's name, to which the operator adds a random suffix.
+"""
+
+import datetime
+
+from airflow import DAG
+from airflow.providers.google.cloud.operators.dataflow import DataflowStartFlexTemplateOperator
+
+BODY = {
+    "launchParameter": {
+        "jobName": "imgcls-nightly",
+        "containerSpecGcsPath": "gs://my-bucket/templates/imgcls.json",
+        "parameters": {
+            "input": "gs://my-bucket/photos/{{ ds }}",
+            "output": "gs://my-bucket/labels",
+            "model": "google/vit-base-patch16-224",
+            "dtype": "bfloat16",
+            "gpu": "l4",
+            "run_id": "nightly-{{ ds }}",
+            "run_date": "{{ ds }}",
+            "only": "new",
+            "if_exists": "replace",
+            "sdk_container_image": "us-central1-docker.pkg.dev/my-project/images/imgcls:1-cuda",
+        },
+        "environment": {
+            "tempLocation": "gs://my-bucket/temp",
+            "maxWorkers": 10,
+            "serviceAccountEmail": "imgcls-worker@my-project.iam.gserviceaccount.com",
+        },
+    }
+}
+
+with DAG(
+    dag_id="imgcls_nightly",
+    schedule="0 3 * * *",
+    start_date=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": datetime.timedelta(minutes=10)},
+):
+    DataflowStartFlexTemplateOperator(
+        task_id="classify",
+        project_id="my-project",
+        location="us-central1",
+        body=BODY,
+        wait_until_finished=True,
+    )

@@ -1,0 +1,71 @@
+"""The flags of `classify` as parameters of a Dataflow Flex Template.
+
+Fields: cloud.google.com/dataflow/docs/reference/rest/v1b3/TemplateMetadata.
+"""
+
+import argparse
+import json
+import typing
+from typing import Any
+
+from imgcls_beam.accelerators import ACCELERATORS, NO_GPU
+from imgcls_beam.options import Device, Dtype, IfExists, Only
+from imgcls_beam.spec import FunctionToApply
+
+from . import flags
+
+_NAME = "imgcls"
+_DESCRIPTION = (
+    "Classifies the images of a bucket or manifest with a Hugging Face model: rows go to Parquet "
+    "and BigQuery, one for each image. Give input or input_manifest, and output or output_table."
+)
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "device": typing.get_args(Device),
+    "dtype": typing.get_args(Dtype),
+    "function_to_apply": typing.get_args(FunctionToApply),
+    "gpu": (NO_GPU, *ACCELERATORS),
+    "if_exists": typing.get_args(IfExists),
+    "only": typing.get_args(Only),
+}
+_NUMBERS = ("limit", "max_image_bytes", "max_image_pixels", "file_bytes")
+_IMAGE = {
+    "name": "sdk_container_image",
+    "label": "image of the workers",
+    "helpText": "The template's own image: workers need what the launcher has.",
+    "isOptional": True,
+    "paramType": "TEXT",
+}
+
+
+def make_metadata() -> dict[str, Any]:
+    """The template's name, description and parameters, as JSON has them."""
+    parameters = [_describe(action) for action in list_actions()]
+    return {"name": _NAME, "description": _DESCRIPTION, "parameters": [*parameters, _IMAGE]}
+
+
+def render_metadata() -> str:
+    """The text of `deploy/metadata.json`."""
+    return json.dumps(make_metadata(), indent=2, ensure_ascii=False) + "\n"
+
+
+def list_actions() -> list[argparse.Action]:
+    """The flags of `classify`, without `--help`."""
+    return [action for action in flags.make_parser()._actions if action.dest != "help"]
+
+
+def _describe(action: argparse.Action) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": action.dest,
+        "label": action.dest.replace("_", " "),
+        "helpText": str(action.help),
+        "isOptional": True,  # which of them go together, the program says before it reads anything
+        "paramType": "TEXT",
+    }
+    if isinstance(action.default, str):
+        described["defaultValue"] = action.default
+    if action.dest in _CHOICES:
+        options = [{"value": value, "label": value} for value in _CHOICES[action.dest]]
+        return {**described, "paramType": "ENUM", "enumOptions": options}
+    if action.dest in _NUMBERS:
+        return {**described, "paramType": "NUMBER"}
+    return described

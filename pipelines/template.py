@@ -1,0 +1,124 @@
+"""Prints what builds and launches the Dataflow Flex Template; starts nothing.
+
+::
+
+    imgcls template show --image=REGION-docker.pkg.dev/PROJECT/images/imgcls:1-cuda \
+        --spec=gs://bucket/imgcls.json --project=PROJECT \
+        --input=gs://bucket/photos --output=gs://bucket/labels --gpu=l4
+    imgcls template build --image=… --spec=gs://bucket/imgcls.json --write
+    imgcls template metadata > deploy/metadata.json
+
+The flags of the job are checked as `imgcls classify` checks them.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from imgcls_beam.errors import ConfigError, ImgclsError
+
+from . import startup
+
+_DONE, _FAILED, _USAGE = 0, 1, 2
+_DELIMITER = "~"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints; returns the exit code."""
+    startup.set_up()
+    from . import display, metadata, template_flags  # only now: these import Beam, which logs
+
+    try:
+        flags = template_flags.parse_flags(sys.argv[1:] if argv is None else argv)
+        if flags.action == "metadata":
+            sys.stdout.write(metadata.render_metadata())
+        else:
+            sys.stdout.write(_render(flags))
+        if flags.action == "build" and flags.write:
+            _write_spec(flags)
+    except ImgclsError as error:
+        sys.stderr.write(f"imgcls template: {display.escape(str(error))}\n")
+        return _USAGE if isinstance(error, ConfigError) else _FAILED
+    return _DONE
+
+
+def make_spec(image: str) -> dict[str, Any]:
+    """The container spec, which `gcloud dataflow flex-template build` would write."""
+    from . import metadata
+
+    return {
+        "image": image,
+        "metadata": metadata.make_metadata(),
+        "sdkInfo": {"language": "PYTHON"},
+        "defaultEnvironment": {},
+    }
+
+
+def make_build_command(flags: argparse.Namespace) -> list[str]:
+    """The command that writes the container spec, word by word."""
+    return [
+        *("gcloud", "dataflow", "flex-template", "build", flags.spec),
+        f"--project={flags.project}",
+        f"--image={flags.image}",
+        "--sdk-language=PYTHON",
+        "--metadata-file=deploy/metadata.json",
+    ]
+
+
+def make_run_command(flags: argparse.Namespace) -> list[str]:
+    """The command that launches a job, word by word."""
+    return [
+        *("gcloud", "dataflow", "flex-template", "run", flags.name),
+        f"--project={flags.project}",
+        f"--region={flags.region}",
+        f"--template-file-gcs-location={flags.spec}",
+        *(f"--{name}={value}" for name, value in flags.environment.items()),
+        *(_to_parameter(name, value) for name, value in flags.parameters.items()),
+    ]
+
+
+def _to_parameter(name: str, value: str) -> str:
+    """One of gcloud's `--parameters`; its lists are cut at commas unless told otherwise.
+
+    Raises:
+        ConfigError: the value holds both of the marks at which a list can be cut here.
+    """
+    if "," not in value:
+        return f"--parameters={name}={value}"
+    if _DELIMITER in value:
+        raise ConfigError(
+            name, value, f"it holds a comma and a {_DELIMITER}; leave one of them out"
+        )
+    return f"--parameters=^{_DELIMITER}^{name}={value}"
+
+
+def _render(flags: argparse.Namespace) -> str:
+    build, run = make_build_command(flags), ["", *_show(make_run_command(flags))]
+    if flags.action == "build":
+        return "\n".join(_show(build)) + "\n"
+    if flags.action == "run":
+        return "\n".join(run[1:]) + "\n"
+    parts = [f"# {flags.spec}", json.dumps(make_spec(flags.image), indent=2, ensure_ascii=False)]
+    return "\n".join([*parts, "", "# build", *_show(build), "", "# run", *run[1:]]) + "\n"
+
+
+def _show(command: Sequence[str]) -> list[str]:
+    """One word a line after the first five, quoted for a shell."""
+    words = [shlex.quote(word) for word in command]
+    lines = [" ".join(words[:5]), *(f"  {word}" for word in words[5:])]
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+
+
+def _write_spec(flags: argparse.Namespace) -> None:
+    from imgcls_beam.sinks import store
+
+    with store.refuse_unwritable("spec", flags.spec):
+        store.write_file(flags.spec, json.dumps(make_spec(flags.image)).encode())
+    sys.stdout.write(f"written: {flags.spec}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
