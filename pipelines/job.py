@@ -45,6 +45,8 @@ from . import display, tables
 _LIBRARIES = ("apache-beam", "imgcls_beam", "numpy", "pillow", "pyarrow", "torch", "transformers")
 
 _LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
+_GOES_ON_ALONE = "DataflowRunner"
+"""A Flex Template's launcher must not wait for its job; all other runners are waited for."""
 _NO_PRISM = "/nonexistent/prism"
 """DirectRunner first tries to download Prism; a file that is not there keeps it off the network."""
 
@@ -55,8 +57,8 @@ def run(
     """Checks everything that can be checked before the first image, then runs the pipeline.
 
     Returns:
-        The published record, or the counts where no rows were asked for; None where the runner
-        works on without this program.
+        The published record, or the counts where no rows were asked for; None where the job goes on
+        without this program, on Dataflow.
 
     Raises:
         ImgclsError: in one sentence, what is wrong; nothing was published.
@@ -78,12 +80,12 @@ def _run_checked(
     context = make_context(job, source)
     layout = _check_output(job.output, context)
     pipeline = build(beam.Pipeline(options=options), job, context, source, started_at)
-    if not is_local(options):
+    if options.view_as(StandardOptions).runner == _GOES_ON_ALONE:
         with _attempted(job.output, context, layout):
             display.say_submitted(pipeline.run(), options)
         return None
     with (
-        _loaded_model(job, source),
+        _loaded_model(job, source) if is_local(options) else contextlib.nullcontext(),
         _attempted(job.output, context, layout),
         display.show_progress(),
     ):

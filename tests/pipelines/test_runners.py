@@ -1,0 +1,115 @@
+"""One table, whatever runs the job: six local set-ups, the same 500 images."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.__main__ import main
+from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
+from tests.scenes import BROKEN, draw_photo, encode
+
+pytestmark = pytest.mark.slow
+
+IMAGES = 500
+LOOPBACK, EMBEDDED = "LOOPBACK", "beam:env:embedded_python:v1"
+
+LOCAL = {
+    "in memory": IN_MEMORY,
+    "bundles twice": REPEATED,
+    "two threads": [
+        *("--runner=DirectRunner", "--direct_running_mode=multi_threading"),
+        "--direct_num_workers=2",
+    ],
+    "two processes": TWO_PROCESSES,
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Small pictures, three that are none among them."""
+    folder = tmp_path_factory.mktemp("photos")
+    for index in range(IMAGES - len(BROKEN)):
+        (folder / f"{index:04d}.png").write_bytes(encode(draw_photo(index, (16, 16)), "PNG"))
+    for name, data in BROKEN.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def job_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Beam's portable job service, in a process of its own."""
+    file = tmp_path_factory.mktemp("service") / "port"
+    service = "apache_beam.runners.portability.local_job_service_main"
+    command = [sys.executable, "-m", service, "--port=0", f"--port_file={file}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            while not (file.exists() and file.read_text()):
+                assert process.poll() is None
+                time.sleep(0.05)
+            yield f"localhost:{file.read_text()}"
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def expected(
+    photos: pathlib.Path, vit_folder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    return classify(photos, vit_folder, tmp_path_factory.mktemp("expected"), IN_MEMORY)
+
+
+def classify(
+    photos: pathlib.Path, model: pathlib.Path, output: pathlib.Path, runner: list[str]
+) -> list[dict[str, Any]]:
+    """The table, in the order of its URIs."""
+    flags = [f"--input={photos}", f"--output={output}", f"--model={model}", "--run_id=r1"]
+    assert main(["classify", *flags, *runner]) == 0
+    record = json.loads((output / "runs" / "r1.json").read_text())
+    assert record["state"] == "DONE"
+    rows = [
+        row for file in record["files"] for row in pq.read_table(output / file["path"]).to_pylist()
+    ]
+    assert len(rows) == record["counts"]["listed"] == IMAGES
+    return sorted(rows, key=lambda row: str(row["image_uri"]))
+
+
+def check_equal(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    columns = ("image_uri", "image_version", "image_sha256", "status", "error", "params")
+    for row, other in zip(found, expected, strict=True):
+        assert {name: row[name] for name in columns} == {name: other[name] for name in columns}
+        labels = [[each["label"] for each in each_row["predictions"]] for each_row in (row, other)]
+        assert labels[0] == labels[1]
+        scores = [[each["score"] for each in each_row["predictions"]] for each_row in (row, other)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_a_local_runner_gives_the_table(
+    name: str,
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    expected: list[dict[str, Any]],
+    tmp_path: pathlib.Path,
+) -> None:
+    check_equal(classify(photos, vit_folder, tmp_path, LOCAL[name]), expected)
+
+
+@pytest.mark.parametrize("environment", [LOOPBACK, EMBEDDED])
+def test_the_portable_runner_gives_the_table(
+    environment: str,
+    job_service: str,
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    expected: list[dict[str, Any]],
+    tmp_path: pathlib.Path,
+) -> None:
+    runner = ["--runner=PortableRunner", f"--job_endpoint={job_service}"]
+    found = classify(photos, vit_folder, tmp_path, [*runner, f"--environment_type={environment}"])
+    check_equal(found, expected)
