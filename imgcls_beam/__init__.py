@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Prediction
     from imgcls_beam.errors import ConfigError, ImageError, ImgclsError, ModelError
     from imgcls_beam.handler import ImageClassificationModelHandler
+    from imgcls_beam.options import ModelOptions
+    from imgcls_beam.schema_aware import ClassifyRows
     from imgcls_beam.sinks import WriteJsonl, WriteParquet
     from imgcls_beam.spec import LabelScore, Parameters
-    from imgcls_beam.transforms import ClassifyImages, ListImages, PrepareImages, ReadImages
+    from imgcls_beam.transforms import (
+        ClassifyImages,
+        ClassifyImagesByModel,
+        ListImages,
+        PrepareImages,
+        ReadImages,
+    )
 
 _HOME = {
     "ClassifyImages": "transforms",
+    "ClassifyImagesByModel": "transforms",
+    "ClassifyRows": "schema_aware",
     "ConfigError": "errors",
     "EncodedImage": "elements",
     "Failure": "elements",
@@ -32,6 +42,7 @@ _HOME = {
     "LabelScore": "spec",
     "ListImages": "transforms",
     "ModelError": "errors",
+    "ModelOptions": "options",
     "Parameters": "spec",
     "Prediction": "elements",
     "PrepareImages": "transforms",
@@ -42,6 +53,8 @@ _HOME = {
 
 __all__ = [
     "ClassifyImages",
+    "ClassifyImagesByModel",
+    "ClassifyRows",
     "ConfigError",
     "EncodedImage",
     "Failure",
@@ -52,6 +65,7 @@ __all__ = [
     "LabelScore",
     "ListImages",
     "ModelError",
+    "ModelOptions",
     "Parameters",
     "Prediction",
     "PrepareImages",

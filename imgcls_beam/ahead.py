@@ -9,7 +9,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import apache_beam as beam
@@ -19,10 +19,13 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelSource, P
 from imgcls_beam.errors import Stage
 from imgcls_beam.metrics import count_prepared, count_read
 from imgcls_beam.options import DecodeOptions, ReadOptions
-from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
+from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_for_models
 from imgcls_beam.reading import read_images
 
 ResultT = TypeVar("ResultT")
+
+Prepared = tuple[PixelArray | Failure, ...]
+"""What one image is for each of several models."""
 
 _PREPARE_AHEAD_IMAGES = 48
 _PREPARE_AHEAD_BYTES = 96 << 20
@@ -105,14 +108,14 @@ class ReadDoFn(beam.DoFn):
 
     def process(
         self,
-        ref: ImageRef | Failure | str,
+        ref: ImageRef | EncodedImage | Failure | str,
         timestamp: Any = beam.DoFn.TimestampParam,  # noqa: ANN401  Beam's parameters
         window: Any = beam.DoFn.WindowParam,  # noqa: ANN401
     ) -> Iterator[WindowedValue]:
         if isinstance(ref, str):
             ref = ImageRef(uri=ref)
         self._batch.append(WindowedValue(ref, timestamp, (window,)))
-        self._batch_bytes += (ref.size_bytes or 0) if isinstance(ref, ImageRef) else 0
+        self._batch_bytes += _count_bytes(ref)
         if self._is_full():
             self._submit()
             yield from map(_count_read, self._ahead.take_due())
@@ -136,6 +139,12 @@ class ReadDoFn(beam.DoFn):
         self._batch, self._batch_bytes = [], 0
 
 
+def _count_bytes(ref: ImageRef | EncodedImage | Failure) -> int:
+    if isinstance(ref, EncodedImage):
+        return len(ref.data)
+    return (ref.size_bytes or 0) if isinstance(ref, ImageRef) else 0
+
+
 def _count_read(result: WindowedValue) -> WindowedValue:
     if not (isinstance(result.value, Failure) and result.value.stage is Stage.LIST):
         count_read(result.value)
@@ -143,17 +152,21 @@ def _count_read(result: WindowedValue) -> WindowedValue:
 
 
 class PrepareDoFn(beam.DoFn):
-    """Hands each image to the process's decode pool and emits in order."""
+    """Hands each image to the process's decode pool and emits in order.
 
-    def __init__(self, source: ModelSource, options: DecodeOptions) -> None:
-        self._source = source
+    Emits a tuple for each image: what it is for each of the models, in their order.
+    """
+
+    def __init__(self, sources: Sequence[ModelSource], options: DecodeOptions) -> None:
+        self._sources = tuple(sources)
         self._options = options
 
     def setup(self) -> None:
-        preparer = load_preparer(self._source)
-        self._prepare = functools.partial(_prepare, preparer=preparer, options=self._options)
-        self._ahead: WorkAhead[PixelArray | Failure] = WorkAhead(
-            _PREPARE_AHEAD_IMAGES, _PREPARE_AHEAD_BYTES
+        preparers = tuple(map(load_preparer, self._sources))
+        self._prepare = functools.partial(_prepare, preparers=preparers, options=self._options)
+        # An image takes a place for each model: all of them hold its pixels.
+        self._ahead: WorkAhead[Prepared] = WorkAhead(
+            max(1, _PREPARE_AHEAD_IMAGES // len(preparers)), _PREPARE_AHEAD_BYTES
         )
 
     def start_bundle(self) -> None:
@@ -175,16 +188,15 @@ class PrepareDoFn(beam.DoFn):
 
 
 def _prepare(
-    image: EncodedImage | Failure,
-    preparer: Preparer,
-    options: DecodeOptions,
-) -> list[PixelArray | Failure]:
+    image: EncodedImage | Failure, preparers: Sequence[Preparer], options: DecodeOptions
+) -> list[Prepared]:
     if isinstance(image, Failure):
-        return [image]
-    return [prepare_image(image, preparer, options)]
+        return [(image,) * len(preparers)]
+    return [tuple(prepare_for_models(image, preparers, options))]
 
 
 def _count_prepared(result: WindowedValue) -> WindowedValue:
-    if not (isinstance(result.value, Failure) and result.value.stage is not Stage.PREPARE):
-        count_prepared(result.value)
+    for each in result.value:
+        if not (isinstance(each, Failure) and each.stage is not Stage.PREPARE):
+            count_prepared(each)
     return result

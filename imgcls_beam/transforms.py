@@ -11,13 +11,14 @@ image in is one outcome out.
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.typehints.decorators import no_annotations
 
-from imgcls_beam.ahead import PrepareDoFn, ReadDoFn
+from imgcls_beam.ahead import Prepared, PrepareDoFn, ReadDoFn
 from imgcls_beam.elements import (
     EncodedImage,
     Failure,
@@ -28,6 +29,7 @@ from imgcls_beam.elements import (
     Prediction,
     TableCell,
 )
+from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing import list_distinct, list_images, spool, uri_digest
 from imgcls_beam.metrics import count_found, count_listed, count_outcome
 from imgcls_beam.models import resolve_model
@@ -105,6 +107,8 @@ class SpreadImages(beam.PTransform):
 class ReadImages(beam.PTransform):
     """`ImageRef`, a URI as text, or a `Failure` of listing → `EncodedImage | Failure`.
 
+    An `EncodedImage` is read already, and passes if it is within the limit.
+
     Attributes:
         options: limits and retries.
     """
@@ -131,13 +135,16 @@ class PrepareImages(beam.PTransform):
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:
         """Decodes on all cores, ahead of the model."""
-        prepare = beam.ParDo(PrepareDoFn(self.source, self.options))
-        return images | "Prepare" >> prepare.with_output_types(PixelArray | Failure)
+        prepare = beam.ParDo(PrepareDoFn([self.source], self.options)).with_output_types(Prepared)
+        return images | "Prepare" >> prepare | "Take" >> _take(0)
 
 
 @dataclasses.dataclass(eq=False)
 class ClassifyImages(beam.PTransform):
-    """`ImageRef`, a URI as text, or a `Failure` of listing → `Classified`.
+    """`ImageRef`, a URI as text, `EncodedImage`, or a `Failure` of listing → `Classified`.
+
+    The input may be unbounded and windowed; outcomes keep windows and timestamps. Resource hints
+    on this transform lie on one fused stage.
 
     Attributes are those of `ModelOptions`, and:
         source: the model, already pinned; else it is pinned while the graph is built.
@@ -162,35 +169,99 @@ class ClassifyImages(beam.PTransform):
         Raises:
             ConfigError: a value that is not allowed.
         """
-        self._options = ModelOptions(
-            self.model,
-            self.revision,
-            self.top_k,
-            self.function_to_apply,
-            self.device,
-            self.dtype,
-            self.batch_size,
-        )
+        names = [field.name for field in dataclasses.fields(ModelOptions)]
+        self._options = ModelOptions(**{name: getattr(self, name) for name in names})
 
     # Beam has no type hint for several outputs, and warns of this one.
     @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, refs: beam.PCollection) -> Classified:
         """Reads, prepares and predicts in one fused stage."""
-        from apache_beam.ml.inference.base import RunInference
-
-        from imgcls_beam.handler import make_outcome_handler
-
         source = self.source or resolve_model(self.model, self.revision)
-        outcomes = (
+        pixels = (
             refs
             | "ReadImages" >> ReadImages(self.read)
             | "PrepareImages" >> PrepareImages(source, self.decode)
-            | "PredictImages" >> RunInference(make_outcome_handler(self._options, source))
-            | "Outcome" >> beam.Map(_to_outcome)
         )
-        predictions = outcomes | "Predictions" >> beam.Filter(_is_prediction)
-        failures = outcomes | "Failures" >> beam.Filter(_is_failure)
-        return Classified(outcomes, predictions, failures)
+        return _predict(pixels, self._options, source)
+
+
+@dataclasses.dataclass(eq=False)
+class ClassifyImagesByModel(beam.PTransform):
+    """What `ClassifyImages` takes → a `Classified` for each of several models, in their order.
+
+    Each image is read and decoded once. All models are held by the same workers; an image waits
+    for the slowest of them. A file that cannot be read or decoded is a failure of each model.
+
+    Attributes:
+        models: each with its own parameters, device, dtype and batch size. The same model may
+            stand among them twice: it is loaded once.
+        read: how objects are read.
+        decode: limits of decoding.
+    """
+
+    models: Sequence[ModelOptions]
+    read: ReadOptions = ReadOptions()
+    decode: DecodeOptions = DecodeOptions()
+
+    def __post_init__(self) -> None:
+        """Checks the options where the pipeline is written.
+
+        Raises:
+            ConfigError: there is no model, or what stands for one is no `ModelOptions`.
+        """
+        super().__init__()
+        self.models = tuple(self.models)
+        if not self.models or not all(isinstance(each, ModelOptions) for each in self.models):
+            raise ConfigError("models", self.models, "give at least one ModelOptions")
+
+    @no_annotations  # type: ignore[untyped-decorator]
+    def expand(self, refs: beam.PCollection) -> tuple[Classified, ...]:
+        """Reads and prepares once, predicts side by side, in one fused stage."""
+        sources = [resolve_model(each.model, each.revision) for each in self.models]
+        prepare = beam.ParDo(PrepareDoFn(sources, self.decode)).with_output_types(Prepared)
+        images = refs | "ReadImages" >> ReadImages(self.read) | "PrepareImages" >> prepare
+        return tuple(
+            images | f"Model{index}" >> _PredictOne(index, options, source)
+            for index, (options, source) in enumerate(zip(self.models, sources, strict=True))
+        )
+
+
+@dataclasses.dataclass(eq=False)
+class _PredictOne(beam.PTransform):
+    """`Prepared` → `Classified` of the model of that index."""
+
+    index: int
+    options: ModelOptions
+    source: ModelSource
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @no_annotations  # type: ignore[untyped-decorator]
+    def expand(self, prepared: beam.PCollection) -> Classified:
+        pixels = prepared | "Take" >> _take(self.index)
+        return _predict(pixels, self.options, self.source)
+
+
+def _predict(pixels: beam.PCollection, options: ModelOptions, source: ModelSource) -> Classified:
+    from apache_beam.ml.inference.base import RunInference
+
+    from imgcls_beam.handler import make_outcome_handler
+
+    outcomes = (
+        pixels
+        | "PredictImages" >> RunInference(make_outcome_handler(options, source))
+        | "Outcome" >> beam.Map(_to_outcome)
+    )
+    predictions = outcomes | "Predictions" >> beam.Filter(_is_prediction).with_output_types(
+        Prediction
+    )
+    failures = outcomes | "Failures" >> beam.Filter(_is_failure).with_output_types(Failure)
+    return Classified(outcomes, predictions, failures)
+
+
+def _take(index: int) -> beam.PTransform:
+    return beam.Map(operator.itemgetter(index)).with_output_types(PixelArray | Failure)
 
 
 def _list_once(options: InputOptions) -> Iterator[ImageRef | Failure]:

@@ -2,7 +2,12 @@
 
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
 from imgcls_beam.preparing.geometry import Geometry
-from imgcls_beam.preparing.images import decode_pool, prepare_image, prepare_opened
+from imgcls_beam.preparing.images import (
+    decode_pool,
+    prepare_for_models,
+    prepare_image,
+    prepare_opened,
+)
 from imgcls_beam.preparing.processors import Preparer, load_preparer
 
 __all__ = [
@@ -12,6 +17,7 @@ __all__ = [
     "UndecodedImage",
     "decode_pool",
     "load_preparer",
+    "prepare_for_models",
     "prepare_image",
     "prepare_opened",
     "try_decode",

@@ -1,4 +1,4 @@
-"""One image through decoding and geometry."""
+"""One image through decoding, once, and the geometry of one model or of several."""
 
 import concurrent.futures
 import contextlib
@@ -6,13 +6,14 @@ import functools
 import os
 import threading
 import time
+from collections.abc import Sequence
 
 from PIL import Image
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageFacts, ImageRef, PixelArray
 from imgcls_beam.errors import ImageError
 from imgcls_beam.options import DecodeOptions
-from imgcls_beam.preparing.decode import UndecodedImage, try_decode, upright_rgb
+from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
 from imgcls_beam.preparing.processors import Preparer
 
 LARGE_PIXELS = 12 << 20
@@ -36,16 +37,37 @@ def prepare_image(
     encoded: EncodedImage, preparer: Preparer, options: DecodeOptions
 ) -> PixelArray | Failure:
     """Decodes an untrusted image and brings it into the model's geometry."""
+    return prepare_for_models(encoded, (preparer,), options)[0]
+
+
+def prepare_for_models(
+    encoded: EncodedImage, preparers: Sequence[Preparer], options: DecodeOptions
+) -> list[PixelArray | Failure]:
+    """Decodes an untrusted image once, and brings it into the geometry of each model.
+
+    Returns:
+        One result for each preparer, in order: an image that one model's processor cannot take may
+        do for another. The `prepare_ms` of each holds the decoding.
+    """
     start_s = time.perf_counter()
     with contextlib.ExitStack() as turn:
         decoded = try_decode(encoded.data, options, functools.partial(_wait_if_large, turn))
         if isinstance(decoded, UndecodedImage):
-            return _to_failure(encoded, decoded.error, decoded.facts)
-        try:
-            inputs = preparer.prepare(decoded.image)
-        except ImageError as error:
-            return _to_failure(encoded, error, decoded.facts)
-    return PixelArray(encoded.ref, inputs, decoded.facts, (time.perf_counter() - start_s) * 1e3)
+            return [_to_failure(encoded, decoded.error, decoded.facts)] * len(preparers)
+        decode_s = time.perf_counter() - start_s
+        return [_apply(encoded, decoded, preparer, decode_s) for preparer in preparers]
+
+
+def _apply(
+    encoded: EncodedImage, decoded: DecodedImage, preparer: Preparer, decode_s: float
+) -> PixelArray | Failure:
+    start_s = time.perf_counter()
+    try:
+        inputs = preparer.prepare(decoded.image)
+    except ImageError as error:
+        return _to_failure(encoded, error, decoded.facts)
+    prepare_s = decode_s + time.perf_counter() - start_s
+    return PixelArray(encoded.ref, inputs, decoded.facts, prepare_s * 1e3)
 
 
 def _wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:

@@ -5,6 +5,7 @@
     an object, a member of an archive ─▶ objects ─▶ bytes
     a line of a request file ─▶ objects ─▶ requests ─▶ bytes
     a cell of a Parquet file ─▶ cells ─▶ bytes
+    bytes that are there already ─▶ bytes
 """
 
 import time
@@ -12,19 +13,20 @@ from collections.abc import Callable, Sequence
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine, TableCell
 from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.faults import too_many_bytes
 from imgcls_beam.reading.objects import read_objects
 from imgcls_beam.reading.requests import open_request
 
 
 def read_images(
-    refs: Sequence[ImageRef | Failure],
+    refs: Sequence[ImageRef | EncodedImage | Failure],
     options: ReadOptions,
     sleep: Callable[[float], object] = time.sleep,
 ) -> list[EncodedImage | Failure]:
     """Reads images; one result each, in order. A failure of listing comes out as it is.
 
     Args:
-        refs: what to read, of any places and schemes.
+        refs: what to read, of any places and schemes; what is read already is held to the limit.
         options: limits and retries.
         sleep: waits so many seconds.
     """
@@ -37,11 +39,19 @@ def read_images(
     for ref in refs:
         if isinstance(ref, Failure):
             results.append(ref)
+        elif isinstance(ref, EncodedImage):
+            results.append(_limit(ref, options.max_bytes))
         elif isinstance(ref.place, TableCell):
             results.append(next(from_cells))
         else:
             results.append(_open(next(from_objects), options))
     return results
+
+
+def _limit(image: EncodedImage, max_bytes: int) -> EncodedImage | Failure:
+    if len(image.data) <= max_bytes:
+        return image
+    return Failure.from_error(image.ref, too_many_bytes(max_bytes))
 
 
 def _read_cells(

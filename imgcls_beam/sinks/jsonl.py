@@ -20,6 +20,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.elements import Outcome
 from imgcls_beam.sinks.lines import JsonlFile, LineWriter, locate_staging, publish_lines
+from imgcls_beam.sinks.whole import take_whole
 
 
 @dataclasses.dataclass(eq=False)
@@ -47,7 +48,12 @@ class WriteJsonl(beam.PTransform):
         super().__init__()
 
     def expand(self, outcomes: beam.PCollection[Outcome]) -> beam.PCollection[JsonlFile]:
-        """Stages, merges, publishes."""
+        """Stages, merges, publishes.
+
+        Raises:
+            ConfigError: the outcomes are unbounded.
+        """
+        outcomes = take_whole(outcomes)
         awaited = [] if self.after is None else [AsIter(self.after)]
         publish = beam.Map(
             _publish, self.url, self.attempt, AsSingleton(self.listed), *awaited

@@ -29,6 +29,7 @@ from imgcls_beam.sinks.parts import Part, find_failed_files, merge_part, plan_pa
 from imgcls_beam.sinks.publishing import Publication, find_base, publish
 from imgcls_beam.sinks.record import RunRecord
 from imgcls_beam.sinks.succession import ERRORS, plan_succession
+from imgcls_beam.sinks.whole import take_whole
 
 BATCH_ROWS = 1024
 _LABELS_PER_WEIGHT = 16
@@ -69,7 +70,12 @@ class WriteParquet(beam.PTransform):
         _check_json_object("library_versions", self.run.library_versions)
 
     def expand(self, outcomes: beam.PCollection[Outcome]) -> beam.PCollection[RunRecord]:
-        """Stages, merges, publishes."""
+        """Stages, merges, publishes.
+
+        Raises:
+            ConfigError: the outcomes are unbounded.
+        """
+        outcomes = take_whole(outcomes)
         layout = Layout.of_run(self.output, self.run)
         succession = plan_succession(self.output, self.run)
         publication = Publication(self.run, layout, self.configuration, self.started_at, succession)

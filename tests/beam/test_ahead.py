@@ -171,17 +171,20 @@ def test_batches_are_bounded_by_bytes_too() -> None:
     reader.teardown()
 
 
+@pytest.mark.parametrize(("models", "held"), [(1, 48), (3, 16), (100, 1)])
 def test_failures_pass_the_preparing_in_order_and_are_not_held_back(
-    vit_folder: pathlib.Path,
+    vit_folder: pathlib.Path, models: int, held: int
 ) -> None:
-    preparing = PrepareDoFn(resolve_model(str(vit_folder), None), DecodeOptions())
+    source = resolve_model(str(vit_folder), None)
+    preparing = PrepareDoFn([source] * models, DecodeOptions())
     preparing.setup()
     preparing.start_bundle()
     refs = [ImageRef(str(index)) for index in range(60)]
     failures = [Failure(ref, Stage.READ, FailureCode.NOT_FOUND, "gone") for ref in refs]
     early = process(preparing, *failures)
-    assert early == failures[: 60 - 48]
-    assert early + get_values(preparing.finish_bundle()) == failures
+    expected = [(failure,) * models for failure in failures]
+    assert early == expected[: 60 - held]
+    assert early + get_values(preparing.finish_bundle()) == expected
 
 
 class _WhenAndWhere(beam.DoFn):

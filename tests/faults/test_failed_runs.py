@@ -8,7 +8,7 @@ import pytest
 
 from imgcls_beam import ahead
 from imgcls_beam.elements import EncodedImage, Failure, PixelArray
-from imgcls_beam.preparing import prepare_image
+from imgcls_beam.preparing import prepare_for_models
 from imgcls_beam.sinks import jsonl
 from pipelines import job
 from pipelines.__main__ import main
@@ -23,12 +23,12 @@ def classify(photos: pathlib.Path, output: pathlib.Path | str, model: pathlib.Pa
 def break_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A defect in the prepare stage, which the image of that name brings out."""
 
-    def prepare_badly(image: EncodedImage, *rest: object) -> PixelArray | Failure:
+    def prepare_badly(image: EncodedImage, *rest: object) -> list[PixelArray | Failure]:
         if image.ref.uri.endswith(name):
             raise ZeroDivisionError("a defect")
-        return prepare_image(image, *rest)  # type: ignore[arg-type]
+        return prepare_for_models(image, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ahead, "prepare_image", prepare_badly)
+    monkeypatch.setattr(ahead, "prepare_for_models", prepare_badly)
 
 
 def test_a_defect_in_a_stage_fails_the_run_and_leaves_nothing(
