@@ -138,7 +138,7 @@ class ClassifyRows(beam.PTransform):
             fields = dict(named_fields_from_element_type(element_type))
         except (TypeError, ValueError) as error:
             option = "image_field" if self.uri_field is None else "uri_field"
-            problem = f"the input has no schema but elements of {element_type}; give it beam.Row"
+            problem = f"the input has no schema, its elements are {element_type}; see beam.Select"
             raise ConfigError(option, getattr(self, option), problem) from error
         for option in ("uri_field", "image_field"):
             name = getattr(self, option)

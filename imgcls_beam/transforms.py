@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+from apache_beam.transforms.window import TimestampedValue
 from apache_beam.typehints.decorators import no_annotations
 
 from imgcls_beam.ahead import Prepared, PrepareDoFn, ReadDoFn
@@ -135,8 +136,8 @@ class PrepareImages(beam.PTransform):
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:
         """Decodes on all cores, ahead of the model."""
-        prepare = beam.ParDo(PrepareDoFn([self.source], self.options)).with_output_types(Prepared)
-        return images | "Prepare" >> prepare | "Take" >> _take(0)
+        take = beam.Map(operator.itemgetter(0)).with_output_types(PixelArray | Failure)
+        return images | "Prepare" >> _prepare_for([self.source], self.options) | "Take" >> take
 
 
 @dataclasses.dataclass(eq=False)
@@ -177,12 +178,12 @@ class ClassifyImages(beam.PTransform):
     def expand(self, refs: beam.PCollection) -> Classified:
         """Reads, prepares and predicts in one fused stage."""
         source = self.source or resolve_model(self.model, self.revision)
-        pixels = (
+        images = (
             refs
             | "ReadImages" >> ReadImages(self.read)
-            | "PrepareImages" >> PrepareImages(source, self.decode)
+            | "PrepareImages" >> _prepare_for([source], self.decode)
         )
-        return _predict(pixels, self._options, source)
+        return _predict(images, 0, self._options, source)
 
 
 @dataclasses.dataclass(eq=False)
@@ -218,8 +219,11 @@ class ClassifyImagesByModel(beam.PTransform):
     def expand(self, refs: beam.PCollection) -> tuple[Classified, ...]:
         """Reads and prepares once, predicts side by side, in one fused stage."""
         sources = [resolve_model(each.model, each.revision) for each in self.models]
-        prepare = beam.ParDo(PrepareDoFn(sources, self.decode)).with_output_types(Prepared)
-        images = refs | "ReadImages" >> ReadImages(self.read) | "PrepareImages" >> prepare
+        images = (
+            refs
+            | "ReadImages" >> ReadImages(self.read)
+            | "PrepareImages" >> _prepare_for(sources, self.decode)
+        )
         return tuple(
             images | f"Model{index}" >> _PredictOne(index, options, source)
             for index, (options, source) in enumerate(zip(self.models, sources, strict=True))
@@ -239,29 +243,34 @@ class _PredictOne(beam.PTransform):
 
     @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, prepared: beam.PCollection) -> Classified:
-        pixels = prepared | "Take" >> _take(self.index)
-        return _predict(pixels, self.options, self.source)
+        return _predict(prepared, self.index, self.options, self.source)
 
 
-def _predict(pixels: beam.PCollection, options: ModelOptions, source: ModelSource) -> Classified:
-    from apache_beam.ml.inference.base import RunInference
+def _prepare_for(sources: Sequence[ModelSource], decode: DecodeOptions) -> beam.PTransform:
+    return beam.ParDo(PrepareDoFn(sources, decode)).with_output_types(Prepared)
+
+
+def _predict(
+    prepared: beam.PCollection, index: int, options: ModelOptions, source: ModelSource
+) -> Classified:
+    """Predicts what was prepared for the model of that index.
+
+    Beam gives a batch one time, the end of its window, so each image's own goes with it as its key.
+    """
+    from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 
     from imgcls_beam.handler import make_outcome_handler
 
+    handler = KeyedModelHandler(make_outcome_handler(options, source))
     outcomes = (
-        pixels
-        | "PredictImages" >> RunInference(make_outcome_handler(options, source))
-        | "Outcome" >> beam.Map(_to_outcome)
+        prepared
+        | "Take" >> beam.Map(_take_with_time, index)
+        | "PredictImages" >> RunInference(handler)
+        | "Outcome" >> beam.MapTuple(_to_outcome).with_output_types(Outcome)
     )
-    predictions = outcomes | "Predictions" >> beam.Filter(_is_prediction).with_output_types(
-        Prediction
-    )
-    failures = outcomes | "Failures" >> beam.Filter(_is_failure).with_output_types(Failure)
-    return Classified(outcomes, predictions, failures)
-
-
-def _take(index: int) -> beam.PTransform:
-    return beam.Map(operator.itemgetter(index)).with_output_types(PixelArray | Failure)
+    choose = beam.Filter(_is_prediction).with_output_types(Prediction)
+    refuse = beam.Filter(_is_failure).with_output_types(Failure)
+    return Classified(outcomes, outcomes | "Predictions" >> choose, outcomes | "Failures" >> refuse)
 
 
 def _list_once(options: InputOptions) -> Iterator[ImageRef | Failure]:
@@ -311,7 +320,18 @@ def _is_failure(outcome: Outcome) -> bool:
     return isinstance(outcome, Failure)
 
 
-def _to_outcome(result: Any) -> Outcome:  # noqa: ANN401  PredictionResult, whose import is heavy
+def _take_with_time(
+    prepared: Prepared,
+    index: int,
+    timestamp: Any = beam.DoFn.TimestampParam,  # noqa: ANN401  Beam's parameter
+) -> tuple[Any, PixelArray | Failure]:
+    return timestamp, prepared[index]
+
+
+def _to_outcome(
+    timestamp: Any,  # noqa: ANN401
+    result: Any,  # noqa: ANN401  PredictionResult, whose import is heavy
+) -> TimestampedValue:
     outcome: Outcome = result.inference
     count_outcome(outcome, reached_model=not isinstance(result.example, Failure))
-    return outcome
+    return TimestampedValue(outcome, timestamp)

@@ -17,6 +17,7 @@ from imgcls_beam.elements import Failure, Outcome, Prediction
 from imgcls_beam.metrics import NAMESPACE
 from imgcls_beam.preparing import images
 from imgcls_beam.transforms import Classified
+from tests.models import make_model
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 from tests.scenes import write_broken, write_photos
 
@@ -145,8 +146,9 @@ def test_an_image_is_read_and_decoded_once(
 
 
 def test_the_same_model_twice_is_loaded_once(
-    uris: list[str], vit_folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: Any
+    uris: list[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = make_model(tmp_path / "model")  # no other test may have left it loaded
     loads = []
     initialise = huggingface.HuggingFaceClassifier.__init__
 
@@ -156,7 +158,8 @@ def test_the_same_model_twice_is_loaded_once(
 
     monkeypatch.setattr(huggingface.HuggingFaceClassifier, "__init__", count)
     models = [
-        ModelOptions(str(vit_folder), function_to_apply=each) for each in ("softmax", "sigmoid")
+        ModelOptions(str(folder), function_to_apply="softmax"),
+        ModelOptions(str(folder), function_to_apply="sigmoid"),
     ]
     classify_together(uris, models, tmp_path)
     assert len(loads) == 1
