@@ -25,7 +25,7 @@ EXTRAS = {
     "sql": ["duckdb>=2.0"],
     "yaml": ["apache-beam[yaml]"],
     "dev": [
-        "apache-beam[gcp]",
+        "apache-beam[gcp,yaml]",
         "duckdb>=2.0",
         "gcp-storage-emulator",
         "gcsfs>=2026.9",
