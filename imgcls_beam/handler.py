@@ -106,6 +106,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         size = batch_size or BATCH_SIZE_OF[device]
         batching = {"min_batch_size": size, "max_batch_size": size, **batching}
         super().__init__(large_model=share_model_across_processes, **batching)
+        self._has_copies = (batching.get("model_copies") or 1) > 1
         self._source = source
         self._read = read or ReadOptions()
         self._decode = decode or DecodeOptions()
@@ -120,7 +121,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         spec = ClassifierSpec(
             self._find_source(), preparer.affine, self._options.device, self._options.dtype
         )
-        classifier = load_classifier(spec)
+        classifier = load_classifier(spec, is_copy=self._has_copies)
         _try_blank(classifier, preparer, spec.source)
         return classifier
 

@@ -9,3 +9,9 @@ TWO_PROCESSES = [
     "--direct_running_mode=multi_processing",
     "--direct_num_workers=2",
 ]
+TWO_THREADS = [
+    "--runner=DirectRunner",
+    "--prism_location=/nonexistent",
+    "--direct_running_mode=multi_threading",
+    "--direct_num_workers=2",
+]

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from imgcls_beam.classifying.configs import name_labels, read_config
 from imgcls_beam.classifying.prepacking import can_prepack, prepack
 from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, Logits
-from imgcls_beam.elements import ModelInputs, ModelSource
+from imgcls_beam.elements import ModelInputs, ModelSource, Pixels
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
 from imgcls_beam.models.files import is_safe
@@ -76,8 +76,9 @@ class HuggingFaceClassifier:
         Raises:
             ModelError: the model gives another number of scores than it has labels.
         """
+        is_pinned = self._device.type == "cuda"
         stacked = {
-            name: torch.from_numpy(np.stack([each[name] for each in batch])) for name in batch[0]
+            name: _stack([each[name] for each in batch], is_pinned=is_pinned) for name in batch[0]
         }
         with self._turn, torch.inference_mode():
             inputs = self._to_device(stacked)
@@ -117,6 +118,14 @@ class HuggingFaceClassifier:
             name: each.to(self._model.dtype) if each.is_floating_point() else each
             for name, each in moved.items()
         }
+
+
+def _stack(arrays: Sequence[Pixels], *, is_pinned: bool) -> torch.Tensor:
+    """(…) each → (N, …), in memory from which a GPU copies by itself where it is pinned."""
+    dtype = torch.from_numpy(np.empty(0, arrays[0].dtype)).dtype
+    stacked = torch.empty((len(arrays), *arrays[0].shape), dtype=dtype, pin_memory=is_pinned)
+    np.stack(arrays, out=stacked.numpy())
+    return stacked
 
 
 def _scale(pixels: torch.Tensor, affine: torch.Tensor) -> torch.Tensor:

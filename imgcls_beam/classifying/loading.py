@@ -9,10 +9,14 @@ _LOADED: weakref.WeakValueDictionary[ClassifierSpec, Classifier] = weakref.WeakV
 _LOADING = threading.Lock()
 
 
-def load_classifier(spec: ClassifierSpec) -> Classifier:
+def load_classifier(spec: ClassifierSpec, *, is_copy: bool = False) -> Classifier:
     """Loads a model, or gives back the one that this process already holds.
 
     The process forgets a model when nobody holds it any more.
+
+    Args:
+        spec: which model, on what.
+        is_copy: load one more in any case, for the caller alone.
 
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
@@ -20,6 +24,8 @@ def load_classifier(spec: ClassifierSpec) -> Classifier:
     from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
 
     with _LOADING:
+        if is_copy:
+            return HuggingFaceClassifier(spec)
         classifier = _LOADED.get(spec)
         if classifier is None:
             classifier = HuggingFaceClassifier(spec)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.__main__ import main
-from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
+from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES, TWO_THREADS
 from tests.scenes import BROKEN, draw_photo, encode
 
 pytestmark = pytest.mark.slow
@@ -23,10 +23,7 @@ LOOPBACK, EMBEDDED = "LOOPBACK", "beam:env:embedded_python:v1"
 LOCAL = {
     "in memory": IN_MEMORY,
     "bundles twice": REPEATED,
-    "two threads": [
-        *("--runner=DirectRunner", "--direct_running_mode=multi_threading"),
-        "--direct_num_workers=2",
-    ],
+    "two threads": TWO_THREADS,
     "two processes": TWO_PROCESSES,
 }
 

@@ -1,0 +1,58 @@
+"""How often a program and its workers load a model: noted by a module that Python imports first."""
+
+import collections
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Sequence
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+_SITECUSTOMIZE = """
+import importlib.util, os, sys
+
+WATCHED = "imgcls_beam.classifying.huggingface"
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name != WATCHED:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        spec.loader.exec_module = watch(spec.loader.exec_module)
+        return spec
+
+def watch(exec_module):
+    def exec_and_watch(module):
+        exec_module(module)
+        initialise = module.HuggingFaceClassifier.__init__
+        def note(self, spec):
+            with open(os.environ["NOTE_OF_LOADS"], "a") as file:
+                file.write(f"{os.getpid()}\\n")
+            initialise(self, spec)
+        module.HuggingFaceClassifier.__init__ = note
+    return exec_and_watch
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def count_loads(arguments: Sequence[str], folder: pathlib.Path) -> list[int]:
+    """Runs `python ARGUMENTS`, which must end well.
+
+    Returns:
+        How often each process that loaded a model did so, largest first.
+    """
+    (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
+    note = folder / "loads"
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "NOTE_OF_LOADS": str(note)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return sorted(collections.Counter(note.read_text().split()).values(), reverse=True)

@@ -1,0 +1,79 @@
+"""A model is loaded once in a process, or so often on a machine as its handler was told."""
+
+import pathlib
+
+import pytest
+
+from tests.loads import count_loads
+from tests.runners import IN_MEMORY, TWO_PROCESSES, TWO_THREADS
+from tests.scenes import write_photos
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def photos(tmp_path: pathlib.Path) -> pathlib.Path:
+    write_photos(tmp_path / "photos", 40)
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("runner", "loads"),
+    [
+        *((IN_MEMORY, [1]), (TWO_THREADS, [1])),
+        (TWO_PROCESSES, [1, 1, 1]),  # the program loads it to see that it is well
+    ],
+)
+def test_a_process_loads_the_model_once(
+    runner: list[str],
+    loads: list[int],
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    flags = [f"--input={photos}", f"--output={tmp_path}/out", f"--model={vit_folder}"]
+    assert count_loads(["-m", "pipelines", "classify", *flags, *runner], tmp_path) == loads
+
+
+_PROGRAM = """
+import pathlib, sys
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.options.pipeline_options import PipelineOptions
+from imgcls_beam import ImageClassificationModelHandler
+
+if __name__ == "__main__":
+    photos, model, options, *runner = sys.argv[1:]
+    handler = ImageClassificationModelHandler(model, batch_size=4, **eval(options))
+    with beam.Pipeline(options=PipelineOptions(runner)) as pipeline:
+        images = [path.read_bytes() for path in sorted(pathlib.Path(photos).iterdir())]
+        (
+            pipeline
+            | beam.Create(images)
+            | beam.Reshuffle()
+            | RunInference(handler)
+            | beam.Map(lambda result: len(result.inference))
+        )
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "loads"),
+    [
+        ({}, [1, 1]),
+        ({"share_model_across_processes": True}, [1]),
+        ({"model_copies": 2}, [2]),  # by which Beam means copies for all processes
+        ({"share_model_across_processes": True, "model_copies": 2}, [2]),
+    ],
+)
+def test_two_processes_share_a_model_or_have_copies_as_the_handler_is_told(
+    options: dict[str, object],
+    loads: list[int],
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_PROGRAM)
+    arguments = [str(program), str(photos), str(vit_folder), repr(options), *TWO_PROCESSES]
+    assert count_loads(arguments, tmp_path) == loads
