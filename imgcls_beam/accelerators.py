@@ -1,15 +1,22 @@
 """GPU workers of Dataflow: what `--gpu` sets, as Beam's own options.
 
 Machine and accelerator names: cloud.google.com/dataflow/docs/gpu/gpu-support and
-cloud.google.com/compute/docs/gpus.
+cloud.google.com/compute/docs/gpus. Hints: cloud.google.com/dataflow/docs/guides/right-fitting.
 """
 
 import dataclasses
 from collections.abc import Collection
 
+from imgcls_beam.checks import check_choice
 from imgcls_beam.errors import ConfigError
 
 NO_GPU = "none"
+
+GPU_STAGES = ("all", "classify")
+"""`all`: every worker has the GPU. `classify`: only those that read, prepare, predict and stage
+rows, by a resource hint (Dataflow's right fitting); those that list and publish have none."""
+
+_OPTION = "worker_accelerator"
 
 DISK_GB = 100
 """An image with torch's CUDA libraries takes about 10 GB, and as much again unpacked; what is left
@@ -49,27 +56,52 @@ ACCELERATORS = {
 }
 
 
-def to_worker_flags(gpu: str, given: Collection[str]) -> list[str]:
+def check_gpu(gpu: str, stages: str) -> None:
+    """Checks the two flags against each other.
+
+    Raises:
+        ConfigError: there is no such GPU, no such choice of stages, or stages of no GPU.
+    """
+    check_choice("gpu", gpu, (NO_GPU, *ACCELERATORS))
+    check_choice("gpu_stages", stages, GPU_STAGES)
+    if gpu == NO_GPU and stages != GPU_STAGES[0]:
+        raise ConfigError("gpu_stages", stages, "say with --gpu which GPU these stages have")
+
+
+def to_hint(gpu: str) -> str:
+    """The resource hint `accelerator` of stages with a GPU, one of `ACCELERATORS`."""
+    accelerator = ACCELERATORS[gpu]
+    machine = f"machine_type:{accelerator.machine_type}"
+    return f"type:{accelerator.kind};count:1;{machine};install-nvidia-driver"
+
+
+def to_worker_flags(gpu: str, stages: str, given: Collection[str]) -> list[str]:
     """Beam's flags for workers with a GPU.
 
     Args:
         gpu: one of `ACCELERATORS`, or `NO_GPU` for no flags.
+        stages: of `GPU_STAGES`; where a hint says which stages, no flag names the GPU.
         given: what the caller has set already, which stays: names of Beam's options, and
             `worker_accelerator`, `use_multiple_sdk_containers`.
 
     Raises:
-        ConfigError: there is no such GPU.
+        ConfigError: there is no such GPU, or the caller gives all workers one, and a hint too.
     """
+    check_gpu(gpu, stages)
     if gpu == NO_GPU:
         return []
-    if gpu not in ACCELERATORS:
-        allowed = ", ".join((NO_GPU, *ACCELERATORS))
-        raise ConfigError("gpu", gpu, f"allowed: {allowed}")
+    has_hint = stages != GPU_STAGES[0]
+    if has_hint and _OPTION in given:
+        problem = f"the service takes a resource hint or {_OPTION}, not both; leave one out"
+        raise ConfigError("gpu_stages", stages, problem)
     accelerator = ACCELERATORS[gpu]
-    asked = f"worker_accelerator=type:{accelerator.kind};count:1;install-nvidia-driver"
-    flags = {
+    asked = f"{_OPTION}=type:{accelerator.kind};count:1;install-nvidia-driver"
+    for_all = {
         "machine_type": f"--machine_type={accelerator.machine_type}",
-        "worker_accelerator": f"--dataflow_service_options={asked}",
+        _OPTION: f"--dataflow_service_options={asked}",
+    }
+    flags = {
+        **({} if has_hint else for_all),
         "disk_size_gb": f"--disk_size_gb={DISK_GB}",
         "number_of_worker_harness_threads": f"--number_of_worker_harness_threads={HARNESS_THREADS}",
         "use_multiple_sdk_containers": f"--experiments={ONE_PROCESS}",

@@ -290,6 +290,7 @@ class JobOptions:
 
     Attributes:
         max_error_ratio: above this share of error rows the program exits with 3.
+        accelerator: resource hint for the stage that reads, prepares, predicts and stages rows.
     """
 
     input: InputOptions
@@ -298,6 +299,7 @@ class JobOptions:
     read: ReadOptions = ReadOptions()
     decode: DecodeOptions = DecodeOptions()
     max_error_ratio: float = 0.05
+    accelerator: str | None = None
 
     def __post_init__(self) -> None:
         """Checks what the parts cannot.

@@ -50,7 +50,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
         SystemExit: `--help` (0), or a flag without its value (2).
     """
     flags, rest = parse_known(make_parser(), argv)
-    return apply_gpu(flags.gpu, _to_job(flags), rest)
+    return apply_gpu(flags, _to_job(flags), rest)
 
 
 def parse_known(

@@ -9,15 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import (
-    DirectOptions,
-    PipelineOptions,
-    PrismRunnerOptions,
-    StandardOptions,
-)
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from imgcls_beam.elements import ModelSource
-from imgcls_beam.errors import ConfigError, PublishError
+from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.models import resolve_model
@@ -41,14 +36,9 @@ from imgcls_beam.sinks import (
 from imgcls_beam.transforms import ClassifyImages, ListImages
 
 from . import display, tables
+from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
 _LIBRARIES = ("apache-beam", "imgcls_beam", "numpy", "pillow", "pyarrow", "torch", "transformers")
-
-_LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
-_GOES_ON_ALONE = "DataflowRunner"
-"""A Flex Template's launcher must not wait for its job; all other runners are waited for."""
-_NO_PRISM = "/nonexistent/prism"
-"""DirectRunner first tries to download Prism; a file that is not there keeps it off the network."""
 
 
 def run(
@@ -63,7 +53,7 @@ def run(
     Raises:
         ImgclsError: in one sentence, what is wrong; nothing was published.
     """
-    options = _to_beam_options(beam_arguments)
+    options = to_beam_options(beam_arguments)
     check_inputs(job.input)
     with tables.scratch_output(job.output, options, is_local(options)) as output:
         tables.check_table(output)
@@ -80,7 +70,7 @@ def _run_checked(
     context = make_context(job, source)
     layout = _check_output(job.output, context)
     pipeline = build(beam.Pipeline(options=options), job, context, source, started_at)
-    if options.view_as(StandardOptions).runner == _GOES_ON_ALONE:
+    if goes_on_alone(options):
         with _attempted(job.output, context, layout):
             display.say_submitted(pipeline.run(), options)
         return None
@@ -104,19 +94,23 @@ def build(
     refs, skipped = _list_images(pipeline, job, context)
     wanted = refs | "CountWanted" >> beam.combiners.Count.Globally()
     model = {name: getattr(job.model, name) for name in _names_of(job.model)}
+    hints = {} if job.accelerator is None else {"accelerator": job.accelerator}
     classify = ClassifyImages(**model, source=source, read=job.read, decode=job.decode)
+    classify = classify.with_resource_hints(**hints)
     outcomes = (refs | "ClassifyImages" >> classify).outcomes
     record = None
     if job.output.output is not None:
         configuration = json.dumps(describe_job(job), sort_keys=True)
         listed = _count_listed(wanted, skipped)
-        write = WriteParquet(context, job.output, listed, configuration, started_at, skipped)
+        write = WriteParquet(
+            *(context, job.output, listed, configuration, started_at, skipped, hints)
+        )
         record = outcomes | "WriteParquet" >> write
         write_table = tables.make_writer(job.output, is_local(pipeline.options))
         if write_table is not None:
             _ = record | "WriteTable" >> write_table
     if job.output.jsonl is not None:
-        write_lines = WriteJsonl(job.output.jsonl, wanted, record, job.output.attempt)
+        write_lines = WriteJsonl(job.output.jsonl, wanted, record, job.output.attempt, hints)
         _ = outcomes | "WriteJsonl" >> write_lines
     return pipeline
 
@@ -139,16 +133,6 @@ def _count_listed(wanted: beam.PCollection, skipped: beam.PCollection | None) ->
         return wanted
     counts = (wanted, skipped | "CountSkipped" >> beam.combiners.Count.Globally())
     return counts | "BothCounts" >> beam.Flatten() | "CountListed" >> beam.CombineGlobally(sum)
-
-
-def is_local(options: PipelineOptions) -> bool:
-    """Whether the runner works on this machine, and ends before this program does."""
-    return options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
-
-
-def is_spread(options: PipelineOptions) -> bool:
-    """Whether more than one worker reads: a local runner has one, unless it was asked for more."""
-    return not is_local(options) or options.view_as(DirectOptions).direct_num_workers != 1
 
 
 def _check_output(output: OutputOptions, context: RunContext) -> Layout | None:
@@ -180,10 +164,10 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     """The configuration as it stands in the run record: what decides over the rows.
 
     Two jobs of equal configuration are one job at two times: neither the run's name nor its start
-    is in it.
+    is in it, and not where it runs.
     """
     described = dataclasses.asdict(job)
-    del described["output"]
+    del described["output"], described["accelerator"]
     return described
 
 
@@ -198,20 +182,6 @@ def find_versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
-
-
-def _to_beam_options(arguments: Sequence[str]) -> PipelineOptions:
-    """Beam's options; without a runner, the local one that never touches the network."""
-    options = PipelineOptions(list(arguments))
-    standard = options.view_as(StandardOptions)
-    if standard.runner is None:
-        standard.runner = "FnApiRunner"
-    if standard.runner == "DaskRunner":
-        raise ConfigError("runner", "DaskRunner", "it runs the last sink only and says DONE")
-    prism = options.view_as(PrismRunnerOptions)
-    if standard.runner in _LOCAL_RUNNERS and prism.prism_location is None:
-        prism.prism_location = _NO_PRISM
-    return options
 
 
 @contextlib.contextmanager

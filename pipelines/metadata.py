@@ -8,7 +8,7 @@ import json
 import typing
 from typing import Any
 
-from imgcls_beam.accelerators import ACCELERATORS, NO_GPU
+from imgcls_beam.accelerators import ACCELERATORS, GPU_STAGES, NO_GPU
 from imgcls_beam.options import Device, Dtype, IfExists, Only
 from imgcls_beam.spec import FunctionToApply
 
@@ -24,6 +24,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "dtype": typing.get_args(Dtype),
     "function_to_apply": typing.get_args(FunctionToApply),
     "gpu": (NO_GPU, *ACCELERATORS),
+    "gpu_stages": GPU_STAGES,
     "if_exists": typing.get_args(IfExists),
     "only": typing.get_args(Only),
 }

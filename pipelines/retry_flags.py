@@ -17,6 +17,7 @@ from imgcls_beam.options import (
 from imgcls_beam.sinks import RunRecord, find_standing
 
 from . import flags as classify_flags
+from .workers import add_worker_flags, apply_gpu
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -44,7 +45,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
     standing = find_standing(flags.output, flags.run_id)
     if standing is None:
         raise ConfigError("run_id", flags.run_id, f"there is no such run below {flags.output}")
-    return _to_job(standing.record, flags, output), rest
+    return apply_gpu(flags, _to_job(standing.record, flags, output), rest)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -67,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--batch_size", metavar="N", help="images in a forward pass, or auto (as the run)")
     add("--device", metavar="D", help="auto, cpu, cuda (as the run)")
     add("--max_error_ratio", default="0.05", metavar="R", help="of the whole run; else exit 3")
+    add_worker_flags(parser)
     return parser
 
 

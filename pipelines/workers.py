@@ -11,7 +11,14 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from imgcls_beam.accelerators import ACCELERATORS, NO_GPU, to_worker_flags
+from imgcls_beam.accelerators import (
+    ACCELERATORS,
+    GPU_STAGES,
+    NO_GPU,
+    check_gpu,
+    to_hint,
+    to_worker_flags,
+)
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import JobOptions
 
@@ -22,10 +29,15 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     """Adds what says which workers."""
     group = parser.add_argument_group("workers")
     kinds = ", ".join((NO_GPU, *ACCELERATORS))
-    group.add_argument("--gpu", default=NO_GPU, metavar="G", help=f"of Dataflow's workers: {kinds}")
+    add = group.add_argument
+    add("--gpu", default=NO_GPU, metavar="G", help=f"of Dataflow's workers: {kinds}")
+    stages = "all workers have it, or those that classify"
+    add("--gpu_stages", default=GPU_STAGES[0], metavar="W", help=f"{stages} (all, classify)")
 
 
-def apply_gpu(gpu: str, job: JobOptions, rest: Sequence[str]) -> tuple[JobOptions, list[str]]:
+def apply_gpu(
+    flags: argparse.Namespace, job: JobOptions, rest: Sequence[str]
+) -> tuple[JobOptions, list[str]]:
     """Sets a job and Beam's flags for workers with a GPU; what `rest` sets stays as it is.
 
     The job then asks for CUDA, so that a worker whose driver is missing fails, and does not do its
@@ -34,17 +46,20 @@ def apply_gpu(gpu: str, job: JobOptions, rest: Sequence[str]) -> tuple[JobOption
     Raises:
         ConfigError: there is no such GPU, or the runner has no workers that could have one.
     """
-    options = PipelineOptions(list(rest))
-    flags = to_worker_flags(gpu, _find_given(options))
+    gpu, stages = flags.gpu, flags.gpu_stages
+    check_gpu(gpu, stages)
     if gpu == NO_GPU:
         return job, list(rest)
+    options = PipelineOptions(list(rest))
+    worker_flags = to_worker_flags(gpu, stages, _find_given(options))
     if options.view_as(StandardOptions).runner != "DataflowRunner":
         problem = "it is for --runner=DataflowRunner; here --device=cuda takes the GPU of a machine"
         raise ConfigError("gpu", gpu, problem)
     if job.model.device == "cpu":
         raise ConfigError("gpu", gpu, "--device=cpu would leave it idle; leave one of the two out")
     model = dataclasses.replace(job.model, device="cuda")
-    return dataclasses.replace(job, model=model), [*rest, *flags]
+    accelerator = None if stages == GPU_STAGES[0] else to_hint(gpu)
+    return dataclasses.replace(job, model=model, accelerator=accelerator), [*rest, *worker_flags]
 
 
 def _find_given(options: PipelineOptions) -> set[str]:

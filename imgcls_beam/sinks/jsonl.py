@@ -10,7 +10,7 @@ do the work are in `lines`; this module wires them.
 
 import dataclasses
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -36,12 +36,14 @@ class WriteJsonl(beam.PTransform):
         listed: one element, the number of images that were listed.
         after: what must be there before the file is: a run that commits its rows gives its record.
         attempt: unique to this start of the program; names its staging folder.
+        hints: resource hints of what stages lines, as `WriteParquet` has them.
     """
 
     url: str
     listed: beam.PCollection[int]
     after: beam.PCollection | None = None
     attempt: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Beam's own."""
@@ -58,9 +60,10 @@ class WriteJsonl(beam.PTransform):
         publish = beam.Map(
             _publish, self.url, self.attempt, AsSingleton(self.listed), *awaited
         ).with_output_types(JsonlFile)
+        stage = beam.ParDo(_StageLines(locate_staging(self.url, self.attempt)))
         return (
             outcomes
-            | "Line" >> beam.ParDo(_StageLines(locate_staging(self.url, self.attempt)))
+            | "Line" >> stage.with_resource_hints(**self.hints)
             | "Collect" >> beam.combiners.ToList()
             | "Publish" >> publish
         )

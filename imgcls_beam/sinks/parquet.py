@@ -11,7 +11,7 @@ do the work are in `rows`, `fragments`, `parts` and `publishing`; this module wi
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
@@ -49,6 +49,8 @@ class WriteParquet(beam.PTransform):
         configuration: of the job, a JSON object in text; no secrets.
         started_at: when the program was started, UTC.
         skipped: images that were listed and are not among the outcomes: `Skipped`; None for none.
+        hints: resource hints of what stages rows. Give those of the transform that the outcomes
+            come from: stages of other hints are not fused, and rows would cross a shuffle.
 
     Raises:
         ConfigError: a configuration that is no JSON object.
@@ -62,6 +64,7 @@ class WriteParquet(beam.PTransform):
         default_factory=lambda: datetime.datetime.now(datetime.UTC)
     )
     skipped: beam.PCollection[Skipped] | None = None
+    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks now what would otherwise fail when everything has been computed."""
@@ -80,7 +83,8 @@ class WriteParquet(beam.PTransform):
         succession = plan_succession(self.output, self.run)
         publication = Publication(self.run, layout, self.configuration, self.started_at, succession)
         file_bytes = self.output.file_bytes
-        staged = [outcomes | "Row" >> beam.ParDo(_StageRows(self.run, layout.staging, file_bytes))]
+        stage = beam.ParDo(_StageRows(self.run, layout.staging, file_bytes))
+        staged = [outcomes | "Row" >> stage.with_resource_hints(**self.hints)]
         if self.skipped is not None:
             stage_skipped = beam.ParDo(_StageRows(self.run, layout.staging, file_bytes))
             staged.append(self.skipped | "RowSkipped" >> stage_skipped)

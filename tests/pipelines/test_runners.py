@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from tests.scenes import BROKEN, draw_photo, encode
 pytestmark = pytest.mark.slow
 
 IMAGES = 500
+PRISM = shutil.which("prism")
 LOOPBACK, EMBEDDED = "LOOPBACK", "beam:env:embedded_python:v1"
 
 LOCAL = {
@@ -96,6 +98,17 @@ def test_a_local_runner_gives_the_table(
     tmp_path: pathlib.Path,
 ) -> None:
     check_equal(classify(photos, vit_folder, tmp_path, LOCAL[name]), expected)
+
+
+@pytest.mark.skipif(PRISM is None, reason="no Prism on the PATH; nothing here downloads it")
+def test_prism_gives_the_table(
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    expected: list[dict[str, Any]],
+    tmp_path: pathlib.Path,
+) -> None:
+    runner = ["--runner=PrismRunner", f"--prism_location={PRISM}"]
+    check_equal(classify(photos, vit_folder, tmp_path, runner), expected)
 
 
 @pytest.mark.parametrize("environment", [LOOPBACK, EMBEDDED])

@@ -20,6 +20,7 @@ import torch
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.resources import AcceleratorHint
 
 from imgcls_beam.accelerators import DISK_GB, HARNESS_THREADS
 from imgcls_beam.errors import ModelError
@@ -84,9 +85,20 @@ def on_cpu(
         yield submission
 
 
+@pytest.fixture(scope="module")
+def on_some(
+    gcs_server: Server, vit_folder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Submission]:
+    """The same for workers of which only those that classify have a GPU."""
+    with submit(
+        "t4", gcs_server, vit_folder, tmp_path_factory, "--gpu_stages=classify"
+    ) as submission:
+        yield submission
+
+
 @contextlib.contextmanager
 def submit(
-    gpu: str, server: Server, model: pathlib.Path, factory: pytest.TempPathFactory
+    gpu: str, server: Server, model: pathlib.Path, factory: pytest.TempPathFactory, *more: str
 ) -> Iterator[Submission]:
     home, folder = factory.mktemp("launcher"), f"{server.root}/submitted-{gpu}"
     (home / "sitecustomize.py").write_text(WITHOUT_TORCH)
@@ -106,7 +118,7 @@ def submit(
             *("--runner=DataflowRunner", f"--project={PROJECT}", f"--region={REGION}"),
             *(f"--temp_location={folder}/temp", f"--dataflow_endpoint={dataflow.endpoint}"),
             *("--job_name=nightly", f"--sdk_container_image={IMAGE}", f"--gpu={gpu}"),
-            *("--max_num_workers=7", "--service_account_email=worker@example.com"),
+            *("--max_num_workers=7", "--service_account_email=worker@example.com", *more),
         ]
         ended = subprocess.run(
             [sys.executable, "-m", "pipelines", "classify", *make_flags(folder, model), *service],
@@ -157,6 +169,28 @@ def test_without_a_gpu_the_service_chooses_the_machine(on_cpu: Submission) -> No
     (pool,) = on_cpu.job["environment"]["workerPools"]
     assert "machineType" not in pool
     assert ACCELERATOR not in json.dumps(on_cpu.job)
+
+
+def test_by_right_fitting_a_hint_of_the_graph_asks_for_the_accelerator(
+    on_some: Submission,
+) -> None:
+    assert on_some.ended.returncode == 0, on_some.ended.stderr
+    (pool,) = on_some.job["environment"]["workerPools"]
+    assert "machineType" not in pool
+    assert "worker_accelerator" not in json.dumps(on_some.job)
+    graph = beam_runner_api_pb2.Pipeline.FromString(on_some.read_staged()).components
+    hints = {
+        environment.resource_hints.get(AcceleratorHint.urn, b"").decode()
+        for environment in graph.environments.values()
+    }
+    wanted = "type:nvidia-tesla-t4;count:1;machine_type:n1-standard-8;install-nvidia-driver"
+    assert hints >= {"", wanted}
+    hinted = {
+        each.unique_name.partition("/")[0]
+        for each in graph.transforms.values()
+        if graph.environments[each.environment_id].resource_hints.get(AcceleratorHint.urn)
+    }
+    assert hinted == {"ClassifyImages", "WriteParquet"}
 
 
 def test_nothing_secret_is_in_the_job_the_graph_or_the_logs(on_l4: Submission) -> None:

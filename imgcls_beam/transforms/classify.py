@@ -1,18 +1,8 @@
-"""The stages as PTransforms: wiring only, over plain functions of other modules.
+"""`ReadImages`, `PrepareImages`, `ClassifyImages`: from refs to outcomes, in one fused stage."""
 
-::
-
-    ListImages ─▶ ClassifyImages( ReadImages ─▶ PrepareImages ─▶ RunInference ) ─▶ sinks
-
-Failures travel in the main stream: each stage passes on what an earlier one gave up. So there is
-nothing to join and nothing to flatten, everything from reading to sink is one fused stage, and one
-image in is one outcome out.
-"""
-
-import collections
 import dataclasses
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -23,16 +13,13 @@ from imgcls_beam.ahead import Prepared, PrepareDoFn, ReadDoFn
 from imgcls_beam.elements import (
     EncodedImage,
     Failure,
-    ImageRef,
     ModelSource,
     Outcome,
     PixelArray,
     Prediction,
-    TableCell,
 )
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing import list_distinct, list_images, spool, uri_digest
-from imgcls_beam.metrics import count_found, count_listed, count_outcome
+from imgcls_beam.metrics import count_outcome
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import (
     DEFAULT_MODEL,
@@ -40,15 +27,10 @@ from imgcls_beam.options import (
     DecodeOptions,
     Device,
     Dtype,
-    InputOptions,
     ModelOptions,
     ReadOptions,
 )
 from imgcls_beam.spec import FunctionToApply
-
-_CELLS_TOGETHER = 1024
-"""Cells of a Parquet file that one worker reads: to begin in the middle of a row group costs
-decoding all before it."""
 
 
 class Classified(NamedTuple):
@@ -63,45 +45,6 @@ class Classified(NamedTuple):
     outcomes: beam.PCollection
     predictions: beam.PCollection
     failures: beam.PCollection
-
-
-@dataclasses.dataclass(eq=False)
-class ListImages(beam.PTransform):
-    """Folders, buckets, manifests and requests → `ImageRef | Failure`, each URI once.
-
-    Attributes:
-        options: what to list.
-        is_spread: whether the refs are spread over workers. A shuffle does that, and drops the
-            duplicates; a runner that keeps its shuffle in memory holds every ref meanwhile.
-            Without it one worker lists, drops duplicates on its disk, and goes on with all of them.
-    """
-
-    options: InputOptions
-    is_spread: bool = True
-
-    def expand(self, pbegin: beam.Pipeline) -> beam.PCollection:
-        """Lists in one worker."""
-        inputs = pbegin | "Inputs" >> beam.Create([self.options])
-        if not self.is_spread:
-            return inputs | "ListOnce" >> beam.FlatMap(_list_once)
-        return inputs | "List" >> beam.FlatMap(list_images) | "Spread" >> SpreadImages()
-
-
-@dataclasses.dataclass(eq=False)
-class SpreadImages(beam.PTransform):
-    """`ImageRef | Failure`, spread over the workers, each URI once.
-
-    Cells of a table stay together: whoever reads one has read its neighbours.
-    """
-
-    def expand(self, listed: beam.PCollection) -> beam.PCollection:
-        """Groups by URI, or by a block of cells."""
-        return (
-            listed
-            | "Key" >> beam.Map(_key)
-            | "Group" >> beam.GroupByKey()
-            | "DropDuplicates" >> beam.FlatMap(_take_distinct)
-        )
 
 
 @dataclasses.dataclass(eq=False)
@@ -271,45 +214,6 @@ def _predict(
     choose = beam.Filter(_is_prediction).with_output_types(Prediction)
     refuse = beam.Filter(_is_failure).with_output_types(Failure)
     return Classified(outcomes, outcomes | "Predictions" >> choose, outcomes | "Failures" >> refuse)
-
-
-def _list_once(options: InputOptions) -> Iterator[ImageRef | Failure]:
-    """Lists everything before it gives the first: so a terminal can say how much is left."""
-    yield from spool(map(_count_distinct, list_distinct(options)))
-
-
-def _count_distinct(listed: ImageRef | Failure) -> ImageRef | Failure:
-    count_found()
-    count_listed(1)
-    return listed
-
-
-def _key(listed: ImageRef | Failure) -> tuple[bytes, ImageRef | Failure]:
-    count_found()
-    ref = listed.ref if isinstance(listed, Failure) else listed
-    if isinstance(ref.place, TableCell):
-        block = (ref.place.row_group, ref.place.row // _CELLS_TOGETHER)
-        return uri_digest(f"{ref.object_uri}::{block}"), listed
-    return uri_digest(ref.uri), listed
-
-
-def _take_distinct(
-    group: tuple[bytes, Iterable[ImageRef | Failure]],
-) -> Iterator[ImageRef | Failure]:
-    found: dict[str, ImageRef | Failure] = {}
-    copies: collections.Counter[str] = collections.Counter()
-    for listed in group[1]:
-        ref = listed.ref if isinstance(listed, Failure) else listed
-        found.setdefault(ref.uri, listed)
-        copies[ref.uri] += 1
-    for uri in sorted(found, key=lambda uri: _row_of(found[uri])):
-        count_listed(copies[uri])
-        yield found[uri]
-
-
-def _row_of(listed: ImageRef | Failure) -> int:
-    place = listed.place if isinstance(listed, ImageRef) else None
-    return place.row if isinstance(place, TableCell) else 0
 
 
 def _is_prediction(outcome: Outcome) -> bool:

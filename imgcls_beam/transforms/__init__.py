@@ -1,0 +1,29 @@
+"""The stages as PTransforms: wiring only, over plain functions of other modules.
+
+::
+
+    ListImages ─▶ ClassifyImages( ReadImages ─▶ PrepareImages ─▶ RunInference ) ─▶ sinks
+
+Failures travel in the main stream: each stage passes on what an earlier one gave up. So there is
+nothing to join and nothing to flatten, everything from reading to sink is one fused stage, and one
+image in is one outcome out.
+"""
+
+from imgcls_beam.transforms.classify import (
+    Classified,
+    ClassifyImages,
+    ClassifyImagesByModel,
+    PrepareImages,
+    ReadImages,
+)
+from imgcls_beam.transforms.lists import ListImages, SpreadImages
+
+__all__ = [
+    "Classified",
+    "ClassifyImages",
+    "ClassifyImagesByModel",
+    "ListImages",
+    "PrepareImages",
+    "ReadImages",
+    "SpreadImages",
+]
