@@ -36,12 +36,26 @@ _IMAGE = {
     "isOptional": True,
     "paramType": "TEXT",
 }
+_MACHINE = {
+    "name": "machine_type",
+    "label": "machine type of the workers",
+    "helpText": "In the place of the one that gpu brings.",
+    "isOptional": True,
+    "paramType": "TEXT",
+}
+BEAM_PARAMETERS = (_IMAGE, _MACHINE)
+"""Flags of Beam's that the program has to see itself. What stands in a launch's environment it may
+not be told, and `--gpu` would then choose another machine."""
 
 
 def make_metadata() -> dict[str, Any]:
     """The template's name, description and parameters, as JSON has them."""
     parameters = [_describe(action) for action in list_actions()]
-    return {"name": _NAME, "description": _DESCRIPTION, "parameters": [*parameters, _IMAGE]}
+    return {
+        "name": _NAME,
+        "description": _DESCRIPTION,
+        "parameters": [*parameters, *BEAM_PARAMETERS],
+    }
 
 
 def render_metadata() -> str:

@@ -12,8 +12,6 @@ from . import metadata
 ACTIONS = ("show", "build", "run", "metadata")
 
 _ENVIRONMENT = {
-    "machine_type": "worker-machine-type",
-    "worker_machine_type": "worker-machine-type",
     "max_num_workers": "max-workers",
     "num_workers": "num-workers",
     "network": "network",
@@ -23,6 +21,8 @@ _ENVIRONMENT = {
     "temp_location": "temp-location",
 }
 """Beam's flags that gcloud knows by a name of its own."""
+
+_OTHER_NAMES = {"worker_machine_type": "machine_type"}
 
 _OWN = ("runner", "project", "region", "job_name", "template_location")
 
@@ -82,6 +82,7 @@ def _sort(rest: Sequence[str], image: str) -> tuple[dict[str, str], dict[str, st
         name = name.removeprefix("--").replace("-", "_")
         if not argument.startswith("--") or not equals:
             raise ConfigError("argument", argument, "write it as --flag=value")
+        name = _OTHER_NAMES.get(name, name)
         if name in _OWN:
             raise ConfigError(
                 "flag", f"--{name}", "the template sets it; see imgcls template --help"

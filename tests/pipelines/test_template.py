@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
 from google.cloud import dataflow_v1beta3
 
 from pipelines import metadata
@@ -52,7 +53,8 @@ def test_every_flag_is_a_parameter_that_dataflow_understands() -> None:
         metadata.render_metadata(), ignore_unknown_fields=False
     )
     names = [each.name for each in described.parameters]
-    assert names == [*(each.dest for each in metadata.list_actions()), "sdk_container_image"]
+    of_beam = ["sdk_container_image", "machine_type"]
+    assert names == [*(each.dest for each in metadata.list_actions()), *of_beam]
     assert all(each.help_text and each.is_optional for each in described.parameters)
     kinds = {each.name: each.param_type.name for each in described.parameters}
     assert (kinds["gpu"], kinds["limit"], kinds["input"]) == ("ENUM", "NUMBER", "TEXT")
@@ -103,6 +105,18 @@ def test_the_command_asks_for_the_job_that_the_flags_describe(
     object.__setattr__(asked[0].output, "attempt", attempt)  # each start has its own
     assert asked[0] == given[0]
     assert sorted(asked[1]) == sorted(given[1])
+
+
+@pytest.mark.parametrize("flag", ["--machine_type", "--worker-machine-type"])
+def test_the_machine_is_a_parameter_that_the_program_sees(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = run(capsys, "run", *WHERE, *PLACES, "--gpu=l4", f"{flag}=g2-standard-16")
+    words = read_command(printed, "gcloud dataflow flex-template run")
+    assert "machine-type" not in printed
+    launched = [f"--{name}={value}" for name, value in read_parameters(words).items()]
+    _, rest = parse_flags([*launched, "--runner=DataflowRunner"])
+    assert PipelineOptions(rest).view_as(WorkerOptions).machine_type == "g2-standard-16"
 
 
 def test_the_command_that_builds_names_the_image_and_the_parameters(
