@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 BIGQUERY := .venv-bigquery
+AIRFLOW := .venv-airflow
+APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
@@ -15,10 +17,10 @@ help:  ## this list
 demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts and a query
 	@$(BIN)/python -m demo
 
-test: $(VENV)/.dev $(BIGQUERY)/.installed lint  ## everything that must hold
+test: $(VENV)/.dev $(APART) lint  ## everything that must hold
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev $(BIGQUERY)/.installed lint  ## the quick part of it, under two minutes
+check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 	$(BIN)/python -m pytest -m "not slow" -x
 
 lint: $(VENV)/.dev
@@ -46,7 +48,7 @@ train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again 
 	$(BIN)/python -m demo.make_images
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(BIGQUERY) out build *.egg-info
+	rm -rf $(VENV) $(BIGQUERY) $(AIRFLOW) out build *.egg-info
 
 # The stamps are as new as what was installed from, so a second call installs nothing.
 $(VENV)/.demo: setup.py constraints.txt
@@ -63,6 +65,12 @@ $(VENV)/.dev: setup.py constraints.txt
 $(BIGQUERY)/.installed: tests/bigquery.txt
 	$(PYTHON) -m venv $(BIGQUERY)
 	$(BIGQUERY)/bin/pip install --quiet --disable-pip-version-check -r tests/bigquery.txt
+	@touch $@
+
+# Airflow, to read the DAG of deploy/ as it would; it wants other versions of nearly everything.
+$(AIRFLOW)/.installed: tests/airflow.txt
+	$(PYTHON) -m venv $(AIRFLOW)
+	$(AIRFLOW)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/airflow.txt
 	@touch $@
 
 $(BIN)/pip:

@@ -1,7 +1,8 @@
 """An Airflow DAG that launches the template once a day and waits for its job.
 
-Needs `apache-airflow-providers-google`. The run id is made of the day that Airflow is working on,
-so a task that is tried again, or a day that is run again, is the same run: rows are replaced, not
+Needs `apache-airflow-providers-google` and, because its operator imports it,
+`apache-airflow-providers-apache-beam`. The run id is made of the day that Airflow is working on, so
+a task that is tried again, or a day that is run again, is the same run: rows are replaced, not
 doubled. It is not made of the job's name, to which the operator adds a random suffix.
 """
 

@@ -1,7 +1,7 @@
 """The examples of `deploy/`: every parameter exists, and Dataflow's types take every body."""
 
-import ast
 import json
+import os
 import pathlib
 import subprocess
 from typing import Any
@@ -12,8 +12,10 @@ from google.cloud import dataflow_v1beta3
 from pipelines.flags import parse_flags
 from pipelines.template_flags import list_parameters
 
-DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
-DAG = ast.parse((DEPLOY / "airflow" / "nightly.py").read_text())
+ROOT = pathlib.Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+AIRFLOW = ROOT / ".venv-airflow" / "bin" / "python"
+DAY = "2026-11-22"
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -21,15 +23,16 @@ def read_json(path: str) -> dict[str, Any]:
     return value
 
 
-def read_airflow() -> dict[str, Any]:
-    """The DAG's body, as it is when Airflow has filled in the day."""
-    (body,) = [
-        ast.literal_eval(node.value)
-        for node in DAG.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BODY"
-    ]
-    filled: dict[str, Any] = json.loads(json.dumps(body).replace("{{ ds }}", "2026-11-22"))
-    return filled
+@pytest.fixture(scope="module")
+def dag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Airflow makes of the DAG on a day."""
+    home = str(tmp_path_factory.mktemp("airflow"))
+    program = [str(AIRFLOW), str(ROOT / "tests" / "airflow_dag.py"), DAY]
+    settings = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    ended = subprocess.run(program, capture_output=True, text=True, env=settings, check=False)
+    assert ended.returncode == 0, ended.stderr
+    read: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return read
 
 
 def read_data_pipelines() -> dict[str, Any]:
@@ -39,17 +42,25 @@ def read_data_pipelines() -> dict[str, Any]:
     return request
 
 
-BODIES = {
-    "scheduler": read_json("scheduler/launch.json"),
-    "data_pipelines": read_data_pipelines(),
-    "airflow": read_airflow(),
-}
+NAMES = ("scheduler", "data_pipelines", "airflow")
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_a_body_is_a_request_to_launch_a_template(name: str) -> None:
+@pytest.fixture
+def body(request: pytest.FixtureRequest, name: str) -> dict[str, Any]:
+    """The request of one way to launch the template."""
+    if name == "scheduler":
+        return read_json("scheduler/launch.json")
+    if name == "data_pipelines":
+        return read_data_pipelines()
+    (task,) = request.getfixturevalue("dag")["tasks"]
+    filled: dict[str, Any] = task["body"]
+    return filled
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_body_is_a_request_to_launch_a_template(body: dict[str, Any]) -> None:
     request = dataflow_v1beta3.LaunchFlexTemplateRequest.from_json(
-        json.dumps(BODIES[name]), ignore_unknown_fields=False
+        json.dumps(body), ignore_unknown_fields=False
     )
     launch = request.launch_parameter
     assert launch.container_spec_gcs_path.startswith("gs://")
@@ -57,18 +68,18 @@ def test_a_body_is_a_request_to_launch_a_template(name: str) -> None:
     assert launch.environment.max_workers > 0
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_every_parameter_exists_and_the_program_takes_them(name: str) -> None:
-    parameters = BODIES[name]["launchParameter"]["parameters"]
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_exists_and_the_program_takes_them(body: dict[str, Any]) -> None:
+    parameters = body["launchParameter"]["parameters"]
     assert parameters.keys() <= list_parameters()
     flags = [f"--{key}={value}" for key, value in parameters.items()]
     job, _ = parse_flags([*flags, "--runner=DataflowRunner"])
     assert job.model.device == "cuda"
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_a_launch_that_is_repeated_is_the_same_run(name: str) -> None:
-    parameters = BODIES[name]["launchParameter"]["parameters"]
+@pytest.mark.parametrize("name", NAMES)
+def test_a_launch_that_is_repeated_is_the_same_run(body: dict[str, Any]) -> None:
+    parameters = body["launchParameter"]["parameters"]
     flags = [f"--{key}={value}" for key, value in parameters.items()]
     first, second = (parse_flags([*flags, "--runner=DataflowRunner"])[0].output for _ in range(2))
     assert first.run_id == second.run_id == f"nightly-{first.run_date}"
@@ -86,16 +97,23 @@ def test_the_schedule_of_data_pipelines_is_that_of_cloud_scheduler() -> None:
     assert set(pipeline) == {"name", "displayName", "type", "state", "scheduleInfo", "workload"}
 
 
-def test_the_dag_starts_the_template_with_its_body() -> None:
-    calls = [
-        node
-        for node in ast.walk(DAG)
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("TemplateOperator")
-    ]
-    (operator,) = calls
-    given = {each.arg: ast.unparse(each.value) for each in operator.keywords}
-    assert given["body"] == "BODY"
-    assert given.keys() >= {"task_id", "project_id", "location"}
+def test_airflow_takes_the_dag_and_fills_in_the_day(dag: dict[str, Any]) -> None:
+    assert dag["errors"] == {}
+    (task,) = dag["tasks"]
+    assert (task["dag"], task["task"]) == ("imgcls_nightly", "classify")
+    assert task["operator"] == "DataflowStartFlexTemplateOperator"
+    assert (task["retries"], task["runs_at_once"], task["catchup"]) == (2, 1, False)
+    parameters = task["body"]["launchParameter"]["parameters"]
+    assert (parameters["run_id"], parameters["run_date"]) == (f"nightly-{DAY}", DAY)
+    assert "{{" not in json.dumps(task["body"])
+
+
+def test_the_packages_that_the_dag_says_it_needs_are_those_it_was_read_with() -> None:
+    said = (DEPLOY / "airflow" / "nightly.py").read_text()
+    pinned = (ROOT / "tests" / "airflow.txt").read_text()
+    for package in ("apache-airflow-providers-google", "apache-airflow-providers-apache-beam"):
+        assert f"`{package}`" in said
+        assert f"\n{package}==" in pinned
 
 
 def test_the_script_of_cloud_scheduler_wants_a_project() -> None:
