@@ -92,7 +92,13 @@ def assert_equal(one: Outcome, other: Outcome) -> None:
         assert one.applied == other.applied
 
 
-@pytest.mark.parametrize("arguments", [IN_MEMORY, REPEATED, TWO_PROCESSES])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        IN_MEMORY,
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (REPEATED, TWO_PROCESSES)),
+    ],
+)
 def test_each_model_says_what_it_says_alone(
     arguments: tuple[str, ...],
     uris: list[str],

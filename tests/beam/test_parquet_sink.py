@@ -30,6 +30,8 @@ from imgcls_beam.sinks import Layout, RunRecord, WriteParquet, check_run_free, r
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 RUN = RunContext("r1", NOON.date(), "owner/model", "0123456789abcdef" * 2 + "01234567", "{}", 5)
 KEYS = "run_date=2026-11-23/model=owner--model@0123456789ab/run_id=r1"

@@ -28,6 +28,8 @@ from imgcls_beam.sinks import RunRecord, Selection, WriteParquet, read_record
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 RUN = RunContext("r1", NOON.date(), "owner/model", "0123456789abcdef" * 2 + "01234567", "{}", 5)
 

@@ -26,6 +26,8 @@ from tests.edges.files import GREY_16_LEVELS
 from tests.edges.sides import Sides, compare, is_same
 from tests.models import LABELS
 
+pytestmark = pytest.mark.slow
+
 BARE = "pictures"
 """Eight letters: a file's name, and base64 of six bytes."""
 

@@ -25,6 +25,8 @@ from tests.families.table import FAMILIES, Family
 from tests.models import make_model
 from tests.pipelines.test_classify import read_rows as read_output
 
+pytestmark = pytest.mark.slow
+
 LOADABLE = [each for each in FAMILIES if each.missing is None]
 MISSING = [each for each in FAMILIES if each.missing is not None]
 QUICK = {"ViTForImageClassification", "Siglip2ForImageClassification"}

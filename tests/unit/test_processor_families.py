@@ -17,6 +17,8 @@ from imgcls_beam.elements import Pixels
 from imgcls_beam.errors import ImageError
 from imgcls_beam.preparing import Preparer
 
+pytestmark = pytest.mark.slow
+
 EDGE: dict[str, Any] = {"size": {"shortest_edge": 30}}
 WARP: dict[str, Any] = {"size": {"height": 30, "width": 44}}
 CROP = {"crop_size": {"height": 25, "width": 28}}

@@ -25,6 +25,8 @@ from tests.staged import (
     stage_parts,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["mortal", "mortalbucket"])
 def output(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:

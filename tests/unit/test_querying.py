@@ -27,6 +27,8 @@ from tests.gallery import (
     write_run,
 )
 
+pytestmark = pytest.mark.slow
+
 RELATIONS = {"predictions", "prediction_runs", *(view.name for view in VIEWS)}
 BOTH = pytest.mark.parametrize("open_output", [open_runs, open_views], ids=["asked", "printed"])
 
