@@ -19,6 +19,7 @@ from imgcls_beam.accelerators import ACCELERATORS, DISK_GB, HARNESS_THREADS
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.models import resolve_model
 from imgcls_beam.sinks import RunRecord
+from pipelines import retry_flags
 from pipelines.flags import parse_flags
 from pipelines.job import build, describe_job, make_context, run
 from tests.scenes import draw_photo, encode, write_broken, write_photos
@@ -184,3 +185,19 @@ def test_a_hint_changes_no_row(vit_folder: pathlib.Path, tmp_path: pathlib.Path)
     assert plain.counts == hinted.counts
     assert plain.summary["labels"] == hinted.summary["labels"]
     assert plain.configuration == hinted.configuration
+
+
+def test_a_run_may_be_tried_again_on_a_gpu(
+    vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    write_photos(tmp_path / "photos", 2)
+    where = [f"--output={tmp_path}/out", "--run_id=r"]
+    flags = [f"--input={tmp_path}/photos", *where, f"--model={vit_folder}"]
+    job, rest = parse_flags(flags)
+    assert isinstance(run(job, rest, datetime.datetime.now(datetime.UTC)), RunRecord)
+    assert retry_flags.parse_flags(where)[0].model.device == "auto"
+    on_dataflow = [*where, "--runner=DataflowRunner", "--gpu=l4", "--gpu_stages=classify"]
+    again, rest = retry_flags.parse_flags(on_dataflow)
+    assert (again.model.device, again.output.only) == ("cuda", "errors")
+    assert str(again.accelerator).startswith("type:nvidia-l4;")
+    assert PipelineOptions(rest).view_as(WorkerOptions).disk_size_gb == DISK_GB

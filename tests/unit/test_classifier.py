@@ -116,3 +116,18 @@ def test_a_model_of_half_precision_answers_in_float32(vit_folder: pathlib.Path) 
     assert rough.dtype == np.float32
     assert not np.array_equal(rough, exact)
     np.testing.assert_allclose(rough, exact, atol=0.1 * float(np.abs(exact).max()))
+
+
+def test_a_process_holds_one_of_a_model_and_as_many_copies_as_are_asked_for(
+    vit_folder: pathlib.Path,
+) -> None:
+    source = resolve_model(str(vit_folder), None)
+    spec = ClassifierSpec(source, AFFINE)
+    one, other = load_classifier(spec), load_classifier(spec)
+    copies = [load_classifier(spec, is_copy=True) for _ in range(2)]
+    assert one is other
+    assert len({id(each) for each in (one, *copies)}) == 3
+    batch = [{"pixel_values": each} for each in draw(3)]
+    for copy in copies:
+        assert np.array_equal(copy.classify(batch), one.classify(batch))
+    assert load_classifier(spec) is one
