@@ -47,7 +47,8 @@ def prepare_for_models(
 
     Returns:
         One result for each preparer, in order: an image that one model's processor cannot take may
-        do for another. The `prepare_ms` of each holds the decoding.
+        do for another. Preparers that make the same of every image share theirs. The `prepare_ms`
+        of each holds the decoding.
     """
     start_s = time.perf_counter()
     with contextlib.ExitStack() as turn:
@@ -55,7 +56,12 @@ def prepare_for_models(
         if isinstance(decoded, UndecodedImage):
             return [_to_failure(encoded, decoded.error, decoded.facts)] * len(preparers)
         decode_s = time.perf_counter() - start_s
-        return [_apply(encoded, decoded, preparer, decode_s) for preparer in preparers]
+        distinct = {preparer.identity: preparer for preparer in preparers}
+        results = {
+            identity: _apply(encoded, decoded, preparer, decode_s)
+            for identity, preparer in distinct.items()
+        }
+    return [results[preparer.identity] for preparer in preparers]
 
 
 def _apply(

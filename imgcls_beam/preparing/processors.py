@@ -8,6 +8,7 @@ the processor's own result on probe images. Every other processor is called for 
 import contextlib
 import functools
 import logging
+from collections.abc import Hashable
 from typing import Any, Literal
 
 import numpy as np
@@ -70,6 +71,11 @@ class Preparer:
     def way(self) -> Literal["geometry", "processor"]:
         """How an image is prepared: our own steps on uint8, or the processor called for each."""
         return "processor" if self.geometry is None else "geometry"
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for those that make the same of every image."""
+        return self if self.geometry is None else self.geometry
 
     def prepare(self, image: Image.Image) -> ModelInputs:
         """What one image gives the model.

@@ -15,7 +15,13 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray, Pi
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
-from imgcls_beam.preparing import decode_pool, load_preparer, prepare_image, prepare_opened
+from imgcls_beam.preparing import (
+    decode_pool,
+    load_preparer,
+    prepare_for_models,
+    prepare_image,
+    prepare_opened,
+)
 from imgcls_beam.preparing.images import LARGE_PIXELS
 from tests.scenes import draw_photo, encode
 
@@ -28,6 +34,10 @@ class CountingPreparer:
     now: int = 0
     most: int = 0
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    @property
+    def identity(self) -> int:
+        return id(self)
 
     def prepare(self, image: Image.Image) -> Pixels:
         if self.refuses:
@@ -109,3 +119,18 @@ def test_an_opened_image_is_turned_upright_and_left_as_it_was(vit_folder: pathli
 def test_one_pool_of_the_process_decodes_with_a_thread_for_each_core() -> None:
     assert decode_pool() is decode_pool()
     assert decode_pool()._max_workers >= 1
+
+
+def test_models_of_one_geometry_share_their_pixels(
+    model_folders: dict[str, pathlib.Path],
+) -> None:
+    """ViT and Swin have one processor here; ConvNeXT has another."""
+    names = ("vit", "convnext", "swin")
+    preparers = [load_preparer(resolve_model(str(model_folders[name]), None)) for name in names]
+    encoded = EncodedImage(ImageRef("a"), encode(draw_photo(1, (120, 80))))
+    vit, convnext, swin = prepare_for_models(encoded, preparers, DecodeOptions())
+    assert vit is swin
+    assert isinstance(convnext, PixelArray)
+    alone = prepare_image(encoded, preparers[1], DecodeOptions())
+    assert isinstance(alone, PixelArray)
+    assert np.array_equal(convnext.inputs["pixel_values"], alone.inputs["pixel_values"])
