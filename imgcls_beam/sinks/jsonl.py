@@ -55,7 +55,7 @@ class WriteJsonl(beam.PTransform):
         Raises:
             ConfigError: the outcomes are unbounded.
         """
-        outcomes = take_whole(outcomes)
+        outcomes = take_whole(outcomes, self.hints)
         awaited = [] if self.after is None else [AsIter(self.after)]
         publish = beam.Map(
             _publish, self.url, self.attempt, AsSingleton(self.listed), *awaited

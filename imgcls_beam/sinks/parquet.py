@@ -78,7 +78,7 @@ class WriteParquet(beam.PTransform):
         Raises:
             ConfigError: the outcomes are unbounded.
         """
-        outcomes = take_whole(outcomes)
+        outcomes = take_whole(outcomes, self.hints)
         layout = Layout.of_run(self.output, self.run)
         succession = plan_succession(self.output, self.run)
         publication = Publication(self.run, layout, self.configuration, self.started_at, succession)

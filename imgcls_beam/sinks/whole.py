@@ -1,13 +1,19 @@
 """What a run's sink can take: outcomes that come to an end."""
 
+from collections.abc import Mapping
+
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
 from imgcls_beam.errors import ConfigError
 
 
-def take_whole(outcomes: beam.PCollection) -> beam.PCollection:
+def take_whole(outcomes: beam.PCollection, hints: Mapping[str, str]) -> beam.PCollection:
     """The outcomes of a run, in the one window in which it is published.
+
+    Args:
+        outcomes: of any windows.
+        hints: resource hints of the stage that takes them.
 
     Raises:
         ConfigError: the input never ends, so the run would never be published.
@@ -17,4 +23,5 @@ def take_whole(outcomes: beam.PCollection) -> beam.PCollection:
         raise ConfigError("outcomes", "unbounded", f"{problem} for sinks of a stream")
     if outcomes.windowing.is_default():
         return outcomes
-    return outcomes | "OneWindow" >> beam.WindowInto(GlobalWindows())
+    window = beam.WindowInto(GlobalWindows())
+    return outcomes | "OneWindow" >> window.with_resource_hints(**hints)

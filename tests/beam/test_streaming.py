@@ -122,6 +122,26 @@ def test_a_run_that_would_never_end_is_refused(
             _ = outcomes | sink
 
 
+def test_a_run_of_windows_that_ends_is_one_run(
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path
+) -> None:
+    uris = write_images(tmp_path / "photos")
+    output = OutputOptions(str(tmp_path / "out"), "r1", NOON.date())
+    with beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline:
+        images = (
+            pipeline
+            | beam.Create(list(enumerate(uris)))
+            | beam.MapTuple(lambda index, uri: TimestampedValue(uri, 10 * index))
+            | beam.WindowInto(FixedWindows(60))
+        )
+        outcomes = (images | ClassifyImages(str(vit_folder))).outcomes
+        listed = pipeline | "Listed" >> beam.Create([len(uris)])
+        records = outcomes | WriteParquet(RUN, output, listed)
+        assert_that(records | beam.Map(lambda each: each.counts["ok"]), equal_to([10]))
+        files = outcomes | WriteJsonl(str(tmp_path / "out.jsonl"), listed)
+        assert_that(files | beam.Map(lambda each: each.lines), equal_to([len(uris)]), "Lines")
+
+
 @pytest.mark.parametrize("arguments", [IN_MEMORY, STREAMING])
 def test_a_side_input_changes_the_model_from_window_to_window(
     arguments: list[str], model_folders: dict[str, pathlib.Path]
