@@ -24,7 +24,7 @@ PROGRAMS = [name for name, (language, _) in BLOCKS.items() if language == "pytho
 STAR, PAGE_JPG = "demo/images/star-26-plain.png", "demo/images/broken-page.jpg"
 PRINTED = {
     "uris": [str((STAR, "star")), str((PAGE_JPG, "not_an_image"))],
-    "bytes": ["camera-7/0001 ring"],
+    "bytes": ["camera-7/0001 r-1 2"],
     "keyed": [str((7, "star"))],
     "arguments": ["failed: not_an_image", "['star', 'cross']"],
     "models": [f"{STAR} True"],
