@@ -31,10 +31,10 @@ from bench import models
 from bench.images import make_images
 from bench.measuring import repeat_rate
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
-from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, PixelArray
+from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, PixelArray, Scoring
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, Device, Dtype
-from imgcls_beam.predicting import Question, predict_images
+from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
 
 _COLUMNS = ("dtype", "batch", "copy", "forward", "classify", "whole", "busy")
@@ -152,9 +152,9 @@ def _make_bare_forward(
 
 
 def _run_whole(bench: Bench, classifier: Classifier, size: int) -> None:
-    question = Question(_TOP_K, None)
+    scoring = Scoring(bench.source, _TOP_K)
     for batch in _batched(bench.prepare(), size):
-        predict_images(batch, classifier, question)
+        predict_images(batch, classifier, scoring)
 
 
 def _make_bench(flags: argparse.Namespace, folder: pathlib.Path) -> Bench:

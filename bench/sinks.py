@@ -14,7 +14,15 @@ import pyarrow as pa
 from apache_beam.io.parquetio import WriteToParquet, WriteToParquetBatched
 
 from bench.measuring import Figure, Measure
-from imgcls_beam.elements import AppliedParameters, Execution, ImageFacts, ImageRef, Prediction
+from imgcls_beam.elements import (
+    AppliedParameters,
+    Execution,
+    ImageFacts,
+    ImageRef,
+    ModelSource,
+    Prediction,
+    Scoring,
+)
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.rows import SCHEMA, RunContext
 from imgcls_beam.sinks import WriteParquet
@@ -27,6 +35,7 @@ BATCHED = "Beam's, in batches"
 
 _NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _RUN = RunContext("bench", _NOW.date(), "owner/model", "0" * 40)
+_SCORING = Scoring(ModelSource("owner/model", "0" * 40, "owner/model", "0" * 40), 5)
 _APPLIED = AppliedParameters(5, "softmax", "model")
 _EXECUTION = Execution("cpu", "float32", 16, 10.0, _NOW)
 _COLUMNS = (
@@ -105,6 +114,7 @@ def _draw_one(index: int) -> Prediction:
         margin=0.25,
         applied=_APPLIED,
         execution=_EXECUTION,
+        scoring=_SCORING,
         facts=ImageFacts(100_000 + index, f"{index:064x}", 500, 375, "JPEG"),
         prepare_ms=2.0,
     )

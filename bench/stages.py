@@ -1,7 +1,6 @@
 """Each stage of the job by itself, on the same images and with the job's own functions."""
 
 import dataclasses
-import datetime
 import functools
 import itertools
 import pathlib
@@ -15,14 +14,14 @@ import transformers
 from bench.measuring import Figure, Measure, repeat_rate
 from bench.peers import TOP_K
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
-from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, Outcome, PixelArray
+from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, Outcome, PixelArray, Scoring
 from imgcls_beam.listing import list_images
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
-from imgcls_beam.predicting import Question, predict_images
+from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
 from imgcls_beam.reading import read_images
-from imgcls_beam.rows import RunContext, to_record_batch
+from imgcls_beam.rows import to_record_batch
 from imgcls_beam.sinks.fragments import StagingWriter
 from imgcls_beam.sinks.parquet import BATCH_ROWS
 
@@ -69,7 +68,7 @@ def run_stages(folder: pathlib.Path, model: pathlib.Path, batch_size: int) -> St
     refs = _list(folder)
     encoded = [each for each in _read(refs) if isinstance(each, EncodedImage)]
     prepared = [each for each in _prepare(encoded, preparer) if isinstance(each, PixelArray)]
-    outcomes = _predict(prepared, batch_size, classifier)
+    outcomes = _predict(prepared, batch_size, classifier, Scoring(source, TOP_K))
     if not len(refs) == len(encoded) == len(prepared) == len(outcomes):
         raise RuntimeError(f"{len(prepared)} of {len(refs)} images could be prepared")
     return Stages(
@@ -88,19 +87,19 @@ def make_measures(stages: Stages, scratch: pathlib.Path, at_least_s: float) -> l
     images = len(stages.refs)
     pixels = [image.inputs for image in stages.prepared]
     size, classifier = stages.batch_size, stages.classifier
+    scoring = Scoring(stages.source, TOP_K)
     rows = list(itertools.islice(itertools.cycle(stages.outcomes), _SINK_ROWS))
-    run = _make_context(stages)
-    batches = [to_record_batch(each, run) for each in _batched(rows, BATCH_ROWS)]
+    batches = [to_record_batch(each) for each in _batched(rows, BATCH_ROWS)]
     of_images: dict[str, Callable[[], object]] = {
         "list": functools.partial(_list, stages.folder),
         "read": functools.partial(_read, stages.refs),
         "prepare": functools.partial(_prepare, stages.encoded, stages.preparer),
-        "predict": functools.partial(_predict, stages.prepared, size, classifier),
+        "predict": functools.partial(_predict, stages.prepared, size, classifier, scoring),
         "forward": lambda: [classifier.classify(batch) for batch in _batched(pixels, size)],
         "bare forward": _make_bare_forward(stages),
     }
     of_rows: dict[str, Callable[[], object]] = {
-        "row": lambda: [to_record_batch(each, run) for each in _batched(rows, BATCH_ROWS)],
+        "row": lambda: [to_record_batch(each) for each in _batched(rows, BATCH_ROWS)],
         "sink": functools.partial(_sink, batches, scratch / "staging"),
     }
     return [
@@ -132,11 +131,10 @@ def _prepare(encoded: Sequence[EncodedImage], preparer: Preparer) -> list[Any]:
 
 
 def _predict(
-    prepared: Sequence[PixelArray], batch_size: int, classifier: Classifier
+    prepared: Sequence[PixelArray], batch_size: int, classifier: Classifier, scoring: Scoring
 ) -> list[Outcome]:
-    question = Question(TOP_K, None)
     batches = _batched(prepared, batch_size)
-    return [each for batch in batches for each in predict_images(batch, classifier, question)]
+    return [each for batch in batches for each in predict_images(batch, classifier, scoring)]
 
 
 def _sink(batches: Sequence[Any], folder: pathlib.Path) -> None:
@@ -164,11 +162,6 @@ def _make_bare_forward(stages: Stages) -> Callable[[], object]:
                 model(pixel_values=batch)
 
     return forward
-
-
-def _make_context(stages: Stages) -> RunContext:
-    today = datetime.datetime.now(datetime.UTC).date()
-    return RunContext("bench", today, stages.source.model_id, stages.source.revision)
 
 
 def _batched(items: Any, size: int) -> list[Any]:  # noqa: ANN401  what can be sliced

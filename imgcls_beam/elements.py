@@ -56,6 +56,21 @@ class ModelSource:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Scoring:
+    """A model, and what the job asks of it: scores of one scoring can be compared.
+
+    Attributes:
+        model: the model, pinned.
+        top_k: at most so many labels; None for every label.
+        function_to_apply: what the job asks for; None leaves it to the model.
+    """
+
+    model: ModelSource
+    top_k: int | None
+    function_to_apply: FunctionToApply | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ChannelAffine:
     """The arithmetic after the geometry: `pixel * scale + shift`, channel by channel.
 
@@ -245,6 +260,7 @@ class Prediction:
         margin: best score minus the second best over all classes; None for a one-label model.
         applied: the parameters in force.
         execution: of the batch.
+        scoring: the model, and what the job asked of it.
         facts: of the encoded image; None where the caller handed in an opened one.
         prepare_ms: wall time of decoding and geometry.
     """
@@ -254,6 +270,7 @@ class Prediction:
     margin: float | None
     applied: AppliedParameters
     execution: Execution
+    scoring: Scoring
     facts: ImageFacts | None = None
     prepare_ms: float | None = None
 
@@ -271,6 +288,7 @@ class Failure:
         retryable: whether a later run may well succeed.
         facts: what was known of the image by then.
         failed_at: UTC.
+        scoring: the model that was to predict it, and what was asked; None before a model takes it.
     """
 
     ref: ImageRef
@@ -283,6 +301,7 @@ class Failure:
     failed_at: datetime.datetime = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC)
     )
+    scoring: Scoring | None = None
 
     @classmethod
     def from_error(
@@ -311,10 +330,12 @@ class Skipped:
 
     Attributes:
         ref: where it lies.
+        scoring: the model and parameters of that good row.
         skipped_at: UTC.
     """
 
     ref: ImageRef
+    scoring: Scoring
     skipped_at: datetime.datetime = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC)
     )

@@ -21,6 +21,7 @@ from imgcls_beam.elements import (
     ModelSource,
     Outcome,
     PixelArray,
+    Scoring,
 )
 from imgcls_beam.errors import ConfigError, ImageError, ModelError
 from imgcls_beam.metrics import NAMESPACE
@@ -34,7 +35,7 @@ from imgcls_beam.options import (
     ModelOptions,
     ReadOptions,
 )
-from imgcls_beam.predicting import Question, predict_images
+from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
     Preparer,
     decode_pool,
@@ -143,13 +144,17 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         """
         prepared = self._prepare(batch)
         images = [each for each in prepared if isinstance(each, PixelArray)]
-        question = self._to_question(inference_args)
+        scoring = self._to_scoring(inference_args)
         draw_blank = functools.partial(_draw_blank, model, self._find_preparer())
-        predicted = iter(predict_images(images, model, question, draw_blank))
-        outcomes = [each if isinstance(each, Failure) else next(predicted) for each in prepared]
-        key = self._find_source().key
+        predicted = iter(predict_images(images, model, scoring, draw_blank))
+        outcomes = [
+            dataclasses.replace(each, scoring=scoring)
+            if isinstance(each, Failure)
+            else next(predicted)
+            for each in prepared
+        ]
         return [
-            PredictionResult(example, self._to_inference(outcome), key)
+            PredictionResult(example, self._to_inference(outcome), scoring.model.key)
             for example, outcome in zip(batch, outcomes, strict=True)
         ]
 
@@ -160,7 +165,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
             ConfigError: another name than `top_k` and `function_to_apply`, or a value that is not
                 allowed.
         """
-        self._to_question(inference_args)
+        self._override(inference_args)
 
     def get_num_bytes(self, batch: Sequence[Example]) -> int:
         """Size of a batch as it is held, without pickling it."""
@@ -179,14 +184,17 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
     def _to_inference(self, outcome: Outcome) -> list[ResponseElement] | Outcome:
         return outcome if isinstance(outcome, Failure) else to_response(outcome.labels)
 
-    def _to_question(self, inference_args: Mapping[str, Any] | None) -> Question:
+    def _to_scoring(self, inference_args: Mapping[str, Any] | None) -> Scoring:
+        asked = self._override(inference_args)
+        return Scoring(self._find_source(), asked.top_k, asked.function_to_apply)
+
+    def _override(self, inference_args: Mapping[str, Any] | None) -> ModelOptions:
         args = dict(inference_args or {})
         for name in args:
             if name not in _INFERENCE_ARGS:
                 allowed = f"no such argument; allowed: {', '.join(_INFERENCE_ARGS)}"
                 raise ConfigError(f"inference_args[{name!r}]", args[name], allowed)
-        asked = dataclasses.replace(self._options, **args)
-        return Question(asked.top_k, asked.function_to_apply)
+        return dataclasses.replace(self._options, **args)
 
     def _find_source(self) -> ModelSource:
         if self._source is None:

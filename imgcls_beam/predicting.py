@@ -13,27 +13,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from imgcls_beam.classifying import Classifier, ClassifierCard, Logits
-from imgcls_beam.elements import Execution, Failure, ModelInputs, Outcome, PixelArray, Prediction
+from imgcls_beam.elements import (
+    Execution,
+    Failure,
+    ModelInputs,
+    Outcome,
+    PixelArray,
+    Prediction,
+    Scoring,
+)
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.ranking import choose_parameters, rank
-from imgcls_beam.spec import FunctionToApply
 
 _NON_FINITE = "the model gave a score that is NaN or infinite"
 _OUT_OF_MEMORY = "the device ran out of memory on this image alone"
 _FAILED = "the model raised an error on this image alone, and not on a blank one"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Question:
-    """What the job asks of every image that does not ask for itself.
-
-    Attributes:
-        top_k: None for every label.
-        function_to_apply: None leaves it to the model.
-    """
-
-    top_k: int | None
-    function_to_apply: FunctionToApply | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +60,7 @@ class _Answer:
 def predict_images(
     images: Sequence[PixelArray],
     classifier: Classifier,
-    question: Question,
+    scoring: Scoring,
     draw_blank: Callable[[], ModelInputs] | None = None,
 ) -> list[Outcome]:
     """Predicts a batch; one outcome each, in order.
@@ -74,7 +68,7 @@ def predict_images(
     Args:
         images: of any mix of shapes; each shape is a forward pass of its own.
         classifier: the model.
-        question: the job's parameters; an image's own override them.
+        scoring: the model, and the job's parameters; an image's own override them.
         draw_blank: inputs of a blank image that the model is known to take; where there is none,
             a blank of the failed image's own shape is asked about.
 
@@ -87,7 +81,7 @@ def predict_images(
         group = [images[i] for i in indices]
         answers = _answer_isolated(group, classifier, draw_blank)
         found = [
-            _to_outcome(image, answer, card, question) if isinstance(answer, _Answer) else answer
+            _to_outcome(image, answer, card, scoring)
             for image, answer in zip(group, answers, strict=True)
         ]
         outcomes.update(zip(indices, found, strict=True))
@@ -169,21 +163,25 @@ def _blank_out(inputs: ModelInputs) -> ModelInputs:
 
 
 def _to_outcome(
-    image: PixelArray, answer: _Answer, card: ClassifierCard, question: Question
+    image: PixelArray, answer: _Answer | Failure, card: ClassifierCard, scoring: Scoring
 ) -> Outcome:
+    if isinstance(answer, Failure):
+        return dataclasses.replace(answer, scoring=scoring)
     applied = choose_parameters(
-        image.ref.parameters, question.top_k, question.function_to_apply, card.function_to_apply
+        image.ref.parameters, scoring.top_k, scoring.function_to_apply, card.function_to_apply
     )
     ranking = rank(answer.logits, card.labels, applied)
     if ranking is None:
         error = ImageError(FailureCode.NON_FINITE_SCORE, _NON_FINITE)
-        return Failure.from_error(image.ref, error, facts=image.facts)
+        failure = Failure.from_error(image.ref, error, facts=image.facts)
+        return dataclasses.replace(failure, scoring=scoring)
     return Prediction(
         ref=image.ref,
         labels=ranking.labels,
         margin=ranking.margin,
         applied=applied,
         execution=answer.describe(card),
+        scoring=scoring,
         facts=image.facts,
         prepare_ms=image.prepare_ms,
     )

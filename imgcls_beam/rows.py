@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from imgcls_beam.elements import Failure, Outcome, Prediction, Skipped
+from imgcls_beam.elements import Failure, Outcome, Prediction, Scoring, Skipped
 from imgcls_beam.spec import FunctionToApply, LabelScore
 
 REVISION_CHARS = 12
@@ -110,18 +110,26 @@ class RunContext:
         return f"{self.model_id}@{self.model_revision[:REVISION_CHARS]}"
 
 
-def to_record_batch(outcomes: Sequence[Outcome | Skipped], run: RunContext) -> pa.RecordBatch:
+def to_record_batch(
+    outcomes: Sequence[Outcome | Skipped], library_versions: str = "{}"
+) -> pa.RecordBatch:
     """Makes one row per outcome, in their order.
 
     Text that UTF-8 cannot carry (a lone surrogate, as in the name of a file whose name is not
     UTF-8) is written with U+FFFD in its place.
 
+    Args:
+        outcomes: of one model or several.
+        library_versions: of the worker, a JSON object in text.
+
     Returns:
         A record batch of `SCHEMA`.
+
+    Raises:
+        TypeError: a failure that no model has taken.
     """
-    columns = (
-        _image_columns(outcomes) | _result_columns(outcomes, run) | _run_columns(outcomes, run)
-    )
+    run_columns = _run_columns(outcomes, library_versions)
+    columns = _image_columns(outcomes) | _result_columns(outcomes) | run_columns
     return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
@@ -166,7 +174,7 @@ def _image_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array]
     }
 
 
-def _result_columns(outcomes: Sequence[Outcome | Skipped], run: RunContext) -> dict[str, pa.Array]:
+def _result_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array]:
     predictions = [o if isinstance(o, Prediction) else None for o in outcomes]
     labels = [p.labels if p else () for p in predictions]
     best = [row[0] if row else None for row in labels]
@@ -177,25 +185,28 @@ def _result_columns(outcomes: Sequence[Outcome | Skipped], run: RunContext) -> d
         "top_score": pa.array([top.score if top else None for top in best], _DOUBLE),
         "top_margin": pa.array([p.margin if p else None for p in predictions], _DOUBLE),
         "error": _errors([o if isinstance(o, Failure) else None for o in outcomes]),
-        "params": _params(predictions, run),
+        "params": _params(outcomes),
     }
 
 
-def _run_columns(outcomes: Sequence[Outcome | Skipped], run: RunContext) -> dict[str, pa.Array]:
+def _run_columns(
+    outcomes: Sequence[Outcome | Skipped], library_versions: str
+) -> dict[str, pa.Array]:
     rows = len(outcomes)
     predictions = [o if isinstance(o, Prediction) else None for o in outcomes]
     execution = [p.execution if p else None for p in predictions]
+    models = [scoring_of(outcome).model for outcome in outcomes]
     return {
-        "model_id": _repeat(run.model_id, rows),
-        "model_revision": _repeat(run.model_revision, rows),
-        "model_key": _repeat(run.model_key, rows),
+        "model_id": _texts([model.model_id for model in models]),
+        "model_revision": _texts([model.revision for model in models]),
+        "model_key": _texts([model.key for model in models]),
         "predicted_at": pa.array(map(_done_at, outcomes), _TIME),
         "device": _texts([e.device if e else None for e in execution]),
         "dtype": _texts([e.dtype if e else None for e in execution]),
         "batch_size": pa.array([e.batch_size if e else None for e in execution], _INT32),
         "preprocess_ms": pa.array([p.prepare_ms if p else None for p in predictions], _DOUBLE),
         "inference_ms": pa.array([e.inference_ms if e else None for e in execution], _DOUBLE),
-        "library_versions": _repeat(run.library_versions, rows),
+        "library_versions": pa.repeat(pa.scalar(library_versions, _TEXT), rows),
     }
 
 
@@ -227,11 +238,8 @@ def _errors(failures: Sequence[Failure | None]) -> pa.Array:
     )
 
 
-def _params(predictions: Sequence[Prediction | None], run: RunContext) -> pa.Array:
-    job_source = None if run.function_to_apply is None else "job"
-    asked = (run.top_k, run.function_to_apply, job_source)
-    applied = [p.applied if p else None for p in predictions]
-    rows = [(a.top_k, a.function_to_apply, a.function_source) if a else asked for a in applied]
+def _params(outcomes: Sequence[Outcome | Skipped]) -> pa.Array:
+    rows = list(map(_applied_to, outcomes))
     # A request may ask for any number of labels; more than a column holds is as good as its most.
     top_k = [None if k is None else min(k, _INT32_MAX) for k, _, _ in rows]
     return pa.StructArray.from_arrays(
@@ -244,8 +252,26 @@ def _params(predictions: Sequence[Prediction | None], run: RunContext) -> pa.Arr
     )
 
 
-def _repeat(text: str, rows: int) -> pa.Array:
-    return pa.repeat(pa.scalar(replace_surrogates(text), _TEXT), rows)
+def _applied_to(outcome: Outcome | Skipped) -> tuple[int | None, str | None, str | None]:
+    """What was applied; where nothing was predicted, what the job asked for."""
+    if isinstance(outcome, Prediction):
+        applied = outcome.applied
+        return applied.top_k, applied.function_to_apply, applied.function_source
+    asked = scoring_of(outcome)
+    source = None if asked.function_to_apply is None else "job"
+    return asked.top_k, asked.function_to_apply, source
+
+
+def scoring_of(outcome: Outcome | Skipped) -> Scoring:
+    """The model of an outcome, and what was asked of it.
+
+    Raises:
+        TypeError: a failure that no model has taken.
+    """
+    if outcome.scoring is None:
+        problem = "the failure names no model; write what ClassifyImages gives"
+        raise TypeError(f"{outcome.ref.uri}: {problem}")
+    return outcome.scoring
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:

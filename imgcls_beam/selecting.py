@@ -221,7 +221,7 @@ def _choose(listed: Listed, selection: Selection, known: _Known) -> Listed | Ski
         problem = "--only=new leaves out what the run holds already"
         raise PublishError(f"run {selection.run_id} already has a row of {ref.uri}; {problem}")
     is_same = known.is_scored and ref.version is not None
-    return Skipped(ref) if selection.only == "new" and is_same else listed
+    return Skipped(ref, selection.scoring) if selection.only == "new" and is_same else listed
 
 
 def _to_element(kind: Kind, digest: bytes, version: str | None) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from imgcls_beam.elements import ModelSource
+from imgcls_beam.elements import ModelSource, Scoring
 from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
@@ -91,7 +91,7 @@ def build(
     started_at: datetime.datetime,
 ) -> beam.Pipeline:
     """Builds the graph: list, read, prepare, predict, row, sink, publish."""
-    refs, skipped = _list_images(pipeline, job, context)
+    refs, skipped = _list_images(pipeline, job, _make_scoring(job, source))
     wanted = refs | "CountWanted" >> beam.combiners.Count.Globally()
     model = {name: getattr(job.model, name) for name in _names_of(job.model)}
     hints = {} if job.accelerator is None else {"accelerator": job.accelerator}
@@ -116,10 +116,10 @@ def build(
 
 
 def _list_images(
-    pipeline: beam.Pipeline, job: JobOptions, context: RunContext
+    pipeline: beam.Pipeline, job: JobOptions, scoring: Scoring
 ) -> tuple[beam.PCollection, beam.PCollection | None]:
     """What is to be classified, and what is not looked at; None where that is nothing."""
-    selection = Selection.of_run(job.output, context)
+    selection = Selection.of_run(job.output, scoring)
     spread = is_spread(pipeline.options)
     if selection is None:
         return pipeline | "ListImages" >> ListImages(job.input, spread), None
@@ -158,6 +158,10 @@ def make_context(job: JobOptions, source: ModelSource) -> RunContext:
         function_to_apply=job.model.function_to_apply,
         model_weights=source.weights,
     )
+
+
+def _make_scoring(job: JobOptions, source: ModelSource) -> Scoring:
+    return Scoring(source, job.model.top_k, job.model.function_to_apply)
 
 
 def describe_job(job: JobOptions) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from imgcls_beam.elements import (
     ImageRef,
     Outcome,
     Prediction,
+    Scoring,
     Skipped,
 )
 from imgcls_beam.errors import FailureCode, Stage
@@ -33,6 +34,7 @@ from imgcls_beam.sinks import WriteParquet
 from imgcls_beam.spec import LabelScore
 from imgcls_beam.warehouse.views import render_duckdb
 from tests.runners import IN_MEMORY
+from tests.staged import scoring_of
 
 MODEL_A = ("google/vit-base-patch16-224", "3f49326eb077" + "0" * 28)
 MODEL_B = ("facebook/convnext-large-224", "d5c4a1e77f02" + "0" * 28)
@@ -89,24 +91,27 @@ def make_outcomes(
 ) -> list[Outcome | Skipped]:
     """Outcomes at the given hour of the run's day; image 2 has another content from the 22nd on."""
     at = datetime.datetime.combine(run.run_date, datetime.time(hour), datetime.UTC)
-    return [_make_outcome(index, said, at) for index, said in says.items()]
+    return [_make_outcome(index, said, at, scoring_of(run)) for index, said in says.items()]
 
 
-def _make_outcome(index: int, said: Said, at: datetime.datetime) -> Outcome | Skipped:
+def _make_outcome(
+    index: int, said: Said, at: datetime.datetime, scoring: Scoring
+) -> Outcome | Skipped:
     content = 100 + index if index == 2 and at.day > 21 else index
     camera = '{"camera":"front"}' if index % 2 else '{"camera":"back"}'
     ref = ImageRef(make_uri(index), version=str(content), attributes=camera)
     if said is None:
-        return Skipped(ref, at)
+        return Skipped(ref, scoring, at)
     if isinstance(said, FailureCode):
         stage = Stage.READ if said is FailureCode.NOT_FOUND else Stage.PREPARE
-        return Failure(ref, stage, said, "a sentence", failed_at=at)
+        return Failure(ref, stage, said, "a sentence", failed_at=at, scoring=scoring)
     return Prediction(
         ref=ref,
         labels=tuple(LabelScore(label, score) for label, score in said),
         margin=round(said[0][1] - said[1][1], 6) if len(said) > 1 else None,
         applied=AppliedParameters(2, "softmax", "model"),
         execution=Execution("cpu", "float32", 8, 2.0, at),
+        scoring=scoring,
         facts=ImageFacts(1000, f"{content:064x}", 640, 480, "JPEG"),
         prepare_ms=1.0,
     )

@@ -13,7 +13,15 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from imgcls_beam.elements import AppliedParameters, Execution, Failure, ImageRef, Prediction
+from imgcls_beam.elements import (
+    AppliedParameters,
+    Execution,
+    Failure,
+    ImageRef,
+    ModelSource,
+    Prediction,
+    Scoring,
+)
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.rows import RunContext, to_record_batch
 from imgcls_beam.sinks import store
@@ -26,7 +34,13 @@ from imgcls_beam.spec import LabelScore
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 STARTED = datetime.datetime(2020, 2, 20, tzinfo=datetime.UTC)
+SCORING = Scoring(ModelSource("owner/model", "a" * 40, "owner/model", "a" * 40), 5)
 RUN = RunContext("r1", NOON.date(), "owner/model", "a" * 40, '{"torch":"2.13"}', 5)
+
+
+def scoring_of(run: RunContext) -> Scoring:
+    commit = run.model_revision
+    return Scoring(ModelSource(run.model_id, commit, run.model_id, commit), run.top_k)
 
 
 class Killed(Exception):
@@ -126,14 +140,20 @@ def make_batch(
             margin=0.8,
             applied=AppliedParameters(2, "softmax", "model"),
             execution=Execution("cpu", "float32", 8, 1.0, NOON),
+            scoring=scoring_of(run),
         )
         if i % 4 or are_ok
         else Failure(
-            ImageRef(f"gs://b/{i:06d}"), Stage.READ, FailureCode.NOT_FOUND, "gone", failed_at=NOON
+            ImageRef(f"gs://b/{i:06d}"),
+            Stage.READ,
+            FailureCode.NOT_FOUND,
+            "gone",
+            failed_at=NOON,
+            scoring=scoring_of(run),
         )
         for i in range(start, start + rows)
     ]
-    return to_record_batch(outcomes, run)
+    return to_record_batch(outcomes, run.library_versions)
 
 
 def stage(layout: Layout, sizes: Sequence[int]) -> Fragments:

@@ -145,7 +145,7 @@ class _StageRows(beam.DoFn):
 
     def _write(self) -> None:
         if self._outcomes and self._writer:
-            self._writer.write(to_record_batch(self._outcomes, self._run))
+            self._writer.write(to_record_batch(self._outcomes, self._run.library_versions))
         self._outcomes, self._weight = [], 0
 
 

@@ -17,13 +17,12 @@ from typing import NamedTuple
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from imgcls_beam.elements import Scoring
 from imgcls_beam.listing import uri_digest
 from imgcls_beam.options import IfExists, Only, OutputOptions
-from imgcls_beam.rows import RunContext
 from imgcls_beam.sinks import store
 from imgcls_beam.sinks.layout import join
 from imgcls_beam.sinks.record import DONE, RunRecord, read_record
-from imgcls_beam.spec import FunctionToApply
 
 
 class Kind(enum.StrEnum):
@@ -61,9 +60,7 @@ class Selection:
         run_id: of this run.
         only: see `OutputOptions`.
         if_exists: see `OutputOptions`.
-        model_key: of this run's model.
-        top_k: as the job asks for it.
-        function_to_apply: as the job asks for it.
+        scoring: the model of this run, and what is asked of it.
     """
 
     output: str | None
@@ -71,12 +68,10 @@ class Selection:
     run_id: str
     only: Only
     if_exists: IfExists
-    model_key: str
-    top_k: int | None
-    function_to_apply: FunctionToApply | None
+    scoring: Scoring
 
     @classmethod
-    def of_run(cls, output: OutputOptions, run: RunContext) -> "Selection | None":
+    def of_run(cls, output: OutputOptions, scoring: Scoring) -> "Selection | None":
         """The selection of a run; None where it wants every image."""
         if output.only == "all" and output.if_exists != "append":
             return None
@@ -86,9 +81,7 @@ class Selection:
             output.run_id,
             output.only,
             output.if_exists,
-            run.model_key,
-            run.top_k,
-            run.function_to_apply,
+            scoring,
         )
 
     def find_kind(self, record: RunRecord) -> Kind | None:
@@ -100,8 +93,9 @@ class Selection:
             if self.only == "errors":
                 return Kind.FAILED
             return Kind.PRESENT if self.if_exists == "append" else None
-        asked = {"top_k": self.top_k, "function_to_apply": self.function_to_apply}
-        is_same = record.model["key"] == self.model_key and record.parameters == asked
+        asked = self.scoring
+        parameters = {"top_k": asked.top_k, "function_to_apply": asked.function_to_apply}
+        is_same = record.model["key"] == asked.model.key and record.parameters == parameters
         return Kind.SCORED if self.only == "new" and is_same else None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imgcls_beam.bigquery import TableName, connect, parse_table, refuse_faults, run_query
+from imgcls_beam.elements import Scoring
 from imgcls_beam.listing import uri_digest
 from imgcls_beam.sinks.published import Kind, Mark, Selection
 
@@ -41,24 +42,23 @@ def find_run(name: TableName, run_id: str) -> str | None:
 
 
 def read_scored(
-    name: TableName, model_key: str, parameters: Mapping[str, Any], except_run: str = ""
+    name: TableName, scoring: Scoring, except_run: str = ""
 ) -> Iterator[tuple[str, str | None]]:
     """URI and version of the images that have a good row.
 
     Args:
         name: of the table.
-        model_key: of the model that scored them.
-        parameters: top_k and function_to_apply as the job asks for them.
+        scoring: the model that scored them, and what the job asked of it.
         except_run: a run whose rows do not count; for one that is about to be replaced.
 
     Raises:
         ConfigError: BigQuery refuses to say.
     """
-    values = {
-        "model_key": model_key,
+    values: dict[str, str | int] = {
+        "model_key": scoring.model.key,
         "except_run": except_run,
-        "top_k": parameters["top_k"] or 0,  # BigQuery has no parameter that is null of any type
-        "function_to_apply": parameters["function_to_apply"] or "",
+        "top_k": scoring.top_k or 0,  # BigQuery has no parameter that is null of any type
+        "function_to_apply": scoring.function_to_apply or "",
     }
     return _ask(name, _SCORED, values)
 
@@ -98,8 +98,7 @@ def read_table_marks(selection: Selection) -> Iterator[Mark]:
         for uri in read_present(name, selection.run_id):
             yield Mark(uri_digest(uri), Kind.PRESENT, None)
     if selection.only == "new":
-        asked = {"top_k": selection.top_k, "function_to_apply": selection.function_to_apply}
-        scored = read_scored(name, selection.model_key, asked, except_run=selection.run_id)
+        scored = read_scored(name, selection.scoring, except_run=selection.run_id)
         for uri, version in scored:
             yield Mark(uri_digest(uri), Kind.SCORED, version)
 

@@ -26,20 +26,28 @@ from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet, store
 from imgcls_beam.sinks.lines import encode_line
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
-from tests.staged import NOON, RUN
+from tests.staged import NOON, RUN, SCORING
 
 
 def make_outcome(index: int) -> Outcome:
     """Every third request was refused; the others were answered."""
     ref = ImageRef(f"file:///r.jsonl::{index}", request_id=index if index % 2 else str(index))
     if index % 3 == 2:
-        return Failure(ref, Stage.READ, FailureCode.INVALID_REQUEST, "not base64", failed_at=NOON)
+        return Failure(
+            ref,
+            Stage.READ,
+            FailureCode.INVALID_REQUEST,
+            "not base64",
+            failed_at=NOON,
+            scoring=SCORING,
+        )
     return Prediction(
         ref=ref,
         labels=(LabelScore("a\ncat", 0.75), LabelScore("dog", 0.25)),
         margin=0.5,
         applied=AppliedParameters(5, "softmax", "model"),
         execution=Execution("cpu", "float32", 8, 2.0, NOON),
+        scoring=SCORING,
     )
 
 

@@ -20,8 +20,10 @@ from imgcls_beam.elements import (
     Failure,
     ImageFacts,
     ImageRef,
+    ModelSource,
     Outcome,
     Prediction,
+    Scoring,
 )
 from imgcls_beam.errors import ConfigError, FailureCode, Stage
 from imgcls_beam.options import OutputOptions
@@ -33,7 +35,9 @@ from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 pytestmark = pytest.mark.slow
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
-RUN = RunContext("r1", NOON.date(), "owner/model", "0123456789abcdef" * 2 + "01234567", "{}", 5)
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+RUN = RunContext("r1", NOON.date(), "owner/model", COMMIT, "{}", 5)
+SCORING = Scoring(ModelSource("owner/model", COMMIT, "owner/model", COMMIT), 5)
 KEYS = "run_date=2026-11-23/model=owner--model@0123456789ab/run_id=r1"
 
 
@@ -42,13 +46,14 @@ def make_outcome(index: int) -> Outcome:
     ref = ImageRef(f"gs://bucket/{index:06d}.jpg", version=str(index))
     if index % 10 == 9:
         code = FailureCode.NOT_FOUND
-        return Failure(ref, Stage.READ, code, "no such object", failed_at=NOON)
+        return Failure(ref, Stage.READ, code, "no such object", failed_at=NOON, scoring=SCORING)
     return Prediction(
         ref=ref,
         labels=(LabelScore(f"label {index % 3}", 0.75), LabelScore("other", 0.25)),
         margin=0.5,
         applied=AppliedParameters(5, "softmax", "model"),
         execution=Execution("cpu", "float32", 8, 2.0, NOON),
+        scoring=SCORING,
         facts=ImageFacts(100, f"{index:064x}", 640, 480, "JPEG"),
         prepare_ms=1.0,
     )

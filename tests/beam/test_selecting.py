@@ -17,8 +17,10 @@ from imgcls_beam.elements import (
     Execution,
     Failure,
     ImageRef,
+    ModelSource,
     Outcome,
     Prediction,
+    Scoring,
 )
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import InputOptions, ManifestOptions, OutputOptions
@@ -27,11 +29,14 @@ from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import RunRecord, Selection, WriteParquet, read_record
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
+from tests.staged import scoring_of
 
 pytestmark = pytest.mark.slow
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
-RUN = RunContext("r1", NOON.date(), "owner/model", "0123456789abcdef" * 2 + "01234567", "{}", 5)
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+RUN = RunContext("r1", NOON.date(), "owner/model", COMMIT, "{}", 5)
+SCORING = Scoring(ModelSource("owner/model", COMMIT, "owner/model", COMMIT), 5)
 
 WAYS = [
     pytest.param((False, IN_MEMORY), id="on disk"),
@@ -44,17 +49,20 @@ WAYS = [
 def to_outcome(listed: ImageRef | Failure) -> Outcome:
     """Says of each image what its first byte is; of an empty one nothing."""
     if isinstance(listed, Failure):
-        return listed
+        return dataclasses.replace(listed, scoring=SCORING)
     path = pathlib.Path(listed.uri.removeprefix("file://"))
     data = path.read_bytes()
     if not data:
-        return Failure(listed, Stage.READ, FailureCode.EMPTY, "no bytes", failed_at=NOON)
+        return Failure(
+            listed, Stage.READ, FailureCode.EMPTY, "no bytes", failed_at=NOON, scoring=SCORING
+        )
     return Prediction(
         ref=listed,
         labels=(LabelScore(chr(data[0]), 0.75), LabelScore("other", 0.25)),
         margin=0.5,
         applied=AppliedParameters(5, "softmax", "model"),
         execution=Execution("cpu", "float32", 8, 2.0, NOON),
+        scoring=SCORING,
     )
 
 
@@ -68,9 +76,9 @@ def run_job(
     """Lists, selects, says what there is, writes."""
     is_spread, arguments = way
     options = OutputOptions(str(output), run.run_id, run.run_date, **changes)
-    selection = Selection.of_run(options, run)
+    selection = Selection.of_run(options, scoring_of(run))
     if selection is None:
-        selection = Selection(str(output), None, run.run_id, "all", "fail", run.model_key, 5, None)
+        selection = Selection(str(output), None, run.run_id, "all", "fail", scoring_of(run))
     with beam.Pipeline(options=PipelineOptions(list(arguments))) as pipeline:
         select = SelectImages(inputs, selection, is_spread=is_spread)
         selected = pipeline | select

@@ -14,13 +14,23 @@ import pytest
 import torch
 
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
-from imgcls_beam.elements import EncodedImage, ImageRef, ModelInputs, PixelArray, Prediction
+from imgcls_beam.elements import (
+    EncodedImage,
+    ImageRef,
+    ModelInputs,
+    ModelSource,
+    PixelArray,
+    Prediction,
+    Scoring,
+)
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, Device, Dtype
-from imgcls_beam.predicting import Question, predict_images
+from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import load_preparer, prepare_image
 from tests.models import FAMILIES, make_model
 from tests.scenes import draw_photo, encode
+
+SCORING = Scoring(ModelSource("wide", "a" * 64, "wide"), 3)
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device"),
@@ -110,7 +120,7 @@ def test_many_threads_get_the_answers_of_one(folder: str) -> None:
 
 @pytest.mark.usefixtures("freed")
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide: str) -> None:
-    images, classifier, question = prepare(wide) * 40, load(wide), Question(3, None)
+    images, classifier = prepare(wide) * 40, load(wide)
     some_bytes = measure(classifier, images[:128])
     torch.cuda.empty_cache()
     limit = torch.cuda.memory_reserved() + 2 * some_bytes
@@ -118,7 +128,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide: str) -> None:
     torch.cuda.set_per_process_memory_fraction(limit / total)
     with pytest.raises(torch.OutOfMemoryError):
         classifier.classify(inputs_of(images))
-    outcomes = predict_images(images, classifier, question)
+    outcomes = predict_images(images, classifier, SCORING)
     assert all(isinstance(outcome, Prediction) for outcome in outcomes)
     sizes = {each.execution.batch_size for each in outcomes if isinstance(each, Prediction)}
     assert max(sizes) < len(images)
@@ -149,7 +159,5 @@ def measure(classifier: Classifier, images: list[PixelArray]) -> int:
 
 
 def predict_each(images: list[PixelArray], classifier: Classifier) -> list[Prediction]:
-    outcomes = [
-        predict_images([image], classifier, Question(3, None))[0] for image in images[:IMAGES]
-    ]
+    outcomes = [predict_images([image], classifier, SCORING)[0] for image in images[:IMAGES]]
     return [outcome for outcome in outcomes if isinstance(outcome, Prediction)]

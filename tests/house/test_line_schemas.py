@@ -19,7 +19,7 @@ from imgcls_beam.reading.requests import MAX_ID_CHARS, open_request
 from imgcls_beam.sinks.lines import encode_line
 from imgcls_beam.spec import LabelScore
 from schemas import load_schema
-from tests.staged import NOON
+from tests.staged import NOON, SCORING
 
 REQUEST, RESPONSE = load_schema("request"), load_schema("response")
 REQUEST_LINE, RESPONSE_LINE = load_schema("request_line"), load_schema("response_line")
@@ -91,6 +91,7 @@ def test_every_prediction_is_a_line_of_the_schema(
         margin=None,
         applied=AppliedParameters(None, "none", "job"),
         execution=Execution("cpu", "float32", 1, 1.0, NOON),
+        scoring=SCORING,
     )
     line = json.loads(encode_line(prediction))
     assert is_valid(RESPONSE_LINE, line)

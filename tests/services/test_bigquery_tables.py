@@ -9,6 +9,7 @@ import pytest
 from google.cloud import bigquery
 
 from imgcls_beam.bigquery import TableName
+from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.sinks.published import Kind, Selection
@@ -24,10 +25,10 @@ from imgcls_beam.warehouse import (
 )
 from imgcls_beam.warehouse.tables import CLUSTERING
 from tests.bigquery import Emulator, make_client
-from tests.staged import RUN
+from tests.staged import RUN, SCORING, scoring_of
 from tests.warehouse import publish_run, read_files, read_rows
 
-ASKED = {"top_k": 5, "function_to_apply": None}
+OTHER_MODEL = ModelSource("owner/model", "b" * 40, "owner/model", "b" * 40)
 
 
 def test_both_tables_are_made_as_the_schemas_say(table: TableName) -> None:
@@ -94,11 +95,11 @@ def test_what_is_published_is_found_by_run_model_and_parameters(
         load_run(table, str(tmp_path), publish_run(str(tmp_path), [rows], run=run))
     assert find_run(table, "r1") == f"{1:032x}"
     scored = {(f"gs://b/{i:06d}", None) for i in range(8) if i % 4}
-    assert set(read_scored(table, RUN.model_key, ASKED)) == scored
-    assert set(read_scored(table, RUN.model_key, ASKED, except_run="r1")) == set()
-    assert len(list(read_scored(table, RUN.model_key, ASKED | {"top_k": None}))) == 3
-    assert list(read_scored(table, RUN.model_key, ASKED | {"function_to_apply": "softmax"})) == []
-    assert list(read_scored(table, "owner/model@another", ASKED)) == []
+    assert set(read_scored(table, SCORING)) == scored
+    assert set(read_scored(table, SCORING, except_run="r1")) == set()
+    assert len(list(read_scored(table, dataclasses.replace(SCORING, top_k=None)))) == 3
+    assert list(read_scored(table, dataclasses.replace(SCORING, function_to_apply="softmax"))) == []
+    assert list(read_scored(table, dataclasses.replace(SCORING, model=OTHER_MODEL))) == []
     assert sorted(read_errors(table, "r1")) == ["gs://b/000000", "gs://b/000004"]
     assert len(list(read_present(table, "r2"))) == 4
     assert list(read_errors(table.beside("absent"), "r1")) == []
@@ -117,7 +118,7 @@ def test_the_table_says_to_a_new_run_what_the_files_say(
     ):
         run = dataclasses.replace(RUN, run_id=run_id)
         options = OutputOptions(None, run_id, RUN.run_date, if_exists, table=str(table), only=only)
-        selection = Selection.of_run(options, run)
+        selection = Selection.of_run(options, scoring_of(run))
         assert selection is not None
         marks = list(read_table_marks(selection))
         assert collections.Counter(mark.kind for mark in marks) == kinds

@@ -20,6 +20,7 @@ from imgcls_beam.elements import (
     PixelArray,
     Prediction,
     RequestLine,
+    Scoring,
     Skipped,
     TableCell,
 )
@@ -33,8 +34,12 @@ EXECUTION = Execution("cuda:0", "bfloat16", 32, 1.5, NOON)
 APPLIED = AppliedParameters(5, "softmax", "model")
 LABELS = (LabelScore("cat", 0.75), LabelScore("dog", 0.25))
 
+MODEL = ModelSource("google/vit", "0123456789abcdef" * 2 + "01234567", "google/vit", "main")
+SCORING = Scoring(MODEL, 5, "softmax")
+
 EXAMPLES: list[Any] = [
-    ModelSource("google/vit", "0123456789abcdef" * 2 + "01234567", "google/vit", "main"),
+    MODEL,
+    SCORING,
     ChannelAffine((0.1, 0.2, 0.3), (-1.0, -2.0, -3.0)),
     REF,
     dataclasses.replace(REF, uri="gs://bucket/a.tar::cat.jpg", place=ByteSpan(512, 1746)),
@@ -45,9 +50,9 @@ EXAMPLES: list[Any] = [
     EncodedImage(REF, b"\xff\xd8\xff", attempts=2),
     APPLIED,
     EXECUTION,
-    Prediction(REF, LABELS, 0.5, APPLIED, EXECUTION, FACTS, 3.25),
+    Prediction(REF, LABELS, 0.5, APPLIED, EXECUTION, SCORING, FACTS, 3.25),
     Failure(REF, STAGE_OF[FailureCode.CORRUPT], FailureCode.CORRUPT, "no end", 2, True, FACTS),
-    Skipped(REF, NOON),
+    Skipped(REF, SCORING, NOON),
 ]
 PIXELS = PixelArray(
     REF, {"pixel_values": np.arange(24, dtype=np.uint8).reshape(2, 4, 3)}, FACTS, 3.25

@@ -23,7 +23,7 @@ from imgcls_beam.sinks.parts import merge_part, plan_parts
 from imgcls_beam.spec import LabelScore
 from tests.staged import (
     NOON,
-    RUN,
+    SCORING,
     list_output,
     make_batch,
     make_layout,
@@ -34,7 +34,9 @@ from tests.staged import (
 
 
 def make_row(uri: str) -> Failure:
-    return Failure(ImageRef(uri), Stage.READ, FailureCode.NOT_FOUND, "gone", failed_at=NOON)
+    return Failure(
+        ImageRef(uri), Stage.READ, FailureCode.NOT_FOUND, "gone", failed_at=NOON, scoring=SCORING
+    )
 
 
 def make_files(*sizes: int) -> list[StagedFile]:
@@ -148,8 +150,9 @@ def test_wide_rows_make_short_row_groups(tmp_path: pathlib.Path) -> None:
         None,
         AppliedParameters(None, "softmax", "model"),
         Execution("cpu", "float32", 1, 1.0, NOON),
+        SCORING,
     )
-    batch = to_record_batch([row] * 64, RUN)
+    batch = to_record_batch([row] * 64)
     writer = FragmentWriter(str(tmp_path))
     for _ in range(32):
         writer.write(batch)
@@ -217,7 +220,7 @@ def test_duckdb_reads_no_row_group_that_cannot_hold_the_image_it_looks_for(
     batches = [numbers[first : first + 1000] for first in range(0, 100_000, 1000)]
     for batch in batches:
         rows = [make_row(f"gs://b/{number:06d}.jpg") for number in batch]
-        writer.write(to_record_batch(rows, RUN))
+        writer.write(to_record_batch(rows))
     fragments = writer.close()
     assert fragments is not None
     path = fragments.files[0].path

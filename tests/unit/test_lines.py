@@ -20,7 +20,7 @@ from imgcls_beam.errors import FailureCode, PublishError, Stage
 from imgcls_beam.sinks import JsonlFile, clear_jsonl, store
 from imgcls_beam.sinks.lines import LineWriter, encode_line, locate_staging, publish_lines
 from imgcls_beam.spec import LabelScore, parse_response
-from tests.staged import FUSE, NOON, Killed, empty_stores
+from tests.staged import FUSE, NOON, SCORING, Killed, empty_stores
 
 ATTEMPT = "ab" * 16
 STORES = ["mortal://{tmp}", "mortalbucket://out"]
@@ -33,13 +33,16 @@ def make_prediction(ref: ImageRef, labels: Sequence[LabelScore]) -> Prediction:
         margin=0.5,
         applied=AppliedParameters(5, "softmax", "model"),
         execution=Execution("cpu", "float32", 8, 2.0, NOON),
+        scoring=SCORING,
     )
 
 
 def make_outcome(index: int) -> Outcome:
     ref = ImageRef(f"file:///r.jsonl::{index}", request_id=index)
     if index % 3 == 2:
-        return Failure(ref, Stage.READ, FailureCode.INVALID_REQUEST, "no", failed_at=NOON)
+        return Failure(
+            ref, Stage.READ, FailureCode.INVALID_REQUEST, "no", failed_at=NOON, scoring=SCORING
+        )
     return make_prediction(ref, [LabelScore("cat", 0.75)])
 
 

@@ -7,12 +7,22 @@ import numpy as np
 import pytest
 
 from imgcls_beam.classifying import ClassifierCard, Logits
-from imgcls_beam.elements import Failure, ImageRef, ModelInputs, Outcome, PixelArray, Prediction
+from imgcls_beam.elements import (
+    Failure,
+    ImageRef,
+    ModelInputs,
+    ModelSource,
+    Outcome,
+    PixelArray,
+    Prediction,
+    Scoring,
+)
 from imgcls_beam.errors import FailureCode, Stage
-from imgcls_beam.predicting import Question, predict_images
+from imgcls_beam.predicting import predict_images
 from imgcls_beam.spec import Parameters
 
 CARD = ClassifierCard(("cat", "dog", "eel"), "softmax", "cpu", "float32", 0)
+MODEL = ModelSource("owner/model", "a" * 40, "owner/model", "a" * 40)
 POISON, NAN_IMAGE, HUNGRY = 66, 77, 88
 
 
@@ -58,7 +68,7 @@ def make_image(grey: int, name: str = "", size_px: int = 4, **ref: object) -> Pi
 def ask(
     images: Sequence[PixelArray], model: MeanClassifier | None = None, top_k: int | None = 3
 ) -> list[Outcome]:
-    return predict_images(images, model or MeanClassifier(), Question(top_k, None))
+    return predict_images(images, model or MeanClassifier(), Scoring(MODEL, top_k))
 
 
 def test_each_image_gets_its_own_answer_in_order() -> None:
@@ -130,7 +140,7 @@ def test_requests_of_a_batch_keep_their_own_parameters_in_one_pass() -> None:
     model = MeanClassifier()
     asked = [Parameters("sigmoid", 1), Parameters("none", 2), Parameters(), Parameters(top_k=3)]
     images = [make_image(50, f"memory://{i}", parameters=each) for i, each in enumerate(asked)]
-    outcomes = predict_images(images, model, Question(2, "softmax"))
+    outcomes = predict_images(images, model, Scoring(MODEL, 2, "softmax"))
     applied = [each.applied for each in outcomes if isinstance(each, Prediction)]
     assert model.passes == [4]
     assert [(each.function_to_apply, each.function_source, each.top_k) for each in applied] == [

@@ -1,7 +1,7 @@
 """A line of a request file becomes an image or a failure; `test_request_files.py` finds lines."""
 
 import base64
-import datetime
+import dataclasses
 import itertools
 import json
 import pathlib
@@ -12,8 +12,9 @@ import pytest
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.reading.requests import MAX_ID_CHARS, limit_line_bytes, open_request
-from imgcls_beam.rows import RunContext, to_record_batch
+from imgcls_beam.rows import to_record_batch
 from imgcls_beam.spec import NO_PARAMETERS, Parameters
+from tests.staged import SCORING
 
 IMAGE = b"\xfb\xef\xff\xfe\x00 not an image, and not looked at here"
 TEXT = base64.b64encode(IMAGE).decode()
@@ -172,8 +173,8 @@ def test_eight_million_digits_of_a_fraction_are_refused_without_being_read() -> 
 @pytest.mark.parametrize(("request_id", "expected"), [(7, "7"), ("7", "7"), ("", ""), (None, None)])
 def test_an_id_stands_in_a_row_as_text(request_id: str | int | None, expected: str | None) -> None:
     failure = open_bad({"id": request_id, "inputs": "?"})
-    run = RunContext("r1", datetime.date(2026, 11, 23), "owner/model", "a" * 40, "{}")
-    assert to_record_batch([failure], run).column("request_id").to_pylist() == [expected]
+    failure = dataclasses.replace(failure, scoring=SCORING)
+    assert to_record_batch([failure]).column("request_id").to_pylist() == [expected]
 
 
 @pytest.mark.parametrize("max_bytes", [len(IMAGE), len(IMAGE) - 1])

@@ -1,3 +1,4 @@
+import dataclasses
 import datetime
 import json
 import pathlib
@@ -14,8 +15,10 @@ from imgcls_beam.elements import (
     Failure,
     ImageFacts,
     ImageRef,
+    ModelSource,
     Outcome,
     Prediction,
+    Scoring,
 )
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.spec import LabelScore, parse_response
@@ -23,15 +26,10 @@ from imgcls_beam.spec import LabelScore, parse_response
 NOON = datetime.datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=datetime.UTC)
 FACTS = ImageFacts(1234, "ab" * 32, 640, 480, "JPEG")
 REF = ImageRef("gs://bucket/cat.jpg", "17", 1234, NOON, '{"split":"test"}', "request-1")
-RUN = rows.RunContext(
-    run_id="r1",
-    run_date=NOON.date(),
-    model_id="google/vit-base-patch16-224",
-    model_revision="0123456789abcdef" * 2 + "01234567",
-    library_versions='{"torch":"2.13"}',
-    top_k=5,
-    function_to_apply="softmax",
-)
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+MODEL = ModelSource("google/vit-base-patch16-224", COMMIT, "google/vit-base-patch16-224", COMMIT)
+SCORING = Scoring(MODEL, 5, "softmax")
+VERSIONS = '{"torch":"2.13"}'
 
 CONTRACT_COLUMNS = [
     *("image_uri", "image_version", "image_sha256", "image_bytes", "image_width", "image_height"),
@@ -54,6 +52,7 @@ def make_prediction(
         "execution": Execution("cuda:0", "bfloat16", 32, 1.5, NOON),
         "facts": FACTS,
         "prepare_ms": 3.25,
+        "scoring": SCORING,
     }
     return Prediction(ref=ref, labels=labels, **(fields | changes))
 
@@ -67,11 +66,12 @@ def make_failure(ref: ImageRef = REF, facts: ImageFacts | None = None) -> Failur
         attempts=3,
         facts=facts,
         failed_at=NOON,
+        scoring=SCORING,
     )
 
 
-def make_row(outcome: Outcome, run: rows.RunContext = RUN) -> dict[str, Any]:
-    batch = rows.to_record_batch([outcome], run)
+def make_row(outcome: Outcome) -> dict[str, Any]:
+    batch = rows.to_record_batch([outcome], VERSIONS)
     batch.validate(full=True)
     row: dict[str, Any] = batch.to_pylist()[0]
     return row
@@ -115,7 +115,7 @@ def test_a_prediction_becomes_a_complete_row() -> None:
         "error": None,
         "params": {"top_k": 2, "function_to_apply": "sigmoid", "function_source": "request"},
         "model_id": "google/vit-base-patch16-224",
-        "model_revision": RUN.model_revision,
+        "model_revision": COMMIT,
         "model_key": "google/vit-base-patch16-224@0123456789ab",
         "predicted_at": NOON,
         "device": "cuda:0",
@@ -145,8 +145,8 @@ def test_a_failure_becomes_a_row_with_its_reason_and_no_result() -> None:
     ("function", "source"), [(None, None), ("softmax", "job"), ("none", "job")]
 )
 def test_a_failure_says_what_the_job_asked_for(function: Any, source: str | None) -> None:
-    run = rows.RunContext("r1", NOON.date(), "m", "a" * 40, "{}", 7, function)
-    params = make_row(make_failure(), run)["params"]
+    asked = dataclasses.replace(SCORING, top_k=7, function_to_apply=function)
+    params = make_row(dataclasses.replace(make_failure(), scoring=asked))["params"]
     assert params == {"top_k": 7, "function_to_apply": function, "function_source": source}
 
 
@@ -168,7 +168,7 @@ def test_rows_of_both_kinds_keep_their_order() -> None:
         make_failure(ref=ref) if i % 3 == 1 else make_prediction(ref=ref)
         for i, ref in enumerate(refs)
     ]
-    table = rows.to_record_batch(outcomes, RUN).to_pydict()
+    table = rows.to_record_batch(outcomes, VERSIONS).to_pydict()
     assert table["image_uri"] == [ref.uri for ref in refs]
     assert table["status"] == ["ok", "error", "ok", "ok", "error", "ok"]
     assert [len(labels) for labels in table["predictions"]] == [2, 0, 2, 2, 0, 2]
@@ -182,7 +182,7 @@ def test_a_bare_reference_leaves_nulls_and_nothing_else() -> None:
 
 
 def test_no_outcome_makes_an_empty_batch_of_the_same_schema() -> None:
-    batch = rows.to_record_batch([], RUN)
+    batch = rows.to_record_batch([], VERSIONS)
     assert batch.num_rows == 0
     assert batch.schema.equals(rows.SCHEMA, check_metadata=True)
 
@@ -214,7 +214,7 @@ SURROGATE = "caf\udce9.jpg"
 def test_text_that_utf8_cannot_carry_costs_one_character_and_no_batch(
     column: str, outcome: Outcome
 ) -> None:
-    batch = rows.to_record_batch([make_prediction(), outcome, make_failure()], RUN)
+    batch = rows.to_record_batch([make_prediction(), outcome, make_failure()], VERSIONS)
     batch.validate(full=True)
     assert batch[column][1].as_py() == "caf\ufffd.jpg"
     assert batch["image_uri"][0].as_py() == REF.uri
@@ -237,9 +237,9 @@ def test_every_label_may_be_asked_for() -> None:
     assert make_row(make_prediction(applied=applied))["params"]["top_k"] is None
 
 
-def test_the_context_is_small_and_survives_pickling() -> None:
-    pickled = pickle.dumps(RUN)
-    assert pickle.loads(pickled) == RUN
+def test_a_scoring_is_small_and_survives_pickling() -> None:
+    pickled = pickle.dumps(SCORING)
+    assert pickle.loads(pickled) == SCORING
     assert len(pickled) < 1000
 
 

@@ -14,12 +14,10 @@ from imgcls_beam.elements import (
     Prediction,
 )
 from imgcls_beam.errors import STAGE_OF, FailureCode
-from imgcls_beam.rows import RunContext, to_record_batch
+from imgcls_beam.rows import to_record_batch
 from imgcls_beam.sinks.summary import BINS, Summary, merge_summaries, summarize
 from imgcls_beam.spec import LabelScore
-
-NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
-RUN = RunContext("r1", NOON.date(), "model", "a" * 40)
+from tests.staged import NOON, SCORING
 
 
 def make_prediction(label: str, score: float, seconds: int = 0) -> Prediction:
@@ -30,6 +28,7 @@ def make_prediction(label: str, score: float, seconds: int = 0) -> Prediction:
         margin=None,
         applied=AppliedParameters(1, "softmax", "model"),
         execution=Execution("cpu", "float32", 8, 2.0, at),
+        scoring=SCORING,
         facts=ImageFacts(100, "ab" * 32),
         prepare_ms=0.5,
     )
@@ -37,11 +36,11 @@ def make_prediction(label: str, score: float, seconds: int = 0) -> Prediction:
 
 def make_failure(code: FailureCode, size_bytes: int | None = None) -> Failure:
     ref = ImageRef("a", size_bytes=size_bytes)
-    return Failure(ref, STAGE_OF[code], code, "text", failed_at=NOON)
+    return Failure(ref, STAGE_OF[code], code, "text", failed_at=NOON, scoring=SCORING)
 
 
 def sum_up(outcomes: Sequence[Outcome]) -> Summary:
-    return summarize(to_record_batch(outcomes, RUN))
+    return summarize(to_record_batch(outcomes))
 
 
 MIXED: list[Outcome] = [
