@@ -1,13 +1,16 @@
 """Checks of single values: each gives back what it was given, or raises `ConfigError`."""
 
+import difflib
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 
 from imgcls_beam.errors import ConfigError
 
 SCHEMES = ("file", "local", "gs", "gcs", "s3", "s3a", "az", "abfs", "abfss", "hf", "memory")
 """What may be read and written without being asked for: stores, and no web addresses."""
 
+_SIMILAR_RATIO = 0.6
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -79,3 +82,32 @@ def check_number(option: str, value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ConfigError(option, value, f"allowed: {low:g} to {high:g}")
     return value
+
+
+def check_names(given: Mapping[str, object], known: Sequence[str]) -> None:
+    """Checks the names of keywords.
+
+    Raises:
+        ConfigError: one is not known; the message has the known one that is most like it.
+    """
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, _SIMILAR_RATIO)
+            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise ConfigError(name, value, f"there is no such option; {advice}")
+
+
+def check_type(option: str, value: object, kinds: type | tuple[type, ...], allowed: str) -> None:
+    """Checks the type of a value.
+
+    Args:
+        option: its name.
+        value: what was given.
+        kinds: the types that are allowed.
+        allowed: the same in words.
+
+    Raises:
+        ConfigError: it is of another type.
+    """
+    if not isinstance(value, kinds):
+        raise ConfigError(option, value, f"it is {type(value).__name__}; give {allowed}")

@@ -5,6 +5,7 @@ Importing this module imports torch, because `apache_beam.ml.inference` does.
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from PIL import Image
 
+from imgcls_beam.checks import check_count, check_names
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
 from imgcls_beam.elements import (
     EncodedImage,
@@ -28,12 +30,12 @@ from imgcls_beam.metrics import NAMESPACE
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import (
     DEFAULT_MODEL,
-    DEFAULT_TOP_K,
+    MODEL_FIELDS,
     DecodeOptions,
     Device,
-    Dtype,
     ModelOptions,
     ReadOptions,
+    to_model_options,
 )
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
@@ -44,7 +46,7 @@ from imgcls_beam.preparing import (
     prepare_opened,
 )
 from imgcls_beam.reading import read_images
-from imgcls_beam.spec import FunctionToApply, ResponseElement, to_response
+from imgcls_beam.spec import ResponseElement, to_response
 
 Example = bytes | Image.Image | ImageRef | EncodedImage | PixelArray | Failure
 """What the handler takes. A `Failure` of an earlier stage comes out as it is."""
@@ -53,6 +55,8 @@ BATCH_SIZE_OF: dict[Device, int] = {"auto": 16, "cpu": 16, "cuda": 64}
 """Images in a forward pass where nobody says."""
 
 _INFERENCE_ARGS = ("function_to_apply", "top_k")
+_SIZES = ("min_batch_size", "max_batch_size")
+_BATCHING = (*inspect.signature(ModelHandler.__init__).parameters, "env_vars")[1:]
 
 
 class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Classifier]):
@@ -66,47 +70,36 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
 
     def __init__(
         self,
-        model: str = DEFAULT_MODEL,
+        model: str | ModelOptions = DEFAULT_MODEL,
         *,
-        revision: str | None = None,
-        top_k: int | None = DEFAULT_TOP_K,
-        function_to_apply: FunctionToApply | None = None,
-        device: Device = "auto",
-        dtype: Dtype = "auto",
-        batch_size: int | None = None,
-        share_model_across_processes: bool = False,
         source: ModelSource | None = None,
         read: ReadOptions | None = None,
         decode: DecodeOptions | None = None,
-        **batching: Any,  # noqa: ANN401  handed on to ModelHandler
+        share_model_across_processes: bool = False,
+        **keywords: Any,  # noqa: ANN401  of two kinds, see below
     ) -> None:
         """Checks the options; loads nothing.
 
         Args:
-            model: hub id, or local folder in the Hugging Face layout.
-            revision: branch, tag or commit of a hub model.
-            top_k: at most so many labels; None for every label.
-            function_to_apply: sigmoid, softmax, none; None leaves it to the model.
-            device: `auto` takes CUDA where the worker has it.
-            dtype: of the weights; scores are float32 in any case.
-            batch_size: images in a forward pass. Batches are of this one size, because Beam's
-                growing ones start again at 1 in each bundle.
-            share_model_across_processes: one model for all processes of a worker.
+            model: hub id or folder in the Hugging Face layout, or the whole `ModelOptions`.
             source: the model, already pinned; else each worker asks the hub for itself.
             read: how `ImageRef`s are read.
             decode: limits for encoded images.
-            **batching: what `ModelHandler` knows beside: `max_batch_duration_secs`,
-                `model_copies`, `env_vars`.
+            share_model_across_processes: one model for all processes of a worker.
+            **keywords: fields of `ModelOptions` (`top_k=3`), and what Beam's `ModelHandler` knows:
+                `max_batch_duration_secs`, `model_copies`, `env_vars`, … All batches have one size,
+                `batch_size`, because Beam's growing ones start again at 1 in each bundle; a
+                `min_batch_size` or `max_batch_size` alone is taken for it.
 
         Raises:
-            ConfigError: a value that is not allowed.
+            ConfigError: a name that neither knows, or a value that is not allowed.
         """
-        self._options = ModelOptions(
-            model, revision, top_k, function_to_apply, device, dtype, batch_size
-        )
-        size = batch_size or BATCH_SIZE_OF[device]
-        batching = {"min_batch_size": size, "max_batch_size": size, **batching}
-        super().__init__(large_model=share_model_across_processes, **batching)
+        check_names(keywords, (*MODEL_FIELDS, *_BATCHING))
+        asked = {name: value for name, value in keywords.items() if name in MODEL_FIELDS}
+        self._options = to_model_options(model, **asked)
+        batching = {name: value for name, value in keywords.items() if name in _BATCHING}
+        sizes = _choose_batch_sizes(self._options, batching)
+        super().__init__(large_model=share_model_across_processes, **(batching | sizes))
         self._has_copies = (batching.get("model_copies") or 1) > 1
         self._source = source
         self._read = read or ReadOptions()
@@ -190,10 +183,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
 
     def _override(self, inference_args: Mapping[str, Any] | None) -> ModelOptions:
         args = dict(inference_args or {})
-        for name in args:
-            if name not in _INFERENCE_ARGS:
-                allowed = f"no such argument; allowed: {', '.join(_INFERENCE_ARGS)}"
-                raise ConfigError(f"inference_args[{name!r}]", args[name], allowed)
+        check_names(args, _INFERENCE_ARGS)
         return dataclasses.replace(self._options, **args)
 
     def _find_source(self) -> ModelSource:
@@ -214,6 +204,23 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         if all(isinstance(each, PixelArray | Failure) for each in opened):
             return [prepare(each) for each in opened]
         return list(decode_pool().map(prepare, opened))
+
+
+def _choose_batch_sizes(options: ModelOptions, batching: Mapping[str, Any]) -> dict[str, int]:
+    """The least and the largest batch, which are one size unless both were given.
+
+    Raises:
+        ConfigError: two sizes that contradict each other.
+    """
+    given = {name: batching[name] for name in _SIZES if batching.get(name) is not None}
+    for name, size in given.items():
+        check_count(name, size)
+        if options.batch_size not in (None, size):
+            raise ConfigError(name, size, f"batch_size={options.batch_size} says something else")
+    if len(given) == 2:
+        return given
+    size = next(iter(given.values()), options.batch_size or BATCH_SIZE_OF[options.device])
+    return dict.fromkeys(_SIZES, size)
 
 
 def _try_blank(classifier: Classifier, preparer: Preparer, source: ModelSource) -> None:
@@ -265,17 +272,8 @@ def _count_bytes(example: Example) -> int:
     return (example.size_bytes or 0) if isinstance(example, ImageRef) else 0
 
 
-def make_outcome_handler(
-    options: ModelOptions, source: ModelSource, decode: DecodeOptions | None = None
-) -> ModelHandler:
+class OutcomeHandler(ImageClassificationModelHandler):
     """The handler of our own pipeline: `PredictionResult.inference` is the whole outcome."""
-    return _OutcomeHandler(
-        **{field.name: getattr(options, field.name) for field in dataclasses.fields(options)},
-        source=source,
-        decode=decode,
-    )
 
-
-class _OutcomeHandler(ImageClassificationModelHandler):
     def _to_inference(self, outcome: Outcome) -> Outcome:
         return outcome

@@ -8,13 +8,16 @@ import dataclasses
 import datetime
 import re
 import uuid
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, TypedDict, Unpack, get_args
 
 from imgcls_beam.checks import (
     check_choice,
     check_count,
+    check_names,
     check_number,
     check_text,
+    check_type,
     check_url,
 )
 from imgcls_beam.errors import ConfigError
@@ -77,12 +80,45 @@ class ModelOptions:
                 check_function_to_apply(self.function_to_apply)
         except SpecError as error:
             name = error.field.removeprefix("parameters.")
-            allowed = "1 or more, or all" if name == "top_k" else "sigmoid, softmax, none"
-            raise ConfigError(name, getattr(self, name), f"allowed: {allowed}") from error
+            none = "every label" if name == "top_k" else "the model's own rule"
+            problem = f"allowed: {error.allowed}, or None for {none}"
+            raise ConfigError(name, getattr(self, name), problem) from error
         check_choice("device", self.device, get_args(Device))
         check_choice("dtype", self.dtype, get_args(Dtype))
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size)
+
+
+class ModelKeywords(TypedDict, total=False):
+    """The fields of `ModelOptions` beside `model`, as keywords of transforms and of the handler."""
+
+    revision: str | None
+    top_k: int | None
+    function_to_apply: FunctionToApply | None
+    device: Device
+    dtype: Dtype
+    batch_size: int | None
+
+
+def to_model_options(
+    model: str | ModelOptions = DEFAULT_MODEL, **keywords: Unpack[ModelKeywords]
+) -> ModelOptions:
+    """What a transform or the handler was given: options, or a model and keywords.
+
+    Args:
+        model: its name, or the whole options.
+        **keywords: fields of `ModelOptions`; they stand over those of options that are given.
+
+    Raises:
+        ConfigError: a name that is no field, or a value that is not allowed.
+    """
+    check_names(keywords, MODEL_FIELDS)
+    if isinstance(model, ModelOptions):
+        return dataclasses.replace(model, **keywords)
+    return ModelOptions(model, **keywords)
+
+
+MODEL_FIELDS = tuple(field.name for field in dataclasses.fields(ModelOptions))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,6 +197,18 @@ class InputOptions:
             check_count("limit", self.limit)
         if check_number("sample", self.sample_ratio, 0, 1) == 0:
             raise ConfigError("sample", self.sample_ratio, "allowed: more than 0, at most 1")
+
+
+def to_input_options(inputs: "str | Sequence[str] | InputOptions") -> InputOptions:
+    """What `ListImages` was given: options, one URL or several.
+
+    Raises:
+        ConfigError: something else, or a URL that is not allowed.
+    """
+    if isinstance(inputs, InputOptions):
+        return inputs
+    check_type("inputs", inputs, (str, tuple, list), "a URL, several of them, or InputOptions")
+    return InputOptions((inputs,) if isinstance(inputs, str) else tuple(inputs))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -90,9 +90,9 @@ def compare_with_reference(
     Raises:
         ModelError: the model cannot be loaded.
     """
-    from imgcls_beam.handler import make_outcome_handler  # heavy
+    from imgcls_beam.handler import OutcomeHandler  # heavy
 
-    handler = make_outcome_handler(dataclasses.replace(options, top_k=None), source, decode)
+    handler = OutcomeHandler(options, top_k=None, source=source, decode=decode)
     model = handler.load_model()
     ask = functools.partial(
         _load_reference(source, model.describe()),

@@ -22,11 +22,12 @@ from imgcls_beam.models import resolve_model
 from imgcls_beam.options import (
     DEFAULT_MODEL,
     DEFAULT_TOP_K,
+    MODEL_FIELDS,
     DecodeOptions,
     Device,
     Dtype,
-    ModelOptions,
     ReadOptions,
+    to_model_options,
 )
 from imgcls_beam.spec import FunctionToApply
 from imgcls_beam.transforms import ClassifyImages
@@ -93,10 +94,9 @@ class ClassifyRows(beam.PTransform):
             ConfigError: a value that is not allowed.
         """
         super().__init__()
-        names = [field.name for field in dataclasses.fields(ModelOptions)]
-        options = {name: getattr(self, name) for name in names}
+        options = {name: getattr(self, name) for name in MODEL_FIELDS}
         options["top_k"] = None if self.top_k == "all" else self.top_k
-        self._options = ModelOptions(**options)
+        self._options = to_model_options(**options)
         self._read = ReadOptions(self.max_image_bytes, allow_schemes=tuple(self.allow_schemes))
         self._decode = DecodeOptions(self.max_image_pixels)
         self._error_output = _find_error_output(self.error_handling)
@@ -112,8 +112,9 @@ class ClassifyRows(beam.PTransform):
         """
         fields = self._check_fields(rows.element_type)
         source = resolve_model(self.model, self.revision)
-        options = dataclasses.asdict(self._options)
-        classify = ClassifyImages(**options, source=source, read=self._read, decode=self._decode)
+        classify = ClassifyImages(
+            self._options, source=source, read=self._read, decode=self._decode
+        )
         refs = rows | "Refs" >> beam.Map(_to_input, self.uri_field, self.image_field)
         classified = refs | "ClassifyImages" >> classify
         kept = [name for name in fields if name != self.image_field]

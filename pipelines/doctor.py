@@ -97,12 +97,12 @@ def _check_hub(asked: argparse.Namespace) -> Iterator[str]:
 
 
 def _check_model(asked: argparse.Namespace) -> Iterator[str]:
-    from imgcls_beam.handler import make_outcome_handler
+    from imgcls_beam.handler import OutcomeHandler
     from imgcls_beam.models import resolve_model
     from imgcls_beam.preparing import load_preparer
 
     source = resolve_model(asked.model.model, asked.model.revision)
-    card = make_outcome_handler(asked.model, source).load_model().describe()
+    card = OutcomeHandler(asked.model, source=source).load_model().describe()
     yield f"{source.key}, weights in {source.weights}"
     yield (
         f"{len(card.labels):,} labels, {card.function_to_apply}; {card.size_bytes / 1e6:,.1f} MB, "

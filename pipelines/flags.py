@@ -194,12 +194,22 @@ def to_model(flags: argparse.Namespace) -> ModelOptions:
     return ModelOptions(
         model=flags.model,
         revision=flags.revision,
-        top_k=None if flags.top_k == "all" else to_int("top_k", flags.top_k),
+        top_k=_to_top_k(flags.top_k),
         function_to_apply=flags.function_to_apply,
         device=flags.device,
         dtype=flags.dtype,
         batch_size=to_batch_size(flags.batch_size),
     )
+
+
+def _to_top_k(text: str) -> int | None:
+    """Labels in a row; None for `all`."""
+    if text == "all":
+        return None
+    top_k = to_int("top_k", text)
+    if top_k < 1:
+        raise ConfigError("top_k", top_k, "allowed: 1 or more, or all")
+    return top_k
 
 
 def to_batch_size(text: str) -> int | None:

@@ -16,7 +16,7 @@ from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import JobOptions, ModelOptions, OutputOptions
+from imgcls_beam.options import JobOptions, OutputOptions
 from imgcls_beam.rows import RunContext
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import (
@@ -93,9 +93,8 @@ def build(
     """Builds the graph: list, read, prepare, predict, row, sink, publish."""
     refs, skipped = _list_images(pipeline, job, _make_scoring(job, source))
     wanted = refs | "CountWanted" >> beam.combiners.Count.Globally()
-    model = {name: getattr(job.model, name) for name in _names_of(job.model)}
     hints = {} if job.accelerator is None else {"accelerator": job.accelerator}
-    classify = ClassifyImages(**model, source=source, read=job.read, decode=job.decode)
+    classify = ClassifyImages(job.model, source=source, read=job.read, decode=job.decode)
     classify = classify.with_resource_hints(**hints)
     outcomes = (refs | "ClassifyImages" >> classify).outcomes
     record = None
@@ -175,10 +174,6 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     return described
 
 
-def _names_of(options: ModelOptions) -> list[str]:
-    return [field.name for field in dataclasses.fields(options)]
-
-
 def find_versions() -> dict[str, str]:
     """Versions by name of what has a say in a score; a launcher need not have all of it."""
     versions = {}
@@ -195,10 +190,10 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
     """
-    from imgcls_beam.handler import make_outcome_handler
+    from imgcls_beam.handler import OutcomeHandler
 
     display.quiet_transformers()
-    classifier = make_outcome_handler(job.model, source).load_model()
+    classifier = OutcomeHandler(job.model, source=source).load_model()
     yield
     del classifier
 

@@ -3,13 +3,14 @@
 import dataclasses
 import operator
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import apache_beam as beam
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.typehints.decorators import no_annotations
 
 from imgcls_beam.ahead import Prepared, PrepareDoFn, ReadDoFn
+from imgcls_beam.checks import check_type
 from imgcls_beam.elements import (
     EncodedImage,
     Failure,
@@ -23,14 +24,12 @@ from imgcls_beam.metrics import count_outcome
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import (
     DEFAULT_MODEL,
-    DEFAULT_TOP_K,
     DecodeOptions,
-    Device,
-    Dtype,
+    ModelKeywords,
     ModelOptions,
     ReadOptions,
+    to_model_options,
 )
-from imgcls_beam.spec import FunctionToApply
 
 
 class Classified(NamedTuple):
@@ -59,8 +58,17 @@ class ReadImages(beam.PTransform):
 
     options: ReadOptions = ReadOptions()
 
+    def __post_init__(self) -> None:
+        """Checks the options where the pipeline is written.
+
+        Raises:
+            ConfigError: something else than `ReadOptions`.
+        """
+        super().__init__()
+        check_type("options", self.options, ReadOptions, "ReadOptions")
+
     def expand(self, refs: beam.PCollection) -> beam.PCollection:
-        """Reads in batches, one batch ahead of what consumes it."""
+        """Reads in batches; the next one is read while the last is consumed."""
         read = beam.ParDo(ReadDoFn(self.options)).with_output_types(EncodedImage | Failure)
         return refs | "Read" >> read
 
@@ -70,63 +78,78 @@ class PrepareImages(beam.PTransform):
     """`EncodedImage | Failure` → `PixelArray | Failure`.
 
     Attributes:
-        source: the model to whose geometry the images are brought.
+        model: the model to whose geometry the images are brought: its name, options, or the pinned
+            model itself.
         options: limits of decoding.
     """
 
-    source: ModelSource
+    model: str | ModelOptions | ModelSource
     options: DecodeOptions = DecodeOptions()
-
-    def expand(self, images: beam.PCollection) -> beam.PCollection:
-        """Decodes on all cores, ahead of the model."""
-        take = beam.Map(operator.itemgetter(0)).with_output_types(PixelArray | Failure)
-        return images | "Prepare" >> _prepare_for([self.source], self.options) | "Take" >> take
-
-
-@dataclasses.dataclass(eq=False)
-class ClassifyImages(beam.PTransform):
-    """`ImageRef`, a URI as text, `EncodedImage`, or a `Failure` of listing → `Classified`.
-
-    The input may be unbounded and windowed; outcomes keep windows and timestamps. Resource hints
-    on this transform lie on one fused stage.
-
-    Attributes are those of `ModelOptions`, and:
-        source: the model, already pinned; else it is pinned while the graph is built.
-        read: how objects are read.
-        decode: limits of decoding.
-    """
-
-    model: str = DEFAULT_MODEL
-    revision: str | None = None
-    top_k: int | None = DEFAULT_TOP_K
-    function_to_apply: FunctionToApply | None = None
-    device: Device = "auto"
-    dtype: Dtype = "auto"
-    batch_size: int | None = None
-    source: ModelSource | None = None
-    read: ReadOptions = ReadOptions()
-    decode: DecodeOptions = DecodeOptions()
 
     def __post_init__(self) -> None:
         """Checks the options where the pipeline is written.
 
         Raises:
-            ConfigError: a value that is not allowed.
+            ConfigError: something else than a model, or than `DecodeOptions`.
         """
-        names = [field.name for field in dataclasses.fields(ModelOptions)]
-        self._options = ModelOptions(**{name: getattr(self, name) for name in names})
+        super().__init__()
+        kinds, allowed = (str, ModelOptions, ModelSource), "its name, ModelOptions or ModelSource"
+        check_type("model", self.model, kinds, allowed)
+        check_type("options", self.options, DecodeOptions, "DecodeOptions")
+
+    def expand(self, images: beam.PCollection) -> beam.PCollection:
+        """Decodes on all cores, before the model asks for it."""
+        model = self.model
+        source = model if isinstance(model, ModelSource) else _resolve(to_model_options(model))
+        take = beam.Map(operator.itemgetter(0)).with_output_types(PixelArray | Failure)
+        return images | "Prepare" >> _prepare_for([source], self.options) | "Take" >> take
+
+
+class ClassifyImages(beam.PTransform):
+    """`ImageRef`, a URI as text, `EncodedImage`, or a `Failure` of listing → `Classified`.
+
+    The input may be unbounded and windowed; outcomes keep windows and timestamps. Resource hints
+    on this transform lie on one fused stage.
+    """
+
+    def __init__(
+        self,
+        model: str | ModelOptions = DEFAULT_MODEL,
+        *,
+        source: ModelSource | None = None,
+        read: ReadOptions | None = None,
+        decode: DecodeOptions | None = None,
+        **keywords: Unpack[ModelKeywords],
+    ) -> None:
+        """Checks the options where the pipeline is written.
+
+        Args:
+            model: its name, or the whole options.
+            source: the model, already pinned; else it is pinned while the graph is built.
+            read: how objects are read.
+            decode: limits of decoding.
+            **keywords: fields of `ModelOptions`: `ClassifyImages("owner/model", top_k=3)`.
+
+        Raises:
+            ConfigError: a name or a value that is not allowed.
+        """
+        super().__init__()
+        self.options = to_model_options(model, **keywords)
+        self.source = source
+        self.read = read or ReadOptions()
+        self.decode = decode or DecodeOptions()
 
     # Beam has no type hint for several outputs, and warns of this one.
     @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, refs: beam.PCollection) -> Classified:
         """Reads, prepares and predicts in one fused stage."""
-        source = self.source or resolve_model(self.model, self.revision)
+        source = self.source or _resolve(self.options)
         images = (
             refs
             | "ReadImages" >> ReadImages(self.read)
             | "PrepareImages" >> _prepare_for([source], self.decode)
         )
-        return _predict(images, 0, self._options, source)
+        return _predict(images, 0, self.options, source)
 
 
 @dataclasses.dataclass(eq=False)
@@ -161,7 +184,7 @@ class ClassifyImagesByModel(beam.PTransform):
     @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, refs: beam.PCollection) -> tuple[Classified, ...]:
         """Reads and prepares once, predicts side by side, in one fused stage."""
-        sources = [resolve_model(each.model, each.revision) for each in self.models]
+        sources = list(map(_resolve, self.models))
         images = (
             refs
             | "ReadImages" >> ReadImages(self.read)
@@ -189,6 +212,10 @@ class _PredictOne(beam.PTransform):
         return _predict(prepared, self.index, self.options, self.source)
 
 
+def _resolve(options: ModelOptions) -> ModelSource:
+    return resolve_model(options.model, options.revision)
+
+
 def _prepare_for(sources: Sequence[ModelSource], decode: DecodeOptions) -> beam.PTransform:
     return beam.ParDo(PrepareDoFn(sources, decode)).with_output_types(Prepared)
 
@@ -202,9 +229,9 @@ def _predict(
     """
     from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 
-    from imgcls_beam.handler import make_outcome_handler
+    from imgcls_beam.handler import OutcomeHandler
 
-    handler = KeyedModelHandler(make_outcome_handler(options, source))
+    handler = KeyedModelHandler(OutcomeHandler(options, source=source))
     outcomes = (
         prepared
         | "Take" >> beam.Map(_take_with_time, index)

@@ -2,14 +2,14 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 
 from imgcls_beam.elements import Failure, ImageRef, TableCell
 from imgcls_beam.listing import list_distinct, list_images, spool, uri_digest
 from imgcls_beam.metrics import count_found, count_listed
-from imgcls_beam.options import InputOptions
+from imgcls_beam.options import InputOptions, to_input_options
 
 _CELLS_TOGETHER = 1024
 """Cells of a Parquet file that one worker reads: to begin in the middle of a row group costs
@@ -21,14 +21,23 @@ class ListImages(beam.PTransform):
     """Folders, buckets, manifests and requests → `ImageRef | Failure`, each URI once.
 
     Attributes:
-        options: what to list.
+        options: what to list: a URL, several of them, or `InputOptions`.
         is_spread: whether the refs are spread over workers. A shuffle does that, and drops the
             duplicates; a runner that keeps its shuffle in memory holds every ref meanwhile.
             Without it one worker lists, drops duplicates on its disk, and goes on with all of them.
     """
 
-    options: InputOptions
+    options: str | Sequence[str] | InputOptions
     is_spread: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the options where the pipeline is written.
+
+        Raises:
+            ConfigError: what is no input, or a URL that is not allowed.
+        """
+        super().__init__()
+        self.options = to_input_options(self.options)
 
     def expand(self, pbegin: beam.Pipeline) -> beam.PCollection:
         """Lists in one worker."""

@@ -3,6 +3,7 @@
 import logging
 import pathlib
 import pickle
+import re
 from typing import Any
 
 import apache_beam as beam
@@ -17,6 +18,7 @@ from imgcls_beam import ConfigError, Failure, ImageClassificationModelHandler, I
 from imgcls_beam.elements import EncodedImage, ImageFacts, PixelArray
 from imgcls_beam.errors import ModelError
 from imgcls_beam.handler import BATCH_SIZE_OF
+from imgcls_beam.options import ModelOptions
 from schemas import load_schema
 from tests.models import LABELS, make_model
 from tests.scenes import draw_photo, encode
@@ -133,6 +135,48 @@ def test_the_size_of_a_batch_is_what_it_holds() -> None:
 def test_batches_have_one_fixed_size(given: int | None, expected: int) -> None:
     kwargs = ImageClassificationModelHandler(batch_size=given).batch_elements_kwargs()
     assert (kwargs["min_batch_size"], kwargs["max_batch_size"]) == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({"max_batch_size": 8}, (8, 8)),
+        ({"min_batch_size": 3}, (3, 3)),
+        ({"min_batch_size": 2, "max_batch_size": 8}, (2, 8)),
+        ({"batch_size": 4, "max_batch_size": 4}, (4, 4)),
+        ({"batch_size": None, "max_batch_size": None}, (BATCH_SIZE_OF["auto"],) * 2),
+    ],
+)
+def test_the_batch_sizes_of_beam_are_taken_as_well(
+    keywords: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    kwargs = ImageClassificationModelHandler(**keywords).batch_elements_kwargs()
+    assert (kwargs["min_batch_size"], kwargs["max_batch_size"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("keywords", "problem"),
+    [
+        ({"topk": 1}, "topk=1: there is no such option; did you mean top_k?"),
+        ({"batchsize": 1}, "did you mean batch_size?"),
+        ({"zzz": 1}, "there is no such option; there are model, revision, top_k, "),
+        ({"batch_size": 4, "max_batch_size": 8}, "max_batch_size=8: batch_size=4 says"),
+        ({"max_batch_size": 0}, "max_batch_size=0: allowed: an integer of 1 or more"),
+        ({"top_k": "all"}, "allowed: an integer of 1 or more, or None for every label"),
+    ],
+)
+def test_a_keyword_that_nobody_knows_or_may_have_is_refused(
+    keywords: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        ImageClassificationModelHandler("owner/model", **keywords)
+
+
+def test_options_and_keywords_are_one_thing() -> None:
+    options = ModelOptions("owner/model", top_k=3, batch_size=8)
+    whole = ImageClassificationModelHandler(options, top_k=2)
+    apart = ImageClassificationModelHandler("owner/model", top_k=2, batch_size=8)
+    assert vars(whole) == vars(apart)
 
 
 def test_a_handler_is_small_where_it_travels() -> None:

@@ -4,6 +4,8 @@ import collections
 import functools
 import pathlib
 import pickle
+import re
+from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
@@ -16,7 +18,7 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome, Pixel
 from imgcls_beam.errors import ConfigError, Stage
 from imgcls_beam.metrics import NAMESPACE
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import InputOptions, ReadOptions
+from imgcls_beam.options import InputOptions, ModelOptions, ReadOptions
 from tests.scenes import write_broken, write_photos
 
 RUNNER = "FnApiRunner"
@@ -150,3 +152,50 @@ def _assert_types(elements: list[Any], expected: list[type]) -> None:
 def test_a_bad_option_is_refused_where_the_pipeline_is_written(option: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=option):
         ClassifyImages(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (
+            lambda: ClassifyImages("a", topk=1),
+            "topk=1: there is no such option; did you mean top_k",
+        ),
+        (lambda: ClassifyImages("a", top_k="all"), "1 or more, or None for every label"),
+        (lambda: ClassifyImages("a", function_to_apply="relu"), "or None for the model's own rule"),
+        (lambda: ClassifyImages(17), "model=17: give a text"),
+        (lambda: ListImages(17), "inputs=17: it is int; give a URL, several of them, or"),
+        (lambda: ListImages(["a", 3]), "input=3: give a text"),
+        (lambda: ListImages("http://host/a"), "its scheme is not allowed"),
+        (lambda: ListImages(()), "give at least one"),
+        (lambda: PrepareImages(None), "model=None: it is NoneType; give its name"),
+        (lambda: PrepareImages("a", ReadOptions()), "it is ReadOptions; give DecodeOptions"),
+        (lambda: ReadImages("gs://bucket/a.jpg"), "it is str; give ReadOptions"),
+    ],
+)
+def test_a_wrong_argument_is_refused_where_the_transform_is_made(
+    make: Callable[[], object], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        make()
+
+
+def test_the_short_forms_do_what_the_long_ones_do(
+    photos: pathlib.Path, vit_folder: pathlib.Path
+) -> None:
+    model = str(vit_folder)
+    with beam.Pipeline(RUNNER) as pipeline:
+        refs = pipeline | ListImages(str(photos))
+        prepared = refs | ReadImages() | PrepareImages(model)
+        assert_that(prepared, _check_types([PixelArray] * 40 + [Failure] * 5), "Prepared")
+        for name, classify in (
+            ("Keywords", ClassifyImages(model, top_k=1)),
+            ("Options", ClassifyImages(ModelOptions(model, top_k=1))),
+            ("Both", ClassifyImages(ModelOptions(model), top_k=1)),
+        ):
+            labels = (refs | name >> classify).outcomes | f"{name}Count" >> beam.Map(_count_labels)
+            assert_that(labels, equal_to([1] * 40 + [0] * 5), f"{name}Right")
+
+
+def _count_labels(outcome: Outcome) -> int:
+    return len(outcome.labels) if isinstance(outcome, Prediction) else 0

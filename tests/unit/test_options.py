@@ -3,7 +3,7 @@ import datetime
 import math
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -11,10 +11,12 @@ from imgcls_beam import options
 from imgcls_beam.checks import SCHEMES, scheme_of
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import (
+    MODEL_FIELDS,
     DecodeOptions,
     InputOptions,
     JobOptions,
     ManifestOptions,
+    ModelKeywords,
     ModelOptions,
     OutputOptions,
     ReadOptions,
@@ -245,3 +247,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (model.function_to_apply, model.device, model.dtype) == (None, "auto", "auto")
     assert job_of().max_error_ratio == 0.05
     assert (OUTPUT.if_exists, input_of().sample_ratio) == ("fail", 1.0)
+
+
+def test_keywords_are_the_fields_of_the_options() -> None:
+    assert ("model", *ModelKeywords.__annotations__) == MODEL_FIELDS
+    assert get_type_hints(ModelOptions) == {"model": str, **get_type_hints(ModelKeywords)}
