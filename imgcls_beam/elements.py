@@ -111,7 +111,7 @@ class TableCell:
     column: str
 
 
-Place = ByteSpan | RequestLine | TableCell
+Locator = ByteSpan | RequestLine | TableCell
 """Where in its object an image lies that is not an object by itself."""
 
 
@@ -129,7 +129,7 @@ class ImageRef:
         attributes: columns carried from the manifest, a JSON object.
         request_id: the request's own id, text or an integer as it was given.
         parameters: the request's own parameters; they override the job's.
-        place: where in its object it lies; None for an object that is the image.
+        locator: where in its object it lies; None for an object that is the image.
         checksum: of the object's bytes as the store gave it: `md5:` and 32 hex digits, or `crc32c:`
             and base64; None where it gave none.
     """
@@ -141,13 +141,13 @@ class ImageRef:
     attributes: str | None = None
     request_id: str | int | None = None
     parameters: Parameters = NO_PARAMETERS
-    place: Place | None = None
+    locator: Locator | None = None
     checksum: str | None = None
 
     @property
     def object_uri(self) -> str:
         """The object to open: the URI itself, or what holds the image."""
-        return self.uri if self.place is None else self.uri.partition("::")[0]
+        return self.uri if self.locator is None else self.uri.partition("::")[0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def _list_lines(file: ImageRef) -> Iterator[ImageRef]:
                 version=file.version,
                 size_bytes=end - start,
                 updated_at=file.updated_at,
-                place=RequestLine(start, end),
+                locator=RequestLine(start, end),
             )
 
 

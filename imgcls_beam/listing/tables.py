@@ -89,7 +89,7 @@ def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Ite
                     cell,
                     uri=f"{file.uri}::{first + row}",
                     attributes=attributes,
-                    place=TableCell(row_group, row, column),
+                    locator=TableCell(row_group, row, column),
                 )
             first += table.metadata.row_group(row_group).num_rows
 

@@ -55,16 +55,16 @@ def read_cells(
     """Reads cells; one result each, in order. Quick in the order of the rows, right in any.
 
     Args:
-        refs: what to read; each has a `TableCell` for its place.
+        refs: what to read; the locator of each is a `TableCell`.
         options: limits and retries.
         sleep: waits so many seconds.
     """
     results: dict[int, EncodedImage | Failure] = {}
     spots: dict[_Spot, dict[int, list[int]]] = {}
     for index, ref in enumerate(refs):
-        place = _place_of(ref)
-        at = _Spot(ref.object_uri, ref.version, place.row_group, place.column, options.max_bytes)
-        spots.setdefault(at, {}).setdefault(place.row, []).append(index)
+        cell = _cell_of(ref)
+        at = _Spot(ref.object_uri, ref.version, cell.row_group, cell.column, options.max_bytes)
+        spots.setdefault(at, {}).setdefault(cell.row, []).append(index)
     for spot, rows in spots.items():
         for row, answer, attempts in _CURSORS.find(spot).read(sorted(rows), options, sleep):
             for index in rows[row]:
@@ -72,10 +72,10 @@ def read_cells(
     return [results[index] for index in range(len(refs))]
 
 
-def _place_of(ref: ImageRef) -> TableCell:
-    if not isinstance(ref.place, TableCell):
+def _cell_of(ref: ImageRef) -> TableCell:
+    if not isinstance(ref.locator, TableCell):
         raise TypeError(f"{ref.uri} is no cell of a table")
-    return ref.place
+    return ref.locator
 
 
 def _judge(
@@ -95,7 +95,7 @@ def _empty() -> ImageError:
 
 
 class _Cursor:
-    """The place in one column of one row group up to which cells were taken."""
+    """One column of one row group, and the row up to which cells were taken."""
 
     def __init__(self, spot: _Spot) -> None:
         self._spot = spot

@@ -31,8 +31,8 @@ def read_images(
         sleep: waits so many seconds.
     """
     wanted = [ref for ref in refs if isinstance(ref, ImageRef)]
-    objects = [ref for ref in wanted if not isinstance(ref.place, TableCell)]
-    cells = [ref for ref in wanted if isinstance(ref.place, TableCell)]
+    objects = [ref for ref in wanted if not isinstance(ref.locator, TableCell)]
+    cells = [ref for ref in wanted if isinstance(ref.locator, TableCell)]
     from_objects = iter(read_objects(objects, options, sleep))
     from_cells = iter(_read_cells(cells, options, sleep) if cells else ())
     results: list[EncodedImage | Failure] = []
@@ -41,7 +41,7 @@ def read_images(
             results.append(ref)
         elif isinstance(ref, EncodedImage):
             results.append(_limit(ref, options.max_bytes))
-        elif isinstance(ref.place, TableCell):
+        elif isinstance(ref.locator, TableCell):
             results.append(next(from_cells))
         else:
             results.append(_open(next(from_objects), options))
@@ -64,6 +64,6 @@ def _read_cells(
 
 def _open(got: EncodedImage | Failure, options: ReadOptions) -> EncodedImage | Failure:
     """Takes the image out of a request; any other one is what was read."""
-    if isinstance(got, Failure) or not isinstance(got.ref.place, RequestLine):
+    if isinstance(got, Failure) or not isinstance(got.ref.locator, RequestLine):
         return got
     return open_request(got, options.max_bytes)

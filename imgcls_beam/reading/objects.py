@@ -114,7 +114,7 @@ def _fetch_ranges(
     starts: list[int | None] = []
     ends: list[int] = []
     for ref in refs:
-        span = ref.place if isinstance(ref.place, ByteSpan | RequestLine) else None
+        span = ref.locator if isinstance(ref.locator, ByteSpan | RequestLine) else None
         starts.append(span.start if span else None)
         ends.append(span.end if span else 1 + (ref.size_bytes or options.max_bytes))
     paths = [store._strip_protocol(ref.object_uri) for ref in refs]
@@ -130,14 +130,14 @@ def _fetch_ranges(
 
 
 def _size_of(ref: ImageRef) -> int | None:
-    if isinstance(ref.place, ByteSpan | RequestLine):
-        return ref.place.end - ref.place.start
+    if isinstance(ref.locator, ByteSpan | RequestLine):
+        return ref.locator.end - ref.locator.start
     return ref.size_bytes
 
 
 def _limit_of(ref: ImageRef, options: ReadOptions) -> int:
     """The most bytes to read; of a request, whose image is base64, a third more."""
-    is_request = isinstance(ref.place, RequestLine)
+    is_request = isinstance(ref.locator, RequestLine)
     return limit_line_bytes(options.max_bytes) if is_request else options.max_bytes
 
 

@@ -77,7 +77,7 @@ def find_faults(
 
 
 def _find_doubt(path: str, ref: ImageRef, answer: bytes | BaseException) -> _Doubt | None:
-    if ref.place is not None:  # at that place there may be another image now, or an end
+    if ref.locator is not None:  # at that place there may be another image now, or an end
         return _Doubt(path, ref.version) if ref.version is not None else None
     if isinstance(answer, BaseException):
         return None

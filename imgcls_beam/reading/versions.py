@@ -36,7 +36,7 @@ def look_up_versions(
     found = list(listed)
     unknown: dict[str, list[tuple[int, ImageRef]]] = collections.defaultdict(list)
     for index, each in enumerate(listed):
-        if isinstance(each, ImageRef) and each.version is None and each.place is None:
+        if isinstance(each, ImageRef) and each.version is None and each.locator is None:
             unknown[scheme_of(each.uri)].append((index, each))
     for pairs in unknown.values():
         indices, refs = zip(*pairs, strict=True)

@@ -53,8 +53,8 @@ def open_requests(path: pathlib.Path) -> list[EncodedImage | Failure]:
     opened = []
     for ref in list_requests(str(path)):
         assert isinstance(ref, ImageRef)
-        assert isinstance(ref.place, RequestLine)
-        opened.append(open_request(EncodedImage(ref, content[ref.place.start : ref.place.end])))
+        assert isinstance(ref.locator, RequestLine)
+        opened.append(open_request(EncodedImage(ref, content[ref.locator.start : ref.locator.end])))
     return opened
 
 

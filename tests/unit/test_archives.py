@@ -53,7 +53,7 @@ def test_a_member_has_the_marks_of_its_archive(tmp_path: pathlib.Path) -> None:
     (archive,) = list_input(str(path))
     (ref,) = list_archive(archive)
     expected = dataclasses.replace(
-        archive, uri=f"file://{path}::a.jpg", size_bytes=5, place=ByteSpan(BLOCK, BLOCK + 5)
+        archive, uri=f"file://{path}::a.jpg", size_bytes=5, locator=ByteSpan(BLOCK, BLOCK + 5)
     )
     assert ref == expected
     assert archive.version is not None

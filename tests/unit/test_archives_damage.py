@@ -159,5 +159,5 @@ def test_random_damage_never_raises_and_never_lists_what_lies_outside(
         path.write_bytes(data)
         for each in list_tar(path):
             if isinstance(each, ImageRef):
-                assert isinstance(each.place, ByteSpan)
-                assert 0 < each.place.start <= each.place.end <= len(data)
+                assert isinstance(each.locator, ByteSpan)
+                assert 0 < each.locator.start <= each.locator.end <= len(data)

@@ -37,7 +37,7 @@ EXAMPLES: list[Any] = [
     ModelSource("google/vit", "0123456789abcdef" * 2 + "01234567", "google/vit", "main"),
     ChannelAffine((0.1, 0.2, 0.3), (-1.0, -2.0, -3.0)),
     REF,
-    dataclasses.replace(REF, uri="gs://bucket/a.tar::cat.jpg", place=ByteSpan(512, 1746)),
+    dataclasses.replace(REF, uri="gs://bucket/a.tar::cat.jpg", locator=ByteSpan(512, 1746)),
     ByteSpan(512, 1746),
     RequestLine(0, 99),
     TableCell(1, 17, "image"),

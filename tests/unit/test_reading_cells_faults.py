@@ -29,7 +29,7 @@ def put_table(count: int = 5) -> tuple[list[ImageRef], list[bytes]]:
     FlakyStore().pipe("/t.parquet", sink.getvalue().to_pybytes())
     ref = ImageRef("flaky://t.parquet::0")
     return [
-        dataclasses.replace(ref, uri=f"{ref.object_uri}::{row}", place=TableCell(0, row, "image"))
+        dataclasses.replace(ref, uri=f"{ref.object_uri}::{row}", locator=TableCell(0, row, "image"))
         for row in range(count)
     ], data
 

@@ -24,7 +24,7 @@ def empty_store() -> None:
 
 
 def cut(ref: ImageRef, start: int, end: int) -> ImageRef:
-    return ImageRef(f"{ref.uri}::{start}", size_bytes=end - start, place=ByteSpan(start, end))
+    return ImageRef(f"{ref.uri}::{start}", size_bytes=end - start, locator=ByteSpan(start, end))
 
 
 def test_no_byte_before_or_behind_a_span_is_read() -> None:
@@ -59,7 +59,7 @@ def test_a_span_that_is_not_what_was_listed_is_a_failure(
 def test_a_span_needs_no_size_beside_its_own(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(b"0123456789")
-    ref = ImageRef(f"{path.as_uri()}::x", place=ByteSpan(3, 6))
+    ref = ImageRef(f"{path.as_uri()}::x", locator=ByteSpan(3, 6))
     (result,) = read_images([ref], ReadOptions())
     assert result == EncodedImage(ref, b"345")
 
@@ -149,5 +149,5 @@ def test_a_request_file_that_has_changed_is_not_read(tmp_path: pathlib.Path) -> 
     fresh = [dataclasses.replace(each, version=None) for each in refs if isinstance(each, ImageRef)]
     (again,) = read_images(fresh, ReadOptions())
     assert isinstance(again, EncodedImage)
-    assert isinstance(again.ref.place, RequestLine)
+    assert isinstance(again.ref.locator, RequestLine)
     assert again.data == b"other"

@@ -22,7 +22,8 @@ TEXT = base64.b64encode(IMAGE).decode()
 def open_line(line: bytes | str | dict[str, Any]) -> EncodedImage | Failure:
     data = json.dumps(line) if isinstance(line, dict) else line
     data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    ref = ImageRef("file:///r.jsonl::3", size_bytes=len(data), place=RequestLine(5, 5 + len(data)))
+    line_of = RequestLine(5, 5 + len(data))
+    ref = ImageRef("file:///r.jsonl::3", size_bytes=len(data), locator=line_of)
     return open_request(EncodedImage(ref, data, attempts=2))
 
 
