@@ -176,12 +176,12 @@ class EncodedImage:
     Attributes:
         ref: where it came from.
         data: the object's bytes.
-        attempts: how many reads it took, from 1.
+        tries: how many reads it took, from 1.
     """
 
     ref: ImageRef
     data: bytes
-    attempts: int = 1
+    tries: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ class Failure:
         stage: the stage that gave up.
         code: the reason, of a closed list.
         message: a stable sentence.
-        attempts: how often it was tried, from 1.
+        tries: how often it was tried, from 1.
         retryable: whether a later run may well succeed.
         facts: what was known of the image by then.
         failed_at: UTC.
@@ -277,7 +277,7 @@ class Failure:
     stage: Stage
     code: FailureCode
     message: str
-    attempts: int = 1
+    tries: int = 1
     retryable: bool = False
     facts: ImageFacts | None = None
     failed_at: datetime.datetime = dataclasses.field(
@@ -290,7 +290,7 @@ class Failure:
         ref: ImageRef,
         error: ImageError,
         *,
-        attempts: int = 1,
+        tries: int = 1,
         facts: ImageFacts | None = None,
     ) -> "Failure":
         """The failure that an `ImageError` means for this image."""
@@ -299,7 +299,7 @@ class Failure:
             stage=error.stage,
             code=error.code,
             message=error.message,
-            attempts=attempts,
+            tries=tries,
             retryable=error.retryable,
             facts=facts,
         )

@@ -66,9 +66,9 @@ def read_cells(
         at = _Spot(ref.object_uri, ref.version, cell.row_group, cell.column, options.max_bytes)
         spots.setdefault(at, {}).setdefault(cell.row, []).append(index)
     for spot, rows in spots.items():
-        for row, answer, attempts in _CURSORS.find(spot).read(sorted(rows), options, sleep):
+        for row, answer, tries in _CURSORS.find(spot).read(sorted(rows), options, sleep):
             for index in rows[row]:
-                results[index] = _judge(refs[index], answer, attempts, options)
+                results[index] = _judge(refs[index], answer, tries, options)
     return [results[index] for index in range(len(refs))]
 
 
@@ -79,15 +79,15 @@ def _cell_of(ref: ImageRef) -> TableCell:
 
 
 def _judge(
-    ref: ImageRef, answer: Cell | ImageError, attempts: int, options: ReadOptions
+    ref: ImageRef, answer: Cell | ImageError, tries: int, options: ReadOptions
 ) -> EncodedImage | Failure:
     if isinstance(answer, bytes) and answer:
-        return EncodedImage(ref, answer, attempts)
+        return EncodedImage(ref, answer, tries)
     if isinstance(answer, int):
         error = too_many_bytes(options.max_bytes)
     else:
         error = answer if isinstance(answer, ImageError) else _empty()
-    return Failure.from_error(ref, error, attempts=attempts)
+    return Failure.from_error(ref, error, tries=tries)
 
 
 def _empty() -> ImageError:
@@ -118,16 +118,16 @@ class _Cursor:
             sleep: waits so many seconds.
 
         Returns:
-            For each row its number, its cell or why there is none, and the attempts it took.
+            For each row its number, its cell or why there is none, and the tries it took.
         """
         with self._lock:
             try:
                 file = self._look_up(options, sleep)
-                return [(row, self._take(row), file.attempts) for row in rows]
+                return [(row, self._take(row), file.tries) for row in rows]
             except ImageError as error:
                 self._reset()
-                attempts = options.attempts if error.code is FailureCode.UNAVAILABLE else 1
-                return [(row, error, attempts) for row in rows]
+                tries = options.tries if error.code is FailureCode.UNAVAILABLE else 1
+                return [(row, error, tries) for row in rows]
             except BaseException:  # a defect: whoever tries again begins anew
                 self._reset()
                 raise
@@ -146,7 +146,7 @@ class _Cursor:
         if self._file is None or not may_stay or self._file.marks != file.marks:
             self._reset(file)
             return file
-        self._file.attempts = file.attempts
+        self._file.tries = file.tries
         return self._file
 
     def _take(self, row: int) -> Cell | ImageError:

@@ -31,12 +31,12 @@ _REFUSALS = {
 }
 
 
-def draw_wait_s(attempt: int, first_wait_s: float) -> float:
-    """The wait before an attempt, from the second on: doubled each time, and jittered by half.
+def draw_wait_s(tries: int, first_wait_s: float) -> float:
+    """The wait before a try, from the second on: doubled each time, and jittered by half.
 
     So workers that failed together do not return together.
     """
-    return first_wait_s * 2.0 ** (attempt - 2) * random.uniform(0.5, 1.5)
+    return first_wait_s * 2.0 ** (tries - 2) * random.uniform(0.5, 1.5)
 
 
 def too_many_bytes(max_bytes: int) -> ImageError:

@@ -46,12 +46,12 @@ def read_objects(
     """
     results: dict[int, EncodedImage | Failure] = {}
     pending = list(range(len(refs)))
-    for attempt in range(1, options.attempts + 1):
-        if attempt > 1:
-            sleep(draw_wait_s(attempt, options.first_wait_s))
+    for tries in range(1, options.tries + 1):
+        if tries > 1:
+            sleep(draw_wait_s(tries, options.first_wait_s))
         fetched = _fetch([refs[i] for i in pending], options)
         for index, answer in zip(pending, fetched, strict=True):
-            results[index] = _judge(refs[index], answer, attempt, options)
+            results[index] = _judge(refs[index], answer, tries, options)
         pending = [i for i in pending if _is_worth_another(results[i])]
         if not pending:
             break
@@ -148,15 +148,15 @@ def _is_wanted(ref: ImageRef, options: ReadOptions) -> bool:
 
 
 def _judge(
-    ref: ImageRef, answer: bytes | BaseException, attempt: int, options: ReadOptions
+    ref: ImageRef, answer: bytes | BaseException, tries: int, options: ReadOptions
 ) -> EncodedImage | Failure:
     try:
         if isinstance(answer, BaseException):
             raise to_image_error(answer)
         _check_length(ref, len(answer), options)
     except ImageError as error:
-        return Failure.from_error(ref, error, attempts=attempt)
-    return EncodedImage(ref, bytes(answer), attempt)
+        return Failure.from_error(ref, error, tries=tries)
+    return EncodedImage(ref, bytes(answer), tries)
 
 
 def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:

@@ -19,7 +19,7 @@ class RangeFile(io.RawIOBase):
     Attributes:
         info: what the store knew of the object when it was opened.
         marks: by which it is known again: version, time and size.
-        attempts: how many reads the most stubborn range has taken, from 1.
+        tries: how many reads the most stubborn range has taken, from 1.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class RangeFile(io.RawIOBase):
         self._options = options
         self._sleep = sleep
         self._offset = 0
-        self.attempts = 1
+        self.tries = 1
         self._store, self._path = open_object(uri, options)
         self.info: Mapping[str, Any] = self._persist(
             lambda: look_up(self._store, [self._path])[0],
@@ -83,10 +83,10 @@ class RangeFile(io.RawIOBase):
         Raises:
             ImageError: the fault is none, or does not pass.
         """
-        for attempt in range(1, self._options.attempts + 1):
-            if attempt > 1:
-                self._sleep(draw_wait_s(attempt, self._options.first_wait_s))
-            self.attempts = max(self.attempts, attempt)
+        for tries in range(1, self._options.tries + 1):
+            if tries > 1:
+                self._sleep(draw_wait_s(tries, self._options.first_wait_s))
+            self.tries = max(self.tries, tries)
             answer = ask()
             if not isinstance(answer, BaseException):
                 return answer

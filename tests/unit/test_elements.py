@@ -42,7 +42,7 @@ EXAMPLES: list[Any] = [
     RequestLine(0, 99),
     TableCell(1, 17, "image"),
     FACTS,
-    EncodedImage(REF, b"\xff\xd8\xff", attempts=2),
+    EncodedImage(REF, b"\xff\xd8\xff", tries=2),
     APPLIED,
     EXECUTION,
     Prediction(REF, LABELS, 0.5, APPLIED, EXECUTION, FACTS, 3.25),
@@ -133,7 +133,7 @@ def test_an_image_error_becomes_the_failure_of_its_image(
     code: FailureCode, retryable: bool
 ) -> None:
     error = ImageError(code, "a stable sentence", retryable=retryable)
-    failure = Failure.from_error(REF, error, attempts=3, facts=FACTS)
+    failure = Failure.from_error(REF, error, tries=3, facts=FACTS)
     assert failure == Failure(
         REF, STAGE_OF[code], code, "a stable sentence", 3, retryable, FACTS, failure.failed_at
     )
@@ -141,5 +141,5 @@ def test_an_image_error_becomes_the_failure_of_its_image(
 
 def test_a_failure_of_which_nothing_more_is_known_was_tried_once() -> None:
     failure = Failure.from_error(REF, ImageError(FailureCode.EMPTY, "no bytes"))
-    assert (failure.attempts, failure.retryable, failure.facts) == (1, False, None)
+    assert (failure.tries, failure.retryable, failure.facts) == (1, False, None)
     assert failure.failed_at.tzinfo is datetime.UTC

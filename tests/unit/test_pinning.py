@@ -157,15 +157,15 @@ def test_an_object_with_a_version_and_no_checksum_is_looked_up_after_it_was_read
 
 
 @pytest.mark.parametrize(
-    ("checksum", "attempts"), [(_MD5, 1), (f"md5:{'0' * 32}", flaky.OPTIONS.attempts)]
+    ("checksum", "tries"), [(_MD5, 1), (f"md5:{'0' * 32}", flaky.OPTIONS.tries)]
 )
-def test_bytes_without_the_listed_checksum_are_read_again(checksum: str, attempts: int) -> None:
+def test_bytes_without_the_listed_checksum_are_read_again(checksum: str, tries: int) -> None:
     flaky.empty()
     flaky.put("a.png", data=b"image")
     (result,) = flaky.read(ImageRef("flaky://a.png", size_bytes=5, checksum=checksum))
-    if attempts == 1:
+    if tries == 1:
         assert isinstance(result, EncodedImage)
     else:
         assert isinstance(result, Failure)
         assert (result.code, result.retryable) == (FailureCode.UNREADABLE, True)
-    assert result.attempts == flaky.FlakyStore.asked["/a.png"] == attempts
+    assert result.tries == flaky.FlakyStore.asked["/a.png"] == tries

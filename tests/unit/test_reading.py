@@ -83,7 +83,7 @@ def test_a_size_that_is_wrong_is_a_failure_and_costs_no_memory(
     assert FlakyStore.delivered_bytes == most_bytes
     if isinstance(result, Failure):
         assert result.retryable == (code is FailureCode.CHANGED)
-        assert result.attempts == 1
+        assert result.tries == 1
 
 
 def test_a_file_that_was_cut_after_its_listing_is_not_taken_for_the_image(

@@ -91,7 +91,7 @@ def test_a_passing_fault_of_an_archive_is_tried_again() -> None:
     ref = cut(put("a.tar", TimeoutError(), data=b"x" * 50), 10, 20)
     (result,) = read(ref)
     assert isinstance(result, EncodedImage)
-    assert (result.data, result.attempts) == (b"x" * 10, 2)
+    assert (result.data, result.tries) == (b"x" * 10, 2)
 
 
 def test_a_scheme_that_nothing_reads_is_a_failure_and_stops_nothing() -> None:
@@ -100,7 +100,7 @@ def test_a_scheme_that_nothing_reads_is_a_failure_and_stops_nothing() -> None:
     good, bad = read(known, unknown, options=options)
     assert isinstance(good, EncodedImage)
     assert isinstance(bad, Failure)
-    assert (bad.code, bad.attempts) == (FailureCode.UNREADABLE, 1)
+    assert (bad.code, bad.tries) == (FailureCode.UNREADABLE, 1)
     assert "installed" in bad.message
 
 
