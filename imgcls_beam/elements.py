@@ -123,7 +123,7 @@ class ImageRef:
         uri: where it lies, with its scheme. For an image inside an object the object's own URI,
             `::`, and what finds it there: `…/shard.tar::a/cat.jpg`, `…/part.parquet::17`,
             `…/requests.jsonl::3`.
-        version: the store's own mark of this content: generation, etag or modification time.
+        version: the store's version of this content: generation, etag or modification time.
         size_bytes: its size when it was listed; None where the store does not say.
         updated_at: when the store says it was last written, UTC.
         attributes: columns carried from the manifest, a JSON object.

@@ -15,7 +15,7 @@ from typing import IO
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.listing.distinct import Distinct
-from imgcls_beam.listing.files import IMAGE_SUFFIXES, refuse_faults
+from imgcls_beam.listing.folders import IMAGE_SUFFIXES, refuse_faults
 from imgcls_beam.stores import open_store
 
 _MAX_HEADER_BYTES = 1 << 20

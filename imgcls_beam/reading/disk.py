@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.reading.pinning import CHANGED
-from imgcls_beam.stores import is_marked
+from imgcls_beam.stores import has_version
 
 
 def read_files(
@@ -46,6 +46,6 @@ def _read_file(path: str, start: int, end: int, version: str | None) -> bytes:
         data = file.read(max(wanted, 0))
         while len(data) < wanted and (more := file.read(wanted - len(data))):
             data += more
-        if not is_marked({"mtime": os.fstat(file.fileno()).st_mtime}, version):
+        if not has_version({"mtime": os.fstat(file.fileno()).st_mtime}, version):
             raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
     return data

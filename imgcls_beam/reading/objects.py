@@ -18,7 +18,7 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.disk import read_files
 from imgcls_beam.reading.faults import draw_wait_s, to_image_error, too_many_bytes
 from imgcls_beam.reading.pinning import find_faults
-from imgcls_beam.reading.requests import limit_line_bytes
+from imgcls_beam.reading.request_images import limit_line_bytes
 from imgcls_beam.stores import is_local, open_store
 
 _SCHEME_REFUSED = "the scheme of its URI is not allowed (--allow_scheme)"

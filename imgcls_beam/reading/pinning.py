@@ -15,7 +15,7 @@ from fsspec import AbstractFileSystem
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.stores import find_info, has_secret_etag, is_content, is_local, is_marked
+from imgcls_beam.stores import find_info, has_secret_etag, has_version, is_content, is_local
 
 CHANGED = "the object has changed since it was listed"
 DAMAGED = "the bytes that were read do not have the checksum that the store gives for the object"
@@ -95,7 +95,7 @@ def _settle(
     for doubt, info in zip(doubts, infos, strict=True):
         if isinstance(info, BaseException):
             settled[doubt] = info
-        elif not is_marked(info, doubt.version):
+        elif not has_version(info, doubt.version):
             settled[doubt] = ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
         elif doubt.is_damaged and not has_secret_etag(info):
             settled[doubt] = ImageError(FailureCode.UNREADABLE, DAMAGED, retryable=True)

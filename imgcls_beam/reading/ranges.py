@@ -10,7 +10,7 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import draw_wait_s, to_image_error
 from imgcls_beam.reading.objects import open_object
 from imgcls_beam.reading.pinning import CHANGED, look_up
-from imgcls_beam.stores import marks_of
+from imgcls_beam.stores import updated_at_of, version_of
 
 
 class RangeFile(io.RawIOBase):
@@ -18,7 +18,7 @@ class RangeFile(io.RawIOBase):
 
     Attributes:
         info: what the store knew of the object when it was opened.
-        marks: by which it is known again: version, time and size.
+        identity: its version, time and size then; another one is another content.
         tries: how many reads the most stubborn range has taken, from 1.
     """
 
@@ -39,7 +39,7 @@ class RangeFile(io.RawIOBase):
             lambda: look_up(self._store, [self._path])[0],
         )
         self._size_bytes = int(self.info["size"])
-        self.marks = (*marks_of(self.info), self._size_bytes)
+        self.identity = (version_of(self.info), updated_at_of(self.info), self._size_bytes)
 
     def read(self, size: int = -1) -> bytes:
         """Reads so many bytes, fewer only at the end.

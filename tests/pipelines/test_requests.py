@@ -14,8 +14,8 @@ from imgcls_beam.classifying import Classifier, ClassifierCard, Logits
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelInputs, RequestLine
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.handler import ImageClassificationModelHandler
-from imgcls_beam.listing.requests import list_requests
-from imgcls_beam.reading.requests import open_request
+from imgcls_beam.listing.request_files import list_requests
+from imgcls_beam.reading.request_images import open_request
 from tests.scenes import draw_photo, encode
 
 TOLERANCE = 1e-5

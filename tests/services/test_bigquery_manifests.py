@@ -121,7 +121,7 @@ def test_a_large_table_is_read_page_by_page(
     bigquery_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del bigquery_emulator
-    monkeypatch.setattr("imgcls_beam.listing.bigquery._PAGE_ROWS", 1_000)
+    monkeypatch.setattr("imgcls_beam.listing.bigquery_manifests._PAGE_ROWS", 1_000)
     name = make_dataset().beside("images")
     ask(
         f"CREATE TABLE `{name}` AS SELECT CONCAT('gs://b/', CAST(n AS STRING)) AS uri "

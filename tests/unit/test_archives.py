@@ -13,7 +13,7 @@ from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode
 from imgcls_beam.listing import list_images
 from imgcls_beam.listing.archives import list_archive
-from imgcls_beam.listing.files import list_input
+from imgcls_beam.listing.folders import list_input
 from imgcls_beam.options import InputOptions
 from tests.tars import BLOCK, FORMATS, list_tar, read_members, read_tar, write_tar
 

@@ -12,7 +12,7 @@ import pytest
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.listing.archives import list_archive
-from imgcls_beam.listing.files import list_input
+from imgcls_beam.listing.folders import list_input
 from tests.tars import BLOCK, FORMATS, list_tar, read_tar, write_tar
 
 CUTS = [

@@ -17,11 +17,11 @@ from imgcls_beam.reading import read_images
 from imgcls_beam.stores import (
     checksum_of,
     has_secret_etag,
+    has_version,
     is_content,
-    is_marked,
-    marks_of,
     open_store,
     size_of,
+    version_of,
 )
 from tests import flaky
 
@@ -78,10 +78,10 @@ def test_bytes_are_told_from_others_by_their_checksum(checksum: str) -> None:
     ],
 )
 def test_a_version_is_the_store_s_own_mark(info: dict[str, Any], version: str | None) -> None:
-    assert marks_of(info)[0] == version
-    assert is_marked(info, version)
-    assert is_marked(info, None)
-    assert not is_marked(info, "another")
+    assert version_of(info) == version
+    assert has_version(info, version)
+    assert has_version(info, None)
+    assert not has_version(info, "another")
 
 
 def test_what_is_packed_has_no_size_of_what_is_read() -> None:

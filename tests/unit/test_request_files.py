@@ -9,7 +9,7 @@ import pytest
 
 from imgcls_beam.elements import ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.requests import find_lines, list_requests
+from imgcls_beam.listing.request_files import find_lines, list_requests
 
 CHUNK_BYTES = 1 << 20
 LONG = b"x" * (2 * CHUNK_BYTES + 7)

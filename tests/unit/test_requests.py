@@ -11,7 +11,7 @@ import pytest
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine
 from imgcls_beam.errors import FailureCode, Stage
-from imgcls_beam.reading.requests import MAX_ID_CHARS, limit_line_bytes, open_request
+from imgcls_beam.reading.request_images import MAX_ID_CHARS, limit_line_bytes, open_request
 from imgcls_beam.rows import RunContext, to_record_batch
 from imgcls_beam.spec import NO_PARAMETERS, Parameters
 

@@ -12,7 +12,7 @@ import pytest
 
 from imgcls_beam.elements import Failure, ImageRef, TableCell
 from imgcls_beam.errors import ConfigError, FailureCode
-from imgcls_beam.listing.files import list_input
+from imgcls_beam.listing.folders import list_input
 from imgcls_beam.listing.manifests import list_manifest
 from imgcls_beam.options import ManifestOptions
 

@@ -11,7 +11,7 @@ from imgcls_beam.errors import ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.objects import open_object
 from imgcls_beam.reading.pinning import look_up
-from imgcls_beam.stores import checksum_of, marks_of, size_of
+from imgcls_beam.stores import facts_of
 
 TOGETHER = 256
 """Objects that are asked for at once."""
@@ -52,16 +52,7 @@ def _look_up(refs: Sequence[ImageRef], options: ReadOptions) -> list[ImageRef]:
     except ImageError:
         return list(refs)
     infos = look_up(store, [store._strip_protocol(ref.uri) for ref in refs])
-    looked_up = []
-    for ref, info in zip(refs, infos, strict=True):
-        if not isinstance(info, BaseException):
-            version, updated_at = marks_of(info)
-            ref = dataclasses.replace(
-                ref,
-                version=version,
-                updated_at=updated_at,
-                size_bytes=size_of(info),
-                checksum=checksum_of(info),
-            )
-        looked_up.append(ref)
-    return looked_up
+    return [
+        ref if isinstance(info, BaseException) else dataclasses.replace(ref, **facts_of(info))
+        for ref, info in zip(refs, infos, strict=True)
+    ]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.elements import ImageRef, TableCell
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.files import refuse_faults
+from imgcls_beam.listing.folders import refuse_faults
 from imgcls_beam.listing.references import Line, asked_columns, refuse_column, to_attributes
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores import open_store

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.files import refuse_faults
+from imgcls_beam.listing.folders import refuse_faults
 from imgcls_beam.listing.references import (
     Line,
     asked_columns,

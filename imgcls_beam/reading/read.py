@@ -1,9 +1,9 @@
-"""Images of every kind of place, in the order in which they were asked for.
+"""Images wherever they lie, in the order in which they were asked for.
 
 ::
 
     an object, a member of an archive ─▶ objects ─▶ bytes
-    a line of a request file ─▶ objects ─▶ requests ─▶ bytes
+    a line of a request file ─▶ objects ─▶ request_images ─▶ bytes
     a cell of a Parquet file ─▶ cells ─▶ bytes
     bytes that are there already ─▶ bytes
 """
@@ -15,7 +15,7 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine, T
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import too_many_bytes
 from imgcls_beam.reading.objects import read_objects
-from imgcls_beam.reading.requests import open_request
+from imgcls_beam.reading.request_images import open_request
 
 
 def read_images(
@@ -26,7 +26,7 @@ def read_images(
     """Reads images; one result each, in order. A failure of listing comes out as it is.
 
     Args:
-        refs: what to read, of any places and schemes; what is read already is held to the limit.
+        refs: what to read, in any stores; what is read already is held to the limit.
         options: limits and retries.
         sleep: waits so many seconds.
     """

@@ -12,7 +12,12 @@ from fsspec import AbstractFileSystem
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.walking import Info, find_matches, is_pattern, walk
-from imgcls_beam.stores import checksum_of, find_info, has_pages, marks_of, open_store, size_of
+from imgcls_beam.stores import (
+    facts_of,
+    find_info,
+    has_pages,
+    open_store,
+)
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
@@ -92,11 +97,4 @@ def _find(
 
 
 def _to_ref(store: AbstractFileSystem, info: Info) -> ImageRef:
-    version, updated_at = marks_of(info)
-    return ImageRef(
-        uri=store.unstrip_protocol(info["name"]),
-        version=version,
-        size_bytes=size_of(info),
-        updated_at=updated_at,
-        checksum=checksum_of(info),
-    )
+    return ImageRef(store.unstrip_protocol(info["name"]), **facts_of(info))
