@@ -13,6 +13,7 @@ from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.walking import Info, find_matches, is_pattern, walk
 from imgcls_beam.stores import (
+    StoreKey,
     facts_of,
     find_info,
     has_pages,
@@ -55,9 +56,10 @@ def list_files(option: str, url: str, suffixes: tuple[str, ...]) -> Iterator[Ima
         ConfigError: it is not there or may not be read.
     """
     store, path = open_store(option, url)
+    key = StoreKey.of(url)
     with refuse_faults(option, url):
         for info in _find(option, store, path, suffixes):
-            yield _to_ref(store, info)
+            yield ImageRef(key.uri_of(info["name"]), **facts_of(info))
 
 
 @contextlib.contextmanager
@@ -94,7 +96,3 @@ def _find(
     for found in walk(store, path):
         if found["name"].lower().endswith(suffixes):
             yield found
-
-
-def _to_ref(store: AbstractFileSystem, info: Info) -> ImageRef:
-    return ImageRef(store.unstrip_protocol(info["name"]), **facts_of(info))

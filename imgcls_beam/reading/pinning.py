@@ -8,6 +8,7 @@ version then was not changed before.
 import concurrent.futures
 import dataclasses
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from fsspec import AbstractFileSystem
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.reading.faults import no_file
 from imgcls_beam.stores import find_info, has_secret_etag, has_version, is_content, is_local
 
 CHANGED = "the object has changed since it was listed"
@@ -109,4 +111,6 @@ def _look_at_file(path: str) -> Mapping[str, Any] | BaseException:
         seen = os.stat(path)
     except OSError as error:
         return error
+    if not stat.S_ISREG(seen.st_mode):
+        return no_file()
     return {"name": path, "size": seen.st_size, "mtime": seen.st_mtime}

@@ -7,9 +7,9 @@ from typing import Any
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.faults import draw_wait_s, to_image_error
-from imgcls_beam.reading.objects import open_object
+from imgcls_beam.reading.faults import count_tries, to_image_error
 from imgcls_beam.reading.pinning import CHANGED, look_up
+from imgcls_beam.reading.store_groups import open_object
 from imgcls_beam.stores import updated_at_of, version_of
 
 
@@ -83,9 +83,7 @@ class RangeFile(io.RawIOBase):
         Raises:
             ImageError: the fault is none, or does not pass.
         """
-        for tries in range(1, self._options.tries + 1):
-            if tries > 1:
-                self._sleep(draw_wait_s(tries, self._options.first_wait_s))
+        for tries in count_tries(self._options, self._sleep):
             self.tries = max(self.tries, tries)
             answer = ask()
             if not isinstance(answer, BaseException):

@@ -1,6 +1,7 @@
 """Stores of files and objects, through fsspec: opened, asked for versions, listed in pages."""
 
-from imgcls_beam.stores.opening import find_info, has_protocol, is_local, open_store, spell_uri
+from imgcls_beam.stores.keys import StoreKey, spell_uri, split_url
+from imgcls_beam.stores.opening import find_info, has_protocol, is_local, open_store
 from imgcls_beam.stores.pages import has_pages, list_below
 from imgcls_beam.stores.versions import (
     checksum_of,
@@ -14,6 +15,7 @@ from imgcls_beam.stores.versions import (
 )
 
 __all__ = [
+    "StoreKey",
     "checksum_of",
     "facts_of",
     "find_info",
@@ -27,6 +29,7 @@ __all__ = [
     "open_store",
     "size_of",
     "spell_uri",
+    "split_url",
     "updated_at_of",
     "version_of",
 ]
