@@ -126,7 +126,7 @@ class TableCell:
     column: str
 
 
-Place = ByteSpan | RequestLine | TableCell
+Locator = ByteSpan | RequestLine | TableCell
 """Where in its object an image lies that is not an object by itself."""
 
 
@@ -138,13 +138,13 @@ class ImageRef:
         uri: where it lies, with its scheme. For an image inside an object the object's own URI,
             `::`, and what finds it there: `…/shard.tar::a/cat.jpg`, `…/part.parquet::17`,
             `…/requests.jsonl::3`.
-        version: the store's own mark of this content: generation, etag or modification time.
+        version: the store's version of this content: generation, etag or modification time.
         size_bytes: its size when it was listed; None where the store does not say.
         updated_at: when the store says it was last written, UTC.
         attributes: columns carried from the manifest, a JSON object.
         request_id: the request's own id, text or an integer as it was given.
         parameters: the request's own parameters; they override the job's.
-        place: where in its object it lies; None for an object that is the image.
+        locator: where in its object it lies; None for an object that is the image.
         checksum: of the object's bytes as the store gave it: `md5:` and 32 hex digits, or `crc32c:`
             and base64; None where it gave none.
     """
@@ -156,13 +156,13 @@ class ImageRef:
     attributes: str | None = None
     request_id: str | int | None = None
     parameters: Parameters = NO_PARAMETERS
-    place: Place | None = None
+    locator: Locator | None = None
     checksum: str | None = None
 
     @property
     def object_uri(self) -> str:
         """The object to open: the URI itself, or what holds the image."""
-        return self.uri if self.place is None else self.uri.partition("::")[0]
+        return self.uri if self.locator is None else self.uri.partition("::")[0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -191,12 +191,12 @@ class EncodedImage:
     Attributes:
         ref: where it came from.
         data: the object's bytes.
-        attempts: how many reads it took, from 1.
+        tries: how many reads it took, from 1.
     """
 
     ref: ImageRef
     data: bytes
-    attempts: int = 1
+    tries: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -284,7 +284,7 @@ class Failure:
         stage: the stage that gave up.
         code: the reason, of a closed list.
         message: a stable sentence.
-        attempts: how often it was tried, from 1.
+        tries: how often it was tried, from 1.
         retryable: whether a later run may well succeed.
         facts: what was known of the image by then.
         failed_at: UTC.
@@ -295,7 +295,7 @@ class Failure:
     stage: Stage
     code: FailureCode
     message: str
-    attempts: int = 1
+    tries: int = 1
     retryable: bool = False
     facts: ImageFacts | None = None
     failed_at: datetime.datetime = dataclasses.field(
@@ -309,7 +309,7 @@ class Failure:
         ref: ImageRef,
         error: ImageError,
         *,
-        attempts: int = 1,
+        tries: int = 1,
         facts: ImageFacts | None = None,
     ) -> "Failure":
         """The failure that an `ImageError` means for this image."""
@@ -318,7 +318,7 @@ class Failure:
             stage=error.stage,
             code=error.code,
             message=error.message,
-            attempts=attempts,
+            tries=tries,
             retryable=error.retryable,
             facts=facts,
         )

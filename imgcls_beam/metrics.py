@@ -108,7 +108,7 @@ def count_listed(copies: int) -> None:
 
 def count_read(result: EncodedImage | Failure) -> None:
     """Counts one read object."""
-    READ_ATTEMPTS.inc(result.attempts)
+    READ_ATTEMPTS.inc(result.tries)
     if isinstance(result, Failure):
         READ_ERROR.inc()
     else:

@@ -217,15 +217,15 @@ class ReadOptions:
 
     Attributes:
         max_bytes: a larger object is a failure, not read.
-        attempts: how often an object is tried while its fault looks passing.
-        first_wait_s: the wait before the second attempt; doubled from one to the next.
+        tries: how often an object is tried while its fault looks passing.
+        first_wait_s: the wait before the second try; doubled from one to the next.
         concurrency: objects of one batch in flight at once.
         batch_bytes: objects are read in batches of about so many bytes.
         allow_schemes: schemes that may be read beside `checks.SCHEMES`.
     """
 
     max_bytes: int = 64 * _MIB
-    attempts: int = 4
+    tries: int = 4
     first_wait_s: float = 0.5
     concurrency: int = 64
     batch_bytes: int = 32 * _MIB
@@ -238,7 +238,7 @@ class ReadOptions:
             ConfigError: a count below 1, a wait below 0 or above an hour.
         """
         check_count("max_image_bytes", self.max_bytes)
-        check_count("read_attempts", self.attempts)
+        check_count("read_tries", self.tries)
         check_number("read_first_wait_s", self.first_wait_s, 0, 3600)
         check_count("read_concurrency", self.concurrency)
         check_count("read_batch_bytes", self.batch_bytes)

@@ -231,7 +231,7 @@ def _errors(failures: Sequence[Failure | None]) -> pa.Array:
             _texts([f.stage if f else None for f in failures]),
             _texts([f.code if f else None for f in failures]),
             _texts([f.message if f else None for f in failures]),
-            pa.array([f.attempts if f else None for f in failures], _INT32),
+            pa.array([f.tries if f else None for f in failures], _INT32),
         ],
         fields=list(_ERROR),
         mask=pa.array([f is None for f in failures], pa.bool_()),

@@ -198,7 +198,7 @@ def _to_result(outcome: Outcome) -> dict[str, Any]:
             stage=str(outcome.stage),
             code=str(outcome.code),
             message=outcome.message,
-            attempts=outcome.attempts,
+            attempts=outcome.tries,
         )
         top = {"top_label": None, "top_score": None, "top_margin": None}
         return {"status": "error", "predictions": [], **top, "error": error}

@@ -13,7 +13,7 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
 
 SCHEMES = ("flaky", "parallel")
-OPTIONS = ReadOptions(max_bytes=100, attempts=4, first_wait_s=0.5, allow_schemes=SCHEMES)
+OPTIONS = ReadOptions(max_bytes=100, tries=4, first_wait_s=0.5, allow_schemes=SCHEMES)
 
 
 class FlakyStore(MemoryFileSystem):

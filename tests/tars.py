@@ -6,7 +6,7 @@ import tarfile
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.listing.archives import list_archive
-from imgcls_beam.listing.files import list_input
+from imgcls_beam.listing.folders import list_input
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
 

@@ -15,7 +15,7 @@ from typing import IO
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.listing.distinct import Distinct
-from imgcls_beam.listing.files import IMAGE_SUFFIXES, refuse_faults
+from imgcls_beam.listing.folders import IMAGE_SUFFIXES, refuse_faults
 from imgcls_beam.stores import open_store
 
 _MAX_HEADER_BYTES = 1 << 20
@@ -82,25 +82,25 @@ def _to_listed(archive: ImageRef, member: tarfile.TarInfo) -> ImageRef | Failure
         archive,
         uri=f"{archive.uri}::{member.name}",
         size_bytes=member.size,
-        place=ByteSpan(start, start + member.size),
+        locator=ByteSpan(start, start + member.size),
     )
 
 
 def _name_once(listed: ImageRef | Failure, names: Distinct) -> ImageRef | Failure:
-    if isinstance(listed, Failure) or not isinstance(listed.place, ByteSpan):
+    if isinstance(listed, Failure) or not isinstance(listed.locator, ByteSpan):
         return listed
     name = listed.uri.encode("utf-8", "surrogatepass")
     if names.add(hashlib.blake2b(name, digest_size=16).digest()):
         return listed
-    return dataclasses.replace(listed, uri=f"{listed.uri}::{listed.place.start}")
+    return dataclasses.replace(listed, uri=f"{listed.uri}::{listed.locator.start}")
 
 
 def _to_failure(
-    archive: ImageRef, message: str, place: str = "", cause: Exception | None = None
+    archive: ImageRef, message: str, inside: str = "", cause: Exception | None = None
 ) -> Failure:
     error = ImageError(FailureCode.INVALID_REFERENCE, message)
     error.__cause__ = cause
-    ref = dataclasses.replace(archive, uri=archive.uri + place, size_bytes=None)
+    ref = dataclasses.replace(archive, uri=archive.uri + inside, size_bytes=None)
     return Failure.from_error(ref, error)
 
 

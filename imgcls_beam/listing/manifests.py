@@ -2,10 +2,10 @@
 
 ::
 
-    CSV, JSONL, text ─▶ lines ────▶ Line ─┐
-    BigQuery ─────────▶ bigquery ─▶ Line ─┤
-    Parquet ──────────▶ tables ───▶ Line ─┴▶ references ─▶ ImageRef, or a Failure
-                              └▶ ImageRef of a cell
+    CSV, JSONL, text ─▶ line_manifests ─────▶ Line ─┐
+    BigQuery ─────────▶ bigquery_manifests ─▶ Line ─┤
+    Parquet ──────────▶ parquet_manifests ──▶ Line ─┴▶ references ─▶ ImageRef, or a Failure
+                                        └▶ ImageRef of a cell
 
 Memory holds one line, one batch of a Parquet file, or one page of a table. A line that cannot be
 used is a failure of its own; what cannot be read to its end is an error of the job.
@@ -15,9 +15,14 @@ from collections.abc import Iterator
 
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.bigquery import PREFIX, is_table, read_bigquery
-from imgcls_beam.listing.files import list_files
-from imgcls_beam.listing.lines import LINE_SUFFIXES, PACKED_SUFFIXES, is_of_lines, read_lines
+from imgcls_beam.listing.bigquery_manifests import PREFIX, is_table, read_bigquery
+from imgcls_beam.listing.folders import list_files
+from imgcls_beam.listing.line_manifests import (
+    LINE_SUFFIXES,
+    PACKED_SUFFIXES,
+    is_of_lines,
+    read_lines,
+)
 from imgcls_beam.listing.references import References
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores import spell_uri
@@ -59,12 +64,14 @@ def _list_file(
     file: ImageRef, options: ManifestOptions, allow_schemes: tuple[str, ...]
 ) -> Iterator[ImageRef | Failure]:
     if file.uri.lower().endswith(_PARQUET):
-        from imgcls_beam.listing import tables  # pyarrow is heavy
+        from imgcls_beam.listing import parquet_manifests  # pyarrow is heavy
 
         if options.image_column is not None:
-            yield from tables.list_cells(file, options.image_column, options.carry_columns)
+            yield from parquet_manifests.list_cells(
+                file, options.image_column, options.carry_columns
+            )
             return
-        lines = tables.read_table(file, options)
+        lines = parquet_manifests.read_table(file, options)
     else:
         _check_is_of_lines(file, options)
         lines = read_lines(file, options)

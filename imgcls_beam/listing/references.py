@@ -1,7 +1,9 @@
 """A manifest's line → an `ImageRef`, or a `Failure` where the line names no image.
 
-What a line names is taken as `--input` would take it, but for a path that is not absolute: it is
-relative to the manifest's own folder, wherever the program is started.
+What a line names is taken as `--input` would take it, with two exceptions. A path that is not
+absolute is relative to the manifest's own folder, wherever the program is started. And a manifest
+that lies elsewhere names no file of this machine: whoever can write to a bucket would have them
+read. Where that is wanted, `--allow_scheme=file` says so.
 """
 
 import base64
@@ -14,11 +16,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgcls_beam.checks import is_scheme_allowed, scheme_of
+from imgcls_beam.checks import is_scheme_allowed
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.options import ManifestOptions
-from imgcls_beam.stores import spell_uri
+from imgcls_beam.stores import spell_uri, split_url
 
 MAX_URI_CHARS = 8192
 """Twice the longest path that Linux takes; URLs of stores are shorter."""
@@ -26,12 +28,18 @@ MAX_URI_CHARS = 8192
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 
+_LOCAL_SCHEMES = frozenset({"file", "local"})
 _SHOWN_COLUMNS = 40
 
 _NO_URI = "the line names no image: there is no text where its URI should be"
 _CONTROLLED = "the line's URI holds control characters"
 _TOO_LONG = f"the line's URI is longer than {MAX_URI_CHARS:,} characters"
 _NOT_UNICODE = "the line's URI is not UTF-8"
+_NO_STORE = "the line's URI names no store: its host is missing, unknown, or has a password"
+_LOCAL = (
+    "the line names a file of this machine, and its manifest lies elsewhere; "
+    "if that is meant, allow it (--allow_scheme=file)"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ class References:
         self._manifest = manifest
         self._folder = manifest.uri.rpartition("/")[0]
         self._allow_schemes = allow_schemes
+        asked = _LOCAL_SCHEMES.intersection(map(str.lower, allow_schemes))
+        self._may_be_local = manifest.uri.startswith("file://") or bool(asked)
 
     def to_listed(self, line: Line) -> ImageRef | Failure:
         """The image that a line names.
@@ -66,28 +76,42 @@ class References:
         A failure has the manifest's URI, `::` and the line's number for its own.
         """
         problem = line.problem or _find_problem(line.value)
-        if problem is None:
+        try:
+            if problem is not None:
+                raise ImageError(FailureCode.INVALID_REFERENCE, problem)
             return ImageRef(self._to_uri(str(line.value)), attributes=line.attributes)
+        except ImageError as error:
+            return self._to_failure(line, error)
+
+    def _to_failure(self, line: Line, error: ImageError) -> Failure:
         ref = dataclasses.replace(
             self._manifest,
             uri=f"{self._manifest.uri}::{line.number}",
             size_bytes=None,
             attributes=line.attributes,
         )
-        return Failure.from_error(ref, ImageError(FailureCode.INVALID_REFERENCE, problem))
+        return Failure.from_error(ref, error)
 
     def _to_uri(self, text: str) -> str:
-        scheme = scheme_of(text)
-        if text.lower().startswith(f"{scheme}://"):
-            is_allowed = is_scheme_allowed(scheme, self._allow_schemes)
-            return spell_uri(text) if is_allowed else text  # else reading refuses it
-        if text.startswith("/"):
-            return spell_uri(f"file://{text}")
-        uri = f"{self._folder}/{text}"
-        if _DOTS.search(text):
-            scheme, _, path = uri.partition("://")
-            uri = f"{scheme}://{posixpath.normpath(path)}"
-        return spell_uri(uri)
+        """The URI of what a line names.
+
+        Raises:
+            ImageError: it names no store, or a file of this machine without being allowed to.
+        """
+        scheme, authority, path = split_url(text)
+        if text.startswith("/") or authority or path != text:
+            if not is_scheme_allowed(scheme, self._allow_schemes):
+                return text  # reading refuses it
+            if scheme in _LOCAL_SCHEMES and not self._may_be_local:
+                raise ImageError(FailureCode.INVALID_REFERENCE, _LOCAL)
+        else:
+            scheme, authority, path = split_url(f"{self._folder}/{text}")
+            if _DOTS.search(text):
+                path = posixpath.normpath(path)
+        try:
+            return spell_uri(f"{scheme}://{authority}{path}")
+        except ValueError as error:
+            raise ImageError(FailureCode.INVALID_REFERENCE, _NO_STORE) from error
 
 
 def asked_columns(options: ManifestOptions, known: Sequence[str]) -> list[tuple[str, str]]:

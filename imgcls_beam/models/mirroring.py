@@ -12,7 +12,7 @@ from typing import Any
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.models.files import choose_own, choose_weights, hash_folder
-from imgcls_beam.stores import marks_of, open_store
+from imgcls_beam.stores import open_store, version_of
 
 _REVISION = "revision"
 
@@ -66,7 +66,7 @@ def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  
 
 
 def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:
-    listing = [(name, info.get("size"), marks_of(info)[0]) for name, info in sorted(files.items())]
+    listing = [(name, info.get("size"), version_of(info)) for name, info in sorted(files.items())]
     return hashlib.sha256(json.dumps([url, listing]).encode("utf-8", "replace")).hexdigest()
 
 

@@ -82,7 +82,7 @@ def _wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:
 
 
 def _to_failure(encoded: EncodedImage, error: ImageError, facts: ImageFacts) -> Failure:
-    return Failure.from_error(encoded.ref, error, attempts=encoded.attempts, facts=facts)
+    return Failure.from_error(encoded.ref, error, tries=encoded.tries, facts=facts)
 
 
 def prepare_opened(image: Image.Image, preparer: Preparer) -> PixelArray | Failure:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.cell_columns import NO_CELL, Cell, iterate_cells
 from imgcls_beam.reading.faults import too_many_bytes
 from imgcls_beam.reading.pinning import CHANGED
 from imgcls_beam.reading.ranges import RangeFile
-from imgcls_beam.reading.tables import NO_CELL, Cell, iterate_cells
-from imgcls_beam.stores import is_marked
+from imgcls_beam.stores import has_version
 
 _CURSORS_KEPT = 4
 _PASSED_BYTES = 16 << 20
@@ -29,8 +29,8 @@ _NO_BYTES = "the cell has no bytes"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Spot:
-    """Where a cursor stands.
+class _Chunk:
+    """A column chunk, as Parquet calls one column of one row group.
 
     Attributes:
         uri: of the file.
@@ -55,39 +55,39 @@ def read_cells(
     """Reads cells; one result each, in order. Quick in the order of the rows, right in any.
 
     Args:
-        refs: what to read; each has a `TableCell` for its place.
+        refs: what to read; the locator of each is a `TableCell`.
         options: limits and retries.
         sleep: waits so many seconds.
     """
     results: dict[int, EncodedImage | Failure] = {}
-    spots: dict[_Spot, dict[int, list[int]]] = {}
+    chunks: dict[_Chunk, dict[int, list[int]]] = {}
     for index, ref in enumerate(refs):
-        place = _place_of(ref)
-        at = _Spot(ref.object_uri, ref.version, place.row_group, place.column, options.max_bytes)
-        spots.setdefault(at, {}).setdefault(place.row, []).append(index)
-    for spot, rows in spots.items():
-        for row, answer, attempts in _CURSORS.find(spot).read(sorted(rows), options, sleep):
+        cell = _cell_of(ref)
+        at = _Chunk(ref.object_uri, ref.version, cell.row_group, cell.column, options.max_bytes)
+        chunks.setdefault(at, {}).setdefault(cell.row, []).append(index)
+    for chunk, rows in chunks.items():
+        for row, answer, tries in _CURSORS.find(chunk).read(sorted(rows), options, sleep):
             for index in rows[row]:
-                results[index] = _judge(refs[index], answer, attempts, options)
+                results[index] = _judge(refs[index], answer, tries, options)
     return [results[index] for index in range(len(refs))]
 
 
-def _place_of(ref: ImageRef) -> TableCell:
-    if not isinstance(ref.place, TableCell):
+def _cell_of(ref: ImageRef) -> TableCell:
+    if not isinstance(ref.locator, TableCell):
         raise TypeError(f"{ref.uri} is no cell of a table")
-    return ref.place
+    return ref.locator
 
 
 def _judge(
-    ref: ImageRef, answer: Cell | ImageError, attempts: int, options: ReadOptions
+    ref: ImageRef, answer: Cell | ImageError, tries: int, options: ReadOptions
 ) -> EncodedImage | Failure:
     if isinstance(answer, bytes) and answer:
-        return EncodedImage(ref, answer, attempts)
+        return EncodedImage(ref, answer, tries)
     if isinstance(answer, int):
         error = too_many_bytes(options.max_bytes)
     else:
         error = answer if isinstance(answer, ImageError) else _empty()
-    return Failure.from_error(ref, error, attempts=attempts)
+    return Failure.from_error(ref, error, tries=tries)
 
 
 def _empty() -> ImageError:
@@ -95,10 +95,10 @@ def _empty() -> ImageError:
 
 
 class _Cursor:
-    """The place in one column of one row group up to which cells were taken."""
+    """One column of one row group, and the row up to which cells were taken."""
 
-    def __init__(self, spot: _Spot) -> None:
-        self._spot = spot
+    def __init__(self, chunk: _Chunk) -> None:
+        self._chunk = chunk
         self._lock = threading.Lock()
         self._file: RangeFile | None = None
         self._cells: Iterator[Cell] = iter(())
@@ -118,16 +118,16 @@ class _Cursor:
             sleep: waits so many seconds.
 
         Returns:
-            For each row its number, its cell or why there is none, and the attempts it took.
+            For each row its number, its cell or why there is none, and the tries it took.
         """
         with self._lock:
             try:
                 file = self._look_up(options, sleep)
-                return [(row, self._take(row), file.attempts) for row in rows]
+                return [(row, self._take(row), file.tries) for row in rows]
             except ImageError as error:
                 self._reset()
-                attempts = options.attempts if error.code is FailureCode.UNAVAILABLE else 1
-                return [(row, error, attempts) for row in rows]
+                tries = options.tries if error.code is FailureCode.UNAVAILABLE else 1
+                return [(row, error, tries) for row in rows]
             except BaseException:  # a defect: whoever tries again begins anew
                 self._reset()
                 raise
@@ -139,14 +139,14 @@ class _Cursor:
 
     def _look_up(self, options: ReadOptions, sleep: Callable[[float], object]) -> RangeFile:
         """The file; opened anew if it has changed, or its store failed."""
-        file = RangeFile(self._spot.uri, options, sleep)
-        if not is_marked(file.info, self._spot.version):
+        file = RangeFile(self._chunk.uri, options, sleep)
+        if not has_version(file.info, self._chunk.version):
             raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
         may_stay = self._broken is None or self._broken.code is FailureCode.UNREADABLE
-        if self._file is None or not may_stay or self._file.marks != file.marks:
+        if self._file is None or not may_stay or self._file.identity != file.identity:
             self._reset(file)
             return file
-        self._file.attempts = file.attempts
+        self._file.tries = file.tries
         return self._file
 
     def _take(self, row: int) -> Cell | ImageError:
@@ -180,11 +180,11 @@ class _Cursor:
 
     def _reset(self, file: RangeFile | None = None) -> None:
         """Begins anew, with this file or none."""
-        spot = self._spot
+        chunk = self._chunk
         self._file = file
         self._cells = iter(())
         if file is not None:
-            self._cells = iterate_cells(file, spot.row_group, spot.column, spot.max_bytes)
+            self._cells = iterate_cells(file, chunk.row_group, chunk.column, chunk.max_bytes)
         self._next_row = 0
         self._broken = None
         self._passed.clear()
@@ -196,13 +196,13 @@ class _Cursors:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._cursors: collections.OrderedDict[_Spot, _Cursor] = collections.OrderedDict()
+        self._cursors: collections.OrderedDict[_Chunk, _Cursor] = collections.OrderedDict()
 
-    def find(self, spot: _Spot) -> _Cursor:
+    def find(self, chunk: _Chunk) -> _Cursor:
         """The cursor that stands there; a new one, in place of the one not used longest."""
         with self._lock:
-            cursor = self._cursors.pop(spot, None) or _Cursor(spot)
-            self._cursors[spot] = cursor
+            cursor = self._cursors.pop(chunk, None) or _Cursor(chunk)
+            self._cursors[chunk] = cursor
             while len(self._cursors) > _CURSORS_KEPT:
                 self._cursors.popitem(last=False)[1].close()
         return cursor

@@ -5,12 +5,14 @@ opened, and one that was written to has another time.
 """
 
 import os
+import stat
 from collections.abc import Sequence
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.reading.faults import no_file
 from imgcls_beam.reading.pinning import CHANGED
-from imgcls_beam.stores import is_marked
+from imgcls_beam.stores import has_version
 
 
 def read_files(
@@ -40,12 +42,19 @@ def read_files(
 
 
 def _read_file(path: str, start: int, end: int, version: str | None) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        wanted = min(end, os.fstat(file.fileno()).st_size) - start
-        file.seek(start)
-        data = file.read(max(wanted, 0))
-        while len(data) < wanted and (more := file.read(wanted - len(data))):
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait
+    try:
+        before = os.fstat(opened)
+        if not stat.S_ISREG(before.st_mode):
+            raise no_file()
+        wanted = min(end, before.st_size) - start
+        data = os.pread(opened, max(wanted, 0), start)
+        while len(data) < wanted and (
+            more := os.pread(opened, wanted - len(data), start + len(data))
+        ):
             data += more
-        if not is_marked({"mtime": os.fstat(file.fileno()).st_mtime}, version):
+        if not has_version({"mtime": os.fstat(opened).st_mtime}, version):
             raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
+    finally:
+        os.close(opened)
     return data

@@ -2,8 +2,10 @@
 
 import errno
 import random
+from collections.abc import Callable, Iterator
 
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.options import ReadOptions
 
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PASSING_ERRNO = frozenset(
@@ -31,18 +33,26 @@ _REFUSALS = {
 }
 
 
-def draw_wait_s(attempt: int, first_wait_s: float) -> float:
-    """The wait before an attempt, from the second on: doubled each time, and jittered by half.
+def count_tries(options: ReadOptions, sleep: Callable[[float], object]) -> Iterator[int]:
+    """Tries from 1; before each other one it waits, twice as long each time.
 
-    So workers that failed together do not return together.
+    Waits are jittered by half: workers that failed together do not return together.
     """
-    return first_wait_s * 2.0 ** (attempt - 2) * random.uniform(0.5, 1.5)
+    for tries in range(1, options.tries + 1):
+        if tries > 1:
+            sleep(options.first_wait_s * 2.0 ** (tries - 2) * random.uniform(0.5, 1.5))
+        yield tries
 
 
 def too_many_bytes(max_bytes: int) -> ImageError:
     """The error for an image above the limit."""
     message = f"larger than the limit of {max_bytes} bytes (--max_image_bytes)"
     return ImageError(FailureCode.TOO_MANY_BYTES, message)
+
+
+def no_file() -> ImageError:
+    """The error for a pipe, a device or a folder: opening waits for ever, or reading never ends."""
+    return ImageError(FailureCode.UNREADABLE, "it is no file: a pipe, a device or a folder")
 
 
 def to_image_error(error: BaseException) -> ImageError:

@@ -8,6 +8,7 @@ version then was not changed before.
 import concurrent.futures
 import dataclasses
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ from fsspec import AbstractFileSystem
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.stores import find_info, has_secret_etag, is_content, is_local, is_marked
+from imgcls_beam.reading.faults import no_file
+from imgcls_beam.stores import find_info, has_secret_etag, has_version, is_content, is_local
 
 CHANGED = "the object has changed since it was listed"
 DAMAGED = "the bytes that were read do not have the checksum that the store gives for the object"
@@ -77,7 +79,7 @@ def find_faults(
 
 
 def _find_doubt(path: str, ref: ImageRef, answer: bytes | BaseException) -> _Doubt | None:
-    if ref.place is not None:  # at that place there may be another image now, or an end
+    if ref.locator is not None:  # at that place there may be another image now, or an end
         return _Doubt(path, ref.version) if ref.version is not None else None
     if isinstance(answer, BaseException):
         return None
@@ -95,7 +97,7 @@ def _settle(
     for doubt, info in zip(doubts, infos, strict=True):
         if isinstance(info, BaseException):
             settled[doubt] = info
-        elif not is_marked(info, doubt.version):
+        elif not has_version(info, doubt.version):
             settled[doubt] = ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
         elif doubt.is_damaged and not has_secret_etag(info):
             settled[doubt] = ImageError(FailureCode.UNREADABLE, DAMAGED, retryable=True)
@@ -109,4 +111,6 @@ def _look_at_file(path: str) -> Mapping[str, Any] | BaseException:
         seen = os.stat(path)
     except OSError as error:
         return error
+    if not stat.S_ISREG(seen.st_mode):
+        return no_file()
     return {"name": path, "size": seen.st_size, "mtime": seen.st_mtime}

@@ -7,10 +7,10 @@ from typing import Any
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.faults import draw_wait_s, to_image_error
-from imgcls_beam.reading.objects import open_object
+from imgcls_beam.reading.faults import count_tries, to_image_error
 from imgcls_beam.reading.pinning import CHANGED, look_up
-from imgcls_beam.stores import marks_of
+from imgcls_beam.reading.store_groups import open_object
+from imgcls_beam.stores import updated_at_of, version_of
 
 
 class RangeFile(io.RawIOBase):
@@ -18,8 +18,8 @@ class RangeFile(io.RawIOBase):
 
     Attributes:
         info: what the store knew of the object when it was opened.
-        marks: by which it is known again: version, time and size.
-        attempts: how many reads the most stubborn range has taken, from 1.
+        identity: its version, time and size then; another one is another content.
+        tries: how many reads the most stubborn range has taken, from 1.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class RangeFile(io.RawIOBase):
         self._options = options
         self._sleep = sleep
         self._offset = 0
-        self.attempts = 1
+        self.tries = 1
         self._store, self._path = open_object(uri, options)
         self.info: Mapping[str, Any] = self._persist(
             lambda: look_up(self._store, [self._path])[0],
         )
         self._size_bytes = int(self.info["size"])
-        self.marks = (*marks_of(self.info), self._size_bytes)
+        self.identity = (version_of(self.info), updated_at_of(self.info), self._size_bytes)
 
     def read(self, size: int = -1) -> bytes:
         """Reads so many bytes, fewer only at the end.
@@ -83,10 +83,8 @@ class RangeFile(io.RawIOBase):
         Raises:
             ImageError: the fault is none, or does not pass.
         """
-        for attempt in range(1, self._options.attempts + 1):
-            if attempt > 1:
-                self._sleep(draw_wait_s(attempt, self._options.first_wait_s))
-            self.attempts = max(self.attempts, attempt)
+        for tries in count_tries(self._options, self._sleep):
+            self.tries = max(self.tries, tries)
             answer = ask()
             if not isinstance(answer, BaseException):
                 return answer

@@ -20,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.sinks.layout import join
-from imgcls_beam.stores import marks_of, open_store
+from imgcls_beam.stores import open_store, updated_at_of
 
 ResultT = TypeVar("ResultT")
 
@@ -187,7 +187,7 @@ def find_missing_folders(url: str) -> list[str]:
 def find_last_write(folder: str) -> datetime.datetime | None:
     """When the newest file below a folder was written, UTC; None where none has a time."""
     store, path = resolve(folder)
-    times = [marks_of(info)[1] for info in store.find(path, detail=True).values()]
+    times = [updated_at_of(info) for info in store.find(path, detail=True).values()]
     return max((time for time in times if time is not None), default=None)
 
 

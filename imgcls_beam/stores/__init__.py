@@ -1,28 +1,35 @@
-"""Stores of files and objects, through fsspec: opened, marked, and listed a page at a time."""
+"""Stores of files and objects, through fsspec: opened, asked for versions, listed in pages."""
 
-from imgcls_beam.stores.marks import (
-    checksum_of,
-    has_secret_etag,
-    is_content,
-    is_marked,
-    marks_of,
-    size_of,
-)
-from imgcls_beam.stores.opening import find_info, has_protocol, is_local, open_store, spell_uri
+from imgcls_beam.stores.keys import StoreKey, spell_uri, split_url
+from imgcls_beam.stores.opening import find_info, has_protocol, is_local, open_store
 from imgcls_beam.stores.pages import has_pages, list_below
+from imgcls_beam.stores.versions import (
+    checksum_of,
+    facts_of,
+    has_secret_etag,
+    has_version,
+    is_content,
+    size_of,
+    updated_at_of,
+    version_of,
+)
 
 __all__ = [
+    "StoreKey",
     "checksum_of",
+    "facts_of",
     "find_info",
     "has_pages",
     "has_protocol",
     "has_secret_etag",
+    "has_version",
     "is_content",
     "is_local",
-    "is_marked",
     "list_below",
-    "marks_of",
     "open_store",
     "size_of",
     "spell_uri",
+    "split_url",
+    "updated_at_of",
+    "version_of",
 ]

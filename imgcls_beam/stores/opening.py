@@ -1,28 +1,27 @@
-"""The one way to open a file system: fsspec, without its chaining.
+"""The one way to open a file system: fsspec, without its chaining; and what it knows of an object.
 
 `fsspec.url_to_fs` follows `simplecache::https://…`, which would walk around the allow-list of
 schemes. Here a URL has one scheme, and the rest of it is a path.
 """
 
-import functools
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
-import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.checks import scheme_of
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.stores.keys import StoreKey
 
 _EXTRA_OF = {"gs": "gcp", "gcs": "gcp", "s3": "s3", "s3a": "s3"}
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 
 
 def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
     """Opens the file system of a URL.
-
-    Listings are never cached: a program that lists twice wants to see what changed.
 
     Args:
         option: the option to name in an error.
@@ -32,36 +31,21 @@ def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
         The fsspec file system, and the path in its own spelling (local paths absolute).
 
     Raises:
-        ConfigError: nothing that is installed reads this scheme.
+        ConfigError: nothing that is installed reads this scheme, or its host cannot be reached.
     """
-    scheme = scheme_of(url)
     try:
-        kind = fsspec.get_filesystem_class(scheme)
-    except (ImportError, ValueError) as error:
+        key = StoreKey.of(url)
+        return key.open(), key.path_of(url)
+    except ImportError as error:
+        scheme = scheme_of(url)
         extra = _EXTRA_OF.get(scheme)
         advice = f"pip install 'imgcls_beam[{extra}]'" if extra else "install its fsspec package"
         raise ConfigError(option, url, f"nothing installed reads {scheme}://; {advice}") from error
-    url = _lower_scheme(url, scheme)
-    options = kind._get_kwargs_from_urls(url)
-    options.pop("version_aware", None)  # a name may end in #7 or hold ?versionId=: it is a name
-    store = fsspec.filesystem(scheme, use_listings_cache=False, **options)
-    return store, kind._strip_protocol(url)
-
-
-def spell_uri(uri: str) -> str:
-    """A URI as a listing of its store spells it, so that one object has one URI.
-
-    No file system is opened. Where nothing that is installed reads the scheme it stays as it is.
-    """
-    scheme = scheme_of(uri)
-    kind = _find_kind(scheme)
-    if kind is None:
-        return uri
-    path: str = kind._strip_protocol(_lower_scheme(uri, scheme))
-    names = (kind.protocol,) if isinstance(kind.protocol, str) else tuple(kind.protocol)
-    if path.startswith(tuple(f"{name}://" for name in names)):
-        return path
-    return f"{names[0]}://{path}"
+    except ValueError as error:
+        shown = _PASSWORD.sub(r"\1:…@", url)
+        raise ConfigError(option, shown, f"it cannot be opened: {error}") from error
+    except OSError as error:
+        raise ConfigError(option, url, "its host does not answer, or refuses") from error
 
 
 def find_info(store: AbstractFileSystem, path: str) -> Mapping[str, Any]:
@@ -101,15 +85,6 @@ def is_local(store: AbstractFileSystem) -> bool:
     return isinstance(store, LocalFileSystem)
 
 
-@functools.lru_cache(maxsize=64)
-def _find_kind(scheme: str) -> type[AbstractFileSystem] | None:
-    try:
-        kind: type[AbstractFileSystem] = fsspec.get_filesystem_class(scheme)
-    except (ImportError, ValueError):
-        return None
-    return kind
-
-
 def _ask_gcs(store: AbstractFileSystem, bucket: str, key: str) -> Mapping[str, Any]:
     found = store.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
     return {**found, "size": int(found["size"])}
@@ -121,8 +96,3 @@ def _ask_s3(store: AbstractFileSystem, bucket: str, key: str) -> Mapping[str, An
 
 
 _ASK_FOR_OBJECT = {"gs": _ask_gcs, "s3": _ask_s3}
-
-
-def _lower_scheme(url: str, scheme: str) -> str:
-    """The URL with its scheme in small letters: fsspec takes FILE:// for the start of a path."""
-    return scheme + url[len(scheme) :] if url.lower().startswith(f"{scheme}://") else url

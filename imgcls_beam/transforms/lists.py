@@ -78,8 +78,8 @@ def _count_distinct(listed: ImageRef | Failure) -> ImageRef | Failure:
 def _key(listed: ImageRef | Failure) -> tuple[bytes, ImageRef | Failure]:
     count_found()
     ref = listed.ref if isinstance(listed, Failure) else listed
-    if isinstance(ref.place, TableCell):
-        block = (ref.place.row_group, ref.place.row // _CELLS_TOGETHER)
+    if isinstance(ref.locator, TableCell):
+        block = (ref.locator.row_group, ref.locator.row // _CELLS_TOGETHER)
         return uri_digest(f"{ref.object_uri}::{block}"), listed
     return uri_digest(ref.uri), listed
 
@@ -99,5 +99,5 @@ def _take_distinct(
 
 
 def _row_of(listed: ImageRef | Failure) -> int:
-    place = listed.place if isinstance(listed, ImageRef) else None
-    return place.row if isinstance(place, TableCell) else 0
+    locator = listed.locator if isinstance(listed, ImageRef) else None
+    return locator.row if isinstance(locator, TableCell) else 0

@@ -248,10 +248,10 @@ def test_a_store_that_is_slow_for_a_moment_costs_attempts_and_no_image() -> None
             | beam.Create(refs)
             | ReadImages(ReadOptions(first_wait_s=0, allow_schemes=flaky.SCHEMES))
         )
-        attempts = read | beam.Map(_get_attempts)
-        assert_that(attempts, equal_to([("EncodedImage", count) for count in (1, 2, 3)] * 3))
+        tries = read | beam.Map(_get_tries)
+        assert_that(tries, equal_to([("EncodedImage", count) for count in (1, 2, 3)] * 3))
     assert sum(FlakyStore.asked.values()) == 18
 
 
-def _get_attempts(image: Any) -> tuple[str, int]:
-    return type(image).__name__, image.attempts
+def _get_tries(image: Any) -> tuple[str, int]:
+    return type(image).__name__, image.tries

@@ -15,7 +15,7 @@ from transformers import pipeline
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import ImgclsError
 from imgcls_beam.handler import Example, ImageClassificationModelHandler
-from imgcls_beam.reading.requests import open_request
+from imgcls_beam.reading.request_images import open_request
 from tests.edges.case import ANSWERS, OTHER, SAME, Answer, EdgeCase
 from tests.edges.models import MODELS
 

@@ -14,8 +14,8 @@ from imgcls_beam.classifying import Classifier, ClassifierCard, Logits
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelInputs, RequestLine
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.handler import ImageClassificationModelHandler
-from imgcls_beam.listing.requests import list_requests
-from imgcls_beam.reading.requests import open_request
+from imgcls_beam.listing.request_files import list_requests
+from imgcls_beam.reading.request_images import open_request
 from tests.scenes import draw_photo, encode
 
 TOLERANCE = 1e-5
@@ -53,8 +53,8 @@ def open_requests(path: pathlib.Path) -> list[EncodedImage | Failure]:
     opened = []
     for ref in list_requests(str(path)):
         assert isinstance(ref, ImageRef)
-        assert isinstance(ref.place, RequestLine)
-        opened.append(open_request(EncodedImage(ref, content[ref.place.start : ref.place.end])))
+        assert isinstance(ref.locator, RequestLine)
+        opened.append(open_request(EncodedImage(ref, content[ref.locator.start : ref.locator.end])))
     return opened
 
 

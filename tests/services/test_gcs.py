@@ -21,7 +21,7 @@ def _list(url: str) -> ImageRef:
 
 
 def _read(ref: ImageRef, max_bytes: int = 1_000_000) -> EncodedImage | Failure:
-    options = ReadOptions(attempts=2, first_wait_s=0.01, max_bytes=max_bytes)
+    options = ReadOptions(tries=2, first_wait_s=0.01, max_bytes=max_bytes)
     (result,) = read_images([ref], options)
     return result
 
@@ -45,7 +45,7 @@ def test_a_composed_object_is_checked_by_its_crc(gcs_server: Server) -> None:
     gcs_server.damage_answers("^GET /download/.*a.png")
     read = _read(ref)
     assert isinstance(read, EncodedImage)
-    assert (read.data, read.attempts) == (b"first", 2)
+    assert (read.data, read.tries) == (b"first", 2)
     gcs_server.fill({"composed/a.png": b"other"}, componentCount="2")
     failure = _read(ref)
     assert isinstance(failure, Failure)

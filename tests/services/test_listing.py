@@ -6,7 +6,7 @@ import pytest
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing import check_inputs, list_images
-from imgcls_beam.listing.files import list_files
+from imgcls_beam.listing.folders import list_files
 from imgcls_beam.options import InputOptions
 from tests.servers import BUCKET, Server
 

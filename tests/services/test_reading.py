@@ -17,7 +17,7 @@ from imgcls_beam.reading import read_images
 from tests.servers import BUCKET, Server
 from tests.tars import write_tar
 
-OPTIONS = ReadOptions(max_bytes=1_000_000, attempts=3, first_wait_s=0.01)
+OPTIONS = ReadOptions(max_bytes=1_000_000, tries=3, first_wait_s=0.01)
 ODD_NAMES = ("#7", "a#b.png", "a?b.png", "a [1].png", "ü::x.png", "100%25.png", "😀+&=;.png")
 
 
@@ -90,7 +90,7 @@ def test_what_was_overwritten_since_it_was_listed_is_changed(server: Server, fol
     (ref,) = _list(folder)
     _put(f"{folder}/a.png", b"other", server)
     failure = _fail(ref)
-    assert (failure.code, failure.attempts, failure.retryable) == (FailureCode.CHANGED, 1, True)
+    assert (failure.code, failure.tries, failure.retryable) == (FailureCode.CHANGED, 1, True)
 
 
 def test_the_same_content_written_again_is_no_change(server: Server, folder: str) -> None:
@@ -114,7 +114,7 @@ def test_what_arrives_damaged_is_read_again(server: Server, folder: str) -> None
     server.damage_answers("^GET .*a.png")
     (read,) = _read([ref])
     assert isinstance(read, EncodedImage)
-    assert (read.data, read.attempts) == (b"first", 2)
+    assert (read.data, read.tries) == (b"first", 2)
 
 
 def test_what_always_arrives_damaged_is_a_failure(server: Server, folder: str) -> None:
@@ -124,7 +124,7 @@ def test_what_always_arrives_damaged_is_a_failure(server: Server, folder: str) -
     server.damage_answers(*[content] * 3)
     failure = _fail(ref)
     server.take_asked()
-    assert (failure.code, failure.attempts, failure.retryable) == (FailureCode.UNREADABLE, 3, True)
+    assert (failure.code, failure.tries, failure.retryable) == (FailureCode.UNREADABLE, 3, True)
     assert "checksum" in failure.message
 
 
@@ -147,7 +147,7 @@ def test_what_may_not_be_read_is_refused_and_the_others_are_read(server: Server)
     refs = _list(f"{server.root}/forbidden") + _list(f"{server.root}/allowed")
     refused, read = _read(refs)
     assert isinstance(refused, Failure)
-    assert (refused.code, refused.attempts) == (FailureCode.PERMISSION_DENIED, 1)
+    assert (refused.code, refused.tries) == (FailureCode.PERMISSION_DENIED, 1)
     assert isinstance(read, EncodedImage)
 
 

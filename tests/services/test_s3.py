@@ -17,7 +17,7 @@ def _list(url: str) -> ImageRef:
 
 
 def _read(ref: ImageRef) -> EncodedImage | Failure:
-    (result,) = read_images([ref], ReadOptions(attempts=2, first_wait_s=0.01))
+    (result,) = read_images([ref], ReadOptions(tries=2, first_wait_s=0.01))
     return result
 
 
@@ -26,7 +26,7 @@ def test_an_etag_of_kms_is_no_checksum_but_pins_the_content(s3_server: Server) -
     ref = _list(f"{s3_server.root}/kms")
     read = _read(ref)
     assert isinstance(read, EncodedImage)
-    assert (read.data, read.attempts) == (b"first", 1)
+    assert (read.data, read.tries) == (b"first", 1)
     s3_server.fill({"kms/a.png": b"other"}, encryption="aws:kms")
     failure = _read(ref)
     assert isinstance(failure, Failure)

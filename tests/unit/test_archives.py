@@ -13,7 +13,7 @@ from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode
 from imgcls_beam.listing import list_images
 from imgcls_beam.listing.archives import list_archive
-from imgcls_beam.listing.files import list_input
+from imgcls_beam.listing.folders import list_input
 from imgcls_beam.options import InputOptions
 from tests.tars import BLOCK, FORMATS, list_tar, read_members, read_tar, write_tar
 
@@ -53,7 +53,7 @@ def test_a_member_has_the_marks_of_its_archive(tmp_path: pathlib.Path) -> None:
     (archive,) = list_input(str(path))
     (ref,) = list_archive(archive)
     expected = dataclasses.replace(
-        archive, uri=f"file://{path}::a.jpg", size_bytes=5, place=ByteSpan(BLOCK, BLOCK + 5)
+        archive, uri=f"file://{path}::a.jpg", size_bytes=5, locator=ByteSpan(BLOCK, BLOCK + 5)
     )
     assert ref == expected
     assert archive.version is not None

@@ -12,7 +12,7 @@ import pytest
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.listing.archives import list_archive
-from imgcls_beam.listing.files import list_input
+from imgcls_beam.listing.folders import list_input
 from tests.tars import BLOCK, FORMATS, list_tar, read_tar, write_tar
 
 CUTS = [
@@ -159,5 +159,5 @@ def test_random_damage_never_raises_and_never_lists_what_lies_outside(
         path.write_bytes(data)
         for each in list_tar(path):
             if isinstance(each, ImageRef):
-                assert isinstance(each.place, ByteSpan)
-                assert 0 < each.place.start <= each.place.end <= len(data)
+                assert isinstance(each.locator, ByteSpan)
+                assert 0 < each.locator.start <= each.locator.end <= len(data)

@@ -42,12 +42,12 @@ EXAMPLES: list[Any] = [
     SCORING,
     ChannelAffine((0.1, 0.2, 0.3), (-1.0, -2.0, -3.0)),
     REF,
-    dataclasses.replace(REF, uri="gs://bucket/a.tar::cat.jpg", place=ByteSpan(512, 1746)),
+    dataclasses.replace(REF, uri="gs://bucket/a.tar::cat.jpg", locator=ByteSpan(512, 1746)),
     ByteSpan(512, 1746),
     RequestLine(0, 99),
     TableCell(1, 17, "image"),
     FACTS,
-    EncodedImage(REF, b"\xff\xd8\xff", attempts=2),
+    EncodedImage(REF, b"\xff\xd8\xff", tries=2),
     APPLIED,
     EXECUTION,
     Prediction(REF, LABELS, 0.5, APPLIED, EXECUTION, SCORING, FACTS, 3.25),
@@ -138,7 +138,7 @@ def test_an_image_error_becomes_the_failure_of_its_image(
     code: FailureCode, retryable: bool
 ) -> None:
     error = ImageError(code, "a stable sentence", retryable=retryable)
-    failure = Failure.from_error(REF, error, attempts=3, facts=FACTS)
+    failure = Failure.from_error(REF, error, tries=3, facts=FACTS)
     assert failure == Failure(
         REF, STAGE_OF[code], code, "a stable sentence", 3, retryable, FACTS, failure.failed_at
     )
@@ -146,5 +146,5 @@ def test_an_image_error_becomes_the_failure_of_its_image(
 
 def test_a_failure_of_which_nothing_more_is_known_was_tried_once() -> None:
     failure = Failure.from_error(REF, ImageError(FailureCode.EMPTY, "no bytes"))
-    assert (failure.attempts, failure.retryable, failure.facts) == (1, False, None)
+    assert (failure.tries, failure.retryable, failure.facts) == (1, False, None)
     assert failure.failed_at.tzinfo is datetime.UTC

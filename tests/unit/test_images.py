@@ -92,7 +92,7 @@ def test_a_failure_says_what_was_known_of_the_image_and_how_often_it_was_read() 
     options = DecodeOptions(max_pixels=120 * 80 - 1)
     failure = prepare_image(EncodedImage(ImageRef("a"), data, 3), CountingPreparer(), options)  # type: ignore[arg-type]
     assert isinstance(failure, Failure)
-    assert (failure.code, failure.attempts) == (FailureCode.TOO_MANY_PIXELS, 3)
+    assert (failure.code, failure.tries) == (FailureCode.TOO_MANY_PIXELS, 3)
     assert failure.facts is not None
     assert (failure.facts.width_px, failure.facts.height_px) == (120, 80)
 

@@ -102,7 +102,7 @@ def test_a_prediction_is_the_response_of_the_task_and_its_scores_come_back_bit_b
 
 
 def test_a_failure_says_stage_code_and_message() -> None:
-    failure = Failure(ImageRef("a"), Stage.PREPARE, FailureCode.TRUNCATED, "cut short", attempts=3)
+    failure = Failure(ImageRef("a"), Stage.PREPARE, FailureCode.TRUNCATED, "cut short", tries=3)
     assert encode_line(failure).decode() == (
         '{"image_uri": "a", "error":'
         ' {"stage": "prepare", "code": "truncated", "message": "cut short"}}\n'

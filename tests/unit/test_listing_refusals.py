@@ -20,6 +20,7 @@ def tree(tmp_path: pathlib.Path) -> pathlib.Path:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "round").symlink_to(tmp_path / "round")
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "piped").symlink_to("pipe")
     return tmp_path
 
 
@@ -36,6 +37,8 @@ def list_all(url: str) -> list[str]:
         ("x" * 300, "x" * 300, "cannot be listed"),
         ("round", "round", "cannot be listed"),
         ("pipe", "pipe", "neither a file nor a folder"),
+        ("piped", "piped", "neither a file nor a folder"),
+        ("/dev/zero", "/dev/zero", "neither a file nor a folder"),
         ("*.ZIP", "b.ZIP", "pack it again as .tar"),
         ("day/**", "c.tgz", "pack it again as .tar"),
         ("day**/a.jpg", "day**/a.jpg", "whole folder names"),
@@ -45,7 +48,7 @@ def test_what_cannot_be_listed_is_refused_by_name(
     tree: pathlib.Path, name: str, named: str, problem: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        list_all(f"{tree}/{name}")
+        list_all(str(tree / name))
     assert caught.value.option == "input"
     assert problem in caught.value.problem
     assert named in str(caught.value)

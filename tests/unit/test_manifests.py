@@ -127,9 +127,7 @@ def test_a_failure_says_why_in_a_sentence_without_the_lines_own_text(
         ("../a.jpg", "memory:///a.jpg"),
         ("a..jpg", "memory:///m/a..jpg"),
         ("a[1]*.jpg", "memory:///m/a[1]*.jpg"),
-        ("/data/a.jpg", "file:///data/a.jpg"),
-        ("file:///data/a.jpg", "file:///data/a.jpg"),
-        ("FILE:///data/A.jpg", "file:///data/A.jpg"),
+        ("../../../a.jpg", "memory:///a.jpg"),
         ("memory://b/a.jpg", "memory:///b/a.jpg"),
         ("MEMORY:///b/a.jpg", "memory:///b/a.jpg"),
         ("https://example.invalid/a.jpg", "https://example.invalid/a.jpg"),
@@ -146,6 +144,57 @@ def test_a_path_is_relative_to_the_manifest_and_a_url_is_spelt_as_listings_spell
     (ref,) = list_manifest(ManifestOptions("memory://m/m.jsonl", "uri"))
     assert ref == ImageRef(uri)
     store.rm("/m", recursive=True)
+
+
+@pytest.mark.parametrize("value", ["/data/A.jpg", "file:///data/A.jpg", "FILE:///data/A.jpg"])
+def test_a_manifest_of_this_machine_names_its_files(tmp_path: pathlib.Path, value: str) -> None:
+    (ref,) = list_text(tmp_path, "m.jsonl", json.dumps({"uri": value}))
+    assert ref == ImageRef("file:///data/A.jpg")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["/data/a.jpg", "//data/a.jpg", "file:///data/a.jpg", "FILE:///data/a.jpg", "local:///a"],
+)
+def test_a_manifest_that_lies_elsewhere_names_no_file_of_this_machine_unless_allowed(
+    value: str,
+) -> None:
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/m/m.jsonl", json.dumps({"uri": value}).encode())
+    options = ManifestOptions("memory://m/m.jsonl", "uri")
+    (refused,) = list_manifest(options)
+    assert isinstance(refused, Failure)
+    assert refused.code is FailureCode.INVALID_REFERENCE
+    assert refused.ref.uri == "memory:///m/m.jsonl::1"
+    assert "--allow_scheme=file" in refused.message
+    assert value not in refused.message
+    for allowed in ("file", "FILE", "local"):
+        (ref,) = list_manifest(options, (allowed,))
+        assert isinstance(ref, ImageRef)
+        assert ref.uri.startswith("file:///")
+    store.rm("/m", recursive=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ftp:///a.jpg",
+        "ftp://host:port/a.jpg",
+        "ftp://[/a.jpg",
+        "ftp://user:secret@host/a.jpg",
+        "s3://[/a.jpg",
+    ],
+)
+def test_a_uri_that_names_no_store_is_a_failure_that_does_not_repeat_it(
+    tmp_path: pathlib.Path, value: str
+) -> None:
+    (tmp_path / "m.txt").write_text(value)
+    (failure,) = list_manifest(ManifestOptions(f"{tmp_path}/m.txt"), ("ftp",))
+    assert isinstance(failure, Failure)
+    assert failure.ref.uri == f"file://{tmp_path}/m.txt::1"
+    assert failure.message == (
+        "the line's URI names no store: its host is missing, unknown, or has a password"
+    )
 
 
 def test_a_text_list_of_gs_uris_needs_no_store_to_be_listed(tmp_path: pathlib.Path) -> None:

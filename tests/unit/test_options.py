@@ -68,7 +68,7 @@ GOOD: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (output_of, {"output": None, "jsonl": "gs://bucket/answers.jsonl"}),
     (output_of, {"jsonl": "answers.jsonl"}),
     (ReadOptions, {}),
-    (ReadOptions, {"attempts": 1, "first_wait_s": 0, "concurrency": 1}),
+    (ReadOptions, {"tries": 1, "first_wait_s": 0, "concurrency": 1}),
     (DecodeOptions, {"max_pixels": 1, "max_scans": 1}),
     (output_of, {"output": "gs://bucket/out", "run_id": "2026-11-23.night_1"}),
     (output_of, {"run_id": "r" * 128}),
@@ -113,7 +113,7 @@ BAD: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
         for each in (0, 0.0, -0.1, 1.1, math.nan, math.inf, "0.5", True, None)
     ),
     *((ReadOptions, {"max_bytes": each}, "max_image_bytes") for each in COUNTS),
-    *((ReadOptions, {"attempts": each}, "read_attempts") for each in COUNTS),
+    *((ReadOptions, {"tries": each}, "read_tries") for each in COUNTS),
     *((ReadOptions, {"concurrency": each}, "read_concurrency") for each in COUNTS),
     *((ReadOptions, {"batch_bytes": each}, "read_batch_bytes") for each in COUNTS),
     *(
@@ -208,7 +208,7 @@ EXAMPLES: list[Any] = [
     DecodeOptions(1, 2),
     OUTPUT,
     ManifestOptions("m.csv", "uri", None, ("a", "b")),
-    job_of(read=ReadOptions(attempts=1), max_error_ratio=0.5),
+    job_of(read=ReadOptions(tries=1), max_error_ratio=0.5),
 ]
 
 

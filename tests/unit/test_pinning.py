@@ -17,11 +17,11 @@ from imgcls_beam.reading import read_images
 from imgcls_beam.stores import (
     checksum_of,
     has_secret_etag,
+    has_version,
     is_content,
-    is_marked,
-    marks_of,
     open_store,
     size_of,
+    version_of,
 )
 from tests import flaky
 
@@ -78,10 +78,10 @@ def test_bytes_are_told_from_others_by_their_checksum(checksum: str) -> None:
     ],
 )
 def test_a_version_is_the_store_s_own_mark(info: dict[str, Any], version: str | None) -> None:
-    assert marks_of(info)[0] == version
-    assert is_marked(info, version)
-    assert is_marked(info, None)
-    assert not is_marked(info, "another")
+    assert version_of(info) == version
+    assert has_version(info, version)
+    assert has_version(info, None)
+    assert not has_version(info, "another")
 
 
 def test_what_is_packed_has_no_size_of_what_is_read() -> None:
@@ -157,15 +157,15 @@ def test_an_object_with_a_version_and_no_checksum_is_looked_up_after_it_was_read
 
 
 @pytest.mark.parametrize(
-    ("checksum", "attempts"), [(_MD5, 1), (f"md5:{'0' * 32}", flaky.OPTIONS.attempts)]
+    ("checksum", "tries"), [(_MD5, 1), (f"md5:{'0' * 32}", flaky.OPTIONS.tries)]
 )
-def test_bytes_without_the_listed_checksum_are_read_again(checksum: str, attempts: int) -> None:
+def test_bytes_without_the_listed_checksum_are_read_again(checksum: str, tries: int) -> None:
     flaky.empty()
     flaky.put("a.png", data=b"image")
     (result,) = flaky.read(ImageRef("flaky://a.png", size_bytes=5, checksum=checksum))
-    if attempts == 1:
+    if tries == 1:
         assert isinstance(result, EncodedImage)
     else:
         assert isinstance(result, Failure)
         assert (result.code, result.retryable) == (FailureCode.UNREADABLE, True)
-    assert result.attempts == flaky.FlakyStore.asked["/a.png"] == attempts
+    assert result.tries == flaky.FlakyStore.asked["/a.png"] == tries

@@ -1,6 +1,7 @@
 """Objects → bytes or a failure, one each, in order."""
 
 import asyncio
+import os
 import pathlib
 from typing import Any
 
@@ -8,7 +9,15 @@ import fsspec
 import pytest
 from fsspec.asyn import AsyncFileSystem
 
-from imgcls_beam.elements import EncodedImage, Failure, ImageRef
+from imgcls_beam.elements import (
+    ByteSpan,
+    EncodedImage,
+    Failure,
+    ImageRef,
+    Locator,
+    RequestLine,
+    TableCell,
+)
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.listing import list_images
 from imgcls_beam.options import InputOptions, ReadOptions
@@ -54,6 +63,23 @@ def test_a_listed_name_is_read_to_the_letter(tmp_path: pathlib.Path, name: str) 
     assert len(read_back) == 3
 
 
+@pytest.mark.timeout(60)  # opening a pipe waits until somebody writes to it
+@pytest.mark.parametrize("name", ["pipe", "link", "folder", "/dev/zero"])
+@pytest.mark.parametrize(
+    "locator", [None, ByteSpan(0, 9), RequestLine(0, 9), TableCell(0, 0, "image")], ids=str
+)
+def test_what_is_no_file_is_a_failure_and_is_not_waited_for(
+    tmp_path: pathlib.Path, name: str, locator: Locator | None
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "folder").mkdir()
+    uri = f"file://{tmp_path / name}"
+    failure = read_failure(ImageRef(uri if locator is None else f"{uri}::0", locator=locator))
+    assert (failure.code, failure.retryable) == (FailureCode.UNREADABLE, False)
+    assert failure.message == "it is no file: a pipe, a device or a folder"
+
+
 @pytest.mark.parametrize(
     ("listed_bytes", "real_bytes", "code", "most_bytes"),
     [
@@ -83,7 +109,7 @@ def test_a_size_that_is_wrong_is_a_failure_and_costs_no_memory(
     assert FlakyStore.delivered_bytes == most_bytes
     if isinstance(result, Failure):
         assert result.retryable == (code is FailureCode.CHANGED)
-        assert result.attempts == 1
+        assert result.tries == 1
 
 
 def test_a_file_that_was_cut_after_its_listing_is_not_taken_for_the_image(

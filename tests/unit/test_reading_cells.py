@@ -147,7 +147,7 @@ def test_a_struct_that_is_null_or_only_names_a_path_has_no_image(tmp_path: pathl
     column = pa.array([None, {"bytes": None, "path": "/etc/hosts"}, {"bytes": b"x"}], KINDS[2])
     pq.write_table(pa.table({"image": column}), tmp_path / "t.parquet")
     ref = ImageRef(f"file://{tmp_path}/t.parquet::0")
-    refs = [dataclasses.replace(ref, place=TableCell(0, row, "image")) for row in range(3)]
+    refs = [dataclasses.replace(ref, locator=TableCell(0, row, "image")) for row in range(3)]
     assert read_data(refs) == ["empty", "empty", b"x"]
 
 
@@ -175,7 +175,7 @@ def test_a_file_without_a_version_is_opened_anew_when_it_has_changed(
 
 
 @pytest.mark.parametrize(
-    "place",
+    "locator",
     [
         TableCell(0, 5, "image"),
         TableCell(7, 0, "image"),
@@ -184,11 +184,11 @@ def test_a_file_without_a_version_is_opened_anew_when_it_has_changed(
     ],
 )
 def test_a_place_that_is_not_in_the_file_is_a_failure(
-    tmp_path: pathlib.Path, place: TableCell
+    tmp_path: pathlib.Path, locator: TableCell
 ) -> None:
     data = make_images(5)
     refs = write(tmp_path / "t.parquet", data)
-    wrong = dataclasses.replace(refs[0], place=place)
+    wrong = dataclasses.replace(refs[0], locator=locator)
     assert read_data([refs[1], wrong, refs[2]]) == [data[1], "unreadable", data[2]]
 
 

@@ -29,12 +29,12 @@ def put_table(count: int = 5) -> tuple[list[ImageRef], list[bytes]]:
     FlakyStore().pipe("/t.parquet", sink.getvalue().to_pybytes())
     ref = ImageRef("flaky://t.parquet::0")
     return [
-        dataclasses.replace(ref, uri=f"{ref.object_uri}::{row}", place=TableCell(0, row, "image"))
+        dataclasses.replace(ref, uri=f"{ref.object_uri}::{row}", locator=TableCell(0, row, "image"))
         for row in range(count)
     ], data
 
 
-OPTIONS = ReadOptions(attempts=3, allow_schemes=flaky.SCHEMES)
+OPTIONS = ReadOptions(tries=3, allow_schemes=flaky.SCHEMES)
 
 
 def test_a_passing_fault_is_tried_again_and_counted() -> None:
@@ -43,12 +43,12 @@ def test_a_passing_fault_is_tried_again_and_counted() -> None:
     slept: list[float] = []
     results = read_cells(refs, OPTIONS, slept.append)
     assert [each.data for each in results if isinstance(each, EncodedImage)] == data
-    assert {each.attempts for each in results} == {3}
+    assert {each.tries for each in results} == {3}
     assert len(slept) == 2
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "attempts"),
+    ("fault", "code", "tries"),
     [
         (TimeoutError(), FailureCode.UNAVAILABLE, 3),
         (PermissionError(), FailureCode.PERMISSION_DENIED, 1),
@@ -56,13 +56,13 @@ def test_a_passing_fault_is_tried_again_and_counted() -> None:
     ],
 )
 def test_a_fault_that_stays_is_a_failure_and_the_next_batch_begins_anew(
-    fault: Exception, code: FailureCode, attempts: int
+    fault: Exception, code: FailureCode, tries: int
 ) -> None:
     refs, data = put_table()
-    FlakyStore.faults["/t.parquet"] = iter([fault] * attempts)
+    FlakyStore.faults["/t.parquet"] = iter([fault] * tries)
     failures = read_cells(refs[:3], OPTIONS, lambda seconds: None)
     assert [each.code for each in failures if isinstance(each, Failure)] == [code] * 3
-    assert {each.attempts for each in failures} == {attempts}
+    assert {each.tries for each in failures} == {tries}
     rest = read_cells(refs[3:], OPTIONS)
     assert [each.data for each in rest if isinstance(each, EncodedImage)] == data[3:]
 

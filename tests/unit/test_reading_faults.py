@@ -57,7 +57,7 @@ def test_a_refusal_is_the_images_own_failure_and_is_not_tried_again(
     fault: Exception, code: FailureCode
 ) -> None:
     failure = read_failure(put("a.jpg", fault))
-    assert (failure.code, failure.attempts, failure.retryable) == (code, 1, False)
+    assert (failure.code, failure.tries, failure.retryable) == (code, 1, False)
     assert FlakyStore.asked == {"/a.jpg": 1}
     assert "0x" not in failure.message and "Forbidden" not in failure.message
 
@@ -82,11 +82,11 @@ PASSING[-5].response.status_code = 503  # type: ignore[attr-defined]
 def test_a_passing_fault_is_tried_again_and_counted(fault: Exception) -> None:
     (result,) = read(put("a.jpg", fault, fault))
     assert isinstance(result, EncodedImage)
-    assert (result.data, result.attempts) == (b"data", 3)
+    assert (result.data, result.tries) == (b"data", 3)
     failure = read_failure(put("b.jpg", *itertools.repeat(fault, 9)))
-    assert (failure.code, failure.attempts) == (FailureCode.UNAVAILABLE, OPTIONS.attempts)
+    assert (failure.code, failure.tries) == (FailureCode.UNAVAILABLE, OPTIONS.tries)
     assert failure.retryable
-    assert FlakyStore.asked == {"/a.jpg": 3, "/b.jpg": OPTIONS.attempts}
+    assert FlakyStore.asked == {"/a.jpg": 3, "/b.jpg": OPTIONS.tries}
 
 
 def test_only_what_failed_in_passing_is_read_again() -> None:
@@ -97,7 +97,7 @@ def test_only_what_failed_in_passing_is_read_again() -> None:
         put("late.jpg", TimeoutError(), FileNotFoundError()),
     ]
     results = read(*refs)
-    assert [each.attempts for each in results] == [1, 3, 1, 2]
+    assert [each.tries for each in results] == [1, 3, 1, 2]
     assert [type(each) for each in results] == [EncodedImage, EncodedImage, Failure, Failure]
     assert FlakyStore.asked == {"/good.jpg": 1, "/slow.jpg": 3, "/gone.jpg": 1, "/late.jpg": 2}
 
@@ -115,10 +115,10 @@ def test_waits_double_and_are_jittered_by_half() -> None:
 
 def test_one_attempt_means_no_wait() -> None:
     slept: list[float] = []
-    options = ReadOptions(attempts=1, allow_schemes=flaky.SCHEMES)
+    options = ReadOptions(tries=1, allow_schemes=flaky.SCHEMES)
     (result,) = read_images([put("a.jpg", TimeoutError())], options, sleep=slept.append)
     assert isinstance(result, Failure)
-    assert (result.attempts, slept) == (1, [])
+    assert (result.tries, slept) == (1, [])
 
 
 @pytest.mark.parametrize("defect", [KeyError("x"), ValueError("x"), RuntimeError("x")])
@@ -135,6 +135,6 @@ def test_a_scheme_that_is_not_allowed_is_a_failure_and_is_never_asked_for() -> N
     results = read(allowed, ImageRef("http://127.0.0.1:9/a.jpg"), options=flaky.OPTIONS)
     assert isinstance(results[0], EncodedImage)
     assert isinstance(results[1], Failure)
-    assert (results[1].code, results[1].attempts) == (FailureCode.UNREADABLE, 1)
+    assert (results[1].code, results[1].tries) == (FailureCode.UNREADABLE, 1)
     failure = read_failure(refused, options=ReadOptions())
     assert "scheme" in failure.message

@@ -24,7 +24,7 @@ def empty_store() -> None:
 
 
 def cut(ref: ImageRef, start: int, end: int) -> ImageRef:
-    return ImageRef(f"{ref.uri}::{start}", size_bytes=end - start, place=ByteSpan(start, end))
+    return ImageRef(f"{ref.uri}::{start}", size_bytes=end - start, locator=ByteSpan(start, end))
 
 
 def test_no_byte_before_or_behind_a_span_is_read() -> None:
@@ -59,7 +59,7 @@ def test_a_span_that_is_not_what_was_listed_is_a_failure(
 def test_a_span_needs_no_size_beside_its_own(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(b"0123456789")
-    ref = ImageRef(f"{path.as_uri()}::x", place=ByteSpan(3, 6))
+    ref = ImageRef(f"{path.as_uri()}::x", locator=ByteSpan(3, 6))
     (result,) = read_images([ref], ReadOptions())
     assert result == EncodedImage(ref, b"345")
 
@@ -91,7 +91,7 @@ def test_a_passing_fault_of_an_archive_is_tried_again() -> None:
     ref = cut(put("a.tar", TimeoutError(), data=b"x" * 50), 10, 20)
     (result,) = read(ref)
     assert isinstance(result, EncodedImage)
-    assert (result.data, result.attempts) == (b"x" * 10, 2)
+    assert (result.data, result.tries) == (b"x" * 10, 2)
 
 
 def test_a_scheme_that_nothing_reads_is_a_failure_and_stops_nothing() -> None:
@@ -100,7 +100,7 @@ def test_a_scheme_that_nothing_reads_is_a_failure_and_stops_nothing() -> None:
     good, bad = read(known, unknown, options=options)
     assert isinstance(good, EncodedImage)
     assert isinstance(bad, Failure)
-    assert (bad.code, bad.attempts) == (FailureCode.UNREADABLE, 1)
+    assert (bad.code, bad.tries) == (FailureCode.UNREADABLE, 1)
     assert "installed" in bad.message
 
 
@@ -149,5 +149,5 @@ def test_a_request_file_that_has_changed_is_not_read(tmp_path: pathlib.Path) -> 
     fresh = [dataclasses.replace(each, version=None) for each in refs if isinstance(each, ImageRef)]
     (again,) = read_images(fresh, ReadOptions())
     assert isinstance(again, EncodedImage)
-    assert isinstance(again.ref.place, RequestLine)
+    assert isinstance(again.ref.locator, RequestLine)
     assert again.data == b"other"

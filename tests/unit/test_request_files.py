@@ -9,7 +9,7 @@ import pytest
 
 from imgcls_beam.elements import ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.requests import find_lines, list_requests
+from imgcls_beam.listing.request_files import find_lines, list_requests
 
 CHUNK_BYTES = 1 << 20
 LONG = b"x" * (2 * CHUNK_BYTES + 7)
@@ -54,12 +54,12 @@ def test_a_line_is_listed_with_its_place_and_the_marks_of_its_file(tmp_path: pat
     first, second = list_requests(str(file))
     assert isinstance(first, ImageRef)
     assert isinstance(second, ImageRef)
-    assert (first.uri, first.place, first.size_bytes) == (
+    assert (first.uri, first.locator, first.size_bytes) == (
         f"{file.as_uri()}::1",
         RequestLine(3, 5),
         2,
     )
-    assert (second.uri, second.place) == (f"{file.as_uri()}::3", RequestLine(9, 12))
+    assert (second.uri, second.locator) == (f"{file.as_uri()}::3", RequestLine(9, 12))
     assert first.object_uri == second.object_uri == file.as_uri()
     assert first.version == second.version
     assert first.updated_at == second.updated_at

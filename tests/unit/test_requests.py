@@ -11,7 +11,7 @@ import pytest
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine
 from imgcls_beam.errors import FailureCode, Stage
-from imgcls_beam.reading.requests import MAX_ID_CHARS, limit_line_bytes, open_request
+from imgcls_beam.reading.request_images import MAX_ID_CHARS, limit_line_bytes, open_request
 from imgcls_beam.rows import to_record_batch
 from imgcls_beam.spec import NO_PARAMETERS, Parameters
 from tests.staged import SCORING
@@ -23,8 +23,9 @@ TEXT = base64.b64encode(IMAGE).decode()
 def open_line(line: bytes | str | dict[str, Any]) -> EncodedImage | Failure:
     data = json.dumps(line) if isinstance(line, dict) else line
     data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    ref = ImageRef("file:///r.jsonl::3", size_bytes=len(data), place=RequestLine(5, 5 + len(data)))
-    return open_request(EncodedImage(ref, data, attempts=2))
+    line_of = RequestLine(5, 5 + len(data))
+    ref = ImageRef("file:///r.jsonl::3", size_bytes=len(data), locator=line_of)
+    return open_request(EncodedImage(ref, data, tries=2))
 
 
 def open_good(line: bytes | str | dict[str, Any]) -> EncodedImage:
@@ -66,7 +67,7 @@ def test_a_request_gives_its_image_its_id_and_its_parameters(
     line: Any, request_id: str | int | None, parameters: Parameters
 ) -> None:
     opened = open_good(line)
-    assert (opened.data, opened.attempts) == (IMAGE, 2)
+    assert (opened.data, opened.tries) == (IMAGE, 2)
     assert (opened.ref.request_id, opened.ref.parameters) == (request_id, parameters)
     assert type(opened.ref.request_id) is type(request_id)
     assert (opened.ref.uri, opened.ref.size_bytes) == ("file:///r.jsonl::3", len(IMAGE))
@@ -89,7 +90,7 @@ def test_what_the_reference_would_fetch_or_open_is_refused_as_any_text_that_is_n
         "inputs is not an image as base64 text; URLs and paths are never fetched or opened"
     )
     assert (failure.ref.request_id, failure.ref.parameters) == (9, Parameters(top_k=2))
-    assert (failure.ref.size_bytes, failure.attempts) == (None, 2)
+    assert (failure.ref.size_bytes, failure.tries) == (None, 2)
 
 
 def test_a_path_of_base64_letters_is_text_and_the_file_is_never_opened(

@@ -63,7 +63,7 @@ def make_failure(ref: ImageRef = REF, facts: ImageFacts | None = None) -> Failur
         stage=Stage.READ,
         code=FailureCode.NOT_FOUND,
         message="no such object",
-        attempts=3,
+        tries=3,
         facts=facts,
         failed_at=NOON,
         scoring=SCORING,

@@ -12,7 +12,7 @@ import pytest
 
 from imgcls_beam.elements import Failure, ImageRef, TableCell
 from imgcls_beam.errors import ConfigError, FailureCode
-from imgcls_beam.listing.files import list_input
+from imgcls_beam.listing.folders import list_input
 from imgcls_beam.listing.manifests import list_manifest
 from imgcls_beam.options import ManifestOptions
 
@@ -119,7 +119,7 @@ def test_cells_are_listed_by_their_row_and_keep_the_marks_of_their_file(
     refs = list_refs(url, image_column="image", carry_columns=carry)
     assert [ref.uri for ref in refs] == [f"file://{url}::{row}" for row in range(5)]
     places = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
-    assert [ref.place for ref in refs] == [TableCell(g, r, "image") for g, r in places]
+    assert [ref.locator for ref in refs] == [TableCell(g, r, "image") for g, r in places]
     assert {(ref.version, ref.updated_at) for ref in refs} == {(file.version, file.updated_at)}
     assert {ref.object_uri for ref in refs} == {file.uri}
     assert {ref.size_bytes for ref in refs} == {None}

@@ -12,7 +12,13 @@ from fsspec import AbstractFileSystem
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.walking import Info, find_matches, is_pattern, walk
-from imgcls_beam.stores import checksum_of, find_info, has_pages, marks_of, open_store, size_of
+from imgcls_beam.stores import (
+    StoreKey,
+    facts_of,
+    find_info,
+    has_pages,
+    open_store,
+)
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
@@ -50,9 +56,10 @@ def list_files(option: str, url: str, suffixes: tuple[str, ...]) -> Iterator[Ima
         ConfigError: it is not there or may not be read.
     """
     store, path = open_store(option, url)
+    key = StoreKey.of(url)
     with refuse_faults(option, url):
         for info in _find(option, store, path, suffixes):
-            yield _to_ref(store, info)
+            yield ImageRef(key.uri_of(info["name"]), **facts_of(info))
 
 
 @contextlib.contextmanager
@@ -89,14 +96,3 @@ def _find(
     for found in walk(store, path):
         if found["name"].lower().endswith(suffixes):
             yield found
-
-
-def _to_ref(store: AbstractFileSystem, info: Info) -> ImageRef:
-    version, updated_at = marks_of(info)
-    return ImageRef(
-        uri=store.unstrip_protocol(info["name"]),
-        version=version,
-        size_bytes=size_of(info),
-        updated_at=updated_at,
-        checksum=checksum_of(info),
-    )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.elements import ImageRef, TableCell
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.files import refuse_faults
+from imgcls_beam.listing.folders import refuse_faults
 from imgcls_beam.listing.references import Line, asked_columns, refuse_column, to_attributes
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores import open_store
@@ -89,7 +89,7 @@ def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Ite
                     cell,
                     uri=f"{file.uri}::{first + row}",
                     attributes=attributes,
-                    place=TableCell(row_group, row, column),
+                    locator=TableCell(row_group, row, column),
                 )
             first += table.metadata.row_group(row_group).num_rows
 

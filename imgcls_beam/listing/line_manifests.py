@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.files import refuse_faults
+from imgcls_beam.listing.folders import refuse_faults
 from imgcls_beam.listing.references import (
     Line,
     asked_columns,
@@ -134,7 +134,7 @@ def _read_csv(lines: _Lines, options: ManifestOptions, delimiter: str = ",") -> 
     for option, name in asked_columns(options, header):
         if header.count(name) != 1:
             raise refuse_column(option, name, header)
-    place = header.index(str(options.uri_column))
+    index = header.index(str(options.uri_column))
     carried = [(name, header.index(name)) for name in options.carry_columns]
     while not lines.is_over:
         first = lines.number + 1
@@ -142,7 +142,7 @@ def _read_csv(lines: _Lines, options: ManifestOptions, delimiter: str = ",") -> 
         if row or problem:
             fields = {name: row[i] if i < len(row) else None for name, i in carried}
             attributes = to_attributes(fields) if carried else None
-            yield Line(first, row[place] if place < len(row) else None, attributes, problem)
+            yield Line(first, row[index] if index < len(row) else None, attributes, problem)
 
 
 def _read_header(rows: Iterator[list[str]], uri: str) -> list[str]:

@@ -60,8 +60,8 @@ def open_request(encoded: EncodedImage, max_bytes: int | None = None) -> Encoded
         if max_bytes is not None and len(data) > max_bytes:
             raise too_many_bytes(max_bytes)
     except ImageError as error:
-        return Failure.from_error(ref, error, attempts=encoded.attempts)
-    return EncodedImage(ref, data, encoded.attempts)
+        return Failure.from_error(ref, error, tries=encoded.tries)
+    return EncodedImage(ref, data, encoded.tries)
 
 
 def _load_object(line: bytes) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.archives import list_archive
 from imgcls_beam.listing.distinct import Distinct
-from imgcls_beam.listing.files import ARCHIVE_SUFFIX, IMAGE_SUFFIXES, list_input
+from imgcls_beam.listing.folders import ARCHIVE_SUFFIX, IMAGE_SUFFIXES, list_input
 from imgcls_beam.listing.manifests import list_manifest
-from imgcls_beam.listing.requests import list_requests
+from imgcls_beam.listing.request_files import list_requests
 from imgcls_beam.options import InputOptions
 
 

@@ -15,24 +15,37 @@ _NO_MD5_CLASSES = frozenset({"EXPRESS_ONEZONE"})
 """Storage classes of S3 whose etags are no digests (directory buckets)."""
 
 
-def marks_of(info: Mapping[str, Any]) -> tuple[str | None, datetime.datetime | None]:
-    """What a store says of an object's content: its version, and when it was written (UTC).
+def version_of(info: Mapping[str, Any]) -> str | None:
+    """The version of an object's content: the store's generation or etag, else the time (UTC).
 
-    The version is the store's own mark, generation or etag; else the time; None where there is
-    neither. An etag comes before S3's version id, which a listing does not say: one object has one
-    version, whoever asks.
+    None where there is neither. An etag comes before S3's version id, which a listing does not say:
+    one object has one version, whoever asks.
     """
-    times = (info[key] for key in _UPDATED_KEYS if info.get(key) is not None)
-    updated_at = _to_time(next(times, None))
     version = next((str(info[key]).strip('"') for key in _VERSION_KEYS if info.get(key)), None)
-    if version is None and updated_at is not None:
+    if version is None and (updated_at := updated_at_of(info)) is not None:
         version = updated_at.isoformat(timespec="microseconds")
-    return version, updated_at
+    return version
 
 
-def is_marked(info: Mapping[str, Any], version: str | None) -> bool:
-    """Whether an object is still the one that was listed, as far as the store marked it then."""
-    return version is None or marks_of(info)[0] == version
+def updated_at_of(info: Mapping[str, Any]) -> datetime.datetime | None:
+    """When an object was written, as its store says (UTC)."""
+    times = (info[key] for key in _UPDATED_KEYS if info.get(key) is not None)
+    return _to_time(next(times, None))
+
+
+def facts_of(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What an `ImageRef` keeps of what a store says of an object, by the names of its fields."""
+    return {
+        "version": version_of(info),
+        "size_bytes": size_of(info),
+        "updated_at": updated_at_of(info),
+        "checksum": checksum_of(info),
+    }
+
+
+def has_version(info: Mapping[str, Any], version: str | None) -> bool:
+    """Whether an object is still the one that was listed, as far as the store's version tells."""
+    return version is None or version_of(info) == version
 
 
 def checksum_of(info: Mapping[str, Any]) -> str | None:

@@ -1,9 +1,9 @@
-"""Images of every kind of place, in the order in which they were asked for.
+"""Images wherever they lie, in the order in which they were asked for.
 
 ::
 
     an object, a member of an archive ─▶ objects ─▶ bytes
-    a line of a request file ─▶ objects ─▶ requests ─▶ bytes
+    a line of a request file ─▶ objects ─▶ request_images ─▶ bytes
     a cell of a Parquet file ─▶ cells ─▶ bytes
     bytes that are there already ─▶ bytes
 """
@@ -15,7 +15,7 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine, T
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import too_many_bytes
 from imgcls_beam.reading.objects import read_objects
-from imgcls_beam.reading.requests import open_request
+from imgcls_beam.reading.request_images import open_request
 
 
 def read_images(
@@ -26,13 +26,13 @@ def read_images(
     """Reads images; one result each, in order. A failure of listing comes out as it is.
 
     Args:
-        refs: what to read, of any places and schemes; what is read already is held to the limit.
+        refs: what to read, in any stores; what is read already is held to the limit.
         options: limits and retries.
         sleep: waits so many seconds.
     """
     wanted = [ref for ref in refs if isinstance(ref, ImageRef)]
-    objects = [ref for ref in wanted if not isinstance(ref.place, TableCell)]
-    cells = [ref for ref in wanted if isinstance(ref.place, TableCell)]
+    objects = [ref for ref in wanted if not isinstance(ref.locator, TableCell)]
+    cells = [ref for ref in wanted if isinstance(ref.locator, TableCell)]
     from_objects = iter(read_objects(objects, options, sleep))
     from_cells = iter(_read_cells(cells, options, sleep) if cells else ())
     results: list[EncodedImage | Failure] = []
@@ -41,7 +41,7 @@ def read_images(
             results.append(ref)
         elif isinstance(ref, EncodedImage):
             results.append(_limit(ref, options.max_bytes))
-        elif isinstance(ref.place, TableCell):
+        elif isinstance(ref.locator, TableCell):
             results.append(next(from_cells))
         else:
             results.append(_open(next(from_objects), options))
@@ -64,6 +64,6 @@ def _read_cells(
 
 def _open(got: EncodedImage | Failure, options: ReadOptions) -> EncodedImage | Failure:
     """Takes the image out of a request; any other one is what was read."""
-    if isinstance(got, Failure) or not isinstance(got.ref.place, RequestLine):
+    if isinstance(got, Failure) or not isinstance(got.ref.locator, RequestLine):
         return got
     return open_request(got, options.max_bytes)

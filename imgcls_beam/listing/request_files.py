@@ -9,7 +9,7 @@ from typing import IO
 
 from imgcls_beam.elements import ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.files import list_files, refuse_faults
+from imgcls_beam.listing.folders import list_files, refuse_faults
 from imgcls_beam.stores import open_store
 
 REQUEST_SUFFIXES = (".jsonl", ".ndjson")
@@ -55,7 +55,7 @@ def _list_lines(file: ImageRef) -> Iterator[ImageRef]:
                 version=file.version,
                 size_bytes=end - start,
                 updated_at=file.updated_at,
-                place=RequestLine(start, end),
+                locator=RequestLine(start, end),
             )
 
 

@@ -1,0 +1,156 @@
+"""Which file system a URL means, and how its paths are spelled as URIs.
+
+A store is a scheme and an authority. All buckets are one store, whose paths begin with the bucket;
+a host of FTP or an account of Azure is a store of its own, and its URIs begin with its authority.
+
+fsspec's parsers drop the authority, and take what stands behind `?` and `#` for more than a name.
+So they are shown the authority alone; what stands behind it is the path, letter for letter.
+"""
+
+import dataclasses
+import functools
+import inspect
+import re
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
+_NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
+_SECRETS = frozenset({"password", "token"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoreKey:
+    """A file system. Equal keys are one store; different ones never share an object.
+
+    Attributes:
+        scheme: as it was spelled; without an authority the first name of its kind: `gs` for `gcs`.
+        authority: host, account or container, with user and port, as it was spelled; empty where
+            one client serves all: buckets, web addresses, disk and memory.
+    """
+
+    scheme: str
+    authority: str = ""
+
+    @classmethod
+    def of(cls, url: str) -> "StoreKey":
+        """The store of a path or URL.
+
+        Raises:
+            ImportError: nothing that is installed reads its scheme.
+            ValueError: its authority names no store, or holds a password.
+        """
+        scheme, authority, _ = split_url(url)
+        return _look_at(scheme, authority).key
+
+    def open(self) -> AbstractFileSystem:
+        """The file system. Listings are never cached: who lists twice wants to see what changed.
+
+        Raises:
+            OSError: its host does not answer, or refuses.
+            ValueError: it lacks credentials, or has those of another account.
+        """
+        known = _look_at(self.scheme, self.authority)
+        # SFTP keeps no listings, and hands all its options on to paramiko, which refuses this one.
+        more = {} if "sftp" in known.names else {"use_listings_cache": False}
+        store: AbstractFileSystem = fsspec.filesystem(self.scheme, **more, **dict(known.options))
+        _check_account(store, dict(known.options).get("account_name"))
+        return store
+
+    def path_of(self, url: str) -> str:
+        """The path of an object of this store, as its file system spells it."""
+        scheme, authority, rest = split_url(url)
+        known = _look_at(self.scheme, self.authority)
+        if self.authority:
+            return (known.root + rest[1:]).rstrip("/") or known.root
+        path: str = known.kind._strip_protocol(f"{scheme}://{authority}{rest}")
+        return path
+
+    def uri_of(self, path: str) -> str:
+        """The URI of a path of this store; `path_of` gives the path back."""
+        if self.authority:
+            root = _look_at(self.scheme, self.authority).root
+            return f"{self.scheme}://{self.authority}/{path.removeprefix(root)}"
+        return path if _URL.match(path) else f"{self.scheme}://{path}"
+
+
+def split_url(url: str) -> tuple[str, str, str]:
+    """Scheme in small letters, authority, and the rest from its slash on; a path is all rest."""
+    match = _URL.fullmatch(url)
+    return (match[1].lower(), match[2], match[3]) if match else ("file", "", url)
+
+
+def spell_uri(url: str) -> str:
+    """A URL as a listing of its store spells it, so that one object has one URI.
+
+    No file system is opened. Where nothing that is installed reads the scheme it stays as it is.
+
+    Raises:
+        ValueError: its authority names no store, or holds a password.
+    """
+    try:
+        key = StoreKey.of(url)
+    except ImportError:
+        return url
+    return key.uri_of(key.path_of(url))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Known:
+    """What follows from a scheme and an authority.
+
+    Attributes:
+        key: the store's.
+        kind: its class.
+        names: the schemes of this class.
+        options: what the authority gives fsspec to open it with.
+        root: what its paths begin with and its URIs leave out, where the key has an authority.
+    """
+
+    key: StoreKey
+    kind: type[AbstractFileSystem]
+    names: tuple[str, ...]
+    options: tuple[tuple[str, object], ...] = ()
+    root: str = ""
+
+
+def _look_at(scheme: str, authority: str) -> _Known:
+    try:
+        kind = fsspec.get_filesystem_class(scheme)
+    except ValueError as error:
+        raise ImportError(f"nothing is known to read {scheme}://") from error
+    return _describe(kind, scheme, authority)
+
+
+@functools.lru_cache(maxsize=1024)
+def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _Known:
+    names = (kind.protocol,) if isinstance(kind.protocol, str) else tuple(kind.protocol)
+    shared = _Known(StoreKey(names[0]), kind, names)
+    if issubclass(kind, LocalFileSystem):
+        return shared
+    base = f"{scheme}://{authority}/"
+    found = kind._get_kwargs_from_urls(base)
+    options = {name: value for name, value in found.items() if name not in _NOT_OF_AUTHORITY}
+    if not _SECRETS.isdisjoint(options):
+        raise ValueError("a password in a URL would stand in every row")
+    try:
+        inspect.signature(kind.__init__).bind(None, **options)
+    except TypeError as error:
+        raise ValueError("its URL names no host") from error
+    root: str = kind._strip_protocol(base)
+    if options:
+        return _Known(
+            StoreKey(scheme, authority), kind, names, tuple(sorted(options.items())), root
+        )
+    if authority not in root:
+        raise ValueError("what reads this scheme does not tell such a host from others")
+    return shared
+
+
+def _check_account(store: AbstractFileSystem, account: object) -> None:
+    """Adlfs goes where `AZURE_STORAGE_CONNECTION_STRING` leads, whatever account a URL names."""
+    client = getattr(store, "service_client", None)
+    if account is not None and client is not None and client.account_name != account:
+        raise ValueError("AZURE_STORAGE_CONNECTION_STRING leads to another account")
