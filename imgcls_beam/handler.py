@@ -147,9 +147,9 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         draw_blank = functools.partial(_draw_blank, model, self._find_preparer())
         predicted = iter(predict_images(images, model, question, draw_blank))
         outcomes = [each if isinstance(each, Failure) else next(predicted) for each in prepared]
-        key = self._find_source().key
+        name = self._find_source().display_name
         return [
-            PredictionResult(example, self._to_inference(outcome), key)
+            PredictionResult(example, self._to_inference(outcome), name)
             for example, outcome in zip(batch, outcomes, strict=True)
         ]
 

@@ -16,7 +16,7 @@ from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, Log
 from imgcls_beam.elements import ModelInputs, ModelSource, Pixels
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
-from imgcls_beam.models.files import is_safe
+from imgcls_beam.models.model_files import is_safe
 from imgcls_beam.spec import FunctionToApply
 
 _LOAD_FAULTS = (
