@@ -251,7 +251,7 @@ class Execution:
         device: e.g. `cpu`, `cuda:0`.
         dtype: of the weights, e.g. `float32`.
         batch_size: how many images were in the forward pass.
-        inference_ms: wall time of the forward pass, divided by its images.
+        inference_ms: wall time inside the model, see `ForwardPass`, divided by its images.
         finished_at: UTC.
     """
 
