@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from bench.measuring import find_peak_bytes
-from imgcls_beam.classifying import ClassifierCard, Logits
+from imgcls_beam.classifying import ClassifierCard, ForwardPass
 from imgcls_beam.elements import ModelInputs
 
 FORMS = ("csv", "jsonl", "txt", "parquet")
@@ -61,9 +61,9 @@ class SameClassifier:
         labels = tuple(f"LABEL_{index}" for index in range(_LABELS))
         return ClassifierCard(labels, "softmax", "cpu", "float32", 0)
 
-    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
+    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
         """Logits 0, 1, …, 9 for each image."""
-        return np.tile(np.arange(_LABELS, dtype=np.float32), (len(batch), 1))
+        return ForwardPass(np.tile(np.arange(_LABELS, dtype=np.float32), (len(batch), 1)), 0.0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ replaces: each stage passes it on as it is, so one image in is exactly one outco
 
 import dataclasses
 import datetime
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,11 @@ import numpy.typing as npt
 
 from imgcls_beam.errors import FailureCode, ImageError, Stage
 from imgcls_beam.spec import NO_PARAMETERS, FunctionToApply, LabelScore, Parameters
+
+REVISION_CHARS = 12
+"""So much of a revision stands in `model_key` and in paths."""
+
+_FOLDER_REVISION = re.compile("[0-9a-f]{64}")
 
 Pixels = npt.NDArray[Any]
 
@@ -30,12 +36,28 @@ float32 (3, H, W). A few processors give more beside it, e.g. `pixel_attention_m
 """
 
 
+def make_model_key(model_id: str, revision: str) -> str:
+    """The word by which models are told apart: equal keys, equal models.
+
+    A folder is its content, wherever it lies and however its path is spelled.
+
+    Args:
+        model_id: hub id; the name of a folder does not matter.
+        revision: as in `ModelSource`; 64 hex digits are a folder's.
+
+    Returns:
+        `owner/name@` and the first 12 digits of the commit, or `folder@` and those of the SHA-256.
+    """
+    name = "folder" if _FOLDER_REVISION.fullmatch(revision) else model_id
+    return f"{name}@{revision[:REVISION_CHARS]}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelSource:
     """A model pinned to one content.
 
     Attributes:
-        model_id: the name under which people know it: hub id, or folder as given.
+        model_id: hub id, or folder as given: shown, never compared.
         revision: 40 hex digits of a commit, or the sha256 of a folder's files.
         location: what to load from: a hub id, a local folder, or a folder's URL.
         commit: the commit to ask the hub for; None for a folder.
@@ -51,8 +73,13 @@ class ModelSource:
 
     @property
     def key(self) -> str:
-        """`id@first 12 of the revision`."""
-        return f"{self.model_id}@{self.revision[:12]}"
+        """Equal for equal models, see `make_model_key`."""
+        return make_model_key(self.model_id, self.revision)
+
+    @property
+    def display_name(self) -> str:
+        """For people: the id as given, `@` and the first 12 digits of the revision."""
+        return f"{self.model_id}@{self.revision[:REVISION_CHARS]}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -239,7 +266,7 @@ class Execution:
         device: e.g. `cpu`, `cuda:0`.
         dtype: of the weights, e.g. `float32`.
         batch_size: how many images were in the forward pass.
-        inference_ms: wall time of the forward pass, divided by its images.
+        inference_ms: wall time inside the model, see `ForwardPass`, divided by its images.
         finished_at: UTC.
     """
 

@@ -147,7 +147,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
             for each in prepared
         ]
         return [
-            PredictionResult(example, self._to_inference(outcome), scoring.model.key)
+            PredictionResult(example, self._to_inference(outcome), scoring.model.display_name)
             for example, outcome in zip(batch, outcomes, strict=True)
         ]
 
@@ -230,7 +230,7 @@ def _try_blank(classifier: Classifier, preparer: Preparer, source: ModelSource) 
         ModelError: it cannot take what its processor gives, or answers what is not finite.
     """
     try:
-        logits = classifier.classify([_draw_blank(classifier, preparer)])
+        logits = classifier.classify([_draw_blank(classifier, preparer)]).logits
     except (TypeError, ValueError, RuntimeError, LookupError, ImageError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         problem = f"{source.model_id}: the model cannot take what its image processor gives"

@@ -6,13 +6,11 @@ image, and the error is raised for the runner to retry elsewhere.
 """
 
 import dataclasses
-import datetime
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from imgcls_beam.classifying import Classifier, ClassifierCard, Logits
+from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass, Logits
 from imgcls_beam.elements import (
     Execution,
     Failure,
@@ -31,20 +29,12 @@ _FAILED = "the model raised an error on this image alone, and not on a blank one
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Pass:
-    """One forward pass that worked: logits float32 (N, C)."""
-
-    logits: Logits
-    elapsed_ms: float
-    finished_at: datetime.datetime
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Answer:
     """One image's logits, float32 (C,), and the pass that gave them."""
 
     logits: Logits
-    origin: _Pass
+    origin: ForwardPass
     batch_size: int
 
     def describe(self, card: ClassifierCard) -> Execution:
@@ -106,7 +96,7 @@ def _answer_isolated(
 ) -> "list[_Answer | Failure]":
     answer = _try_classify([image.inputs for image in images], classifier)
     # Outside the except block: the failed pass's tensors live as long as its traceback.
-    if isinstance(answer, _Pass):
+    if isinstance(answer, ForwardPass):
         return [_Answer(logits, answer, len(images)) for logits in answer.logits]
     if len(images) == 1:
         return [_blame(images[0], answer, classifier, draw_blank)]
@@ -118,14 +108,11 @@ def _answer_isolated(
     ]
 
 
-def _try_classify(batch: Sequence[ModelInputs], classifier: Classifier) -> _Pass | Exception:
-    start_s = time.perf_counter()
+def _try_classify(batch: Sequence[ModelInputs], classifier: Classifier) -> ForwardPass | Exception:
     try:
-        logits = classifier.classify(batch)
+        return classifier.classify(batch)
     except Exception as error:  # noqa: BLE001  a model may raise anything on one image of a batch
         return error.with_traceback(None)
-    elapsed_ms = (time.perf_counter() - start_s) * 1e3
-    return _Pass(logits, elapsed_ms, datetime.datetime.now(datetime.UTC))
 
 
 def _blame(

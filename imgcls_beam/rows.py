@@ -19,11 +19,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from imgcls_beam.elements import Failure, Outcome, Prediction, Scoring, Skipped
+from imgcls_beam.elements import (
+    Failure,
+    Outcome,
+    Prediction,
+    Scoring,
+    Skipped,
+    make_model_key,
+)
 from imgcls_beam.spec import FunctionToApply, LabelScore
-
-REVISION_CHARS = 12
-"""So much of a revision stands in `model_key` and in paths."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TIME = pa.timestamp("us", tz="UTC")
@@ -60,7 +64,7 @@ _COLUMNS = (
     ("params", _PARAMS, False, "The parameters in force, and on whose word"),
     ("model_id", _TEXT, True, "Hub id or folder of the model"),
     ("model_revision", _TEXT, True, "Commit of the model, or SHA-256 of its folder"),
-    ("model_key", _TEXT, True, "Model id, @ and the first 12 characters of its revision"),
+    ("model_key", _TEXT, True, "Hub id or the word folder, @, and 12 characters of the revision"),
     ("predicted_at", _TIME, True, "When the image was done with, UTC"),
     ("device", _TEXT, False, "Where the model ran, e.g. cpu, cuda:0"),
     ("dtype", _TEXT, False, "Type of the model's weights, e.g. float32"),
@@ -106,8 +110,8 @@ class RunContext:
 
     @property
     def model_key(self) -> str:
-        """The model's name and commit in one word: `id@first 12`."""
-        return f"{self.model_id}@{self.model_revision[:REVISION_CHARS]}"
+        """Equal for equal models, see `make_model_key`."""
+        return make_model_key(self.model_id, self.model_revision)
 
 
 def to_record_batch(

@@ -103,7 +103,7 @@ def _check_model(asked: argparse.Namespace) -> Iterator[str]:
 
     source = resolve_model(asked.model.model, asked.model.revision)
     card = OutcomeHandler(asked.model, source=source).load_model().describe()
-    yield f"{source.key}, weights in {source.weights}"
+    yield f"{source.display_name}, weights in {source.weights}"
     yield (
         f"{len(card.labels):,} labels, {card.function_to_apply}; {card.size_bytes / 1e6:,.1f} MB, "
         f"{card.dtype} on {card.device}"

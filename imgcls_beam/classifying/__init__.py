@@ -4,13 +4,20 @@
 build one. Importing this package imports neither torch nor transformers.
 """
 
-from imgcls_beam.classifying.loading import load_classifier
-from imgcls_beam.classifying.protocol import Classifier, ClassifierCard, ClassifierSpec, Logits
+from imgcls_beam.classifying.protocol import (
+    Classifier,
+    ClassifierCard,
+    ClassifierSpec,
+    ForwardPass,
+    Logits,
+)
+from imgcls_beam.classifying.shared_models import load_classifier
 
 __all__ = [
     "Classifier",
     "ClassifierCard",
     "ClassifierSpec",
+    "ForwardPass",
     "Logits",
     "load_classifier",
 ]

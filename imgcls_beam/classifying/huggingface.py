@@ -2,7 +2,8 @@
 
 import pickle
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,16 @@ from safetensors import SafetensorError
 
 from imgcls_beam.classifying.configs import name_labels, read_config
 from imgcls_beam.classifying.prepacking import can_prepack, prepack
-from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, Logits
+from imgcls_beam.classifying.protocol import (
+    ClassifierCard,
+    ClassifierSpec,
+    ForwardPass,
+    Logits,
+)
 from imgcls_beam.elements import ModelInputs, ModelSource, Pixels
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
-from imgcls_beam.models.files import is_safe
+from imgcls_beam.models.model_files import is_safe
 from imgcls_beam.spec import FunctionToApply
 
 _LOAD_FAULTS = (
@@ -38,14 +44,20 @@ _MAX_EDGE_PX = 8192
 class HuggingFaceClassifier:
     """A model of `AutoModelForImageClassification`, checked before its first image."""
 
-    def __init__(self, spec: ClassifierSpec) -> None:
+    def __init__(
+        self, spec: ClassifierSpec, clock_s: Callable[[], float] = time.perf_counter
+    ) -> None:
         """Loads the model and puts it on its device.
+
+        Args:
+            spec: which model, on what.
+            clock_s: by which its passes are timed, in seconds.
 
         Raises:
             ModelError: it cannot be loaded, or would predict at random: its head is missing from
                 the checkpoint, or a weight is not finite.
         """
-        self._spec = spec
+        self._spec, self._clock_s = spec, clock_s
         self._device = _choose_device(spec)
         config = read_config(fetch_model(spec.source), spec.source)
         self._model = _load_model(spec, self._device)
@@ -70,7 +82,7 @@ class HuggingFaceClassifier:
         """What this model is."""
         return self._card
 
-    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
+    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
         """One forward pass, see `Classifier.classify`.
 
         Raises:
@@ -81,16 +93,17 @@ class HuggingFaceClassifier:
             name: _stack([each[name] for each in batch], is_pinned=is_pinned) for name in batch[0]
         }
         with self._turn, torch.inference_mode():
-            inputs = self._to_device(stacked)
             if not self._is_tuned:
-                self._tune({name: each[:1] for name, each in inputs.items()})
-            logits = self._model(**inputs).logits
-            answer: Logits = logits.to(torch.float32).cpu().numpy()
+                self._tune(self._to_device({name: each[:1] for name, each in stacked.items()}))
+            start_s = self._clock_s()
+            outputs = self._model(**self._to_device(stacked))
+            logits: Logits = outputs.logits.to(torch.float32).cpu().numpy()
+            elapsed_ms = (self._clock_s() - start_s) * 1e3
         labels = self._card.labels
-        if answer.shape != (len(batch), len(labels)):
-            problem = f"scores of shape {answer.shape} for {len(labels)} labels"
+        if logits.shape != (len(batch), len(labels)):
+            problem = f"scores of shape {logits.shape} for {len(labels)} labels"
             raise ModelError(f"the model gives {problem}")
-        return answer
+        return ForwardPass(logits, elapsed_ms)
 
     def _tune(self, one: dict[str, torch.Tensor]) -> None:
         """Gives the linear layers a faster form, if the model then says the same of noise."""

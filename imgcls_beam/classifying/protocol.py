@@ -1,6 +1,7 @@
 """What the pipeline knows of a model."""
 
 import dataclasses
+import datetime
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -53,19 +54,35 @@ class ClassifierCard:
     image_size_px: tuple[int, int] | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ForwardPass:
+    """What one forward pass gave.
+
+    Attributes:
+        logits: float32 (N, C), whatever the model runs in; not checked for NaN.
+        elapsed_ms: wall time inside the model: inputs to its device, their scale and shift, the
+            forward pass, logits back to the host. Not the stacking of images, the wait for other
+            threads' passes, or what a model does once, before its first pass.
+        finished_at: UTC.
+    """
+
+    logits: Logits
+    elapsed_ms: float
+    finished_at: datetime.datetime = dataclasses.field(
+        default_factory=lambda: datetime.datetime.now(datetime.UTC)
+    )
+
+
 class Classifier(Protocol):
     """A loaded model. Methods only, so that a proxy to another process can stand for it."""
 
     def describe(self) -> ClassifierCard:
         """What this model is."""
 
-    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
+    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
         """One forward pass; safe to call from many threads.
 
         Args:
             batch: N ≥ 1 images whose inputs have the same names and shapes; `pixel_values` is uint8
                 (H, W, 3) where the model was loaded with a `ChannelAffine`.
-
-        Returns:
-            float32 (N, C), whatever the model runs in; not checked for NaN.
         """

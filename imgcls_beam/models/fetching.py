@@ -6,8 +6,8 @@ import pathlib
 from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError, ModelError
 from imgcls_beam.models import hub
-from imgcls_beam.models.files import choose_weights, list_needed
 from imgcls_beam.models.mirroring import mirror_folder
+from imgcls_beam.models.model_files import choose_weights, list_needed
 
 
 @functools.lru_cache(maxsize=8)

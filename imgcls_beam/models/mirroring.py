@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.models.files import choose_own, choose_weights, hash_folder
+from imgcls_beam.models.model_files import choose_needed, choose_weights, hash_files
 from imgcls_beam.stores import open_store, version_of
 
 _REVISION = "revision"
@@ -62,7 +62,7 @@ def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  
     if "config.json" not in found or weights is None:
         problem = "the folder has no config.json, or no model.safetensors or pytorch_model.bin"
         raise ConfigError("model", url, problem)
-    return {name: found[name] for name in choose_own(list(found), weights)}
+    return {name: found[name] for name in choose_needed(found, weights)}
 
 
 def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:
@@ -83,7 +83,7 @@ def _copy(store: Any, paths: dict[str, str], place: pathlib.Path) -> None:  # no
     with _folder_beside(place) as folder:
         for name, path in paths.items():
             store.get_file(path, str(folder / name))
-        (folder / _REVISION).write_text(hash_folder(folder), encoding="ascii")
+        (folder / _REVISION).write_text(hash_files(folder, paths), encoding="ascii")
         shutil.rmtree(place, ignore_errors=True)
         folder.rename(place)
 

@@ -9,8 +9,13 @@ from imgcls_beam.checks import check_url
 from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.models import hub
-from imgcls_beam.models.files import choose_weights, find_other_weights, hash_folder
 from imgcls_beam.models.mirroring import mirror_folder
+from imgcls_beam.models.model_files import (
+    choose_needed,
+    choose_weights,
+    find_other_weights,
+    hash_files,
+)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -46,9 +51,10 @@ def _resolve_folder(model: str, revision: str | None) -> ModelSource:
     _refuse_revision(model, revision)
     if not (folder / "config.json").is_file():
         raise ConfigError("model", model, "the folder has no config.json")
-    weights = _require_weights(model, os.listdir(folder))
-    name = os.path.normpath(model)
-    return ModelSource(name, hash_folder(folder), str(folder.resolve()), None, weights)
+    names = os.listdir(folder)
+    weights = _require_weights(model, names)
+    content = hash_files(folder, choose_needed(names, weights))
+    return ModelSource(os.path.normpath(model), content, str(folder.resolve()), None, weights)
 
 
 def _resolve_url(url: str, revision: str | None) -> ModelSource:

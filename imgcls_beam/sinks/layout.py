@@ -20,9 +20,10 @@ import hashlib
 import re
 
 from imgcls_beam.checks import scheme_of
+from imgcls_beam.elements import make_model_key
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.rows import REVISION_CHARS, RunContext
+from imgcls_beam.rows import RunContext
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?", re.ASCII)
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
@@ -35,21 +36,22 @@ _DIGEST_CHARS = 8
 
 
 def slug_model(model_id: str, revision: str) -> str:
-    """A model's name that fits into a path: `owner--name@0123456789ab`.
+    """A model's key that fits into a path: `owner--name@0123456789ab`, `folder@0123456789ab`.
 
-    A hub id keeps its letters. Any other id (a folder, an odd character, a long name) becomes its
-    last component, made fit, and 8 hex digits of its SHA-256, so that two of them do not meet.
+    A hub id keeps its letters. Any other id (an odd character, a long name) becomes its last
+    component, made fit, and 8 hex digits of its SHA-256, so that two of them do not meet.
 
     Returns:
         Letters, digits, `.`, `_`, `-` and one `@`; 1 to 96 characters before it, 1 to 12 after.
     """
+    model_id, _, digits = make_model_key(model_id, revision).rpartition("@")
     slug = model_id.replace("/", "--")
     if not _HUB_ID.fullmatch(model_id) or "--" in model_id or len(slug) > _SLUG_CHARS:
         digest = hashlib.sha256(model_id.encode("utf-8", "surrogatepass")).hexdigest()
         last = _make_fit(model_id.rstrip("/").rpartition("/")[2])
         kept = last[: _SLUG_CHARS - _DIGEST_CHARS - 1]
         slug = f"{kept or 'model'}-{digest[:_DIGEST_CHARS]}"
-    return f"{slug}@{_make_fit(revision)[:REVISION_CHARS] or 'unknown'}"
+    return f"{slug}@{_make_fit(digits) or 'unknown'}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from imgcls_beam.elements import make_model_key
 from imgcls_beam.sinks import store
 from imgcls_beam.sinks.recorded import RecordedFile, RecordedPublication
 
@@ -110,6 +111,8 @@ class RunRecord:
             raise ValueError(f"not a run record of format {FORMAT_VERSION}")
         try:
             counts = dict(fields["counts"])
+            model = fields["model"]
+            model["key"] = make_model_key(model["id"], model["revision"])
             return cls(
                 **{name: fields[name] for name in _PLAIN},
                 run_date=datetime.date.fromisoformat(fields["run_date"]),

@@ -128,5 +128,6 @@ def _check_same_kind(record: RunRecord, run: RunContext) -> None:
         *((name, record.parameters[name], wanted[name]) for name in wanted),
     ):
         if stands != given:
-            problem = f"run {record.run_id} has {stands}; give that, or another --run_id"
+            named = f"{record.model['id']}, {stands}" if option == "model" else stands
+            problem = f"run {record.run_id} has {named}; give that, or another --run_id"
             raise ConfigError(option, given, problem)

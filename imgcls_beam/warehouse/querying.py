@@ -12,8 +12,9 @@ of statement would not do: DuckDB 2 takes a COPY inside a WITH of a SELECT.
 """
 
 import datetime
-import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,8 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     connection.register(PREDICTIONS_NAME, make_dataset(output, records))
     for view in VIEWS:
         connection.execute(f"CREATE VIEW {view.name} AS {view.render(DUCKDB)}")
-    scratch = os.path.join(tempfile.gettempdir(), f"imgcls-sql-{os.getpid()}")
+    scratch = tempfile.mkdtemp(prefix="imgcls-sql-")  # ours alone, and removed with the connection
+    weakref.finalize(connection, shutil.rmtree, scratch, ignore_errors=True)
     connection.execute(f"SET temp_directory = {quote(scratch)}")  # where memory does not suffice
     for statement in _LOCKED:
         connection.execute(statement)

@@ -103,7 +103,7 @@ RUNS = (
     _text("state", "DONE: rows, files and counts add up"),
     _text("model_id", "Hub id or folder of the model"),
     _text("model_revision", "Commit of the model, or SHA-256 of its folder"),
-    _text("model_key", "Model id, @ and the first 12 characters of its revision"),
+    _text("model_key", "Hub id or the word folder, @, and 12 characters of the revision"),
     _text("model_weights", "The file of the model's weights, where that is known", NULLABLE),
     _record(
         "parameters",

@@ -11,6 +11,7 @@ from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.utils.timestamp import Timestamp
 
 from imgcls_beam import ClassifyImages, ClassifyRows, ConfigError
+from imgcls_beam.models import resolve_model
 from imgcls_beam.schema_aware import RESULT_FIELDS
 from tests.models import LABELS
 from tests.scenes import draw_photo, encode, write_broken, write_photos
@@ -95,7 +96,7 @@ def test_every_field_of_the_input_comes_back_across_a_shuffle(
                 assert row.error is None
             stages = [(row.error.stage, row.error.code, row.error.attempts) for row in found[4:]]
             assert stages == [("read", "empty", 1), ("prepare", "not_an_image", 1)]
-            assert {row.model_key.partition("@")[0] for row in found} == {str(vit_folder)}
+            assert {row.model_key for row in found} == {resolve_model(str(vit_folder), None).key}
 
         assert_that(rows, look)
 

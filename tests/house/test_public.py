@@ -57,7 +57,7 @@ def test_counters_are_named_by_stage_and_outcome() -> None:
     ]
     assert len(names) >= 10
     for name in names:
-        assert re.fullmatch(rf"({stages})_(images|ok|error|bytes|attempts|ms|rows)", name), name
+        assert re.fullmatch(rf"({stages})_(images|ok|error|bytes|attempts|us|rows)", name), name
 
 
 def test_pipelines_define_nothing_that_would_be_pickled() -> None:

@@ -240,7 +240,7 @@ def test_rows_say_what_was_applied_and_by_whose_word(
         assert row["params"]["function_source"] == "job"
         assert len(row["predictions"]) == 11
         assert row["model_id"] == str(vit_folder)
-        assert row["model_key"] == f"{vit_folder}@{row['model_revision'][:12]}"
+        assert row["model_key"] == f"folder@{row['model_revision'][:12]}"
         assert (row["device"], row["dtype"]) == ("cpu", "float32")
         assert row["batch_size"] <= 2
         assert row["top_label"] == row["predictions"][0]["label"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from transformers import pipeline
 
-from imgcls_beam.classifying import Classifier, ClassifierCard, Logits
+from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelInputs, RequestLine
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.handler import ImageClassificationModelHandler
@@ -38,7 +38,7 @@ class CountingClassifier:
     def describe(self) -> ClassifierCard:
         return self.classifier.describe()
 
-    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
+    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
         self.passes.append(len(batch))
         return self.classifier.classify(batch)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 from typing import Any
 
 import duckdb
@@ -81,6 +82,29 @@ def test_another_model_under_the_same_run_id_makes_every_score_new(
     assert all(new[1:3] != old[1:3] for new, old in zip(after, before, strict=True))
     assert all(new[1] != old[1] for new, old in zip(after, before, strict=True))
     assert sorted(path.name for path in out.iterdir()) == ["predictions", "runs"]
+
+
+def test_a_folder_spelled_otherwise_is_the_same_model(
+    tmp_path: pathlib.Path,
+    vit_folder: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    write_photos(photos, 3)
+    shutil.copytree(vit_folder, tmp_path / "demo" / "model")
+    monkeypatch.chdir(tmp_path)
+    typed = (pathlib.Path("demo/model"), tmp_path / "demo" / "model", vit_folder)
+    assert classify(photos, out, typed[0], "r0") == 0
+    for index, model in enumerate(typed[1:], start=1):
+        capsys.readouterr()
+        assert classify(photos, out, model, f"r{index}", "--only=new") == 0
+        assert "0 ok, 0 error, 3 skipped of 3 listed" in capsys.readouterr().out
+    write_photos(tmp_path / "more", 2)
+    assert classify(tmp_path / "more", out, typed[2], "r0", "--if_exists=append") == 0
+    shown = query(out, "select distinct model_id from {rows}")
+    assert {name for (name,) in shown} == set(map(str, typed))
+    assert len(query(out, "select distinct model_key, model from {rows}")) == 1
 
 
 def test_retry_mends_the_run_that_it_names(

@@ -63,7 +63,7 @@ def test_the_transform_of_an_installed_package(tmp_path: pathlib.Path) -> None:
     (row,) = read_lines(tmp_path / "out", "labels")
     assert (row["uri"], row["sku"], row["status"], row["top_label"]) == (GOOD, 3, "ok", "star")
     assert [sorted(each) for each in row["predictions"]] == [["label", "score"]] * 3
-    assert row["model_key"].startswith("demo/model@")
+    assert row["model_key"].startswith("folder@")
     (failed,) = read_lines(tmp_path / "out", "failed")
     assert (failed["stage"], failed["code"]) == ("prepare", "not_an_image")
     assert failed["element"] == [BAD, 4]

@@ -1,7 +1,9 @@
 """A loaded model: what it says of itself, and its logits."""
 
+import concurrent.futures
 import json
 import pathlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 import torch
 import transformers
 
-from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
+from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier, prepacking
+from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
 from imgcls_beam.elements import ChannelAffine, Pixels
 from imgcls_beam.models import resolve_model
 from imgcls_beam.preparing import load_preparer
@@ -104,15 +107,14 @@ def test_logits_are_those_of_the_reference_model(
         load(folder, affine=affine).classify([{"pixel_values": each} for each in batch]),
         load(folder, affine=None).classify([{"pixel_values": each} for each in ready]),
     ):
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert found.logits.dtype == np.float32
+        np.testing.assert_allclose(found.logits, expected, atol=1e-5)
 
 
 def test_a_model_of_half_precision_answers_in_float32(vit_folder: pathlib.Path) -> None:
-    exact = load(vit_folder).classify([{"pixel_values": each} for each in draw(4)])
-    rough = load(vit_folder, dtype="bfloat16").classify(
-        [{"pixel_values": each} for each in draw(4)]
-    )
+    batch = [{"pixel_values": each} for each in draw(4)]
+    exact = load(vit_folder).classify(batch).logits
+    rough = load(vit_folder, dtype="bfloat16").classify(batch).logits
     assert rough.dtype == np.float32
     assert not np.array_equal(rough, exact)
     np.testing.assert_allclose(rough, exact, atol=0.1 * float(np.abs(exact).max()))
@@ -129,5 +131,39 @@ def test_a_process_holds_one_of_a_model_and_as_many_copies_as_are_asked_for(
     assert len({id(each) for each in (one, *copies)}) == 3
     batch = [{"pixel_values": each} for each in draw(3)]
     for copy in copies:
-        assert np.array_equal(copy.classify(batch), one.classify(batch))
+        assert np.array_equal(copy.classify(batch).logits, one.classify(batch).logits)
     assert load_classifier(spec) is one
+
+
+class WatchedTurn:
+    """A model's lock that says when so many threads stand before it."""
+
+    def __init__(self, threads: int) -> None:
+        self._lock = threading.Lock()
+        self.everybody_waits = threading.Barrier(threads + 1)
+
+    def __enter__(self) -> None:
+        self.everybody_waits.wait(timeout=60)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_pass_takes_the_time_inside_the_model_and_not_the_wait_for_it(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight threads, one model whose pass takes 200 ms of a clock that nothing else moves."""
+    monkeypatch.setattr(prepacking, "_WORTH_WEIGHTS", 1)  # the first pass has something to tune
+    passes: list[int] = []
+    spec = ClassifierSpec(resolve_model(str(vit_folder), None), AFFINE, "cpu")
+    classifier = HuggingFaceClassifier(spec, clock_s=lambda: 0.2 * len(passes))
+    classifier._model.register_forward_pre_hook(lambda *_: passes.append(1))
+    classifier._turn = turn = WatchedTurn(8)  # type: ignore[assignment]
+    batch = [{"pixel_values": each} for each in draw(2)]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(classifier.classify, batch) for _ in range(8)]
+        turn.everybody_waits.wait(timeout=60)
+        found = [each.result() for each in asked]
+    assert [each.elapsed_ms for each in found] == pytest.approx([200.0] * 8)
+    assert len(passes) > 8  # those of the tuning are in no figure

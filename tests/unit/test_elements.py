@@ -126,10 +126,19 @@ def test_a_ref_that_is_only_a_uri_leaves_everything_else_open() -> None:
 
 @pytest.mark.parametrize(
     ("revision", "key"),
-    [("0123456789abcdef", "a/b@0123456789ab"), ("0123456789ab", "a/b@0123456789ab")],
+    [
+        ("0123456789abcdef", "a/b@0123456789ab"),
+        ("0123456789ab", "a/b@0123456789ab"),
+        ("0123456789" * 4, "a/b@012345678901"),
+        ("0123456789abcdef" * 4, "folder@0123456789ab"),
+    ],
 )
-def test_the_key_of_a_model_is_its_id_and_twelve_digits(revision: str, key: str) -> None:
-    assert ModelSource("a/b", revision, "/cache/a-b").key == key
+def test_the_key_of_a_model_is_its_id_or_the_word_folder_and_twelve_digits(
+    revision: str, key: str
+) -> None:
+    source = ModelSource("a/b", revision, "/cache/a-b")
+    assert source.key == key
+    assert source.display_name == f"a/b@{revision[:12]}"
 
 
 @pytest.mark.parametrize("code", FailureCode)

@@ -109,6 +109,10 @@ def test_two_models_do_not_share_a_slug() -> None:
     assert len({slug_model(model_id, REVISION) for model_id in ids}) == len(ids)
 
 
+def test_a_folder_lies_under_its_content_however_it_is_spelled() -> None:
+    assert {slug_model(model_id, "ab" * 32) for model_id in ODD_IDS} == {"folder@abababababab"}
+
+
 def test_a_slug_tells_revisions_apart() -> None:
     assert slug_model("a/b", "1" * 40) != slug_model("a/b", "2" * 40)
 

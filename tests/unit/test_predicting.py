@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from imgcls_beam.classifying import ClassifierCard, Logits
+from imgcls_beam.classifying import ClassifierCard, ForwardPass
 from imgcls_beam.elements import (
     Failure,
     ImageRef,
@@ -24,6 +24,7 @@ from imgcls_beam.spec import Parameters
 CARD = ClassifierCard(("cat", "dog", "eel"), "softmax", "cpu", "float32", 0)
 MODEL = ModelSource("owner/model", "a" * 40, "owner/model", "a" * 40)
 POISON, NAN_IMAGE, HUNGRY = 66, 77, 88
+PASS_MS = 200.0
 
 
 class OutOfMemoryError(RuntimeError):
@@ -45,7 +46,7 @@ class MeanClassifier:
     def describe(self) -> ClassifierCard:
         return CARD
 
-    def classify(self, batch: Sequence[ModelInputs]) -> Logits:
+    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
         self.passes.append(len(batch))
         stacked = np.stack([each["pixel_values"] for each in batch])
         means = stacked.reshape(len(batch), -1).mean(axis=1, dtype=np.float32)
@@ -55,7 +56,7 @@ class MeanClassifier:
             raise OutOfMemoryError("CUDA out of memory")
         logits = np.stack([means / 100, 1 - means / 100, means * 0], axis=1).astype(np.float32)
         logits[means == NAN_IMAGE] = np.nan
-        return logits
+        return ForwardPass(logits, PASS_MS)
 
 
 def make_image(grey: int, name: str = "", size_px: int = 4, **ref: object) -> PixelArray:
@@ -153,6 +154,13 @@ def test_requests_of_a_batch_keep_their_own_parameters_in_one_pass() -> None:
     assert lengths == [1, 2, 2, 3]
 
 
+def test_an_image_has_its_share_of_the_time_that_the_model_says() -> None:
+    outcomes = ask([make_image(i) for i in range(4)])
+    found = [each.execution for each in outcomes if isinstance(each, Prediction)]
+    assert [each.inference_ms for each in found] == [PASS_MS / 4] * 4
+    assert len({each.finished_at for each in found}) == 1
+
+
 def test_no_images_are_no_passes() -> None:
     model = MeanClassifier()
     assert ask([], model) == []
@@ -162,7 +170,7 @@ def test_no_images_are_no_passes() -> None:
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_is_not_taken_for_a_bad_image(interrupt: Callable[[], BaseException]) -> None:
     class Interrupted(MeanClassifier):
-        def classify(self, batch: Sequence[ModelInputs]) -> Logits:
+        def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
             raise interrupt()
 
     with pytest.raises(BaseException) as caught:

@@ -48,7 +48,7 @@ def test_a_packed_model_gives_the_logits_of_the_library(
     folder = model_folders[family]
     batch = draw(count, 64 if family in ("convnext", "resnet") else 32)
     classifier = load(folder)
-    found = classifier.classify(batch)
+    found = classifier.classify(batch).logits
     model = transformers.AutoModelForImageClassification.from_pretrained(folder).eval()
     pixels = np.stack([each["pixel_values"] for each in batch])
     with torch.inference_mode():
@@ -97,18 +97,18 @@ def test_a_model_that_reads_its_weights_by_itself_is_left_as_it_was(
 
     monkeypatch.setattr(transformers.ViTForImageClassification, "forward", read_weight)
     classifier = load(vit_folder, affine=None, dtype="float32")
-    assert np.isfinite(classifier.classify(draw(2, 32))).all()
+    assert np.isfinite(classifier.classify(draw(2, 32)).logits).all()
     assert count_packed(classifier) == 0
 
 
 def test_a_model_that_would_answer_otherwise_is_left_as_it_was(
     vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = load(vit_folder).classify(draw(3, 32))
+    right = load(vit_folder).classify(draw(3, 32)).logits
     forward = PackedLinear.forward
     monkeypatch.setattr(PackedLinear, "forward", lambda layer, x: forward(layer, x) * 1.001)
     classifier = HuggingFaceClassifier(ClassifierSpec(resolve_model(str(vit_folder), None), None))
-    np.testing.assert_allclose(classifier.classify(draw(3, 32)), right, atol=1e-5)
+    np.testing.assert_allclose(classifier.classify(draw(3, 32)).logits, right, atol=1e-5)
     assert count_packed(classifier) == 0
 
 

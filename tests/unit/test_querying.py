@@ -1,8 +1,10 @@
 """Which runs and files are seen, wherever they lie; and that a query gets nowhere else."""
 
+import gc
 import json
 import pathlib
 import shutil
+import tempfile
 
 import duckdb
 import fsspec
@@ -119,6 +121,24 @@ def test_without_a_finished_run_there_is_nothing_to_ask(tmp_path: pathlib.Path, 
         (tmp_path / "out" / "runs" / "r1.json").write_text('{"state": "DONE"')
     with pytest.raises(ConfigError, match="no finished run"):
         open_runs(str(tmp_path / "out"))
+
+
+def test_what_does_not_fit_into_memory_goes_to_a_folder_of_its_own_that_goes_too(
+    gallery: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    connections = [open_runs(gallery), open_runs(gallery)]
+    places = [
+        pathlib.Path(place)
+        for each in connections
+        for place in ask(each, "SELECT current_setting('temp_directory')")
+    ]
+    assert sorted(places) == sorted(tmp_path.iterdir())
+    assert [place.stat().st_mode & 0o777 for place in places] == [0o700, 0o700]
+    (places[0] / "spilled.tmp").write_text("what a killed query left")
+    connections.clear()
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
 
 
 OUTSIDE = [

@@ -5,11 +5,13 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 
+import fsspec
 import pytest
 
 from imgcls_beam.errors import ConfigError
@@ -28,7 +30,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     """What `resolve_model` takes for a model: it does not look inside."""
     made = tmp_path / "model"
     made.mkdir()
-    for name in ("config.json", "model.safetensors", "vocab.txt"):
+    for name in ("config.json", "model.safetensors", "preprocessor_config.json"):
         (made / name).write_text(name)
     return made
 
@@ -41,7 +43,8 @@ def test_a_folder_is_named_as_given_and_pinned_to_its_content(folder: pathlib.Pa
     source = resolve_model(f"{folder}/", None)
     assert (source.model_id, source.location, source.commit) == (str(folder), str(folder), None)
     assert re.fullmatch("[0-9a-f]{64}", source.revision)
-    assert source.key == f"{folder}@{source.revision[:12]}"
+    assert source.key == f"folder@{source.revision[:12]}"
+    assert source.display_name == f"{folder}@{source.revision[:12]}"
 
 
 def test_a_folder_in_the_working_folder_keeps_its_short_name(
@@ -57,19 +60,25 @@ def test_the_hash_changes_with_names_and_contents_and_with_nothing_else(
     folder: pathlib.Path,
 ) -> None:
     found = [find_revision(folder)]
-    os.utime(folder / "vocab.txt", (1, 1))
-    (folder / "README.md").write_text("new")
-    (folder / ".cache").mkdir()
+    os.utime(folder / "config.json", (1, 1))
+    for name in ("README.md", "LICENSE.txt", "trainer_state.json", "training_args.bin"):
+        (folder / name).write_text("not read by any classifier")
+    (folder / "pytorch_model.bin").write_text("weights that the others take precedence of")
+    (folder / os.fsdecode(b"odd\xff.json")).write_text("")
+    (folder / ".git").mkdir()
+    (folder / "model-00001-of-00002.safetensors").write_text("a shard without its index")
     assert find_revision(folder) == found[0]
     (folder / "config.json").write_text("changed")
     found.append(find_revision(folder))
-    (folder / "vocab.txt").rename(folder / "words.txt")
+    (folder / "preprocessor_config.json").rename(folder / "processor_config.json")
     found.append(find_revision(folder))
     (folder / "model.safetensors").write_text("other weights")
     found.append(find_revision(folder))
-    (folder / os.fsdecode(b"odd\xff.json")).write_text("")
+    (folder / "model.safetensors").rename(folder / "model.safetensors.index.json")
     found.append(find_revision(folder))
-    assert len(set(found)) == 5
+    (folder / os.fsdecode(b"model-\xff.safetensors")).write_text("")
+    found.append(find_revision(folder))
+    assert len(set(found)) == 6
 
 
 def test_a_copy_and_a_folder_of_links_are_the_same_model(
@@ -80,6 +89,25 @@ def test_a_copy_and_a_folder_of_links_are_the_same_model(
     for path in folder.iterdir():
         (links / path.name).symlink_to(path)
     assert find_revision(links) == find_revision(folder)
+
+
+def test_one_content_has_one_key_however_it_is_spelled_and_wherever_it_lies(
+    folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(folder.parent)
+    (folder / "training_args.bin").write_text("what a trainer leaves")
+    shutil.copytree(folder, tmp_path / "a copy")
+    (tmp_path / "link").symlink_to(folder)
+    store = fsspec.filesystem("memory")
+    for path in sorted(folder.iterdir(), reverse=True):
+        store.pipe_file(f"/one-content/{path.name}", path.read_bytes())
+    local = ("model", "./model", "model/", str(folder), f"{folder}/../model", "a copy", "link")
+    urls = (f"file://{folder}", "memory://one-content", "memory://one-content/")
+    sources = [resolve_model(spelling, None) for spelling in (*local, *urls)]
+    assert len({source.key for source in sources}) == 1
+    names = ["model", "model", "model", str(folder), str(folder), "a copy", "link"]
+    assert [source.model_id for source in sources[: len(local)]] == names
 
 
 def test_a_folder_has_no_revisions_and_must_hold_a_model(folder: pathlib.Path) -> None:

@@ -68,6 +68,13 @@ def test_a_record_comes_back_as_it_was(tmp_path: pathlib.Path) -> None:
     assert RunRecord.from_json(encode_record(odd)) == odd
 
 
+def test_an_older_record_of_a_folder_has_the_key_of_its_content(tmp_path: pathlib.Path) -> None:
+    record = make_record(str(tmp_path))
+    older = {"id": "demo/model", "revision": "ab" * 32, "key": "demo/model@abababababab"}
+    found = RunRecord.from_json(dataclasses.replace(record, model=older).to_json())
+    assert found.model == older | {"key": "folder@abababababab"}
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"format_version": 2}', '{"format_version": 1}', "null"]
 )

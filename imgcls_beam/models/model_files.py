@@ -4,10 +4,9 @@ import fnmatch
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 _CONFIGS = ("config.json", "preprocessor_config.json", "processor_config.json")
-_OWN_FILES = ("*.json", "*.safetensors", "*.bin", "*.txt")
 
 _SHARDS_OF = {
     "model.safetensors": (),
@@ -45,20 +44,19 @@ def list_needed(weights: str) -> list[str]:
     return [*_CONFIGS, weights, *_SHARDS_OF[weights]]
 
 
-def choose_own(names: Sequence[str], weights: str) -> list[str]:
-    """The files of a folder that belong to the model, with one form of the weights."""
-    kept = ("*.json", "*.txt", weights, *_SHARDS_OF[weights])
-    return sorted(name for name in names if _matches(name, kept))
+def choose_needed(names: Iterable[str], weights: str) -> list[str]:
+    """What a classifier is loaded from, of the names of all files of a model."""
+    return [name for name in names if _matches(name, list_needed(weights))]
 
 
-def hash_folder(folder: pathlib.Path) -> str:
-    """SHA-256 over the names and contents of a model's files, by name: 64 hex digits."""
+def hash_files(folder: pathlib.Path, names: Iterable[str]) -> str:
+    """SHA-256 over the names and contents of files, whatever their order: 64 hex digits."""
     digest = hashlib.sha256()
-    files = {path for pattern in _OWN_FILES for path in folder.glob(pattern) if path.is_file()}
-    for path in sorted(files):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{content}  ".encode() + os.fsencode(path.name) + b"\n")
+    for path in sorted(folder / name for name in names):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{content}  ".encode() + os.fsencode(path.name) + b"\n")
     return digest.hexdigest()
 
 
