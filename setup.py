@@ -29,14 +29,17 @@ EXTRAS = {
         "duckdb>=2.0",
         "gcp-storage-emulator",
         "gcsfs>=2026.9",
+        "hypothesis",
         "import-linter",
         "jsonschema",
         "moto[s3,server]",
         "mypy",
         "pytest",
         "pytest-timeout",
+        "pytest-xdist",
         "ruff",
         "s3fs>=2026.9",
+        "sqlglot",
     ],
 }
 
