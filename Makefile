@@ -1,15 +1,19 @@
 # Two commands on a fresh machine: `make demo`, `make test`. Each makes .venv when it is not there.
+# PYTHON=… and TORCH=cpu|pypi choose what tools/install.sh would choose; JOBS=N the tests' processes.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 BIGQUERY := .venv-bigquery
 AIRFLOW := .venv-airflow
+LOWEST := .venv-lowest
 APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed
+JOBS ?= auto
+# Each process of the tests has one core: threads of its own would only take them from each other.
+PARALLEL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench gpu models schemas train-demo clean
+.PHONY: help demo test check test-lowest lint bench gpu models schemas train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,10 +22,14 @@ demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts 
 	@$(BIN)/python -m demo
 
 test: $(VENV)/.dev $(APART) lint  ## everything that must hold
-	$(BIN)/python -m pytest
+	$(PARALLEL)
 
 check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
-	$(BIN)/python -m pytest -m "not slow" -x
+	$(PARALLEL) -m "not slow" -x
+
+test-lowest: $(LOWEST)/.installed  ## the tests with the oldest libraries that setup.py allows
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile \
+	  tests/unit tests/beam tests/pipelines tests/faults
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -48,30 +56,29 @@ train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again 
 	$(BIN)/python -m demo.make_images
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(BIGQUERY) $(AIRFLOW) out build *.egg-info
+	rm -rf $(VENV) $(BIGQUERY) $(AIRFLOW) $(LOWEST) out build *.egg-info
 
 # The stamps are as new as what was installed from, so a second call installs nothing.
 $(VENV)/.demo: setup.py constraints.txt
-	@$(MAKE) --no-print-directory $(BIN)/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sql]'
+	@tools/install.sh $(VENV) -c constraints.txt -e '.[sql]'
 	@touch $@
 
 $(VENV)/.dev: setup.py constraints.txt
-	@$(MAKE) --no-print-directory $(BIN)/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@tools/install.sh $(VENV) -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.demo
 
 # An emulator of BigQuery for the tests; it wants another DuckDB than ours.
 $(BIGQUERY)/.installed: tests/bigquery.txt
-	$(PYTHON) -m venv $(BIGQUERY)
-	$(BIGQUERY)/bin/pip install --quiet --disable-pip-version-check -r tests/bigquery.txt
+	@tools/install.sh $(BIGQUERY) -r tests/bigquery.txt
 	@touch $@
 
 # Airflow, to read the DAG of deploy/ as it would; it wants other versions of nearly everything.
 $(AIRFLOW)/.installed: tests/airflow.txt
-	$(PYTHON) -m venv $(AIRFLOW)
-	$(AIRFLOW)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/airflow.txt
+	@tools/install.sh $(AIRFLOW) --no-deps -r tests/airflow.txt
 	@touch $@
 
-$(BIN)/pip:
-	$(PYTHON) -m venv $(VENV)
+$(LOWEST)/.installed: setup.py $(VENV)/.dev
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate --resolution=lowest-direct setup.py \
+	  --extra gcp --extra s3 --extra sql --extra yaml --output-file $(VENV)/lowest.txt
+	@tools/install.sh $(LOWEST) -c $(VENV)/lowest.txt -e '.[dev]'
+	@touch $@

@@ -5,10 +5,14 @@ wheel carries everything under one name.
 """
 
 import pathlib
+import re
 
 import setuptools
 
 HERE = pathlib.Path(__file__).parent
+# The repository's public page, once it has one: "https://host/owner/imgcls_beam". A package index
+# shows the README without the files beside it: its links lead there, or are left out.
+REPOSITORY = ""
 
 BASE = [
     "apache-beam>=2.77,<3",
@@ -29,23 +33,58 @@ EXTRAS = {
         "duckdb>=2.0",
         "gcp-storage-emulator",
         "gcsfs>=2026.9",
+        "hypothesis",
         "import-linter",
         "jsonschema",
         "moto[s3,server]",
         "mypy",
         "pytest",
         "pytest-timeout",
+        "pytest-xdist",
         "ruff",
         "s3fs>=2026.9",
+        "sqlglot",
     ],
 }
 
+
+def read_version() -> str:
+    """The version is written in one place, in the package; it cannot be imported from here yet."""
+    text = (HERE / "imgcls_beam" / "__init__.py").read_text(encoding="utf-8")
+    (version,) = re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    return str(version)
+
+
+def describe() -> str:
+    """The README, with links that lead to the repository where they are read from elsewhere."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    link = rf"[\1]({REPOSITORY}/blob/main/\2)" if REPOSITORY else r"\1"
+    return re.sub(r"\[([^\]]+)\]\((?!\w+:)([^)#][^)]*)\)", link, text)
+
+
 setuptools.setup(
     name="imgcls_beam",
-    version="0.1.0",
+    version=read_version(),
     description="Batch image classification on Apache Beam, equal to the Hugging Face task",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=describe(),
     long_description_content_type="text/markdown",
+    author="imgcls_beam authors",
+    maintainer="imgcls_beam authors",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["apache-beam", "dataflow", "image-classification", "transformers", "parquet"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+    project_urls={"Source": REPOSITORY} if REPOSITORY else {},
     python_requires=">=3.11",
     packages=[
         *setuptools.find_packages(include=["imgcls_beam", "imgcls_beam.*"]),

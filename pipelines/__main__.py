@@ -8,13 +8,17 @@
 """
 
 import importlib
+import importlib.metadata
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from imgcls_beam import __version__
 
 _PROGRAMS = ("classify", "retry", "sql", "doctor", "template")
 
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
+       imgcls --version
 
 programs:
   classify   images of folders, buckets, manifests, requests -> Parquet rows
@@ -33,12 +37,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         sys.stdout.write(_USAGE)
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        sys.stdout.write("\n".join(_name_versions()) + "\n")
+        return 0
     if arguments[0] not in _PROGRAMS:
         sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}\n\n{_USAGE}")
         return 2
     program = importlib.import_module(f".{arguments[0]}", __package__)
     code: int = program.main(arguments[1:])
     return code
+
+
+def _name_versions() -> Iterator[str]:
+    """Ours and those of the libraries that a score depends on, without importing them."""
+    yield f"imgcls_beam {__version__}"
+    for name in ("apache-beam", "transformers", "torch"):
+        try:
+            yield f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            yield f"{name} is not installed"
 
 
 if __name__ == "__main__":

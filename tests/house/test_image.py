@@ -75,8 +75,8 @@ def test_nothing_is_let_in_that_is_not_copied() -> None:
 def test_the_versions_of_beam_and_python_are_those_that_are_tested() -> None:
     arguments = read_arguments()
     assert arguments["BEAM_VERSION"] == read_pins()["apache-beam"]
-    makefile = (ROOT / "Makefile").read_text()
-    assert f"command -v python{arguments['PYTHON_VERSION']} " in makefile
+    script = (ROOT / "tools" / "install.sh").read_text()
+    assert f"${{PYTHON:-python{arguments['PYTHON_VERSION']} " in script
     launcher = f"python{arguments['PYTHON_VERSION'].replace('.', '')}-template-launcher-base"
     assert arguments["LAUNCHER"] == launcher
 
