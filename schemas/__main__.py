@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from imgcls_beam.rows import describe_schema
-from imgcls_beam.warehouse.tables import describe_predictions, describe_runs
+from imgcls_beam.warehouse.columns import describe_predictions, describe_runs
 from imgcls_beam.warehouse.views import render_bigquery, render_duckdb
 
 GENERATED: dict[str, Callable[[], Any]] = {

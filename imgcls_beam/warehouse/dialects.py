@@ -7,7 +7,7 @@ import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from imgcls_beam.warehouse.tables import PREDICTIONS, REPEATED, RUNS, Column
+from imgcls_beam.warehouse.columns import PREDICTIONS, REPEATED, RUNS, Column
 
 PREDICTIONS_NAME, RUNS_NAME = "predictions", "prediction_runs"
 

@@ -25,7 +25,7 @@ from imgcls_beam.warehouse.dialects import (
     read_predictions,
     read_runs,
 )
-from imgcls_beam.warehouse.tables import PREDICTIONS
+from imgcls_beam.warehouse.columns import PREDICTIONS
 
 PLACEHOLDER_OUTPUT = "OUT"
 PLACEHOLDER_DATASET = "PROJECT.DATASET"

@@ -17,7 +17,7 @@ from imgcls_beam.sinks.layout import join
 from imgcls_beam.warehouse import (
     load_run,
 )
-from imgcls_beam.warehouse.tables import to_run_row
+from imgcls_beam.warehouse.columns import to_run_row
 from tests.bigquery import Emulator, make_client
 from tests.servers import serve_gcs
 from tests.staged import RUN

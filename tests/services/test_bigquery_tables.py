@@ -23,7 +23,7 @@ from imgcls_beam.warehouse import (
     read_scored,
     read_table_marks,
 )
-from imgcls_beam.warehouse.tables import CLUSTERING
+from imgcls_beam.warehouse.columns import CLUSTERING
 from tests.bigquery import Emulator, make_client
 from tests.staged import RUN, SCORING, scoring_of
 from tests.warehouse import publish_run, read_files, read_rows

@@ -6,7 +6,7 @@ import apache_beam as beam
 
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.sinks import RunRecord, remove_output
-from imgcls_beam.warehouse.loading import LoadedRun, load_run
+from imgcls_beam.warehouse.load_session import LoadedRun, load_run
 
 
 @dataclasses.dataclass(eq=False)

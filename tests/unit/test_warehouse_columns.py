@@ -11,7 +11,7 @@ from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.recorded import RecordedFile, RecordedPublication
 from imgcls_beam.sinks.summary import summarize
-from imgcls_beam.warehouse.tables import (
+from imgcls_beam.warehouse.columns import (
     PREDICTIONS,
     REPEATED,
     REQUIRED,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import BadRequest, Conflict, GoogleAPICallError, NotFound
 
-from imgcls_beam.warehouse import jobs
-from imgcls_beam.warehouse.jobs import run_job
+from imgcls_beam.warehouse import bigquery_jobs
+from imgcls_beam.warehouse.bigquery_jobs import run_job
 
 PASSING = {"reason": "backendError", "message": "try again"}
 LASTING = {"reason": "invalid", "message": "no such column"}
@@ -57,7 +57,7 @@ class Service:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_WAITS_S", (0.0,) * 3)
+    monkeypatch.setattr(bigquery_jobs, "_WAITS_S", (0.0,) * 3)
 
 
 def run(service: Service) -> None:

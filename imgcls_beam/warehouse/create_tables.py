@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from imgcls_beam.bigquery import TableName, connect, look_up, refuse_faults
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.warehouse.tables import (
+from imgcls_beam.warehouse.columns import (
     CLUSTERING,
     PARTITION,
     PREDICTIONS,
