@@ -35,7 +35,7 @@ from imgcls_beam.sinks import (
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages
 
-from . import display, tables
+from . import display, table_output
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
 _LIBRARIES = ("apache-beam", "imgcls_beam", "numpy", "pillow", "pyarrow", "torch", "transformers")
@@ -55,9 +55,9 @@ def run(
     """
     options = to_beam_options(beam_arguments)
     check_inputs(job.input)
-    with tables.scratch_output(job.output, options, is_local(options)) as output:
-        tables.check_table(output)
-        finished = tables.finish_load(output)
+    with table_output.scratch_output(job.output, options, is_local(options)) as output:
+        table_output.check_table(output)
+        finished = table_output.finish_load(output)
         if finished is not None:
             return finished
         return _run_checked(dataclasses.replace(job, output=output), options, started_at)
@@ -105,7 +105,7 @@ def build(
             *(context, job.output, listed, configuration, started_at, skipped, hints)
         )
         record = outcomes | "WriteParquet" >> write
-        write_table = tables.make_writer(job.output, is_local(pipeline.options))
+        write_table = table_output.make_writer(job.output, is_local(pipeline.options))
         if write_table is not None:
             _ = record | "WriteTable" >> write_table
     if job.output.jsonl is not None:

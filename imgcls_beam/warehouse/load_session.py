@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from imgcls_beam.bigquery import TableName, connect, quote_text, run_query, to_line
 from imgcls_beam.sinks import RunRecord
-from imgcls_beam.warehouse.check_files import check_files
 from imgcls_beam.warehouse.bigquery_jobs import Loading, refuse_failures, run_job
-from imgcls_beam.warehouse.staging_tables import Staging, drop_staging, stage_run
+from imgcls_beam.warehouse.check_files import check_files
 from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column
+from imgcls_beam.warehouse.staging_tables import Staging, drop_staging, stage_run
 
 if TYPE_CHECKING:
     from google.cloud import bigquery

@@ -19,9 +19,9 @@ from imgcls_beam.checks import scheme_of
 from imgcls_beam.rows import replace_surrogates
 from imgcls_beam.sinks import store
 from imgcls_beam.sinks.layout import join
-from imgcls_beam.warehouse.create_tables import to_fields
 from imgcls_beam.warehouse.bigquery_jobs import Loading, run_job
 from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column, to_run_row
+from imgcls_beam.warehouse.create_tables import to_fields
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
