@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from imgcls_beam.errors import FailureCode, ImageError, Stage
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError, Stage
 from imgcls_beam.spec import NO_PARAMETERS, FunctionToApply, LabelScore, Parameters
 
 REVISION_CHARS = 12
@@ -157,6 +157,11 @@ Locator = ByteSpan | RequestLine | TableCell
 """Where in its object an image lies that is not an object by itself."""
 
 
+def _has_text_names(attributes: object) -> bool:
+    is_mapping = isinstance(attributes, Mapping)
+    return is_mapping and all(isinstance(name, str) for name in attributes)  # type: ignore[attr-defined]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImageRef:
     """One listed image: small enough to cross a shuffle.
@@ -168,7 +173,8 @@ class ImageRef:
         version: the store's version of this content: generation, etag or modification time.
         size_bytes: its size when it was listed; None where the store does not say.
         updated_at: when the store says it was last written, UTC.
-        attributes: columns carried from the manifest, a JSON object.
+        attributes: what comes back in the row, by name: columns carried from a manifest, or
+            whatever the caller gives. Values are those of JSON, dates, decimals and bytes.
         request_id: the request's own id, text or an integer as it was given.
         parameters: the request's own parameters; they override the job's.
         locator: where in its object it lies; None for an object that is the image.
@@ -180,11 +186,23 @@ class ImageRef:
     version: str | None = None
     size_bytes: int | None = None
     updated_at: datetime.datetime | None = None
-    attributes: str | None = None
+    attributes: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
     request_id: str | int | None = None
     parameters: Parameters = NO_PARAMETERS
     locator: Locator | None = None
     checksum: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what callers get wrong.
+
+        Raises:
+            ConfigError: a URI that is no text, or attributes that are no mapping from text.
+        """
+        if not isinstance(self.uri, str):
+            raise ConfigError("uri", self.uri, "give a text")
+        given = self.attributes
+        if given is not None and not _has_text_names(given):
+            raise ConfigError("attributes", given, "give a mapping whose names are texts")
 
     @property
     def object_uri(self) -> str:

@@ -19,8 +19,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from imgcls_beam.attributes import encode_attributes
 from imgcls_beam.elements import (
     Failure,
+    ImageRef,
     Outcome,
     Prediction,
     Scoring,
@@ -174,7 +176,9 @@ def _image_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array]
         "image_format": _texts([f.format if f else None for f in facts]),
         "image_updated_at": pa.array([ref.updated_at for ref in refs], _TIME),
         "request_id": _texts([None if r.request_id is None else str(r.request_id) for r in refs]),
-        "attributes": _texts([ref.attributes for ref in refs]),
+        "attributes": _texts(
+            [None if r.attributes is None else encode_attributes(r.attributes) for r in refs]
+        ),
     }
 
 
@@ -227,6 +231,10 @@ def _label_lists(labels: Sequence[tuple[LabelScore, ...]]) -> pa.Array:
     elements = pa.StructArray.from_arrays([names, scores], fields=list(_ELEMENT))
     offsets = pa.array(itertools.accumulate(map(len, labels), initial=0), _INT32)
     return pa.ListArray.from_arrays(offsets, elements, type=_PREDICTIONS)
+
+
+def _encode_attributes(ref: ImageRef) -> str | None:
+    return None if ref.attributes is None else encode_attributes(ref.attributes)
 
 
 def _errors(failures: Sequence[Failure | None]) -> pa.Array:

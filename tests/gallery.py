@@ -98,7 +98,7 @@ def _make_outcome(
     index: int, said: Said, at: datetime.datetime, scoring: Scoring
 ) -> Outcome | Skipped:
     content = 100 + index if index == 2 and at.day > 21 else index
-    camera = '{"camera":"front"}' if index % 2 else '{"camera":"back"}'
+    camera = {"camera": "front" if index % 2 else "back"}
     ref = ImageRef(make_uri(index), version=str(content), attributes=camera)
     if said is None:
         return Skipped(ref, scoring, at)

@@ -10,7 +10,7 @@ from imgcls_beam.bigquery import connect, look_up, parse_table, refuse_faults
 from imgcls_beam.checks import scheme_of
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.references import Line, asked_columns, pick, refuse_column, to_attributes
+from imgcls_beam.listing.references import Line, asked_columns, pick, refuse_column
 from imgcls_beam.options import ManifestOptions
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def _read_rows(client: "Client", table: "Table", options: ManifestOptions) -> It
         fields = dict(row.items())
         value = pick(fields, uri_column)
         carried = {name: pick(fields, name) for name in options.carry_columns}
-        attributes = to_attributes(carried) if carried else None
-        yield Line(number, value, attributes, _RELATIVE if _is_relative(value) else None)
+        yield Line(number, value, carried or None, _RELATIVE if _is_relative(value) else None)
 
 
 def _select_fields(

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
+from imgcls_beam.attributes import encode_attributes
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.folders import refuse_faults
@@ -18,7 +19,6 @@ from imgcls_beam.listing.references import (
     asked_columns,
     pick,
     refuse_column,
-    to_attributes,
 )
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores import open_store
@@ -141,7 +141,7 @@ def _read_csv(lines: _Lines, options: ManifestOptions, delimiter: str = ",") -> 
         row, problem = _read_row(rows, lines)
         if row or problem:
             fields = {name: row[i] if i < len(row) else None for name, i in carried}
-            attributes = to_attributes(fields) if carried else None
+            attributes = fields if carried else None
             yield Line(first, row[index] if index < len(row) else None, attributes, problem)
 
 
@@ -208,10 +208,10 @@ def _to_line(number: int, fields: dict[str, Any] | str, options: ManifestOptions
         return Line(number, None, problem=fields)
     carried = {name: pick(fields, name) for name in options.carry_columns}
     try:
-        attributes = to_attributes(carried) if carried else None
+        encode_attributes(carried)  # what is nested as deeply as this cannot travel either
     except RecursionError:
         return Line(number, None, problem=_TOO_DEEP)
-    return Line(number, pick(fields, str(options.uri_column)), attributes)
+    return Line(number, pick(fields, str(options.uri_column)), carried or None)
 
 
 def _has(fields: Mapping[str, Any], name: str) -> bool:

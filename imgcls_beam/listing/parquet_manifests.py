@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 from imgcls_beam.elements import ImageRef, TableCell
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.folders import refuse_faults
-from imgcls_beam.listing.references import Line, asked_columns, refuse_column, to_attributes
+from imgcls_beam.listing.references import Line, asked_columns, refuse_column
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores import open_store
+
+Attributes = dict[str, Any] | None
 
 _BATCH_BYTES = 8 << 20
 _MAX_BATCH_ROWS = 4096
@@ -152,7 +154,7 @@ def _is_binary(found: pa.DataType) -> bool:
 
 def _read_carried(
     table: pq.ParquetFile, row_group: int, names: Sequence[str]
-) -> Iterator[str | None]:
+) -> Iterator[Attributes]:
     if not names:
         yield from (None for _ in range(table.metadata.row_group(row_group).num_rows))
         return
@@ -179,12 +181,12 @@ def _pick_column(batch: pa.RecordBatch, name: str) -> pa.Array:
     return pc.struct_field(batch.column(outer), inner)
 
 
-def _to_attributes(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[str | None]:
+def _to_attributes(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[Attributes]:
     if not names:
         return iter([None] * batch.num_rows)
     columns = [_to_values(_pick_column(batch, name)) for name in names]
     rows = zip(*columns, strict=True)
-    return (to_attributes(dict(zip(names, row, strict=True))) for row in rows)
+    return (dict(zip(names, row, strict=True)) for row in rows)
 
 
 def _to_values(column: pa.Array) -> list[Any]:

@@ -6,11 +6,7 @@ that lies elsewhere names no file of this machine: whoever can write to a bucket
 read. Where that is wanted, `--allow_scheme=file` says so.
 """
 
-import base64
 import dataclasses
-import datetime
-import json
-import math
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
@@ -49,13 +45,13 @@ class Line:
     Attributes:
         number: of the line, from 1, blank ones counted; of a Parquet row, from 0.
         value: what stands where the URI should.
-        attributes: the carried columns, a JSON object; None where none are carried.
+        attributes: the carried columns; None where none are carried.
         problem: why the line cannot be used, whatever its value is.
     """
 
     number: int
     value: object
-    attributes: str | None = None
+    attributes: Mapping[str, Any] | None = None
     problem: str | None = None
 
 
@@ -152,42 +148,6 @@ def pick(fields: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401  any valu
     return pick(value, inner) if inner and isinstance(value, Mapping) else None
 
 
-def to_attributes(fields: Mapping[str, Any]) -> str:
-    """Carried columns as a JSON object, in their order.
-
-    Text, numbers, booleans, null, lists and structs are JSON's own. Dates and times become ISO
-    8601, durations seconds, decimals their digits as text, bytes base64. NaN and the infinities,
-    which JSON does not have, become null.
-
-    Raises:
-        RecursionError: nested about a thousand times.
-    """
-    try:
-        return _ENCODER.encode(fields)
-    except ValueError:
-        return _ENCODER.encode(_drop_non_finite(fields))
-
-
-def _to_json(value: object) -> object:
-    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
-        return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return str(value)
-
-
-def _drop_non_finite(value: Any) -> Any:  # noqa: ANN401  any value of JSON
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {name: _drop_non_finite(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_drop_non_finite(each) for each in value]
-    return value
-
-
 def _find_problem(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return _NO_URI
@@ -200,8 +160,3 @@ def _find_problem(value: object) -> str | None:
     except UnicodeEncodeError:
         return _NOT_UNICODE
     return None
-
-
-_ENCODER = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_json
-)

@@ -8,10 +8,13 @@
     bytes that are there already ─▶ bytes
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
+from imgcls_beam.attributes import find_attributes_problem
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine, TableCell
+from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import too_many_bytes
 from imgcls_beam.reading.objects import read_objects
@@ -30,6 +33,7 @@ def read_images(
         options: limits and retries.
         sleep: waits so many seconds.
     """
+    refs = list(map(_limit_attributes, refs))
     wanted = [ref for ref in refs if isinstance(ref, ImageRef)]
     objects = [ref for ref in wanted if not isinstance(ref.locator, TableCell)]
     cells = [ref for ref in wanted if isinstance(ref.locator, TableCell)]
@@ -46,6 +50,18 @@ def read_images(
         else:
             results.append(_open(next(from_objects), options))
     return results
+
+
+def _limit_attributes(
+    listed: ImageRef | EncodedImage | Failure,
+) -> ImageRef | EncodedImage | Failure:
+    """What was listed; a failure without its attributes where they do not fit into a row."""
+    ref = listed if isinstance(listed, ImageRef) else listed.ref
+    problem = find_attributes_problem(ref.attributes)
+    if problem is None:
+        return listed
+    ref = dataclasses.replace(ref, attributes=None)
+    return Failure.from_error(ref, ImageError(FailureCode.INVALID_REFERENCE, problem))
 
 
 def _limit(image: EncodedImage, max_bytes: int) -> EncodedImage | Failure:

@@ -28,7 +28,7 @@ from imgcls_beam.errors import STAGE_OF, FailureCode, ImageError
 from imgcls_beam.spec import NO_PARAMETERS, LabelScore, Parameters
 
 NOON = datetime.datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=datetime.UTC)
-REF = ImageRef("gs://bucket/cat.jpg", "17", 1234, NOON, '{"a":1}', "id-1", Parameters("none", 3))
+REF = ImageRef("gs://bucket/cat.jpg", "17", 1234, NOON, {"a": 1}, "id-1", Parameters("none", 3))
 FACTS = ImageFacts(1234, "ab" * 32, 640, 480, "JPEG")
 EXECUTION = Execution("cuda:0", "bfloat16", 32, 1.5, NOON)
 APPLIED = AppliedParameters(5, "softmax", "model")
@@ -100,7 +100,8 @@ def test_elements_are_frozen_and_hold_nothing_beside_their_fields(example: Any) 
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
 def test_elements_that_differ_in_one_field_are_not_equal(example: Any) -> None:
     for field in dataclasses.fields(example):
-        assert dataclasses.replace(example, **{field.name: "another"}) != example
+        another = {"another": 1} if field.name == "attributes" else "another"
+        assert dataclasses.replace(example, **{field.name: another}) != example
 
 
 @pytest.mark.parametrize("protocol", [pickle.DEFAULT_PROTOCOL, pickle.HIGHEST_PROTOCOL])

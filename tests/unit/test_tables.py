@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from imgcls_beam.attributes import encode_attributes
 from imgcls_beam.elements import Failure, ImageRef, TableCell
 from imgcls_beam.errors import ConfigError, FailureCode
 from imgcls_beam.listing.folders import list_input
@@ -48,8 +49,8 @@ def test_rows_name_images_and_those_that_name_none_are_failures(
         for each in listed
     ]
     assert found == [
-        *(f"file://{tmp_path}/a.jpg", f'!file://{url}::1 {{"n":1}}', "file:///b.jpg"),
-        *(f'!file://{url}::3 {{"n":3}}', "gs://c/d.jpg", f'!file://{url}::5 {{"n":5}}'),
+        *(f"file://{tmp_path}/a.jpg", f"!file://{url}::1 {{'n': 1}}", "file:///b.jpg"),
+        *(f"!file://{url}::3 {{'n': 3}}", "gs://c/d.jpg", f"!file://{url}::5 {{'n': 5}}"),
     ]
 
 
@@ -61,7 +62,7 @@ def test_a_field_of_a_struct_names_images_too_and_a_dotted_name_comes_first(
     options = ManifestOptions(url, "image.path", carry_columns=("image.n", "image"))
     first, *others = list_manifest(options)
     assert isinstance(first, ImageRef)
-    assert json.loads(first.attributes or "") == {"image.n": "p", "image": inner[0]}
+    assert first.attributes == {"image.n": "p", "image": inner[0]}
     assert [isinstance(each, Failure) for each in others] == [True, True]
 
 
@@ -99,7 +100,10 @@ def test_carried_columns_become_json(
     column = pa.array([value, None], kind)
     url = write(tmp_path / "t.parquet", {"uri": ["a.jpg", "b.jpg"], "x": column})
     refs = list_refs(url, uri_column="uri", carry_columns=("x",))
-    found = [json.loads(ref.attributes or "", parse_constant=pytest.fail) for ref in refs]
+    found = [
+        json.loads(encode_attributes(ref.attributes or {}), parse_constant=pytest.fail)
+        for ref in refs
+    ]
     assert found == [{"x": expected}, {"x": None}]
 
 
@@ -124,9 +128,9 @@ def test_cells_are_listed_by_their_row_and_keep_the_marks_of_their_file(
     assert {ref.object_uri for ref in refs} == {file.uri}
     assert {ref.size_bytes for ref in refs} == {None}
     if not carry:
-        assert {ref.attributes for ref in refs} == {None}
+        assert [ref.attributes for ref in refs] == [None] * 5
     else:
-        carried = [json.loads(ref.attributes or "") for ref in refs]
+        carried = [ref.attributes or {} for ref in refs]
         assert [each["n"] for each in carried] == [0, 1, 2, 3, 4]
         assert [list(each) for each in carried] == [list(carry)] * 5
 
