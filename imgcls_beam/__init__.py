@@ -13,11 +13,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from imgcls_beam.classify_rows import ClassifyRows
     from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Prediction
     from imgcls_beam.errors import ConfigError, ImageError, ImgclsError, ModelError
     from imgcls_beam.handler import ImageClassificationModelHandler
     from imgcls_beam.options import ModelOptions
-    from imgcls_beam.schema_aware import ClassifyRows
     from imgcls_beam.sinks import WriteJsonl, WriteParquet
     from imgcls_beam.spec import LabelScore, Parameters
     from imgcls_beam.transforms import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _HOME = {
     "ClassifyImages": "transforms",
     "ClassifyImagesByModel": "transforms",
-    "ClassifyRows": "schema_aware",
+    "ClassifyRows": "classify_rows",
     "ConfigError": "errors",
     "EncodedImage": "elements",
     "Failure": "elements",

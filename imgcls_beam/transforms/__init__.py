@@ -9,14 +9,14 @@ nothing to join and nothing to flatten, everything from reading to sink is one f
 image in is one outcome out.
 """
 
-from imgcls_beam.transforms.classify import (
+from imgcls_beam.transforms.classify_images import (
     Classified,
     ClassifyImages,
     ClassifyImagesByModel,
     PrepareImages,
     ReadImages,
 )
-from imgcls_beam.transforms.lists import ListImages, SpreadImages
+from imgcls_beam.transforms.list_images import ListImages, SpreadImages
 
 __all__ = [
     "Classified",

@@ -6,7 +6,7 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-from imgcls_beam import ahead
+from imgcls_beam import prefetch
 from imgcls_beam.elements import EncodedImage, Failure, PixelArray
 from imgcls_beam.preparing import prepare_for_models
 from imgcls_beam.sinks import jsonl
@@ -28,7 +28,7 @@ def break_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             raise ZeroDivisionError("a defect")
         return prepare_for_models(image, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ahead, "prepare_for_models", prepare_badly)
+    monkeypatch.setattr(prefetch, "prepare_for_models", prepare_badly)
 
 
 def test_a_defect_in_a_stage_fails_the_run_and_leaves_nothing(

@@ -19,11 +19,11 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam import PrepareImages, ReadImages
-from imgcls_beam.ahead import PrepareDoFn, ReadDoFn, WorkAhead
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
+from imgcls_beam.prefetch import PrefetchQueue, PrepareDoFn, ReadDoFn
 from tests import flaky
 from tests.flaky import FlakyStore, put
 from tests.scenes import draw_photo, encode
@@ -41,11 +41,11 @@ def make_origins(*values: object) -> list[WindowedValue]:
     return [WindowedValue(value, Timestamp(7), (GLOBAL,)) for value in values]
 
 
-def add_task(ahead: WorkAhead[str], *values: str, size_bytes: int = 0) -> None:
+def add_task(prefetched: PrefetchQueue[str], *values: str, size_bytes: int = 0) -> None:
     """Adds a task that is done."""
     future: concurrent.futures.Future[list[str]] = concurrent.futures.Future()
     future.set_result([value.upper() for value in values])
-    ahead.add(future, make_origins(*values), size_bytes)
+    prefetched.add(future, make_origins(*values), size_bytes)
 
 
 def get_values(results: Iterable[WindowedValue]) -> list[Any]:
@@ -53,16 +53,16 @@ def get_values(results: Iterable[WindowedValue]) -> list[Any]:
 
 
 def test_results_come_in_the_order_of_the_tasks_whichever_is_done_first() -> None:
-    ahead: WorkAhead[str] = WorkAhead(100, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(100, 100)
     first_may_end = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = pool.submit(lambda: [str(first_may_end.wait(60)), "b"])
-        ahead.add(first, make_origins("?", "?"), 0)
+        prefetched.add(first, make_origins("?", "?"), 0)
         second = pool.submit(lambda: ["c"])
-        ahead.add(second, make_origins("?"), 0)
+        prefetched.add(second, make_origins("?"), 0)
         assert second.result(60) == ["c"]
         first_may_end.set()
-        results = list(ahead.take_all())
+        results = list(prefetched.take_all())
     assert get_values(results) == ["True", "b", "c"]
     assert {(each.timestamp, each.windows) for each in results} == {(Timestamp(7), (GLOBAL,))}
 
@@ -74,57 +74,57 @@ def test_results_come_in_the_order_of_the_tasks_whichever_is_done_first() -> Non
 def test_no_more_is_held_than_is_allowed_but_always_one_task(
     max_elements: int, max_bytes: int, held: int
 ) -> None:
-    ahead: WorkAhead[str] = WorkAhead(max_elements, max_bytes)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(max_elements, max_bytes)
     taken: list[str] = []
     for index, letter in enumerate("abcdefghij"):
-        add_task(ahead, letter, size_bytes=10)
-        taken += get_values(ahead.take_due())
+        add_task(prefetched, letter, size_bytes=10)
+        taken += get_values(prefetched.take_due())
         assert len(taken) == max(0, index + 1 - held)
-    taken += get_values(ahead.take_all())
+    taken += get_values(prefetched.take_all())
     assert taken == list("ABCDEFGHIJ")
 
 
 def test_a_task_counts_as_many_elements_as_it_has() -> None:
-    ahead: WorkAhead[str] = WorkAhead(3, 100)
-    add_task(ahead, "a", "b", "c", "d")
-    assert get_values(ahead.take_due()) == []
-    add_task(ahead, "e")
-    assert get_values(ahead.take_due()) == ["A", "B", "C", "D"]
-    assert get_values(ahead.take_all()) == ["E"]
+    prefetched: PrefetchQueue[str] = PrefetchQueue(3, 100)
+    add_task(prefetched, "a", "b", "c", "d")
+    assert get_values(prefetched.take_due()) == []
+    add_task(prefetched, "e")
+    assert get_values(prefetched.take_due()) == ["A", "B", "C", "D"]
+    assert get_values(prefetched.take_all()) == ["E"]
 
 
 def test_an_exception_of_a_task_is_raised_where_its_result_is_due() -> None:
-    ahead: WorkAhead[str] = WorkAhead(100, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(100, 100)
     failed: concurrent.futures.Future[list[str]] = concurrent.futures.Future()
     failed.set_exception(KeyError("defect"))
-    add_task(ahead, "a")
-    ahead.add(failed, make_origins("b"), 0)
-    results = ahead.take_all()
+    add_task(prefetched, "a")
+    prefetched.add(failed, make_origins("b"), 0)
+    results = prefetched.take_all()
     assert next(results).value == "A"
     with pytest.raises(KeyError, match="defect"):
         next(results)
 
 
 def test_a_task_that_gives_too_few_results_is_a_defect_and_not_a_loss() -> None:
-    ahead: WorkAhead[str] = WorkAhead(100, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(100, 100)
     future: concurrent.futures.Future[list[str]] = concurrent.futures.Future()
     future.set_result(["A"])
-    ahead.add(future, make_origins("a", "b"), 0)
+    prefetched.add(future, make_origins("a", "b"), 0)
     with pytest.raises(ValueError, match="shorter"):
-        list(ahead.take_all())
+        list(prefetched.take_all())
 
 
 def test_what_has_not_begun_is_cancelled_and_forgotten() -> None:
-    ahead: WorkAhead[str] = WorkAhead(100, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(100, 100)
     may_end = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         futures = [pool.submit(lambda: [str(may_end.wait(60))]) for _ in range(5)]
         for future in futures:
-            ahead.add(future, make_origins("a"), 0)
-        ahead.clear()
+            prefetched.add(future, make_origins("a"), 0)
+        prefetched.clear()
         may_end.set()
     assert [future.cancelled() for future in futures[1:]] == [True] * 4
-    assert list(ahead.take_all()) == []
+    assert list(prefetched.take_all()) == []
 
 
 @pytest.fixture

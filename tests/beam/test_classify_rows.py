@@ -11,8 +11,8 @@ from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.utils.timestamp import Timestamp
 
 from imgcls_beam import ClassifyImages, ClassifyRows, ConfigError
+from imgcls_beam.classify_rows import RESULT_FIELDS
 from imgcls_beam.models import resolve_model
-from imgcls_beam.schema_aware import RESULT_FIELDS
 from tests.models import LABELS
 from tests.scenes import draw_photo, encode, write_broken, write_photos
 

@@ -1,8 +1,8 @@
-"""Work ahead inside a bundle: a stage computes in other threads what its consumer wants next.
+"""Prefetching inside a bundle: the next images are read and decoded while the model works.
 
-In a fused stage the model's DoFn holds the thread while it computes. What reads and decodes for it
-hands its elements to a pool and emits them, in order, once enough others are under way: so the
-next batch is being read and decoded while the model works on this one.
+In a fused stage the model's DoFn holds the thread while it computes. So the DoFns that read and
+decode hand their elements to a pool, and emit the results in order once enough others are under
+way.
 """
 
 import collections
@@ -27,8 +27,8 @@ ResultT = TypeVar("ResultT")
 Prepared = tuple[PixelArray | Failure, ...]
 """What one image is for each of several models."""
 
-_PREPARE_AHEAD_IMAGES = 48
-_PREPARE_AHEAD_BYTES = 96 << 20
+_PREFETCHED_IMAGES = 48
+_PREFETCHED_BYTES = 96 << 20
 
 
 @dataclasses.dataclass(slots=True)
@@ -38,11 +38,11 @@ class _Task(Generic[ResultT]):
     size_bytes: int
 
 
-class WorkAhead(Generic[ResultT]):
+class PrefetchQueue(Generic[ResultT]):
     """What is under way in one bundle, oldest first; not shared between threads."""
 
     def __init__(self, max_elements: int, max_bytes: int) -> None:
-        """Sets how far ahead to work.
+        """Sets how much is under way at once.
 
         Args:
             max_elements: no more elements than this are held.
@@ -97,12 +97,12 @@ class ReadDoFn(beam.DoFn):
 
     def setup(self) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="imgcls-read")
-        self._ahead: WorkAhead[EncodedImage | Failure] = WorkAhead(
+        self._prefetched: PrefetchQueue[EncodedImage | Failure] = PrefetchQueue(
             self._options.concurrency, self._options.batch_bytes
         )
 
     def start_bundle(self) -> None:
-        self._ahead.clear()  # of a bundle that failed further down, which nobody told us
+        self._prefetched.clear()  # of a bundle that failed further down, which nobody told us
         self._batch: list[WindowedValue] = []
         self._batch_bytes = 0
 
@@ -118,12 +118,12 @@ class ReadDoFn(beam.DoFn):
         self._batch_bytes += _count_bytes(ref)
         if self._is_full():
             self._submit()
-            yield from map(_count_read, self._ahead.take_due())
+            yield from map(_count_read, self._prefetched.take_due())
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._batch:
             self._submit()
-        yield from map(_count_read, self._ahead.take_all())
+        yield from map(_count_read, self._prefetched.take_all())
 
     def teardown(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -135,7 +135,7 @@ class ReadDoFn(beam.DoFn):
     def _submit(self) -> None:
         refs = [each.value for each in self._batch]
         future = self._pool.submit(read_images, refs, self._options)
-        self._ahead.add(future, self._batch, self._batch_bytes)
+        self._prefetched.add(future, self._batch, self._batch_bytes)
         self._batch, self._batch_bytes = [], 0
 
 
@@ -165,12 +165,12 @@ class PrepareDoFn(beam.DoFn):
         preparers = tuple(map(load_preparer, self._sources))
         self._prepare = functools.partial(_prepare, preparers=preparers, options=self._options)
         # An image takes a place for each model: all of them hold its pixels.
-        self._ahead: WorkAhead[Prepared] = WorkAhead(
-            max(1, _PREPARE_AHEAD_IMAGES // len(preparers)), _PREPARE_AHEAD_BYTES
+        self._prefetched: PrefetchQueue[Prepared] = PrefetchQueue(
+            max(1, _PREFETCHED_IMAGES // len(preparers)), _PREFETCHED_BYTES
         )
 
     def start_bundle(self) -> None:
-        self._ahead.clear()  # of a bundle that failed further down, which nobody told us
+        self._prefetched.clear()  # of a bundle that failed further down, which nobody told us
 
     def process(
         self,
@@ -180,11 +180,11 @@ class PrepareDoFn(beam.DoFn):
     ) -> Iterator[WindowedValue]:
         size_bytes = len(image.data) if isinstance(image, EncodedImage) else 0
         origin = WindowedValue(image, timestamp, (window,))
-        self._ahead.add(decode_pool().submit(self._prepare, image), [origin], size_bytes)
-        yield from map(_count_prepared, self._ahead.take_due())
+        self._prefetched.add(decode_pool().submit(self._prepare, image), [origin], size_bytes)
+        yield from map(_count_prepared, self._prefetched.take_due())
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        yield from map(_count_prepared, self._ahead.take_all())
+        yield from map(_count_prepared, self._prefetched.take_all())
 
 
 def _prepare(

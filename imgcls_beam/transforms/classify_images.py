@@ -9,7 +9,6 @@ import apache_beam as beam
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.typehints.decorators import no_annotations
 
-from imgcls_beam.ahead import Prepared, PrepareDoFn, ReadDoFn
 from imgcls_beam.checks import check_type
 from imgcls_beam.elements import (
     EncodedImage,
@@ -30,6 +29,7 @@ from imgcls_beam.options import (
     ReadOptions,
     to_model_options,
 )
+from imgcls_beam.prefetch import Prepared, PrepareDoFn, ReadDoFn
 
 
 class Classified(NamedTuple):
