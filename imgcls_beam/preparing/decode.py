@@ -1,4 +1,4 @@
-"""Encoded bytes nobody vouches for → an upright RGB image, or the reason why not.
+"""Untrusted bytes → an upright RGB image, or the reason why not.
 
 The result equals the reference, `ImageOps.exif_transpose(Image.open(…)).convert("RGB")`, except for
 grey of more than 8 bits, which Pillow clips to white and `grey` scales.
@@ -33,6 +33,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _LYING = frozenset({5, 6, 7, 8})
+"""Orientations that swap width and height."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _to_upright_rgb(image: Image.Image, *, is_ours: bool) -> Image.Image:
         for change in _find_changes(image):
             changed = change(image)
             if is_ours:
-                image.close()  # else three of them stand in memory at once
+                image.close()  # otherwise three of them are in memory at once
             image, is_ours = changed, True
         return image
 

@@ -59,7 +59,7 @@ FORMATS = {
 has no first frame but its largest, which is decoded on opening; the others (PostScript, which
 starts another program, game textures, weather data, old paint programs) are no photographs."""
 
-_SUPPORTED = {name: each.signature for name, each in FORMATS.items()}
+_SUPPORTED = {name: re.compile(each.signature, re.DOTALL) for name, each in FORMATS.items()}
 _UNSUPPORTED = {
     "HEIF": rb"....ftyp(hei|hev|mif1|msf1)",
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
@@ -103,8 +103,9 @@ def identify(data: bytes) -> str:
     if not data:
         raise ImageError(FailureCode.EMPTY, "the object has no bytes")
     head = data[:_HEAD_BYTES]
-    if supported := _match(_SUPPORTED, head):
-        return supported
+    for name, signature in _SUPPORTED.items():
+        if signature.match(head):
+            return name
     if other := _match(_UNSUPPORTED, head):
         message = f"{other} images are not decoded; decoded are {', '.join(FORMATS)}"
         raise ImageError(FailureCode.UNSUPPORTED_FORMAT, message)

@@ -27,8 +27,8 @@ class Inspection:
             only where decoding fails: writers are careless about the end.
         scans: of a JPEG.
         comment_bytes: before the first frame.
-        head_bytes: all that stands before the first frame.
-        small_tiles: tiles beyond as many as there were if each had `limits.MIN_TILE_PIXELS`.
+        head_bytes: all that comes before the first frame, comments included.
+        small_tiles: by how many the tiles exceed those of `limits.MIN_TILE_PIXELS` pixels each.
         pieces: strips or tiles that a directory lists.
         is_tag_bomb: whether tags claim far more bytes than the file has.
     """

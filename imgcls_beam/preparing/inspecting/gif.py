@@ -9,7 +9,7 @@ _COMMENT = 0xFE
 
 
 def inspect(data: bytes) -> Inspection:
-    """The canvas after the first frame, and what stands before that frame."""
+    """The canvas with the first frame in it, and what comes before that frame."""
     at, comment_bytes = _find_frame(data)
     sizes = []
     if at + 9 <= len(data):
@@ -22,7 +22,7 @@ def inspect(data: bytes) -> Inspection:
 
 
 def _find_frame(data: bytes) -> tuple[int, int]:
-    """Where the first frame's descriptor stands, and how many bytes of comments before it."""
+    """Where the first frame's descriptor is, and how many bytes of comments come before it."""
     flags = data[10] if len(data) > 10 else 0
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     comment_bytes = 0

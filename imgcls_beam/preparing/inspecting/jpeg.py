@@ -1,4 +1,4 @@
-"""JPEG; MPO is one with more of them behind it."""
+"""JPEG, and MPO, which is a JPEG with more of them behind it."""
 
 import re
 import struct

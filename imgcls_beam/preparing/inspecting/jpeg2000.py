@@ -12,7 +12,7 @@ _GRID = re.compile(rb"\xff\x4f\xff\x51.{4}(.{32})", re.DOTALL)
 
 
 def inspect(data: bytes) -> Inspection:
-    """The largest size that a codestream declares, and the most of small tiles."""
+    """The sizes that its codestreams declare, and how many small tiles one of them has at most."""
     grids = [struct.unpack(">8I", found[1]) for found in _GRID.finditer(data)]
     sizes = [(max(0, right - left), max(0, low - top)) for right, low, left, top, *_ in grids]
     return Inspection(

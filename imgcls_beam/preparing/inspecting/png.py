@@ -7,7 +7,7 @@ from imgcls_beam.preparing.inspecting import Inspection
 
 
 def inspect(data: bytes) -> Inspection:
-    """The largest of its headers, since the last one wins in Pillow; whether it has an end."""
+    """The sizes of all its headers, since Pillow takes the last one; whether it has an end."""
     sizes, is_head, is_cut = [], True, True
     for kind, start in _walk(data):
         is_head &= kind not in (b"IDAT", b"fdAT")
