@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing.decode import DecodedImage, try_decode
+
 SIZE_PX = (46, 30)
 
 
@@ -35,6 +38,13 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     # Pillow leaves the settings of one encoder on the image, where the next one trips on them.
     image.copy().save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def decode(data: bytes) -> DecodedImage:
+    """What becomes of an image that can be decoded."""
+    decoded = try_decode(data, DecodeOptions())
+    assert isinstance(decoded, DecodedImage), decoded.error
+    return decoded
 
 
 def exif_block(orientation: int) -> bytes:
@@ -101,6 +111,19 @@ def webp_extended_of(size_px: tuple[int, int]) -> bytes:
     edges = b"".join((edge_px - 1).to_bytes(3, "little") for edge_px in size_px)
     body = b"\x02\0\0\0" + edges + bytes(4)
     return b"RIFF" + struct.pack("<I", 26) + b"WEBPVP8X" + struct.pack("<I", 10) + body
+
+
+def bmp_of(size_px: tuple[int, int]) -> bytes:
+    """54 bytes: a header of 24 bits a pixel, and no pixel. A negative height goes down."""
+    header = struct.pack("<IiiHHIIiiII", 40, *size_px, 1, 24, 0, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + header
+
+
+def jpeg_of(size_px: tuple[int, int]) -> bytes:
+    """A small JPEG whose header declares another size."""
+    data = encode(draw_picture(), "JPEG")
+    declared = struct.pack(">HH", *SIZE_PX[::-1])
+    return data.replace(declared, struct.pack(">HH", *size_px[::-1]), 1)
 
 
 def tiff_of(size_px: tuple[int, int], tile_px: tuple[int, int]) -> bytes:

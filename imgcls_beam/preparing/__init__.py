@@ -2,7 +2,7 @@
 
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
 from imgcls_beam.preparing.geometry import Geometry
-from imgcls_beam.preparing.images import (
+from imgcls_beam.preparing.prepare import (
     decode_pool,
     prepare_for_models,
     prepare_image,

@@ -1,4 +1,4 @@
-"""Encoded bytes nobody vouches for → an upright RGB image, or the reason why not.
+"""Untrusted bytes → an upright RGB image, or the reason why not.
 
 The result equals the reference, `ImageOps.exif_transpose(Image.open(…)).convert("RGB")`, except for
 grey of more than 8 bits, which Pillow clips to white and `grey` scales.
@@ -11,40 +11,16 @@ import io
 import operator
 from collections.abc import Callable, Iterator
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile
 
 from imgcls_beam.elements import ImageFacts
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
-from imgcls_beam.preparing import headers, metadata
+from imgcls_beam.preparing.formats import FORMATS, identify
 from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
-from imgcls_beam.preparing.signatures import identify
-
-# The classes are called directly: `Image.open` would try several formats on the same bytes, read
-# the directory of an MPO, and hold Pillow's own limit against the image, which is the process's.
-_READERS: dict[str, type[ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "PPM": PpmImagePlugin.PpmImageFile,
-}
+from imgcls_beam.preparing.inspecting import Inspection
+from imgcls_beam.preparing.inspecting.tags import is_tag_bomb
+from imgcls_beam.preparing.limits import check_inspection, check_size
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -57,6 +33,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _LYING = frozenset({5, 6, 7, 8})
+"""Orientations that swap width and height."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,20 +62,8 @@ class UndecodedImage:
     facts: ImageFacts
 
 
-def decode_image(data: bytes, options: DecodeOptions) -> DecodedImage:
-    """Decodes an untrusted image.
-
-    Raises:
-        ImageError: it is none, is damaged, or is larger than the options allow.
-    """
-    decoded = try_decode(data, options)
-    if isinstance(decoded, UndecodedImage):
-        raise decoded.error
-    return decoded
-
-
 def try_decode(
-    data: bytes, options: DecodeOptions, before_load: Callable[[int], None] | None = None
+    data: bytes, options: DecodeOptions, before_load: Callable[[int], None] = lambda pixels: None
 ) -> DecodedImage | UndecodedImage:
     """Decodes an untrusted image; what is wrong with it comes back as a value, with the facts.
 
@@ -108,19 +73,24 @@ def try_decode(
         before_load: called, once or twice, with the image's number of pixels, when it is within
             the limit and before its memory is taken.
     """
-    announce = before_load or _ignore
     facts = measure(data)
     try:
         name = identify(data)
         facts = dataclasses.replace(facts, format=name)
-        headers.check_traps(data, name)
-        if size := headers.declared_size(data, name):
-            facts = _with_size(facts, size)
-            announce(_check_pixels(size, options))
-        opened = _open(data, name, options)
+        found = FORMATS[name].inspect(data)
+        check_inspection(name, found, options)
+        if found.size and not found.is_opened_small:
+            facts = _with_size(facts, found.size)
+            before_load(check_size(found.size, options))
+        with _blaming_the_image(name, found):
+            opened = FORMATS[name].reader(io.BytesIO(found.data))
         facts = _with_size(facts, _upright_size(opened))
-        announce(_check_pixels(opened.size, options))
-        image = _to_upright_rgb(_load(opened, data, name), is_ours=True)
+        before_load(check_size(opened.size, options))
+        with _blaming_the_image(name, found):
+            opened.load()
+        # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
+        opened.info.pop("transparency", None)
+        image = _to_upright_rgb(opened, is_ours=True)
         return DecodedImage(image, _with_size(facts, image.size))
     except ImageError as error:
         # Made anew: the caught one holds every half-decoded pixel, by its traceback.
@@ -137,36 +107,8 @@ def _with_size(facts: ImageFacts, size: tuple[int, int]) -> ImageFacts:
     return dataclasses.replace(facts, width_px=size[0], height_px=size[1])
 
 
-def _check_pixels(size: tuple[int, int], options: DecodeOptions) -> int:
-    width_px, height_px = size
-    if width_px * height_px > options.max_pixels:
-        message = f"{width_px} × {height_px} pixels are more than {options.max_pixels}"
-        raise ImageError(FailureCode.TOO_MANY_PIXELS, message)
-    return width_px * height_px
-
-
-def _ignore(pixels: int) -> None:
-    del pixels
-
-
-def _open(data: bytes, name: str, options: DecodeOptions) -> ImageFile.ImageFile:
-    if name == "JPEG" and headers.has_more_scans(data, options.max_scans):
-        message = f"the JPEG has more than {options.max_scans} scans"
-        raise ImageError(FailureCode.TOO_MANY_SCANS, message)
-    with _blaming_the_image(name, data):
-        return _READERS[name](io.BytesIO(metadata.without_hostile_exif(data, name)))
-
-
-def _load(opened: ImageFile.ImageFile, data: bytes, name: str) -> Image.Image:
-    with _blaming_the_image(name, data):
-        opened.load()
-    # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
-    opened.info.pop("transparency", None)
-    return opened
-
-
 @contextlib.contextmanager
-def _blaming_the_image(name: str, data: bytes = b"") -> Iterator[None]:
+def _blaming_the_image(name: str, found: Inspection | None = None) -> Iterator[None]:
     """Whatever a decoder raises becomes an `ImageError` with a sentence of ours.
 
     Raises:
@@ -183,15 +125,12 @@ def _blaming_the_image(name: str, data: bytes = b"") -> Iterator[None]:
         message = f"the {name} has more pixels than Pillow's own limit"
         raise ImageError(FailureCode.TOO_MANY_PIXELS, message) from error
     except Exception as error:  # a dozen classes come out of Pillow for bad bytes
-        if _says_cut(error) or (data and headers.is_cut_short(data, name)):
+        is_cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        if is_cut or (found and found.is_cut):
             message = f"the {name} ends too early"
             raise ImageError(FailureCode.TRUNCATED, message) from error
         message = f"the {name} is damaged and cannot be decoded"
         raise ImageError(FailureCode.CORRUPT, message) from error
-
-
-def _says_cut(error: Exception) -> bool:
-    return isinstance(error, EOFError) or "truncated" in str(error).lower()
 
 
 def _upright_size(opened: ImageFile.ImageFile) -> tuple[int, int]:
@@ -222,7 +161,7 @@ def _to_upright_rgb(image: Image.Image, *, is_ours: bool) -> Image.Image:
         for change in _find_changes(image):
             changed = change(image)
             if is_ours:
-                image.close()  # else three of them stand in memory at once
+                image.close()  # otherwise three of them are in memory at once
             image, is_ours = changed, True
         return image
 
@@ -244,7 +183,7 @@ def _find_changes(image: Image.Image) -> list[Callable[[Image.Image], Image.Imag
 def _read_orientation(image: Image.Image) -> int:
     """1 to 8; 1 where there is none, or where what there is cannot be read."""
     try:
-        if any(map(metadata.is_tag_bomb, _exif_blocks(image))):
+        if any(map(is_tag_bomb, _exif_blocks(image))):
             return 1
         value = image.getexif().get(_ORIENTATION_TAG, 1)
         return int(value) if value in _UPRIGHT else 1

@@ -11,7 +11,7 @@ import pytest
 from imgcls_beam.errors import FailureCode, ImageError, Stage
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import DecodedImage, try_decode
-from imgcls_beam.preparing.signatures import SUPPORTED_FORMATS
+from imgcls_beam.preparing.formats import FORMATS
 from tests import pictures
 
 OPTIONS = DecodeOptions(max_pixels=1 << 20)
@@ -20,7 +20,7 @@ MEMORY_MB_MAX = 100
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 PICTURE = pictures.draw_picture()
-SEEDS = {name: pictures.encode(PICTURE, name) for name in SUPPORTED_FORMATS}
+SEEDS = {name: pictures.encode(PICTURE, name) for name in FORMATS}
 SEEDS |= {
     "JPEG, progressive, turned": pictures.encode(
         PICTURE, "JPEG", progressive=True, exif=pictures.exif_block(6)
@@ -83,6 +83,9 @@ BOMBS: dict[str, tuple[bytes, FailureCode | None]] = {
     "WEBP canvas": (pictures.webp_extended_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
     "PNG": (pictures.png_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
     "PNG, animated": (pictures.animated_png_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
+    "JPEG": (pictures.jpeg_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
+    "BMP of 54 bytes": (pictures.bmp_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
+    "PPM of 19 bytes": (b"P6 13000 12000 255\n", FailureCode.TOO_MANY_PIXELS),
     "GIF of 43 bytes": (pictures.gif_of(BOMB_PX), FailureCode.TOO_MANY_PIXELS),
     "TIFF, one tile": (pictures.tiff_of((8, 8), (20_000, 20_000)), FailureCode.TOO_MANY_PIXELS),
     "TIFF, tags": (EXIF, FailureCode.CORRUPT),

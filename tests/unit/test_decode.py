@@ -9,11 +9,8 @@ from PIL import Image
 from transformers.image_utils import load_image
 
 from imgcls_beam.elements import ImageFacts
-from imgcls_beam.options import DecodeOptions
-from imgcls_beam.preparing.decode import decode_image
 from tests import pictures
 
-OPTIONS = DecodeOptions()
 PICTURE = pictures.draw_picture()
 ALPHA = PICTURE.copy()
 ALPHA.putalpha(PICTURE.convert("L"))
@@ -74,7 +71,7 @@ def _reference(data: bytes) -> Image.Image:
 
 
 def _decode(data: bytes) -> Image.Image:
-    return decode_image(data, OPTIONS).image
+    return pictures.decode(data).image
 
 
 @pytest.mark.parametrize(
@@ -86,7 +83,7 @@ def test_pixels_and_facts_are_those_of_the_reference(
     kind: str, image: Image.Image, options: dict[str, Any]
 ) -> None:
     data = pictures.encode(image, kind, **options)
-    decoded = decode_image(data, OPTIONS)
+    decoded = pictures.decode(data)
     pictures.assert_equal(decoded.image, _reference(data))
     facts = decoded.facts
     assert facts == ImageFacts(
@@ -100,7 +97,7 @@ def test_each_orientation_is_applied_once(
     kind: str, options: dict[str, Any], orientation: int
 ) -> None:
     data = pictures.encode(PICTURE, kind, exif=_exif(orientation), **options)
-    decoded = decode_image(data, OPTIONS)
+    decoded = pictures.decode(data)
     pictures.assert_equal(decoded.image, _reference(data))
     size = (HEIGHT_PX, WIDTH_PX) if orientation > 4 else (WIDTH_PX, HEIGHT_PX)
     assert (decoded.facts.width_px, decoded.facts.height_px) == size

@@ -5,13 +5,13 @@ import warnings
 from typing import Any
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import BmpImagePlugin, Image, ImageOps
 
 from imgcls_beam.elements import ImageFacts
-from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing import decode
-from imgcls_beam.preparing.decode import UndecodedImage, decode_image, try_decode
+from imgcls_beam.preparing.decode import UndecodedImage, try_decode
 from tests import pictures
 
 OPTIONS = DecodeOptions()
@@ -22,7 +22,7 @@ WIDTH_PX, HEIGHT_PX = pictures.SIZE_PX
 
 
 def _decode(data: bytes) -> Image.Image:
-    return decode_image(data, OPTIONS).image
+    return pictures.decode(data).image
 
 
 def _code_of(data: bytes, options: DecodeOptions = OPTIONS) -> FailureCode | None:
@@ -132,17 +132,17 @@ def test_a_failure_holds_no_pixels_and_no_text_of_pillows() -> None:
     assert error.message == "the PNG ends too early"
 
 
-def test_decode_image_raises_what_try_decode_returns() -> None:
-    with pytest.raises(ImageError) as caught:
-        decode_image(b"", OPTIONS)
-    assert caught.value.code is FailureCode.EMPTY
+def test_no_bytes_are_empty_and_nothing_more_is_known() -> None:
+    failed = try_decode(b"", OPTIONS)
+    assert isinstance(failed, UndecodedImage)
+    assert (failed.error.code, failed.facts) == (FailureCode.EMPTY, decode.measure(b""))
 
 
 def test_memory_that_runs_out_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_out(self: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(decode.BmpImagePlugin.BmpImageFile, "load", run_out)
+    monkeypatch.setattr(BmpImagePlugin.BmpImageFile, "load", run_out)
     failed = try_decode(pictures.encode(PICTURE, "BMP"), OPTIONS)
     assert isinstance(failed, UndecodedImage)
     assert (failed.error.code, failed.error.retryable) == (FailureCode.TOO_MANY_PIXELS, True)

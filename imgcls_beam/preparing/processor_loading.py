@@ -17,7 +17,7 @@ _FAULTS = (OSError, ValueError, TypeError, ImportError, LookupError, AttributeEr
 """What a config that is damaged, or of something else, makes transformers raise."""
 
 _CONFIGS = ("processor_config.json", "preprocessor_config.json")
-"""Where a processor's config stands; the first, if it has one inside, is preferred."""
+"""The files that hold a processor's config; the first is preferred if it has one."""
 
 
 def load_processor(source: ModelSource) -> Any:  # noqa: ANN401  transformers' own class
@@ -33,9 +33,9 @@ def load_processor(source: ModelSource) -> Any:  # noqa: ANN401  transformers' o
 
     folder = fetch_model(source)
     try:
-        with _rename_extractor(folder) as place:
+        with _rename_extractor(folder) as readable:
             return AutoImageProcessor.from_pretrained(
-                str(place), backend="pil", trust_remote_code=False, local_files_only=True
+                str(readable), backend="pil", trust_remote_code=False, local_files_only=True
             )
     except _FAULTS as error:
         reason = _explain(folder, error)
@@ -56,11 +56,11 @@ def _rename_extractor(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         return
     config["image_processor_type"] = name.replace("FeatureExtractor", "ImageProcessor")
     with tempfile.TemporaryDirectory(prefix="imgcls-processor-") as renamed:
-        place = pathlib.Path(renamed)
-        (place / "preprocessor_config.json").write_text(json.dumps(config), "utf-8")
+        copy = pathlib.Path(renamed)
+        (copy / "preprocessor_config.json").write_text(json.dumps(config), "utf-8")
         with contextlib.suppress(FileNotFoundError):
-            shutil.copy(folder / "config.json", place)
-        yield place
+            shutil.copy(folder / "config.json", copy)
+        yield copy
 
 
 def _read_config(folder: pathlib.Path) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _explain(folder: pathlib.Path, error: Exception) -> str:
 
 
 def _list_missing_packages(folder: pathlib.Path) -> list[str]:
-    """What this model's processor needs, where it has one form only, and this place lacks."""
+    """The packages that are missing here, of a processor that has one form only."""
     import transformers
 
     names = _list_forms(folder)

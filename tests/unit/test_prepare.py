@@ -22,7 +22,7 @@ from imgcls_beam.preparing import (
     prepare_image,
     prepare_opened,
 )
-from imgcls_beam.preparing.images import LARGE_PIXELS
+from imgcls_beam.preparing.prepare import LARGE_PIXELS
 from tests.scenes import draw_photo, encode
 
 

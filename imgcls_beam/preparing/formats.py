@@ -1,0 +1,119 @@
+"""The formats that are decoded, and what the first bytes say an object is."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.preparing import inspecting
+from imgcls_beam.preparing.inspecting import avif, bmp, gif, jpeg, jpeg2000, png, ppm, tiff, webp
+
+_HEAD_BYTES = 1024
+
+
+class Format(NamedTuple):
+    """A format that is decoded.
+
+    Attributes:
+        signature: a regular expression for its first bytes.
+        inspect: what it declares, before `reader` sees it.
+        reader: Pillow's class, called directly: `Image.open` would try several formats on the same
+            bytes, read an MPO's directory, and apply Pillow's own limit, which is the process's.
+    """
+
+    signature: bytes
+    inspect: Callable[[bytes], inspecting.Inspection]
+    reader: type[ImageFile]
+
+
+_AVIF = rb"....ftyp(avif|avis|(mif1|msf1).{4}(.{4}){0,14}?avi[fs])"
+_BMP = rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"
+_TIFF = rb"II[*+]\0|MM\0[*+]|MM\*\0|II\0\*"
+_JPEG2000 = rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"
+
+FORMATS = {
+    # What cameras, phones and the web write.
+    "JPEG": Format(rb"\xff\xd8\xff", jpeg.inspect, JpegImageFile),
+    "PNG": Format(rb"\x89PNG\r\n\x1a\n", png.inspect, PngImageFile),
+    "WEBP": Format(rb"RIFF....WEBP", webp.inspect, WebPImageFile),
+    "GIF": Format(rb"GIF8[79]a", gif.inspect, GifImageFile),
+    "AVIF": Format(_AVIF, avif.inspect, AvifImageFile),
+    # What scanners, microscopes and archives write.
+    "BMP": Format(_BMP, bmp.inspect, BmpImageFile),
+    "TIFF": Format(_TIFF, tiff.inspect, TiffImageFile),
+    "JPEG2000": Format(_JPEG2000, jpeg2000.inspect, Jpeg2KImageFile),
+    "PPM": Format(rb"P[1-6f]\s", ppm.inspect, PpmImageFile),
+}
+"""The formats that are decoded, by Pillow's names. The rest of Pillow's 44 are left out: an icon
+has no first frame but its largest, which is decoded on opening; the others (PostScript, which
+starts another program, game textures, weather data, old paint programs) are no photographs."""
+
+_SUPPORTED = {name: re.compile(each.signature, re.DOTALL) for name, each in FORMATS.items()}
+_UNSUPPORTED = {
+    "HEIF": rb"....ftyp(hei|hev|mif1|msf1)",
+    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "ICO": rb"\0\0[\x01\x02]\0",
+    "Photoshop": rb"8BPS",
+    "PostScript": rb"%!PS|\xc5\xd0\xd3\xc6",
+    "DDS": rb"DDS ",
+    "ICNS": rb"icns",
+    "QOI": rb"qoif",
+    "SGI": rb"\x01\xda[\x00\x01]",
+    "PCX": rb"\x0a[\x00\x02\x03\x05]\x01",
+    "FITS": rb"SIMPLE  =",
+    "HDF5": rb"\x89HDF\r\n\x1a\n",
+    "OpenEXR": rb"\x76\x2f\x31\x01",
+    "Sun raster": rb"\x59\xa6\x6a\x95",
+    "WMF": rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF",
+    "XPM": rb"/\* XPM \*/",
+    "XBM": rb"#define [^\n]*_width",
+}
+_NO_IMAGES = {
+    "a PDF document": rb"%PDF-",
+    "a gzip file": rb"\x1f\x8b",
+    "a zip archive": rb"PK\x03\x04",
+    "a video": rb"....ftyp|\x1a\x45\xdf\xa3",
+    "an SVG drawing": rb"\s*(<\?xml.*)?(<!--.*)?<(!doctype )?svg",
+    "an HTML page": rb"\s*(<!--.*)?<(!doctype html|html|head|body|script)",
+    "an XML document": rb"\s*<\?xml",
+    "a JSON document": rb"\s*[{\[]\s*[\"{\[\]}\d]",
+    "a Git LFS pointer": rb"version https://git-lfs",
+    "a file of zero bytes": rb"\0{512}",
+    "plain text": rb"[\t\n\r\x20-\x7e]+\Z",
+}
+
+
+def identify(data: bytes) -> str:
+    """Pillow's name of the format, by its signature.
+
+    Raises:
+        ImageError: `empty`, `unsupported_format` or `not_an_image`.
+    """
+    if not data:
+        raise ImageError(FailureCode.EMPTY, "the object has no bytes")
+    head = data[:_HEAD_BYTES]
+    for name, signature in _SUPPORTED.items():
+        if signature.match(head):
+            return name
+    if other := _match(_UNSUPPORTED, head):
+        message = f"{other} images are not decoded; decoded are {', '.join(FORMATS)}"
+        raise ImageError(FailureCode.UNSUPPORTED_FORMAT, message)
+    guess = _match(_NO_IMAGES, head.removeprefix(b"\xef\xbb\xbf"), re.IGNORECASE)
+    tail = f"it looks like {guess}" if guess else "it begins with no known signature"
+    raise ImageError(FailureCode.NOT_AN_IMAGE, f"not an image: {tail}")
+
+
+def _match(signatures: dict[str, bytes], head: bytes, flags: int = 0) -> str | None:
+    matching = (name for name, each in signatures.items() if re.match(each, head, re.S | flags))
+    return next(matching, None)

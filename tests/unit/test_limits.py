@@ -1,0 +1,39 @@
+"""What an image declares, judged against the limits."""
+
+import pytest
+
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing.formats import FORMATS
+from imgcls_beam.preparing.limits import check_inspection
+from tests import pictures
+
+OPTIONS = DecodeOptions()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("GIF", pictures.gif_of((1, 1), b"!\xfe" + (b"\xff" + b"a" * 255) * 5000), "comments"),
+        ("GIF", pictures.gif_of((1, 1), b"!\xff" + (b"\xff" + b"a" * 255) * 17_000), "4 MiB"),
+        ("JPEG2000", pictures.jpeg2000_with_tiles((255, 255), (1, 1)), "tiles"),
+        ("TIFF", pictures.tag_bomb(2000, 30_000), "claim more bytes"),
+    ],
+)
+def test_a_header_that_would_take_a_decoders_memory_is_refused(
+    name: str, data: bytes, message: str
+) -> None:
+    with pytest.raises(ImageError, match=message) as caught:
+        check_inspection(name, FORMATS[name].inspect(data), OPTIONS)
+    assert caught.value.code is FailureCode.CORRUPT
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_good_image_sets_off_no_trap(name: str) -> None:
+    data = pictures.encode(pictures.draw_picture(), name)
+    check_inspection(name, FORMATS[name].inspect(data), OPTIONS)
+
+
+def test_small_tiles_of_a_large_image_are_allowed() -> None:
+    data = pictures.jpeg2000_with_tiles((2000, 2000), (64, 64))
+    check_inspection("JPEG2000", FORMATS["JPEG2000"].inspect(data), OPTIONS)
