@@ -29,7 +29,6 @@ _FAILED = "the model raised an error on this image alone, and not on a blank one
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-@dataclasses.dataclass(frozen=True, slots=True)
 class _Answer:
     """One image's logits, float32 (C,), and the pass that gave them."""
 

@@ -12,12 +12,15 @@ from imgcls_beam.sinks.lines import JsonlFile, check_jsonl_free, clear_jsonl
 from imgcls_beam.sinks.parquet import WriteParquet
 from imgcls_beam.sinks.published import Selection
 from imgcls_beam.sinks.record import RunRecord, read_record
+from imgcls_beam.sinks.recorded import RecordedFile, RecordedPublication
 from imgcls_beam.sinks.store import remove_folder as remove_output
 from imgcls_beam.sinks.succession import check_run_free, find_standing, make_exists_error
 
 __all__ = [
     "JsonlFile",
     "Layout",
+    "RecordedFile",
+    "RecordedPublication",
     "RunRecord",
     "Selection",
     "WriteJsonl",

@@ -1,20 +1,30 @@
 """What others import, and what travels."""
 
+import builtins
+import contextlib
 import importlib
+import inspect
 import pathlib
 import pickle
 import re
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 import imgcls_beam
 from imgcls_beam import metrics
-from imgcls_beam.elements import ModelSource
+from imgcls_beam.classifying import ClassifierCard, ClassifierSpec
+from imgcls_beam.elements import ImageRef, ModelSource
 from imgcls_beam.errors import Stage
 from imgcls_beam.options import InputOptions
 from imgcls_beam.transforms import ClassifyImages, ListImages, PrepareImages, ReadImages
 
 ROOT = pathlib.Path(__file__).parents[2]
+ALIASES = {"FunctionToApply", "Outcome"}
+FOREIGN: set[str] = set()
+"""Errors of other libraries that docstrings name."""
 SOURCE = ModelSource(
     "google/vit-base-patch16-224", "0" * 40, "google/vit-base-patch16-224", "0" * 40
 )
@@ -23,8 +33,76 @@ SOURCE = ModelSource(
 def test_all_names_are_there_and_come_from_where_they_are_said_to() -> None:
     assert sorted(imgcls_beam.__all__) == imgcls_beam.__all__
     for name in imgcls_beam.__all__:
-        assert getattr(imgcls_beam, name).__name__ == name
+        value = getattr(imgcls_beam, name)
+        assert name in ALIASES or value.__name__ == name
     assert set(imgcls_beam.__all__) <= set(dir(imgcls_beam))
+
+
+def find_ours(annotation: Any) -> Iterator[type]:
+    """The classes of this package in an annotation, however deep inside unions and generics."""
+    for part in typing.get_args(annotation):
+        yield from find_ours(part)
+    if isinstance(annotation, list | tuple):  # the arguments of a Callable
+        for part in annotation:
+            yield from find_ours(part)
+    if isinstance(annotation, type) and annotation.__module__.startswith("imgcls_beam"):
+        yield annotation
+
+
+def list_members(public: type) -> Iterator[object]:
+    """What somebody may call or read: the class, its own methods and properties."""
+    yield public
+    for name, member in vars(public).items():
+        if (
+            name == "__init__" and not getattr(public, "_is_protocol", False)
+        ) or not name.startswith("_"):
+            member = member.fget if isinstance(member, property) else member
+            member = getattr(member, "__func__", member)
+            if callable(member):
+                yield member
+
+
+def list_used(public: type) -> set[str]:
+    """The names of this package that a public class takes, gives or raises."""
+    used = set()
+    for member in list_members(public):
+        with contextlib.suppress(NameError, TypeError):  # what only a type checker imports
+            for annotation in typing.get_type_hints(member).values():
+                used |= {each.__name__ for each in find_ours(annotation)}
+        used |= set(re.findall(r"^ +(\w+Error): ", inspect.getdoc(member) or "", re.MULTILINE))
+    return {name for name in used if not (name.startswith("_") or hasattr(builtins, name))}
+
+
+@pytest.mark.parametrize("name", [n for n in imgcls_beam.__all__ if n not in ALIASES])
+def test_what_a_public_name_takes_gives_or_raises_is_public_too(name: str) -> None:
+    used = list_used(getattr(imgcls_beam, name))
+    assert used <= {*imgcls_beam.__all__, *FOREIGN}
+
+
+@pytest.mark.parametrize("name", [n for n in imgcls_beam.__all__ if n not in ALIASES])
+def test_a_public_name_is_documented(name: str) -> None:
+    public = getattr(imgcls_beam, name)
+    inherited = {base.__doc__ for base in public.__mro__[1:]}
+    assert public.__doc__ not in {None, *inherited}
+    for member in list_members(public):
+        assert inspect.getdoc(member), member
+
+
+def test_the_walk_finds_what_is_not_public() -> None:
+    assert list_used(Walked) == {"ImageRef", "ClassifierCard", "ModelError", "ClassifierSpec"}
+
+
+class Walked:
+    def __init__(self, refs: "Sequence[ImageRef | None]") -> None:
+        """Takes.
+
+        Raises:
+            ModelError: always.
+        """
+
+    def give(self) -> "Callable[[ClassifierSpec], dict[str, ClassifierCard]]":
+        """Gives."""
+        raise NotImplementedError
 
 
 def test_a_name_that_is_not_there_is_said_so() -> None:

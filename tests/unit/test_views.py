@@ -9,9 +9,15 @@ import pytest
 
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS
-from imgcls_beam.warehouse.dialects import DUCKDB, make_bigquery
 from imgcls_beam.warehouse.querying import open_runs
-from imgcls_beam.warehouse.views import VIEWS, View, render_bigquery, render_duckdb
+from imgcls_beam.warehouse.views import (
+    DUCKDB,
+    VIEWS,
+    View,
+    render_bigquery,
+    render_duckdb,
+    spell_bigquery,
+)
 from tests.gallery import (
     FIRST,
     FIRST_SAYS,
@@ -65,7 +71,7 @@ def test_both_dialects_have_the_same_views() -> None:
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_both_dialects_select_the_same_columns(view: View) -> None:
     duckdb_wanted, bigquery_wanted = (
-        view.render(dialect).partition("\nFROM ")[0] for dialect in (DUCKDB, make_bigquery("p.d"))
+        view.render(words).partition("\nFROM ")[0] for words in (DUCKDB, spell_bigquery("p.d"))
     )
     assert duckdb_wanted == bigquery_wanted
 

@@ -1,11 +1,7 @@
-"""Where DuckDB and BigQuery differ: names of relations, and how a list becomes rows.
+"""DuckDB's queries over an output folder: what BigQuery has as tables is files and records here."""
 
-Everything else that the views are made of is the same text in both, see `views`.
-"""
-
-import dataclasses
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from imgcls_beam.warehouse.columns import PREDICTIONS, REPEATED, RUNS, Column
 
@@ -22,59 +18,6 @@ _PATH = r"run_date=[^/]+/model=[^/]+/run_id=[^/]+/[^/]+$"
 _LINE_CHARS, _TIE = 96, "\0"
 _MODEL, _COUNTS = "model_", ("listed", "ok", "error", "skipped")
 _AS_TEXT = ("configuration", "library_versions")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Dialect:
-    """How one engine spells what the others spell otherwise.
-
-    Attributes:
-        prefix: stands before the name of each relation.
-        suffix: stands behind it.
-        item: in a select list, one element of `p.predictions` a row.
-        rank: in the same list, its place from 1.
-        unnest: what this takes behind the FROM item `p`.
-        names: what relations are called that are not called by their own names.
-    """
-
-    prefix: str
-    suffix: str
-    item: str
-    rank: str
-    unnest: str
-    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def locate(self, relation: str) -> str:
-        """A table or view as this engine's FROM takes it."""
-        return f"{self.prefix}{self.names.get(relation, relation)}{self.suffix}"
-
-
-# A lateral join, as BigQuery has it, takes DuckDB 2.0 twenty times as long: 2.4 s against 0.12 s
-# over 630,000 rows of five labels.
-DUCKDB = Dialect(
-    prefix="",
-    suffix="",
-    item="unnest(p.predictions)",
-    rank="generate_subscripts(p.predictions, 1)",
-    unnest="",
-)
-
-
-def make_bigquery(dataset: str, names: Mapping[str, str] | None = None) -> Dialect:
-    """BigQuery's dialect.
-
-    Args:
-        dataset: `project.dataset`.
-        names: what relations are called that are not called by their own names.
-    """
-    return Dialect(
-        prefix=f"`{dataset}.",
-        suffix="`",
-        item="item",
-        rank="position + 1",
-        unnest="\n  CROSS JOIN UNNEST(p.predictions) AS item WITH OFFSET AS position",
-        names=names or {},
-    )
 
 
 def read_runs(output: str) -> str:
