@@ -17,6 +17,7 @@ from imgcls_beam.elements import (
     Outcome,
     PixelArray,
     Prediction,
+    Scoring,
 )
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.metrics import count_outcome
@@ -30,6 +31,7 @@ from imgcls_beam.options import (
     to_model_options,
 )
 from imgcls_beam.prefetch import Prepared, PrepareDoFn, ReadDoFn
+from imgcls_beam.upstream import Classifies
 
 
 class Classified(NamedTuple):
@@ -105,7 +107,7 @@ class PrepareImages(beam.PTransform):
         return images | "Prepare" >> _prepare_for([source], self.options) | "Take" >> take
 
 
-class ClassifyImages(beam.PTransform):
+class ClassifyImages(Classifies, beam.PTransform):
     """`ImageRef`, a URI as text, `EncodedImage`, or a `Failure` of listing → `Classified`.
 
     The input may be unbounded and windowed; outcomes keep windows and timestamps. Resource hints
@@ -144,6 +146,7 @@ class ClassifyImages(beam.PTransform):
     def expand(self, refs: beam.PCollection) -> Classified:
         """Reads, prepares and predicts in one fused stage."""
         source = self.source or _resolve(self.options)
+        self.scoring = to_scoring(self.options, source)
         images = (
             refs
             | "ReadImages" >> ReadImages(self.read)
@@ -153,7 +156,7 @@ class ClassifyImages(beam.PTransform):
 
 
 @dataclasses.dataclass(eq=False)
-class ClassifyImagesByModel(beam.PTransform):
+class ClassifyImagesByModel(Classifies, beam.PTransform):
     """What `ClassifyImages` takes → a `Classified` for each of several models, in their order.
 
     Each image is read and decoded once. All models are held by the same workers; an image waits
@@ -197,7 +200,7 @@ class ClassifyImagesByModel(beam.PTransform):
 
 
 @dataclasses.dataclass(eq=False)
-class _PredictOne(beam.PTransform):
+class _PredictOne(Classifies, beam.PTransform):
     """`Prepared` → `Classified` of the model of that index."""
 
     index: int
@@ -209,7 +212,13 @@ class _PredictOne(beam.PTransform):
 
     @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, prepared: beam.PCollection) -> Classified:
+        self.scoring = to_scoring(self.options, self.source)
         return _predict(prepared, self.index, self.options, self.source)
+
+
+def to_scoring(options: ModelOptions, source: ModelSource) -> Scoring:
+    """What a model is asked by these options."""
+    return Scoring(source, options.top_k, options.function_to_apply)
 
 
 def _resolve(options: ModelOptions) -> ModelSource:

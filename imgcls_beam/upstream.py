@@ -1,0 +1,84 @@
+"""What stands before a collection in its graph: what classified it, and what was to be classified.
+
+While a graph is built, a PCollection knows what produces it. So a sink finds the model, its
+parameters and the number of images by itself, and nobody has to say them a second time.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import apache_beam as beam
+from apache_beam.pipeline import AppliedPTransform
+from apache_beam.transforms.window import GlobalWindows
+
+from imgcls_beam.elements import Scoring
+
+
+class Classifies:
+    """A transform whose outcomes are those of its input, one each.
+
+    Attributes:
+        scoring: the model, and what is asked of it; known once the transform was applied. None for
+            a transform of several models, whose parts have one each.
+    """
+
+    scoring: Scoring | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification:
+    """One model's part in a collection of outcomes.
+
+    Attributes:
+        scoring: the model, and what was asked of it.
+        taken: what was to be classified: each element is one outcome.
+    """
+
+    scoring: Scoring
+    taken: beam.PCollection
+
+
+def find_classifications(outcomes: beam.PCollection) -> list[Classification]:
+    """What classified a collection, whatever was applied to it since; empty where nothing did.
+
+    Outcomes of several models that were flattened together have one each.
+    """
+    found: list[Classification] = []
+    seen: set[int] = set()
+    waiting = [outcomes]
+    while waiting:
+        producer = waiting.pop().producer
+        if producer is None or id(producer) in seen:
+            continue
+        seen.add(id(producer))
+        classified = [each for each in _climb(producer) if isinstance(each.transform, Classifies)]
+        scoring = next((each.transform.scoring for each in classified if each.transform.scoring), 0)
+        if isinstance(scoring, Scoring):
+            found.append(Classification(scoring, classified[-1].inputs[0]))
+        else:
+            waiting += producer.inputs
+    return found[::-1]
+
+
+def count_taken(outcomes: beam.PCollection) -> beam.PCollection:
+    """One element: how many outcomes there have to be.
+
+    It is counted where the images come in. Where nothing in the graph classifies, the outcomes
+    themselves are counted.
+    """
+    taken = [each.taken for each in find_classifications(outcomes)] or [outcomes]
+    counts = [_count(each, f"Taken{index}") for index, each in enumerate(taken)]
+    return counts | "AllCounts" >> beam.Flatten() | "CountListed" >> beam.CombineGlobally(sum)
+
+
+def _climb(applied: AppliedPTransform) -> Iterator[AppliedPTransform]:
+    """A transform as it was applied, and those that it is part of, the innermost first."""
+    while applied is not None and applied.transform is not None:
+        yield applied
+        applied = applied.parent
+
+
+def _count(elements: beam.PCollection, label: str) -> beam.PCollection:
+    if not elements.windowing.is_default():
+        elements = elements | f"{label}Window" >> beam.WindowInto(GlobalWindows())
+    return elements | label >> beam.combiners.Count.Globally()
