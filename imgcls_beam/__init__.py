@@ -70,60 +70,29 @@ if TYPE_CHECKING:
         ReadImages,
     )
 
-_HOME = {
-    "AppliedParameters": "elements",
-    "ByteSpan": "elements",
-    "Classified": "transforms",
-    "Classifier": "classifying",
-    "ClassifierCard": "classifying",
-    "ClassifyImages": "transforms",
-    "ClassifyImagesByModel": "transforms",
-    "ClassifyRows": "classify_rows",
-    "ConfigError": "errors",
-    "DecodeOptions": "options",
-    "EncodedImage": "elements",
-    "Execution": "elements",
-    "Failure": "elements",
-    "FailureCode": "errors",
-    "ForwardPass": "classifying",
-    "FunctionToApply": "spec",
-    "ImageClassificationModelHandler": "handler",
-    "ImageError": "errors",
-    "ImageFacts": "elements",
-    "ImageRef": "elements",
-    "ImgclsError": "errors",
-    "InputOptions": "options",
-    "JsonlFile": "sinks",
-    "LabelScore": "spec",
-    "ListImages": "transforms",
-    "ManifestOptions": "options",
-    "ModelError": "errors",
-    "ModelKeywords": "options",
-    "ModelOptions": "options",
-    "ModelSource": "elements",
-    "Outcome": "elements",
-    "OutputOptions": "options",
-    "Parameters": "spec",
-    "PixelArray": "elements",
-    "Prediction": "elements",
-    "PrepareImages": "transforms",
-    "PublishError": "errors",
-    "ReadImages": "transforms",
-    "ReadOptions": "options",
-    "RecordedFile": "sinks",
-    "RecordedPublication": "sinks",
-    "RequestLine": "elements",
-    "ResponseElement": "spec",
-    "RunExistsError": "errors",
-    "RunRecord": "sinks",
-    "Scoring": "elements",
-    "Skipped": "elements",
-    "SpecError": "spec",
-    "Stage": "errors",
-    "TableCell": "elements",
-    "WriteJsonl": "sinks",
-    "WriteParquet": "sinks",
+_NAMES = {
+    "classify_rows": "ClassifyRows",
+    "classifying": "Classifier ClassifierCard ForwardPass",
+    "elements": (
+        "AppliedParameters ByteSpan EncodedImage Execution Failure ImageFacts ImageRef "
+        "ModelSource Outcome PixelArray Prediction RequestLine Scoring Skipped TableCell"
+    ),
+    "errors": (
+        "ConfigError FailureCode ImageError ImgclsError ModelError PublishError "
+        "RunExistsError Stage"
+    ),
+    "handler": "ImageClassificationModelHandler",
+    "options": (
+        "DecodeOptions InputOptions ManifestOptions ModelKeywords ModelOptions "
+        "OutputOptions ReadOptions"
+    ),
+    "sinks": "JsonlFile RecordedFile RecordedPublication RunRecord WriteJsonl WriteParquet",
+    "spec": "FunctionToApply LabelScore Parameters ResponseElement SpecError",
+    "transforms": (
+        "Classified ClassifyImages ClassifyImagesByModel ListImages PrepareImages ReadImages"
+    ),
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "AppliedParameters",

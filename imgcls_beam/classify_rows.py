@@ -88,11 +88,7 @@ class ClassifyRows(beam.PTransform):
     error_handling: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Checks the options where the pipeline is written.
-
-        Raises:
-            ConfigError: a value that is not allowed.
-        """
+        """Raises `ConfigError` for a value that is not allowed."""
         super().__init__()
         options = {name: getattr(self, name) for name in MODEL_FIELDS}
         options["top_k"] = None if self.top_k == "all" else self.top_k

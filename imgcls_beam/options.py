@@ -65,11 +65,7 @@ class ModelOptions:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks every field.
-
-        Raises:
-            ConfigError: a value that is not allowed.
-        """
+        """Raises `ConfigError` for a value that is not allowed."""
         check_text("model", self.model)
         if self.revision is not None:
             check_text("revision", self.revision)
@@ -140,11 +136,7 @@ class ManifestOptions:
     carry_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks every field but the scheme, which `InputOptions` checks.
-
-        Raises:
-            ConfigError: a value that is not allowed.
-        """
+        """Raises `ConfigError` for a value that is not allowed."""
         check_text("input_manifest", self.url)
         for option in ("uri_column", "image_column"):
             if getattr(self, option) is not None:
@@ -179,11 +171,7 @@ class InputOptions:
     requests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks every field, and the scheme of every input.
-
-        Raises:
-            ConfigError: a value that is not allowed.
-        """
+        """Raises `ConfigError` for a value that is not allowed."""
         if not (self.inputs or self.requests or self.manifest):
             raise ConfigError("input", (), "give at least one file, folder or pattern")
         for option, urls in (("input", self.inputs), ("requests", self.requests)):
@@ -302,11 +290,7 @@ class OutputOptions:
     is_scratch: bool = False
 
     def __post_init__(self) -> None:
-        """Checks every field.
-
-        Raises:
-            ConfigError: a value that is not allowed.
-        """
+        """Raises `ConfigError` for a value that is not allowed."""
         if self.output is not None or (self.jsonl is None and self.table is None):
             check_url("output", self.output, ())
         if self.jsonl is not None:
@@ -350,9 +334,5 @@ class JobOptions:
     accelerator: str | None = None
 
     def __post_init__(self) -> None:
-        """Checks what the parts cannot.
-
-        Raises:
-            ConfigError: a value that is not allowed.
-        """
+        """Raises `ConfigError` for a value that is not allowed."""
         check_number("max_error_ratio", self.max_error_ratio, 0, 1)

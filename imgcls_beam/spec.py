@@ -81,11 +81,7 @@ class Parameters:
     top_k: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks both fields.
-
-        Raises:
-            SpecError: a value that is not allowed.
-        """
+        """Raises `SpecError` for a value that is not allowed."""
         if self.function_to_apply is not None:
             check_function_to_apply(self.function_to_apply)
         if self.top_k is not None:
