@@ -176,9 +176,7 @@ def _image_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array]
         "image_format": _texts([f.format if f else None for f in facts]),
         "image_updated_at": pa.array([ref.updated_at for ref in refs], _TIME),
         "request_id": _texts([None if r.request_id is None else str(r.request_id) for r in refs]),
-        "attributes": _texts(
-            [None if r.attributes is None else encode_attributes(r.attributes) for r in refs]
-        ),
+        "attributes": _texts(list(map(_encode_attributes, refs))),
     }
 
 
