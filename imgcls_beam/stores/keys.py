@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import inspect
 import re
+from collections.abc import Mapping
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -54,9 +55,12 @@ class StoreKey:
         """
         known = _look_at(self.scheme, self.authority)
         # SFTP keeps no listings, and hands all its options on to paramiko, which refuses this one.
-        more = {} if "sftp" in known.names else {"use_listings_cache": False}
-        store: AbstractFileSystem = fsspec.filesystem(self.scheme, **more, **dict(known.options))
-        _check_account(store, dict(known.options).get("account_name"))
+        more = {} if "sftp" in known.kind.protocol else {"use_listings_cache": False}
+        store: AbstractFileSystem = fsspec.filesystem(self.scheme, **more, **known.options)
+        # adlfs goes where the connection string leads, whatever account a URL names.
+        account = getattr(getattr(store, "service_client", None), "account_name", None)
+        if account and known.options.get("account_name", account) != account:
+            raise ValueError("AZURE_STORAGE_CONNECTION_STRING leads to another account")
         return store
 
     def path_of(self, url: str) -> str:
@@ -104,15 +108,13 @@ class _Known:
     Attributes:
         key: the store's.
         kind: its class.
-        names: the schemes of this class.
         options: what the authority gives fsspec to open it with.
         root: what its paths begin with and its URIs leave out, where the key has an authority.
     """
 
     key: StoreKey
     kind: type[AbstractFileSystem]
-    names: tuple[str, ...]
-    options: tuple[tuple[str, object], ...] = ()
+    options: Mapping[str, object]
     root: str = ""
 
 
@@ -127,7 +129,7 @@ def _look_at(scheme: str, authority: str) -> _Known:
 @functools.lru_cache(maxsize=1024)
 def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _Known:
     names = (kind.protocol,) if isinstance(kind.protocol, str) else tuple(kind.protocol)
-    shared = _Known(StoreKey(names[0]), kind, names)
+    shared = _Known(StoreKey(names[0]), kind, {})
     if issubclass(kind, LocalFileSystem):
         return shared
     base = f"{scheme}://{authority}/"
@@ -141,16 +143,7 @@ def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _K
         raise ValueError("its URL names no host") from error
     root: str = kind._strip_protocol(base)
     if options:
-        return _Known(
-            StoreKey(scheme, authority), kind, names, tuple(sorted(options.items())), root
-        )
+        return _Known(StoreKey(scheme, authority), kind, options, root)
     if authority not in root:
         raise ValueError("what reads this scheme does not tell such a host from others")
     return shared
-
-
-def _check_account(store: AbstractFileSystem, account: object) -> None:
-    """Adlfs goes where `AZURE_STORAGE_CONNECTION_STRING` leads, whatever account a URL names."""
-    client = getattr(store, "service_client", None)
-    if account is not None and client is not None and client.account_name != account:
-        raise ValueError("AZURE_STORAGE_CONNECTION_STRING leads to another account")
