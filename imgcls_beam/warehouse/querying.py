@@ -27,8 +27,8 @@ from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.layout import join
 from imgcls_beam.sinks.record import DONE
 from imgcls_beam.stores import is_local, open_store
-from imgcls_beam.warehouse.dialects import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote
 from imgcls_beam.warehouse.columns import REPEATED, RUNS, Column, to_run_row
+from imgcls_beam.warehouse.dialects import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote
 from imgcls_beam.warehouse.views import VIEWS
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ of an output folder. `schemas/views.*.sql` is what this module renders and nothi
 
 import dataclasses
 
+from imgcls_beam.warehouse.columns import PREDICTIONS
 from imgcls_beam.warehouse.dialects import (
     DUCKDB,
     PREDICTIONS_NAME,
@@ -25,7 +26,6 @@ from imgcls_beam.warehouse.dialects import (
     read_predictions,
     read_runs,
 )
-from imgcls_beam.warehouse.columns import PREDICTIONS
 
 PLACEHOLDER_OUTPUT = "OUT"
 PLACEHOLDER_DATASET = "PROJECT.DATASET"

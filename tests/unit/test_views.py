@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from imgcls_beam.errors import FailureCode
+from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS
 from imgcls_beam.warehouse.dialects import DUCKDB, make_bigquery
 from imgcls_beam.warehouse.querying import open_runs
-from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS
 from imgcls_beam.warehouse.views import VIEWS, View, render_bigquery, render_duckdb
 from tests.gallery import (
     FIRST,
