@@ -1,4 +1,4 @@
-"""The one way to reach BigQuery: names of tables, the client, and what the service refuses.
+"""Access to BigQuery: names of tables, the client, queries, and errors of the service.
 
 The client's library comes with the extra `gcp`, so it is imported where it is used.
 `BIGQUERY_EMULATOR_HOST` sends everything to an emulator, which asks for no credentials.

@@ -47,8 +47,8 @@ def begin_table(output: OutputOptions) -> CurrentRun:
     """Makes the tables where they are absent, and finds what they hold under the run's id.
 
     Raises:
-        ConfigError: a name that is none, no way to BigQuery, a table of other columns, or a run
-            that is there and may not be replaced.
+        ConfigError: the table's name is wrong, BigQuery does not answer, the table has other
+            columns, or it holds the run, which may not be replaced.
     """
     if output.table is None:
         return CurrentRun()
@@ -79,9 +79,8 @@ def finish_load(output: OutputOptions, current: CurrentRun) -> RunRecord | None:
         RunExistsError: the run is published, and in its table.
         PublishError: it cannot be loaded.
     """
-    if output.table is None or output.output is None or output.is_scratch:
-        return None
-    if output.if_exists != "fail" or output.only == "errors":
+    is_new = output.if_exists == "fail" and output.only != "errors"
+    if output.table is None or output.output is None or output.is_scratch or not is_new:
         return None
     published = find_standing(output.output, output.run_id)
     if published is None:

@@ -1,4 +1,4 @@
-"""One session's rows on their way into one table, and the names that its work goes by there."""
+"""One session that loads its rows into one table, and the names of what it makes there."""
 
 import contextlib
 import dataclasses
@@ -22,7 +22,7 @@ _UNFIT = re.compile(r"[^A-Za-z0-9]+", re.ASCII)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BigQuerySession:
-    """What a session has for its table.
+    """A start of the program that loads its published run into a table.
 
     Attributes:
         client: in the table's project.

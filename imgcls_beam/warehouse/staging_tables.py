@@ -1,10 +1,10 @@
 """Published files in staging tables: all rows of the run, and nothing else.
 
 Files on Google's store are loaded from there; others are uploaded one by one. Each load is a job
-with an id of its own, so a program that is started again loads only what is missing. Whatever went
-wrong with a staging table (it expired, an emulator took a file twice), its rows do not add up then,
-and the transaction refuses them: the next try stages under another number. BigQuery drops staging
-tables after a day, whoever made them, so there is nothing to sweep.
+with an id of its own, so a program that is started again loads only what is missing. If something
+is wrong with a staging table (it expired, an emulator took a file twice), its rows do not add up
+and the transaction refuses them; the next try stages under another number. The sweep is BigQuery's
+own: it drops a staging table after a day.
 """
 
 import datetime

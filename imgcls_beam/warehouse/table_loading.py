@@ -4,9 +4,9 @@
 
     begin ─▶ check files ─▶ stage ─▶ commit in one transaction ─▶ abandon the staging tables
 
-Only files that the run record names are loaded. Readers of the tables see the rows of the session
-before, or those of this one. A program that died on the way continues when it is started again. A
-session that was overtaken by a later one loads nothing, and its error says so.
+Only files that the run record names are loaded. Readers of the tables see the rows of the earlier
+session or those of this one, never both. A program that died on the way goes on when it is started
+again. A session that comes after a later one loads nothing, and its error says so.
 """
 
 import dataclasses
@@ -85,8 +85,8 @@ def load_run(
 def _publish(session: BigQuerySession, current: CurrentRun, expected_session: str | None) -> None:
     """Stages and commits until the tables hold the run.
 
-    Once is enough, unless other programs load the same run at the same time: they may commit
-    another session, or drop the staging tables that they share with this one.
+    Once is enough, unless another program loads the same run at the same time: it may commit
+    another session, or drop the staging tables that it shares with this one.
     """
     from google.api_core.exceptions import GoogleAPICallError, NotFound
 
@@ -150,9 +150,10 @@ def _check_may_replace(
 def _write_script(session: BigQuerySession, staging: TableName, current: CurrentRun) -> str:
     """The transaction that replaces the current run.
 
-    It fails where the tables hold another session by now, or other rows are staged than the record
-    counts. The days are written out, so that BigQuery reads their partitions alone. ASSERT would
-    say the guard in one word, but the emulator of the tests does not know it.
+    It fails where the tables hold another session by now, or the staging tables do not hold all
+    rows: a load job that is found by its id may have filled a table that was dropped since. The
+    days are written out, so that BigQuery reads their partitions alone. ASSERT would say the guard
+    in one word, but the emulator of the tests does not know it.
     """
     record, predictions, runs = session.record, session.table, session.table.runs
     run_id, run_date = quote_text(record.run_id), f"DATE '{record.run_date}'"
@@ -162,7 +163,8 @@ def _write_script(session: BigQuerySession, staging: TableName, current: Current
     return f"""BEGIN TRANSACTION;
 SELECT IF(
   COALESCE(({session_ids} WHERE run_id = {run_id}), '') = {quote_text(current.session_id)}
-  AND (SELECT COUNT(*) FROM `{staging}`) = {session.rows},
+  AND (SELECT COUNT(*) FROM `{staging}`) = {session.rows}
+  AND (SELECT COUNT(*) FROM `{staging.runs}`) = 1,
   'unchanged', ERROR('{_GUARD}'));
 DELETE FROM `{predictions}` WHERE run_id = {run_id} AND run_date IN ({dates});
 INSERT INTO `{predictions}` ({rows}, `run_id`, `run_date`)

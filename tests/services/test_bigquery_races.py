@@ -76,6 +76,26 @@ def test_a_session_that_was_loaded_meanwhile_stops_the_transaction(
     assert list_tables(table) == {"predictions", "prediction_runs"}
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_staging_table_that_lacks_rows_is_staged_again(
+    table: TableName, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """A load job that is found by its id may have filled a table that expired since."""
+    record = publish_run(str(tmp_path), [5])
+    load, begun = bigquery.Client.load_table_from_file, []
+
+    def load_or_lose(client: bigquery.Client, source: Any, target: str, **kwargs: Any) -> Any:
+        begun.append(target)
+        if len(begun) - 1 == lost:  # 0: the rows, 1: the record
+            return client.query("SELECT 1")
+        return load(client, source, target, **kwargs)
+
+    monkeypatch.setattr(bigquery.Client, "load_table_from_file", load_or_lose)
+    load_run(table, str(tmp_path), record)
+    assert len(set(begun)) == len(begun) == 4
+    assert count_rows(table) == {"r1": (record.attempt, 5, 5)}
+
+
 @pytest.mark.slow
 def test_programs_that_load_at_the_same_time_do_not_disturb_each_other(
     table: TableName, tmp_path: pathlib.Path
