@@ -1,4 +1,4 @@
-"""The one way to reach BigQuery: names of tables, the client, and what the service refuses.
+"""Access to BigQuery: names of tables, the client, queries, and errors of the service.
 
 The client's library comes with the extra `gcp`, so it is imported where it is used.
 `BIGQUERY_EMULATOR_HOST` sends everything to an emulator, which asks for no credentials.
@@ -6,9 +6,10 @@ The client's library comes with the extra `gcp`, so it is imported where it is u
 
 import contextlib
 import dataclasses
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imgcls_beam.errors import ConfigError
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
+OUTPUT_OPTION = "output_table"
 LOOK_UP_S = 30.0
-"""So long is asked what is asked before a job begins: the library's 600 s hide a bad network."""
+"""Limit for questions before a job begins; the library's own 600 s would hide a bad network."""
 
 _NAME = re.compile(
     r"(?P<project>(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*)"
@@ -57,7 +59,7 @@ class TableName:
         return dataclasses.replace(self, table=table)
 
 
-def parse_table(text: str, option: str = "output_table") -> TableName:
+def parse_table(text: str, option: str = OUTPUT_OPTION) -> TableName:
     """Parses `project.dataset.table`.
 
     Args:
@@ -103,19 +105,30 @@ def connect(option: str, name: TableName) -> "bigquery.Client":
 def run_query(
     client: "bigquery.Client",
     sql: str,
-    config: "bigquery.QueryJobConfig | None" = None,
+    values: Mapping[str, str | int],
     page_rows: int | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """Runs a query as a job and gives its rows, page by page.
 
     Not `query_and_wait`: what the emulator of the tests answers to it hides errors.
+
+    Args:
+        client: in the project where the job runs.
+        sql: with names of parameters as `@name`.
+        values: of the parameters, by name; BigQuery has none that is null of any type.
+        page_rows: rows of one answer; None leaves it to BigQuery.
     """
-    for row in client.query(sql, job_config=config).result(page_size=page_rows):
+    from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter
+
+    kinds = {name: "STRING" if isinstance(each, str) else "INT64" for name, each in values.items()}
+    bound = [ScalarQueryParameter(name, kind, values[name]) for name, kind in kinds.items()]
+    job = client.query(sql, job_config=QueryJobConfig(query_parameters=bound))
+    for row in job.result(page_size=page_rows):
         yield row.values()
 
 
 def look_up() -> dict[str, Any]:
-    """How a question is asked that should be answered soon: keywords of the client's methods."""
+    """Keywords of the client's methods for a question that should be answered soon."""
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 
     return {"retry": DEFAULT_RETRY.with_timeout(LOOK_UP_S), "timeout": LOOK_UP_S}
@@ -158,16 +171,8 @@ def to_line(message: object) -> str:
 
 
 def quote_text(text: str) -> str:
-    """A literal of GoogleSQL with this value."""
-    escaped = "".join(
-        character if character.isprintable() and character not in "\\'" else _escape(character)
-        for character in text
-    )
-    return f"'{escaped}'"
-
-
-def _escape(character: str) -> str:
-    return f"\\{character}" if character in "\\'" else f"\\U{ord(character):08x}"
+    """A literal of GoogleSQL with this value; all escapes of JSON are its escapes too."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _find_credentials(option: str, name: TableName) -> "Credentials":

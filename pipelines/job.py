@@ -34,6 +34,7 @@ from imgcls_beam.sinks import (
     read_record,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages
+from imgcls_beam.warehouse import WriteTable
 
 from . import display, table_output
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
@@ -56,20 +57,25 @@ def run(
     options = to_beam_options(beam_arguments)
     check_inputs(job.input)
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
-        table_output.check_table(output)
-        finished = table_output.finish_load(output)
+        current = table_output.begin_table(output)
+        finished = table_output.finish_load(output, current)
         if finished is not None:
             return finished
-        return _run_checked(dataclasses.replace(job, output=output), options, started_at)
+        write_table = table_output.make_writer(output, current, is_local(options))
+        job = dataclasses.replace(job, output=output)
+        return _run_checked(job, options, started_at, write_table)
 
 
 def _run_checked(
-    job: JobOptions, options: PipelineOptions, started_at: datetime.datetime
+    job: JobOptions,
+    options: PipelineOptions,
+    started_at: datetime.datetime,
+    write_table: WriteTable | None,
 ) -> RunRecord | RunCounts | None:
     source = resolve_model(job.model.model, job.model.revision)
     context = make_context(job, source)
     layout = _check_output(job.output, context)
-    pipeline = build(beam.Pipeline(options=options), job, context, source, started_at)
+    pipeline = build(beam.Pipeline(options=options), job, context, source, started_at, write_table)
     if goes_on_alone(options):
         with _attempted(job.output, context, layout):
             display.say_submitted(pipeline.run(), options)
@@ -89,6 +95,7 @@ def build(
     context: RunContext,
     source: ModelSource,
     started_at: datetime.datetime,
+    write_table: WriteTable | None = None,
 ) -> beam.Pipeline:
     """Builds the graph: list, read, prepare, predict, row, sink, publish."""
     refs, skipped = _list_images(pipeline, job, _make_scoring(job, source))
@@ -105,7 +112,6 @@ def build(
             *(context, job.output, listed, configuration, started_at, skipped, hints)
         )
         record = outcomes | "WriteParquet" >> write
-        write_table = table_output.make_writer(job.output, is_local(pipeline.options))
         if write_table is not None:
             _ = record | "WriteTable" >> write_table
     if job.output.jsonl is not None:

@@ -10,9 +10,14 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.sinks import RunRecord, find_standing, make_exists_error
-from imgcls_beam.warehouse import WriteTable, ensure_tables, find_run, load_run, parse_table
-
-_NONE_STANDS = ""
+from imgcls_beam.warehouse import (
+    CurrentRun,
+    WriteTable,
+    ensure_tables,
+    find_run,
+    load_run,
+    parse_table,
+)
 
 
 @contextlib.contextmanager
@@ -38,58 +43,62 @@ def scratch_output(
         yield dataclasses.replace(output, output=folder, is_scratch=True)
 
 
-def check_table(output: OutputOptions) -> None:
-    """Makes the tables where they are not there, and checks that the run may go into them.
+def begin_table(output: OutputOptions) -> CurrentRun:
+    """Makes the tables where they are absent, and finds what they hold under the run's id.
 
     Raises:
-        ConfigError: a name that is none, no way to BigQuery, a table of other columns, or a run
-            that stands there and may not be replaced.
+        ConfigError: the table's name is wrong, BigQuery does not answer, the table has other
+            columns, or it holds the run, which may not be replaced.
     """
     if output.table is None:
-        return
+        return CurrentRun()
     name = parse_table(output.table)
     if output.is_scratch and (output.only == "errors" or output.if_exists == "append"):
         option = "only" if output.only == "errors" else "if_exists"
         problem = "rows are added to a run by its Parquet files; give its --output too"
         raise ConfigError(option, getattr(output, option), problem)
     ensure_tables(name)
-    if output.is_scratch and output.if_exists == "fail" and find_run(name, output.run_id):
+    current = find_run(name, output.run_id)
+    if output.is_scratch and output.if_exists == "fail" and current.session_id:
         problem = f"this run stands in {name}; give another --run_id, or --if_exists=replace"
         raise ConfigError("run_id", output.run_id, problem)
+    return current
 
 
-def finish_load(output: OutputOptions) -> RunRecord | None:
+def finish_load(output: OutputOptions, current: CurrentRun) -> RunRecord | None:
     """Loads a run that was published and did not reach its table, because its program died.
 
+    Args:
+        output: of the job.
+        current: what the table holds under the run's id.
+
     Returns:
-        Its record; None where there is nothing of the kind to do.
+        The run's record; None where there is no such run to load.
 
     Raises:
-        RunExistsError: the run is published, and stands in its table.
+        RunExistsError: the run is published, and in its table.
         PublishError: it cannot be loaded.
     """
-    if output.table is None or output.output is None or output.is_scratch:
+    is_new = output.if_exists == "fail" and output.only != "errors"
+    if output.table is None or output.output is None or output.is_scratch or not is_new:
         return None
-    if output.if_exists != "fail" or output.only == "errors":
+    published = find_standing(output.output, output.run_id)
+    if published is None:
         return None
-    standing = find_standing(output.output, output.run_id)
-    if standing is None:
-        return None
-    name = parse_table(output.table)
-    if find_run(name, output.run_id) == standing.record.attempt:
+    if published.record.attempt == current.session_id:
         raise make_exists_error(output.output, output.run_id)
-    load_run(name, output.output, standing.record)
-    return standing.record
+    load_run(parse_table(output.table), output.output, published.record)
+    return published.record
 
 
-def make_writer(output: OutputOptions, is_local: bool) -> WriteTable | None:
-    """The step that loads the published run; None where there is no table."""
+def make_writer(output: OutputOptions, current: CurrentRun, is_local: bool) -> WriteTable | None:
+    """The step that loads the published run; None where there is no table.
+
+    Records in a folder decide which session is the later. A table alone is its own record: the
+    session that it held when the job began is the only one that may be replaced.
+    """
     if output.table is None or output.output is None:
         return None
-    name = parse_table(output.table)
-    expected = None
-    if output.is_scratch:
-        expected = find_run(name, output.run_id) or _NONE_STANDS
-        expected = _NONE_STANDS if output.if_exists == "fail" else expected
+    expected = current.session_id if output.is_scratch else None
     removes = output.is_scratch and not is_local
-    return WriteTable(name, output.output, expected, removes)
+    return WriteTable(parse_table(output.table), output.output, expected, removes)

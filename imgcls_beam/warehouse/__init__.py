@@ -2,17 +2,17 @@
 
 from imgcls_beam.bigquery import TableName, parse_table
 from imgcls_beam.warehouse.create_tables import ensure_tables
-from imgcls_beam.warehouse.load_session import LoadedRun, load_run
+from imgcls_beam.warehouse.current_run import CurrentRun, find_run
 from imgcls_beam.warehouse.table_history import (
-    find_run,
-    read_errors,
-    read_present,
+    read_images,
     read_scored,
     read_table_marks,
 )
+from imgcls_beam.warehouse.table_loading import LoadedRun, load_run
 from imgcls_beam.warehouse.write_table import WriteTable
 
 __all__ = [
+    "CurrentRun",
     "LoadedRun",
     "TableName",
     "WriteTable",
@@ -20,8 +20,7 @@ __all__ = [
     "find_run",
     "load_run",
     "parse_table",
-    "read_errors",
-    "read_present",
+    "read_images",
     "read_scored",
     "read_table_marks",
 ]

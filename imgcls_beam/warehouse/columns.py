@@ -8,6 +8,7 @@ Types and modes are spelled as BigQuery's API spells them.
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -76,20 +77,14 @@ PREDICTIONS = (*FILE_COLUMNS, _RUN_ID, _RUN_DATE)
 """One row per image and run."""
 
 
-def _count(name: str, description: str, mode: str = REQUIRED) -> Column:
-    return Column(name, "INTEGER", mode, description)
+def _make(kind: str, name: str, description: str, mode: str = REQUIRED) -> Column:
+    return Column(name, kind, mode, description)
 
 
-def _text(name: str, description: str, mode: str = REQUIRED) -> Column:
-    return Column(name, "STRING", mode, description)
-
-
-def _number(name: str, description: str) -> Column:
-    return Column(name, "FLOAT", REQUIRED, description)
-
-
-def _time(name: str, description: str, mode: str = REQUIRED) -> Column:
-    return Column(name, "TIMESTAMP", mode, description)
+_count = functools.partial(_make, "INTEGER")
+_text = functools.partial(_make, "STRING")
+_number = functools.partial(_make, "FLOAT")
+_time = functools.partial(_make, "TIMESTAMP")
 
 
 def _record(name: str, mode: str, description: str, *fields: Column) -> Column:
@@ -192,18 +187,13 @@ def to_run_row(record: RunRecord) -> dict[str, Any]:
     return {column.name: row[column.name] for column in RUNS}
 
 
-def describe_predictions() -> list[dict[str, Any]]:
-    """`schemas/predictions.bigquery.json`, as `bq mk --schema` takes it."""
-    return _describe(PREDICTIONS)
-
-
-def describe_runs() -> list[dict[str, Any]]:
-    """`schemas/prediction_runs.bigquery.json`, as `bq mk --schema` takes it."""
-    return _describe(RUNS)
-
-
 def _describe(columns: Sequence[Column]) -> list[dict[str, Any]]:
     return [column.to_json() for column in columns]
+
+
+describe_predictions = functools.partial(_describe, PREDICTIONS)
+describe_runs = functools.partial(_describe, RUNS)
+"""What `schemas/*.bigquery.json` hold, as `bq mk --schema` takes it."""
 
 
 def _to_text(fields: Mapping[str, Any]) -> str:

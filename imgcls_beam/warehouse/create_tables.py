@@ -1,9 +1,9 @@
-"""The two tables: made where they are absent, checked where they stand."""
+"""The two tables: made where they are absent, else checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from imgcls_beam.bigquery import TableName, connect, look_up, refuse_faults
+from imgcls_beam.bigquery import OUTPUT_OPTION, TableName, connect, look_up, refuse_faults
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.warehouse.columns import (
     CLUSTERING,
@@ -18,7 +18,6 @@ from imgcls_beam.warehouse.columns import (
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-_OPTION = "output_table"
 _OTHER_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "STRUCT": "RECORD"}
 
 
@@ -32,14 +31,15 @@ def ensure_tables(name: TableName) -> None:
         ConfigError: the dataset is not there or may not be written to, or a table lacks a column,
             or has it of another type.
     """
-    client = connect(_OPTION, name)
+    client = connect(OUTPUT_OPTION, name)
     for table, columns, clustering in ((name, PREDICTIONS, CLUSTERING), (name.runs, RUNS, ())):
-        with refuse_faults(_OPTION, str(table)):
-            made = client.create_table(
-                _describe_table(table, columns, clustering), exists_ok=True, **look_up()
-            )
-            standing = client.get_table(made.reference, **look_up())
-        _check_columns(table, standing.schema, columns)
+        wanted = _describe_table(table, columns, clustering)
+        with refuse_faults(OUTPUT_OPTION, str(table)):
+            found = client.create_table(wanted, exists_ok=True, **look_up())
+        problem = _find_problem(found.schema, columns)
+        if problem is not None:
+            problem = f"{problem}; give another table, or alter this one"
+            raise ConfigError(OUTPUT_OPTION, str(table), problem)
 
 
 def to_fields(columns: Sequence[Column]) -> "list[bigquery.SchemaField]":
@@ -56,44 +56,28 @@ def _describe_table(
 
     table = Table(str(name), schema=to_fields(columns))
     table.time_partitioning = TimePartitioning(field=PARTITION)
-    if clustering:
-        table.clustering_fields = list(clustering)
+    table.clustering_fields = list(clustering) or None
     return table
 
 
-def _check_columns(
-    table: TableName, standing: "Sequence[bigquery.SchemaField]", columns: Sequence[Column]
-) -> None:
-    known = {field.name: field for field in standing}
-    problem = _find_problem(known, columns, "")
-    if problem is None:
-        ours = {column.name for column in columns}
-        others = (field for name, field in known.items() if name not in ours)
-        problem = next((_refuse_other(field) for field in others if field.mode == REQUIRED), None)
-    if problem is not None:
-        raise ConfigError(_OPTION, str(table), f"{problem}; give another table, or alter this one")
-
-
 def _find_problem(
-    known: "Mapping[str, bigquery.SchemaField]", columns: Sequence[Column], outer: str
+    found: "Sequence[bigquery.SchemaField]", columns: Sequence[Column], outer: str = ""
 ) -> str | None:
+    """Why rows of our columns do not fit into a table, or a struct, of the fields found."""
+    others = {field.name: field for field in found}
     for column in columns:
-        field, named = known.get(column.name), f"{outer}{column.name}"
+        field, named = others.pop(column.name, None), f"{outer}{column.name}"
         if field is None:
             return f"it has no column {named} ({column.kind}, {column.mode})"
-        found = _OTHER_NAMES.get(field.field_type, field.field_type)
-        if found != column.kind or not _takes(field.mode, column.mode):
-            return f"its column {named} is {found} {field.mode}, not {column.kind} {column.mode}"
-        inner = {each.name: each for each in field.fields}
-        if problem := _find_problem(inner, column.fields, f"{named}."):
+        kind = _OTHER_NAMES.get(field.field_type, field.field_type)
+        if kind != column.kind or not _takes(field.mode, column.mode):
+            return f"its column {named} is {kind} {field.mode}, not {column.kind} {column.mode}"
+        if problem := _find_problem(field.fields, column.fields, f"{named}."):
             return problem
-    return None
+    required = (f"{outer}{name}" for name, field in others.items() if field.mode == REQUIRED)
+    return next((f"its column {name} is required, and none of ours" for name in required), None)
 
 
-def _takes(standing: str, wanted: str) -> bool:
+def _takes(found: str, wanted: str) -> bool:
     """Whether a column of one mode takes all that fits into another; one that takes null does."""
-    return standing == wanted or (wanted == REQUIRED and standing not in (REQUIRED, REPEATED))
-
-
-def _refuse_other(field: "bigquery.SchemaField") -> str:
-    return f"its column {field.name} is required, and none of ours"
+    return found == wanted or (wanted == REQUIRED and found not in (REQUIRED, REPEATED))

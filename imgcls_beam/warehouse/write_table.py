@@ -6,7 +6,7 @@ import apache_beam as beam
 
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.sinks import RunRecord, remove_output
-from imgcls_beam.warehouse.load_session import LoadedRun, load_run
+from imgcls_beam.warehouse.table_loading import LoadedRun, load_run
 
 
 @dataclasses.dataclass(eq=False)
@@ -16,14 +16,13 @@ class WriteTable(beam.PTransform):
     Attributes:
         table: made by `ensure_tables`; the run's row goes into the table beside it.
         output: folder of the published files.
-        expected_attempt: the attempt that may be replaced; empty for none, None for any that is
-            not newer.
+        expected_session: see `load_run`.
         removes_output: whether the folder is for this load alone, and goes when it is done.
     """
 
     table: TableName
     output: str
-    expected_attempt: str | None = None
+    expected_session: str | None = None
     removes_output: bool = False
 
     def __post_init__(self) -> None:
@@ -33,7 +32,7 @@ class WriteTable(beam.PTransform):
     def expand(self, records: beam.PCollection[RunRecord]) -> beam.PCollection[LoadedRun]:
         """Loads each run by jobs of BigQuery; no row passes through here."""
         return records | "Load" >> beam.Map(
-            _load, self.table, self.output, self.expected_attempt, self.removes_output
+            _load, self.table, self.output, self.expected_session, self.removes_output
         ).with_output_types(LoadedRun)
 
 
@@ -41,10 +40,10 @@ def _load(
     record: RunRecord,
     table: TableName,
     output: str,
-    expected_attempt: str | None,
+    expected_session: str | None,
     removes_output: bool,
 ) -> LoadedRun:
-    loaded = load_run(table, output, record, expected_attempt)
+    loaded = load_run(table, output, record, expected_session)
     if removes_output:
         remove_output(output)
     return loaded

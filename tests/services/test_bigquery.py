@@ -14,9 +14,7 @@ from google.cloud import bigquery
 from imgcls_beam.bigquery import TableName, quote_text
 from imgcls_beam.errors import PublishError
 from imgcls_beam.sinks.layout import join
-from imgcls_beam.warehouse import (
-    load_run,
-)
+from imgcls_beam.warehouse import load_run
 from imgcls_beam.warehouse.columns import to_run_row
 from tests.bigquery import Emulator, make_client
 from tests.servers import serve_gcs
@@ -69,14 +67,14 @@ def test_loading_twice_is_loading_once(table: TableName, tmp_path: pathlib.Path)
 
 
 @pytest.mark.parametrize("run_date", [RUN.run_date, NEXT_DAY])
-def test_another_attempt_takes_the_place_of_the_first_whatever_its_day(
+def test_another_session_takes_the_place_of_the_first_whatever_its_day(
     table: TableName, tmp_path: pathlib.Path, run_date: datetime.date
 ) -> None:
     first = publish_run(str(tmp_path), [10, 10])
     load_run(table, str(tmp_path), first)
     run = dataclasses.replace(RUN, run_date=run_date)
     second = publish_run(str(tmp_path), [7], attempt=2, run=run, base=first)
-    load_run(table, str(tmp_path), second, expected_attempt=first.attempt)
+    load_run(table, str(tmp_path), second, expected_session=first.attempt)
     assert count_rows(table) == {"r1": (second.attempt, 7, 7)}
     assert read_rows(table) == read_files(str(tmp_path), second)
 

@@ -14,12 +14,12 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.sinks.published import Kind, Selection
 from imgcls_beam.warehouse import (
+    CurrentRun,
     ensure_tables,
     find_run,
     load_run,
     parse_table,
-    read_errors,
-    read_present,
+    read_images,
     read_scored,
     read_table_marks,
 )
@@ -90,19 +90,19 @@ def test_columns_that_others_added_stay_and_are_null(
 def test_what_is_published_is_found_by_run_model_and_parameters(
     table: TableName, tmp_path: pathlib.Path
 ) -> None:
-    assert find_run(table, "r1") is None
+    assert find_run(table, "r1") == find_run(table.beside("absent"), "r1") == CurrentRun()
     for run, rows in ((RUN, 8), (dataclasses.replace(RUN, run_id="r2", top_k=None), 4)):
         load_run(table, str(tmp_path), publish_run(str(tmp_path), [rows], run=run))
-    assert find_run(table, "r1") == f"{1:032x}"
+    assert find_run(table, "r1").session_id == f"{1:032x}"
     scored = {(f"gs://b/{i:06d}", None) for i in range(8) if i % 4}
     assert set(read_scored(table, SCORING)) == scored
     assert set(read_scored(table, SCORING, except_run="r1")) == set()
     assert len(list(read_scored(table, dataclasses.replace(SCORING, top_k=None)))) == 3
     assert list(read_scored(table, dataclasses.replace(SCORING, function_to_apply="softmax"))) == []
     assert list(read_scored(table, dataclasses.replace(SCORING, model=OTHER_MODEL))) == []
-    assert sorted(read_errors(table, "r1")) == ["gs://b/000000", "gs://b/000004"]
-    assert len(list(read_present(table, "r2"))) == 4
-    assert list(read_errors(table.beside("absent"), "r1")) == []
+    assert sorted(read_images(table, "r1", "error")) == ["gs://b/000000", "gs://b/000004"]
+    assert len(list(read_images(table, "r2"))) == 4
+    assert list(read_images(table.beside("absent"), "r1")) == []
 
 
 def test_the_table_says_to_a_new_run_what_the_files_say(

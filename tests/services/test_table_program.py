@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from google.cloud import bigquery
 
-from pipelines import tables
+from pipelines import table_output
 from pipelines.__main__ import main
 from tests.bigquery import ask, make_client, make_dataset
 from tests.scenes import write_broken, write_photos
@@ -120,7 +120,9 @@ def test_a_run_that_died_between_its_record_and_its_table_is_finished_by_the_sam
     out, table = tmp_path / "out", f"{dataset}.predictions"
     both = [f"--output={out}", f"--output_table={table}", "--run_id=r1"]
     with monkeypatch.context() as patch:
-        patch.setattr(tables, "make_writer", _make_no_writer)  # it dies right after the record
+        patch.setattr(
+            table_output, "make_writer", _make_no_writer
+        )  # it dies right after the record
         assert classify(photos, vit_folder, *both) == 0
     assert count_table(table) == []
     before = sorted(out.rglob("*"))

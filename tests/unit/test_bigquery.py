@@ -53,11 +53,12 @@ def test_the_table_of_runs_lies_beside(table: str, runs: str) -> None:
 @pytest.mark.parametrize(
     ("text", "literal"),
     [
-        ("nightly-2026.11.23", "'nightly-2026.11.23'"),
-        ("it's", r"'it\'s'"),
-        ("a\\", r"'a\\'"),
-        ("a\n\u2028", r"'a\U0000000a\U00002028'"),
-        ("é😀", "'é😀'"),
+        ("nightly-2026.11.23", '"nightly-2026.11.23"'),
+        ("it's", '"it\'s"'),
+        ('a"b', r'"a\"b"'),
+        ("a\\", r'"a\\"'),
+        ("a\n\0\u2028", '"a\\n\\u0000\u2028"'),
+        ("é😀", '"é😀"'),
     ],
 )
 def test_a_literal_ends_where_its_text_ends(text: str, literal: str) -> None:

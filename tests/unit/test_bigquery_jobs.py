@@ -124,7 +124,7 @@ def test_what_fails_again_and_again_is_said_in_the_end() -> None:
 def test_work_that_was_undone_is_done_again() -> None:
     service = Service(None, None)
     client: Any = service
-    spent = {run_job(client, "publish", service.begin)}
-    assert run_job(client, "publish", service.begin, spent) == "publish-1"
-    assert run_job(client, "publish", service.begin, spent) == "publish-1"
+    spent = {run_job(client, "publish", service.begin)[0]}
+    assert run_job(client, "publish", service.begin, spent) == ("publish-1", True)
+    assert run_job(client, "publish", service.begin, spent) == ("publish-1", False)
     assert list(service.jobs) == ["publish-0", "publish-1"]
