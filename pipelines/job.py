@@ -3,42 +3,38 @@
 import contextlib
 import dataclasses
 import datetime
-import importlib.metadata
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from imgcls_beam.elements import ModelSource, Scoring
-from imgcls_beam.errors import PublishError
+from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import JobOptions, ModelOptions, OutputOptions
-from imgcls_beam.rows import RunContext
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import (
-    Layout,
+    JsonlSession,
     RunRecord,
     Selection,
+    Session,
     WriteJsonl,
     WriteParquet,
-    begin_attempt,
-    check_attempt,
-    check_jsonl_free,
-    clear_attempt,
-    clear_jsonl,
-    find_standing,
+    abandon_jsonl,
+    abandon_on_error,
+    abandon_session,
+    begin_jsonl,
+    begin_session,
     read_record,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages
 
 from . import display, tables
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
-
-_LIBRARIES = ("apache-beam", "imgcls_beam", "numpy", "pillow", "pyarrow", "torch", "transformers")
 
 
 def run(
@@ -57,9 +53,6 @@ def run(
     check_inputs(job.input)
     with tables.scratch_output(job.output, options, is_local(options)) as output:
         tables.check_table(output)
-        finished = tables.finish_load(output)
-        if finished is not None:
-            return finished
         return _run_checked(dataclasses.replace(job, output=output), options, started_at)
 
 
@@ -67,28 +60,59 @@ def _run_checked(
     job: JobOptions, options: PipelineOptions, started_at: datetime.datetime
 ) -> RunRecord | RunCounts | None:
     source = resolve_model(job.model.model, job.model.revision)
-    context = make_context(job, source)
-    layout = _check_output(job.output, context)
-    pipeline = build(beam.Pipeline(options=options), job, context, source, started_at)
-    if goes_on_alone(options):
-        with _attempted(job.output, context, layout):
+    try:
+        sessions = begin(job, source, started_at)
+    except RunExistsError:
+        finished = tables.finish_load(job.output)
+        if finished is None:
+            raise
+        return finished
+    with abandon_on_error(sessions.abandon):
+        pipeline = build(beam.Pipeline(options=options), job, sessions, source)
+        if goes_on_alone(options):
             display.say_submitted(pipeline.run(), options)
-        return None
-    with (
-        _loaded_model(job, source) if is_local(options) else contextlib.nullcontext(),
-        _attempted(job.output, context, layout),
-        display.show_progress(),
-    ):
-        counts = _run_to_end(pipeline, layout, job.output)
-    return counts if layout is None else read_record(layout.record)
+            return None
+        model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
+        with model, display.show_progress():
+            counts = _run_to_end(pipeline, sessions, job.output)
+    return counts if sessions.rows is None else read_record(sessions.rows.paths.record)
+
+
+class Sessions(NamedTuple):
+    """What the sinks of a job have begun; None for those it has not.
+
+    Attributes:
+        rows: the session of the table.
+        lines: the session of the responses.
+    """
+
+    rows: Session | None
+    lines: JsonlSession | None
+
+    def abandon(self) -> None:
+        """Removes what is not committed."""
+        if self.lines is not None:
+            abandon_jsonl(self.lines)
+        if self.rows is not None:
+            abandon_session(self.rows)
+
+
+def begin(job: JobOptions, source: ModelSource, started_at: datetime.datetime) -> Sessions:
+    """Begins a session of each output, or none.
+
+    Raises:
+        ConfigError: an output that cannot be written, or may not be.
+    """
+    output, rows = job.output, None
+    if output.output is not None:
+        rows = begin_session(output, [_make_scoring(job, source)], started_at)
+    with abandon_on_error(Sessions(rows, None).abandon):
+        lines = None if output.jsonl is None else begin_jsonl(output.jsonl, output.session_id)
+    return Sessions(rows, lines)
 
 
 def build(
-    pipeline: beam.Pipeline,
-    job: JobOptions,
-    context: RunContext,
-    source: ModelSource,
-    started_at: datetime.datetime,
+    pipeline: beam.Pipeline, job: JobOptions, sessions: Sessions, source: ModelSource
 ) -> beam.Pipeline:
     """Builds the graph: list, read, prepare, predict, row, sink, publish."""
     refs, skipped = _list_images(pipeline, job, _make_scoring(job, source))
@@ -99,19 +123,18 @@ def build(
     classify = classify.with_resource_hints(**hints)
     outcomes = (refs | "ClassifyImages" >> classify).outcomes
     record = None
-    if job.output.output is not None:
+    if sessions.rows is not None:
         configuration = json.dumps(describe_job(job), sort_keys=True)
         listed = _count_listed(wanted, skipped)
         write = WriteParquet(
-            *(context, job.output, listed, configuration, started_at, skipped, hints)
+            sessions.rows, listed, skipped=skipped, configuration=configuration, hints=hints
         )
         record = outcomes | "WriteParquet" >> write
         write_table = tables.make_writer(job.output, is_local(pipeline.options))
         if write_table is not None:
             _ = record | "WriteTable" >> write_table
-    if job.output.jsonl is not None:
-        write_lines = WriteJsonl(job.output.jsonl, wanted, record, job.output.attempt, hints)
-        _ = outcomes | "WriteJsonl" >> write_lines
+    if sessions.lines is not None:
+        _ = outcomes | "WriteJsonl" >> WriteJsonl(sessions.lines, wanted, record, hints)
     return pipeline
 
 
@@ -135,31 +158,6 @@ def _count_listed(wanted: beam.PCollection, skipped: beam.PCollection | None) ->
     return counts | "BothCounts" >> beam.Flatten() | "CountListed" >> beam.CombineGlobally(sum)
 
 
-def _check_output(output: OutputOptions, context: RunContext) -> Layout | None:
-    if output.jsonl is not None:
-        check_jsonl_free(output.jsonl)
-    if output.output is None:
-        return None
-    return check_attempt(output, context)
-
-
-def make_context(job: JobOptions, source: ModelSource) -> RunContext:
-    """What all rows of the run share; a run that is tried again keeps its day."""
-    standing = None
-    if job.output.only == "errors" and job.output.output is not None:
-        standing = find_standing(job.output.output, job.output.run_id)
-    return RunContext(
-        run_id=job.output.run_id,
-        run_date=standing.record.run_date if standing else job.output.run_date,
-        model_id=source.model_id,
-        model_revision=source.revision,
-        library_versions=json.dumps(find_versions(), sort_keys=True),
-        top_k=job.model.top_k,
-        function_to_apply=job.model.function_to_apply,
-        model_weights=source.weights,
-    )
-
-
 def _make_scoring(job: JobOptions, source: ModelSource) -> Scoring:
     return Scoring(source, job.model.top_k, job.model.function_to_apply)
 
@@ -179,15 +177,6 @@ def _names_of(options: ModelOptions) -> list[str]:
     return [field.name for field in dataclasses.fields(options)]
 
 
-def find_versions() -> dict[str, str]:
-    """Versions by name of what has a say in a score; a launcher need not have all of it."""
-    versions = {}
-    for name in _LIBRARIES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
-
-
 @contextlib.contextmanager
 def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     """Loads the model before anything is read; stages of this process find it loaded.
@@ -203,23 +192,7 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     del classifier
 
 
-@contextlib.contextmanager
-def _attempted(output: OutputOptions, context: RunContext, layout: Layout | None) -> Iterator[None]:
-    """Leaves the attempt's note; removes all that it staged where it fails."""
-    made: list[str] = []
-    try:
-        if layout is not None:
-            made = begin_attempt(output, context)
-        yield
-    except BaseException:
-        if layout is not None:
-            clear_attempt(layout, made)
-        if output.jsonl is not None:
-            clear_jsonl(output.jsonl, output.attempt)
-        raise
-
-
-def _run_to_end(pipeline: beam.Pipeline, layout: Layout | None, output: OutputOptions) -> RunCounts:
+def _run_to_end(pipeline: beam.Pipeline, sessions: Sessions, output: OutputOptions) -> RunCounts:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
 
     Raises:
@@ -235,13 +208,14 @@ def _run_to_end(pipeline: beam.Pipeline, layout: Layout | None, output: OutputOp
         later = {"the table": output.table, "the responses": output.jsonl}
         missing = " or ".join(name for name, place in later.items() if place is not None)
         what = f"the rows were published, but not {missing}"
-        if not _is_published(layout) or output.is_scratch:
+        if not _is_published(sessions.rows) or output.is_scratch:
             what = "the run failed and nothing was published"
         raise PublishError(f"{what} ({problem})") from error
 
 
-def _is_published(layout: Layout | None) -> bool:
-    """Whether this very start of the program has committed its rows."""
+def _is_published(session: Session | None) -> bool:
+    """Whether this very session has committed its rows."""
     with contextlib.suppress(OSError, ValueError):
-        return layout is not None and read_record(layout.record).attempt == layout.attempt
+        if session is not None:
+            return read_record(session.paths.record).session_id == session.session_id
     return False

@@ -9,7 +9,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks import RunRecord, find_standing, make_exists_error
+from imgcls_beam.sinks import RunRecord, locate_record, read_record
 from imgcls_beam.warehouse import WriteTable, ensure_tables, find_run, load_run, parse_table
 
 _NONE_STANDS = ""
@@ -34,7 +34,7 @@ def scratch_output(
         if root is None:
             problem = "its rows are staged first; give --temp_location=gs://…, or --output=DIR"
             raise ConfigError("output_table", output.table, problem)
-        folder = f"{root.rstrip('/')}/imgcls-{output.run_id}-{output.attempt}"
+        folder = f"{root.rstrip('/')}/imgcls-{output.run_id}-{output.session_id}"
         yield dataclasses.replace(output, output=folder, is_scratch=True)
 
 
@@ -59,27 +59,27 @@ def check_table(output: OutputOptions) -> None:
 
 
 def finish_load(output: OutputOptions) -> RunRecord | None:
-    """Loads a run that was published and did not reach its table, because its program died.
+    """Loads a run that is published and did not reach its table, because its program died.
 
     Returns:
         Its record; None where there is nothing of the kind to do.
 
     Raises:
-        RunExistsError: the run is published, and stands in its table.
         PublishError: it cannot be loaded.
     """
     if output.table is None or output.output is None or output.is_scratch:
         return None
     if output.if_exists != "fail" or output.only == "errors":
         return None
-    standing = find_standing(output.output, output.run_id)
-    if standing is None:
-        return None
     name = parse_table(output.table)
-    if find_run(name, output.run_id) == standing.record.attempt:
-        raise make_exists_error(output.output, output.run_id)
-    load_run(name, output.output, standing.record)
-    return standing.record
+    try:
+        record = read_record(locate_record(output.output, output.run_id))
+    except ValueError:
+        return None
+    if find_run(name, output.run_id) == record.session_id:
+        return None
+    load_run(name, output.output, record)
+    return record
 
 
 def make_writer(output: OutputOptions, is_local: bool) -> WriteTable | None:

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
 from imgcls_beam.rows import SCHEMA
-from imgcls_beam.sinks import RunRecord, store
-from imgcls_beam.sinks.layout import join
-from imgcls_beam.sinks.record import DONE
-from imgcls_beam.sinks.recorded import RecordedFile
+from imgcls_beam.sinks import RunRecord
+from imgcls_beam.sinks import file_operations as store
+from imgcls_beam.sinks.record import DONE, RecordedFile
+from imgcls_beam.sinks.run_paths import join
 
 
 def check_files(output: str, record: RunRecord) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imgcls_beam.bigquery import TableName, connect, parse_table, refuse_faults, run_query
 from imgcls_beam.elements import Scoring
 from imgcls_beam.listing import uri_digest
-from imgcls_beam.sinks.published import Kind, Mark, Selection
+from imgcls_beam.sinks.history import Kind, KnownRow, Selection
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -83,7 +83,7 @@ def read_present(name: TableName, run_id: str) -> Iterator[str]:
         yield uri
 
 
-def read_table_marks(selection: Selection) -> Iterator[Mark]:
+def read_table_marks(selection: Selection) -> Iterator[KnownRow]:
     """What the rows of a selection's table say to its run.
 
     Raises:
@@ -92,15 +92,15 @@ def read_table_marks(selection: Selection) -> Iterator[Mark]:
     name = parse_table(str(selection.table))
     if selection.only == "errors":
         for uri in read_errors(name, selection.run_id):
-            yield Mark(uri_digest(uri), Kind.FAILED, None)
+            yield KnownRow(uri_digest(uri), Kind.FAILED, None)
         return
     if selection.if_exists == "append":
         for uri in read_present(name, selection.run_id):
-            yield Mark(uri_digest(uri), Kind.PRESENT, None)
+            yield KnownRow(uri_digest(uri), Kind.PRESENT, None)
     if selection.only == "new":
         scored = read_scored(name, selection.scoring, except_run=selection.run_id)
         for uri, version in scored:
-            yield Mark(uri_digest(uri), Kind.SCORED, version)
+            yield KnownRow(uri_digest(uri), Kind.SCORED, version)
 
 
 def _ask(name: TableName, sql: str, values: Mapping[str, str | int]) -> Iterator[Any]:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from imgcls_beam.bigquery import TableName, run_query
 from imgcls_beam.checks import scheme_of
 from imgcls_beam.rows import replace_surrogates
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks import file_operations as store
+from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.warehouse.creating import to_fields
 from imgcls_beam.warehouse.jobs import Loading, run_job
 from imgcls_beam.warehouse.tables import FILE_COLUMNS, RUNS, Column, to_run_row
