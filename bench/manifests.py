@@ -12,7 +12,6 @@ decoding, rows and the sink, and a million images take minutes.
 """
 
 import argparse
-import datetime
 import io
 import json
 import os
@@ -138,8 +137,7 @@ def _run(manifest: pathlib.Path, limit: int | None, output: pathlib.Path) -> Non
 
     from imgcls_beam.metrics import BOARD
     from imgcls_beam.models import resolve_model
-    from imgcls_beam.options import InputOptions, ManifestOptions, OutputOptions, ReadOptions
-    from imgcls_beam.rows import RunContext
+    from imgcls_beam.options import InputOptions, ManifestOptions, ReadOptions
     from imgcls_beam.sinks import WriteParquet
     from imgcls_beam.transforms import ListImages, PrepareImages, ReadImages
 
@@ -158,9 +156,7 @@ def _run(manifest: pathlib.Path, limit: int | None, output: pathlib.Path) -> Non
             | RunInference(_make_handler())
             | beam.Map(_count)
         )
-        today = datetime.datetime.now(datetime.UTC).date()
-        run = RunContext("bench", today, "owner/model", "0" * 40)
-        _ = outcomes | WriteParquet(run, OutputOptions(str(output), "bench"), listed)
+        _ = outcomes | WriteParquet(str(output), listed, run_id="bench")
 
 
 def _make_handler() -> Any:  # noqa: ANN401  the class is made here: its base is heavy to import

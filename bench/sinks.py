@@ -23,8 +23,7 @@ from imgcls_beam.elements import (
     Prediction,
     Scoring,
 )
-from imgcls_beam.options import OutputOptions
-from imgcls_beam.rows import SCHEMA, RunContext
+from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import WriteParquet
 from imgcls_beam.spec import LabelScore
 
@@ -34,7 +33,6 @@ OURS, BEAMS = "our WriteParquet", "Beam's WriteToParquet"
 BATCHED = "Beam's, in batches"
 
 _NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-_RUN = RunContext("bench", _NOW.date(), "owner/model", "0" * 40)
 _SCORING = Scoring(ModelSource("owner/model", "0" * 40, "owner/model", "0" * 40), 5)
 _APPLIED = AppliedParameters(5, "softmax", "model")
 _EXECUTION = Execution("cpu", "float32", 16, 10.0, _NOW)
@@ -72,7 +70,7 @@ def _take(folder: pathlib.Path, write: Callable[[beam.PCollection, str], object]
 
 def _write_ours(predictions: beam.PCollection, folder: str) -> None:
     listed = predictions.pipeline | "Listed" >> beam.Create([ROWS])
-    _ = predictions | WriteParquet(_RUN, OutputOptions(folder, "bench"), listed)
+    _ = predictions | WriteParquet(folder, listed, run_id="bench")
 
 
 def _write_beam(predictions: beam.PCollection, folder: str) -> None:
@@ -133,5 +131,5 @@ def _to_dict(prediction: Prediction) -> dict[str, Any]:
         "predictions": [{"label": each.label, "score": each.score} for each in prediction.labels],
         "top_label": best.label,
         "top_score": best.score,
-        "model_id": _RUN.model_id,
+        "model_id": _SCORING.model.model_id,
     }

@@ -22,8 +22,8 @@ from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
 from imgcls_beam.reading import read_images
 from imgcls_beam.rows import to_record_batch
-from imgcls_beam.sinks.fragments import StagingWriter
 from imgcls_beam.sinks.parquet import BATCH_ROWS
+from imgcls_beam.sinks.staged_files import StagingWriter
 
 _SINK_ROWS = 8192
 """Rows and sink are measured on so many rows: the images' own, over and over."""

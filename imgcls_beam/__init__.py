@@ -53,10 +53,15 @@ if TYPE_CHECKING:
         ReadOptions,
     )
     from imgcls_beam.sinks import (
+        Base,
         JsonlFile,
+        JsonlSession,
         RecordedFile,
+        RecordedModel,
         RecordedPublication,
+        RunPaths,
         RunRecord,
+        Session,
         WriteJsonl,
         WriteParquet,
     )
@@ -75,7 +80,8 @@ _NAMES = {
     "classifying": "Classifier ClassifierCard ForwardPass",
     "elements": (
         "AppliedParameters ByteSpan EncodedImage Execution Failure ImageFacts ImageRef "
-        "ModelSource Outcome PixelArray Prediction RequestLine Scoring Skipped TableCell"
+        "ModelSource Outcome PixelArray Prediction RequestLine Scoring Skipped "
+        "TableCell"
     ),
     "errors": (
         "ConfigError FailureCode ImageError ImgclsError ModelError PublishError "
@@ -86,7 +92,10 @@ _NAMES = {
         "DecodeOptions InputOptions ManifestOptions ModelKeywords ModelOptions "
         "OutputOptions ReadOptions"
     ),
-    "sinks": "JsonlFile RecordedFile RecordedPublication RunRecord WriteJsonl WriteParquet",
+    "sinks": (
+        "Base JsonlFile JsonlSession RecordedFile RecordedModel RecordedPublication "
+        "RunPaths RunRecord Session WriteJsonl WriteParquet"
+    ),
     "spec": "FunctionToApply LabelScore Parameters ResponseElement SpecError",
     "transforms": (
         "Classified ClassifyImages ClassifyImagesByModel ListImages PrepareImages ReadImages"
@@ -96,6 +105,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 
 __all__ = [
     "AppliedParameters",
+    "Base",
     "ByteSpan",
     "Classified",
     "Classifier",
@@ -118,6 +128,7 @@ __all__ = [
     "ImgclsError",
     "InputOptions",
     "JsonlFile",
+    "JsonlSession",
     "LabelScore",
     "ListImages",
     "ManifestOptions",
@@ -135,12 +146,15 @@ __all__ = [
     "ReadImages",
     "ReadOptions",
     "RecordedFile",
+    "RecordedModel",
     "RecordedPublication",
     "RequestLine",
     "ResponseElement",
     "RunExistsError",
+    "RunPaths",
     "RunRecord",
     "Scoring",
+    "Session",
     "Skipped",
     "SpecError",
     "Stage",

@@ -266,7 +266,7 @@ class OutputOptions:
         run_date: the day to which the rows belong.
         if_exists: what to do where the run id has been published: `fail` refuses, `replace` puts
             the new rows in the place of all others, `append` adds images that it does not hold.
-        attempt: unique to this start of the program; names its staging folder.
+        session_id: unique to this start of the program; names its staging folder.
         jsonl: file for the task's responses, a JSON line each; None for none.
         table: BigQuery table for the rows, `project.dataset.table`; None for none.
         only: which of the listed images: `all`; `new`: those of which no published run has a good
@@ -282,7 +282,7 @@ class OutputOptions:
         default_factory=lambda: datetime.datetime.now(datetime.UTC).date()
     )
     if_exists: IfExists = "fail"
-    attempt: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    session_id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
     jsonl: str | None = None
     table: str | None = None
     only: Only = "all"

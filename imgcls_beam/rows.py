@@ -10,7 +10,6 @@ Batches are built a column at a time: a row never exists as a Python dict. `run_
 `run_id` are no columns: they are the keys of the path under which a file is published.
 """
 
-import dataclasses
 import datetime
 import itertools
 import re
@@ -20,16 +19,8 @@ from typing import Any
 import pyarrow as pa
 
 from imgcls_beam.attributes import encode_attributes
-from imgcls_beam.elements import (
-    Failure,
-    ImageRef,
-    Outcome,
-    Prediction,
-    Scoring,
-    Skipped,
-    make_model_key,
-)
-from imgcls_beam.spec import FunctionToApply, LabelScore
+from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction, Scoring, Skipped
+from imgcls_beam.spec import LabelScore
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TIME = pa.timestamp("us", tz="UTC")
@@ -84,36 +75,6 @@ SCHEMA: pa.Schema = pa.schema(
         for name, kind, required, description in _COLUMNS
     ]
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RunContext:
-    """What all rows of a run share.
-
-    Attributes:
-        run_id: name of the run.
-        run_date: the day to which the rows belong.
-        model_id: hub id, or the folder as it was given.
-        model_revision: 40 hex digits of a commit, or the SHA-256 of a folder.
-        library_versions: a JSON object in text.
-        top_k: what the job asked for; None for every label.
-        function_to_apply: what the job asked for; None leaves it to the model.
-        model_weights: the file its weights are read from; None where that is not known.
-    """
-
-    run_id: str
-    run_date: datetime.date
-    model_id: str
-    model_revision: str
-    library_versions: str = "{}"
-    top_k: int | None = None
-    function_to_apply: FunctionToApply | None = None
-    model_weights: str | None = None
-
-    @property
-    def model_key(self) -> str:
-        """Equal for equal models, see `make_model_key`."""
-        return make_model_key(self.model_id, self.model_revision)
 
 
 def to_record_batch(

@@ -2,8 +2,8 @@
 
 ::
 
-    inputs ─▶ list ─▶ ImageRef ─┐
-    published rows ───▶ Mark ───┴▶ select ─▶ wanted, or Skipped
+    inputs ─▶ list ─▶ ImageRef ───┐
+    earlier rows ─────▶ KnownRow ─┴▶ select ─▶ wanted, or Skipped
 
 Where the work is spread, this is a join by URI: neither side has to fit anywhere. One local worker
 joins on its disk. Either way an image is taken once, whoever names it again.
@@ -25,7 +25,14 @@ from imgcls_beam.metrics import count_found, count_listed
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.reading import fill_versions, look_up_versions
 from imgcls_beam.rows import replace_surrogates
-from imgcls_beam.sinks.published import Kind, Mark, PublishedFile, Selection, find_files, read_marks
+from imgcls_beam.sinks.history import (
+    HistoryFile,
+    Kind,
+    KnownRow,
+    Selection,
+    find_history,
+    read_known_rows,
+)
 from imgcls_beam.transforms import SpreadImages
 
 Listed = ImageRef | Failure
@@ -84,16 +91,16 @@ class SelectImages(beam.PTransform):
                 | "Batch" >> beam.BatchElements(_LOOK_UP_TOGETHER, _LOOK_UP_TOGETHER)
                 | "LookUp" >> beam.FlatMap(look_up_versions, self.read)
             )
-        marks = (
+        known = (
             pbegin
             | "Selection" >> beam.Create([self.selection])
-            | "FindPublished" >> beam.FlatMap(find_published)
-            | "SpreadPublished" >> beam.Reshuffle()
-            | "ReadPublished" >> beam.FlatMap(read_published)
+            | "FindHistory" >> beam.FlatMap(_find_sources)
+            | "SpreadHistory" >> beam.Reshuffle()
+            | "ReadHistory" >> beam.FlatMap(_read_source)
         )
         keyed = {
             "listed": listed | "KeyListed" >> beam.Map(_key),
-            "marks": marks | "KeyMarks" >> beam.Map(_key_mark),
+            "known": known | "KeyKnown" >> beam.Map(_key_known),
         }
         chosen = (
             keyed
@@ -104,18 +111,18 @@ class SelectImages(beam.PTransform):
         return Selected(chosen.wanted | "Spread" >> SpreadImages(), chosen.skipped)
 
 
-def find_published(selection: Selection) -> Iterator[PublishedFile | Selection]:
-    """Where the marks of a selection are: files, or the table, which one worker reads."""
+def _find_sources(selection: Selection) -> Iterator[HistoryFile | Selection]:
+    """Where the rows of a selection are: files, or the table, which one worker reads."""
     if selection.output is not None:
-        yield from find_files(selection)
+        yield from find_history(selection)
     else:
         yield selection
 
 
-def read_published(source: PublishedFile | Selection) -> Iterator[Mark]:
-    """The marks of a file, or of the selection's table."""
-    if isinstance(source, PublishedFile):
-        yield from read_marks(source)
+def _read_source(source: HistoryFile | Selection) -> Iterator[KnownRow]:
+    """The known rows of a file, or of the selection's table."""
+    if isinstance(source, HistoryFile):
+        yield from read_known_rows(source)
         return
     from imgcls_beam.warehouse import read_table_marks
 
@@ -125,7 +132,7 @@ def read_published(source: PublishedFile | Selection) -> Iterator[Mark]:
 def _select_once(
     options: InputOptions, selection: Selection, read: ReadOptions, spools: bool
 ) -> Iterator[Any]:
-    """Selects in one worker; marks lie on its disk.
+    """Selects in one worker; known rows lie on its disk.
 
     With `spools` everything is listed before the first is given: so a terminal can say how much is
     left.
@@ -148,9 +155,9 @@ def _select_on_disk(
     taken = 0
     with contextlib.ExitStack() as stack:
         sets = {kind: stack.enter_context(Distinct()) for kind in Kind}
-        for source in find_published(selection):
-            for mark in read_published(source):
-                sets[mark.kind].add(_to_element(mark.kind, mark.digest, mark.version))
+        for source in _find_sources(selection):
+            for row in _read_source(source):
+                sets[row.kind].add(_to_element(row.kind, row.digest, row.version))
         for each in listed:
             chosen = _choose(each, selection, _Known.of_sets(each, sets))
             taken += chosen is each
@@ -174,7 +181,7 @@ def _select_joined(
     listed = next(iter(group[1]["listed"]), None)
     if listed is None:
         return
-    chosen = _choose(listed, selection, _Known.of_marks(listed, group[1]["marks"]))
+    chosen = _choose(listed, selection, _Known.of_rows(listed, group[1]["known"]))
     if isinstance(chosen, Skipped):
         yield beam.pvalue.TaggedOutput(_SKIPPED, chosen)
     elif chosen is not None:
@@ -182,7 +189,7 @@ def _select_joined(
 
 
 class _Known(NamedTuple):
-    """What published rows say of one listed image.
+    """What earlier rows say of one listed image.
 
     Attributes:
         is_scored: there is a good row of this very version.
@@ -200,9 +207,9 @@ class _Known(NamedTuple):
         return cls(*(_to_element(kind, digest, version) in sets[kind] for kind in Kind))
 
     @classmethod
-    def of_marks(cls, listed: Listed, marks: Iterable[tuple[Kind, str | None]]) -> "_Known":
+    def of_rows(cls, listed: Listed, rows: Iterable[tuple[Kind, str | None]]) -> "_Known":
         version = _ref_of(listed).version
-        found = {kind for kind, seen in marks if kind is not Kind.SCORED or seen == version}
+        found = {kind for kind, seen in rows if kind is not Kind.SCORED or seen == version}
         return cls(*(kind in found for kind in Kind))
 
 
@@ -225,7 +232,7 @@ def _choose(listed: Listed, selection: Selection, known: _Known) -> Listed | Ski
 
 
 def _to_element(kind: Kind, digest: bytes, version: str | None) -> bytes:
-    """What stands for a mark in a set; only where an image was scored does its version matter."""
+    """What a set holds of a known row; only where an image was scored does its version matter."""
     if kind is not Kind.SCORED:
         return digest
     seen = digest + b"\0" + (b"" if version is None else b"\1" + version.encode("utf-8", "replace"))
@@ -236,8 +243,8 @@ def _key(listed: Listed) -> tuple[bytes, Listed]:
     return _digest_of(listed), listed
 
 
-def _key_mark(mark: Mark) -> tuple[bytes, tuple[Kind, str | None]]:
-    return mark.digest, (mark.kind, mark.version)
+def _key_known(row: KnownRow) -> tuple[bytes, tuple[Kind, str | None]]:
+    return row.digest, (row.kind, row.version)
 
 
 def _digest_of(listed: Listed) -> bytes:

@@ -5,7 +5,8 @@ parameters and the number of images by itself, and nobody has to say them a seco
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import apache_beam as beam
 from apache_beam.pipeline import AppliedPTransform
@@ -60,15 +61,26 @@ def find_classifications(outcomes: beam.PCollection) -> list[Classification]:
     return found[::-1]
 
 
-def count_taken(outcomes: beam.PCollection) -> beam.PCollection:
-    """One element: how many outcomes there have to be.
+def count_taken(
+    outcomes: beam.PCollection,
+    others: Sequence[beam.PCollection] = (),
+    hints: Mapping[str, str] = MappingProxyType({}),
+) -> beam.PCollection:
+    """One element: how many outcomes there have to be, and how many others there are.
 
-    It is counted where the images come in. Where nothing in the graph classifies, the outcomes
-    themselves are counted.
+    Outcomes are counted where the images come in. Where nothing in the graph classifies, the
+    outcomes themselves are counted.
+
+    Args:
+        outcomes: of any models.
+        others: what is to be counted beside.
+        hints: resource hints of what gives the outcomes.
     """
-    taken = [each.taken for each in find_classifications(outcomes)] or [outcomes]
-    counts = [_count(each, f"Taken{index}") for index, each in enumerate(taken)]
-    return counts | "AllCounts" >> beam.Flatten() | "CountListed" >> beam.CombineGlobally(sum)
+    taken = [each.taken for each in find_classifications(outcomes)]
+    counts = [_count(each, f"Taken{index}") for index, each in enumerate([*taken, *others])]
+    if not taken:
+        counts.append(_count(outcomes, "Outcomes", hints))
+    return counts | "Counts" >> beam.Flatten() | "Listed" >> beam.CombineGlobally(sum)
 
 
 def _climb(applied: AppliedPTransform) -> Iterator[AppliedPTransform]:
@@ -78,7 +90,10 @@ def _climb(applied: AppliedPTransform) -> Iterator[AppliedPTransform]:
         applied = applied.parent
 
 
-def _count(elements: beam.PCollection, label: str) -> beam.PCollection:
+def _count(
+    elements: beam.PCollection, label: str, hints: Mapping[str, str] = MappingProxyType({})
+) -> beam.PCollection:
     if not elements.windowing.is_default():
-        elements = elements | f"{label}Window" >> beam.WindowInto(GlobalWindows())
-    return elements | label >> beam.combiners.Count.Globally()
+        window = beam.WindowInto(GlobalWindows()).with_resource_hints(**hints)
+        elements = elements | f"{label}Window" >> window
+    return elements | label >> beam.combiners.Count.Globally().with_resource_hints(**hints)

@@ -79,12 +79,12 @@ def _run(check: Check, asked: argparse.Namespace) -> int:
 def _check_machine(asked: argparse.Namespace) -> Iterator[str]:
     import torch
 
-    from . import job
+    from imgcls_beam.library_versions import find_versions
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
     yield f"{cores} cores, {cuda}"
-    yield " · ".join(f"{name} {version}" for name, version in job.find_versions().items())
+    yield " · ".join(f"{name} {version}" for name, version in find_versions().items())
 
 
 def _check_hub(asked: argparse.Namespace) -> Iterator[str]:
@@ -126,12 +126,10 @@ def _check_input(asked: argparse.Namespace) -> Iterator[str]:
 
 
 def _check_output(asked: argparse.Namespace) -> Iterator[str]:
-    from imgcls_beam.rows import RunContext
-    from imgcls_beam.sinks import Layout, check_jsonl_free, check_output_writable
+    from imgcls_beam.sinks import check_jsonl_free, check_writable
 
     if asked.output.output is not None:
-        run = RunContext(asked.output.run_id, asked.output.run_date, "doctor", "0" * 40)
-        check_output_writable(Layout.of_run(asked.output, run))
+        check_writable(asked.output)
         yield f"{asked.output.output} can be written"
     if asked.output.table is not None:
         from imgcls_beam.bigquery import connect, parse_table

@@ -14,7 +14,7 @@ from imgcls_beam.options import (
     ModelOptions,
     OutputOptions,
 )
-from imgcls_beam.sinks import RunRecord, find_standing
+from imgcls_beam.sinks import RunRecord, locate_record, read_record
 
 from . import flags as classify_flags
 from .workers import add_worker_flags, apply_gpu
@@ -42,10 +42,26 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
     output = OutputOptions(
         flags.output, run_id=flags.run_id, table=flags.output_table, only="errors"
     )
-    standing = find_standing(flags.output, flags.run_id)
-    if standing is None:
-        raise ConfigError("run_id", flags.run_id, f"there is no such run below {flags.output}")
-    return apply_gpu(flags, _to_job(standing.record, flags, output), rest)
+    return apply_gpu(flags, _to_job(_read_record(flags), flags, output), rest)
+
+
+def _read_record(flags: argparse.Namespace) -> RunRecord:
+    """The record of the run.
+
+    Raises:
+        ConfigError: there is none, or it does not say how to try again.
+    """
+    try:
+        record = read_record(locate_record(flags.output, flags.run_id))
+    except FileNotFoundError as error:
+        problem = f"there is no such run below {flags.output}"
+        raise ConfigError("run_id", flags.run_id, problem) from error
+    except ValueError as error:
+        raise ConfigError("run_id", flags.run_id, "its record cannot be read") from error
+    if record.model is None:
+        problem = "it has no model or several; retry those by the pipeline that wrote it"
+        raise ConfigError("run_id", flags.run_id, problem)
+    return record
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -102,7 +118,7 @@ def _to_input(fields: Mapping[str, Any], flags: argparse.Namespace) -> InputOpti
 def _to_model(record: RunRecord, flags: argparse.Namespace) -> ModelOptions:
     """The run's model at the run's commit, whatever its branch has become."""
     model = ModelOptions(**record.configuration["model"])
-    revision = record.model["revision"]
+    revision = record.models[0].revision
     if _COMMIT.fullmatch(revision):
         model = dataclasses.replace(model, revision=revision)
     if flags.device is not None:

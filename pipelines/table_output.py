@@ -9,7 +9,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks import RunRecord, find_standing, make_exists_error
+from imgcls_beam.sinks import RunRecord, locate_record, read_record
 from imgcls_beam.warehouse import (
     CurrentRun,
     WriteTable,
@@ -39,7 +39,7 @@ def scratch_output(
         if root is None:
             problem = "its rows are staged first; give --temp_location=gs://…, or --output=DIR"
             raise ConfigError("output_table", output.table, problem)
-        folder = f"{root.rstrip('/')}/imgcls-{output.run_id}-{output.attempt}"
+        folder = f"{root.rstrip('/')}/imgcls-{output.run_id}-{output.session_id}"
         yield dataclasses.replace(output, output=folder, is_scratch=True)
 
 
@@ -76,19 +76,19 @@ def finish_load(output: OutputOptions, current: CurrentRun) -> RunRecord | None:
         The run's record; None where there is no such run to load.
 
     Raises:
-        RunExistsError: the run is published, and in its table.
         PublishError: it cannot be loaded.
     """
     is_new = output.if_exists == "fail" and output.only != "errors"
     if output.table is None or output.output is None or output.is_scratch or not is_new:
         return None
-    published = find_standing(output.output, output.run_id)
-    if published is None:
+    try:
+        record = read_record(locate_record(output.output, output.run_id))
+    except ValueError:
         return None
-    if published.record.attempt == current.session_id:
-        raise make_exists_error(output.output, output.run_id)
-    load_run(parse_table(output.table), output.output, published.record)
-    return published.record
+    if record.session_id == current.session_id:
+        return None
+    load_run(parse_table(output.table), output.output, record)
+    return record
 
 
 def make_writer(output: OutputOptions, current: CurrentRun, is_local: bool) -> WriteTable | None:

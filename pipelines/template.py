@@ -113,10 +113,10 @@ def _show(command: Sequence[str]) -> list[str]:
 
 
 def _write_spec(flags: argparse.Namespace) -> None:
-    from imgcls_beam.sinks import store
+    from imgcls_beam.sinks import file_operations
 
-    with store.refuse_unwritable("spec", flags.spec):
-        store.write_file(flags.spec, json.dumps(make_spec(flags.image)).encode())
+    with file_operations.refuse_unwritable("spec", flags.spec):
+        file_operations.write_file(flags.spec, json.dumps(make_spec(flags.image)).encode())
     sys.stdout.write(f"written: {flags.spec}\n")
 
 

@@ -29,12 +29,11 @@ from imgcls_beam.elements import (
 )
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import IfExists, OutputOptions
-from imgcls_beam.rows import RunContext
 from imgcls_beam.sinks import WriteParquet
 from imgcls_beam.spec import LabelScore
 from imgcls_beam.warehouse.views import render_duckdb
 from tests.runners import IN_MEMORY
-from tests.staged import scoring_of
+from tests.staged import Run, scoring_of
 
 MODEL_A = ("google/vit-base-patch16-224", "3f49326eb077" + "0" * 28)
 MODEL_B = ("facebook/convnext-large-224", "d5c4a1e77f02" + "0" * 28)
@@ -82,13 +81,11 @@ def make_uri(index: int) -> str:
     return f"gs://shop/{index}.jpg"
 
 
-def make_run(run_id: str, day: int, model: tuple[str, str] = MODEL_A) -> RunContext:
-    return RunContext(run_id, datetime.date(2026, 11, day), *model, '{"torch":"2.13"}', 2)
+def make_run(run_id: str, day: int, model: tuple[str, str] = MODEL_A) -> Run:
+    return Run(run_id, datetime.date(2026, 11, day), *model, '{"torch":"2.13"}', 2)
 
 
-def make_outcomes(
-    says: Mapping[int, Said], run: RunContext, hour: int = 2
-) -> list[Outcome | Skipped]:
+def make_outcomes(says: Mapping[int, Said], run: Run, hour: int = 2) -> list[Outcome | Skipped]:
     """Outcomes at the given hour of the run's day; image 2 has another content from the 22nd on."""
     at = datetime.datetime.combine(run.run_date, datetime.time(hour), datetime.UTC)
     return [_make_outcome(index, said, at, scoring_of(run)) for index, said in says.items()]
@@ -119,7 +116,7 @@ def _make_outcome(
 
 def write_run(
     output: str,
-    run: RunContext,
+    run: Run,
     outcomes: Sequence[Outcome | Skipped],
     if_exists: IfExists = "fail",
 ) -> None:
@@ -131,7 +128,7 @@ def write_run(
         count = pipeline | "Count" >> beam.Create([len(outcomes)])
         skipped = pipeline | "Unseen" >> beam.Create(unseen).with_output_types(Skipped)
         rows = pipeline | "Seen" >> beam.Create(seen).with_output_types(Outcome)
-        _ = rows | WriteParquet(run, options, count, skipped=skipped)
+        _ = rows | WriteParquet(options, count, skipped=skipped)
 
 
 def hang_gallery(output: str) -> None:

@@ -23,24 +23,51 @@ from imgcls_beam.elements import (
     Scoring,
 )
 from imgcls_beam.errors import FailureCode, Stage
-from imgcls_beam.rows import RunContext, to_record_batch
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.fragments import Fragments, FragmentWriter, merge_fragments
-from imgcls_beam.sinks.layout import Layout, join
-from imgcls_beam.sinks.parts import StagedPart, merge_part, plan_parts
-from imgcls_beam.sinks.publishing import Publication
+from imgcls_beam.options import OutputOptions
+from imgcls_beam.rows import to_record_batch
+from imgcls_beam.sinks import Session, begin_session, file_operations
+from imgcls_beam.sinks.commit import commit_session
+from imgcls_beam.sinks.merging import MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord, read_record
-from imgcls_beam.spec import LabelScore
+from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.sinks.staged_files import BundleWriter, StagedFiles, merge_staged
+from imgcls_beam.spec import FunctionToApply, LabelScore
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 STARTED = datetime.datetime(2020, 2, 20, tzinfo=datetime.UTC)
 SCORING = Scoring(ModelSource("owner/model", "a" * 40, "owner/model", "a" * 40), 5)
-RUN = RunContext("r1", NOON.date(), "owner/model", "a" * 40, '{"torch":"2.13"}', 5)
 
 
-def scoring_of(run: RunContext) -> Scoring:
-    commit = run.model_revision
-    return Scoring(ModelSource(run.model_id, commit, run.model_id, commit), run.top_k)
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run: its name, its day, its model, and what is asked of it."""
+
+    run_id: str
+    run_date: datetime.date
+    model_id: str
+    model_revision: str
+    library_versions: str = "{}"
+    top_k: int | None = None
+    function_to_apply: FunctionToApply | None = None
+
+    @property
+    def scoring(self) -> Scoring:
+        commit = self.model_revision
+        source = ModelSource(self.model_id, commit, self.model_id, commit)
+        return Scoring(source, self.top_k, self.function_to_apply)
+
+    def make_options(self, output: str, **changes: Any) -> OutputOptions:
+        """The options of a job; it may write to the tests' own schemes, which no job may."""
+        options = OutputOptions("out", self.run_id, self.run_date, **changes)
+        object.__setattr__(options, "output", output)
+        return options
+
+
+RUN = Run("r1", NOON.date(), "owner/model", "a" * 40, '{"torch":"2.13"}', 5)
+
+
+def scoring_of(run: Run) -> Scoring:
+    return run.scoring
 
 
 class Killed(Exception):
@@ -118,20 +145,27 @@ def empty_stores() -> None:
     MortalBucket.store.clear()
 
 
-def make_layout(output: str, attempt: int = 1, run: RunContext = RUN) -> Layout:
-    return Layout(
-        output, run.run_id, run.run_date, run.model_id, run.model_revision, f"{attempt:032x}"
-    )
+def make_session_id(number: int) -> str:
+    """Another one for each number, from its first letter on."""
+    return f"{number:032x}"[::-1]
 
 
-def make_publication(layout: Layout) -> Publication:
-    run = dataclasses.replace(RUN, run_date=layout.run_date)
-    return Publication(run, layout, '{"input": ["gs://b"]}', STARTED)
+def begin(output: str, number: int = 1, run: Run = RUN, **changes: Any) -> Session:
+    """Begins the session of that number."""
+    options = run.make_options(output, session_id=make_session_id(number), **changes)
+    session = begin_session(options, [run.scoring], STARTED)
+    if output.startswith("mortal://") and not changes:  # a first run on a disk: names of no session
+        session = dataclasses.replace(session, paths=dataclasses.replace(session.paths, tag=""))
+    return session
 
 
-def make_batch(
-    start: int, rows: int, run: RunContext = RUN, are_ok: bool = False
-) -> pa.RecordBatch:
+def commit(
+    merged: Sequence[MergedFile], staged: StagedFiles, listed: int, session: Session
+) -> RunRecord:
+    return commit_session(merged, staged, listed, session, '{"input": ["gs://b"]}')
+
+
+def make_batch(start: int, rows: int, run: Run = RUN, are_ok: bool = False) -> pa.RecordBatch:
     """Rows of the images from `start`; every fourth failed, unless all are ok."""
     outcomes = [
         Prediction(
@@ -156,37 +190,37 @@ def make_batch(
     return to_record_batch(outcomes, run.library_versions)
 
 
-def stage(layout: Layout, sizes: Sequence[int]) -> Fragments:
-    """Stages one fragment per size; together they hold the images 0, 1, 2, …"""
+def stage(session: Session, sizes: Sequence[int], run: Run = RUN) -> StagedFiles:
+    """Stages one bundle per size; together they hold the images 0, 1, 2, …"""
     starts = itertools.accumulate(sizes, initial=0)
-    return stage_from(layout, list(zip(starts, sizes, strict=False)))
+    return stage_from(session, list(zip(starts, sizes, strict=False)), run)
 
 
 def stage_from(
-    layout: Layout,
+    session: Session,
     spans: Sequence[tuple[int, int]],
-    run: RunContext = RUN,
+    run: Run = RUN,
     are_ok: bool = False,
-) -> Fragments:
-    """Stages one fragment per (first image, images)."""
+) -> StagedFiles:
+    """Stages one bundle per (first image, images)."""
     staged = []
     for start, rows in spans:
-        writer = FragmentWriter(layout.staging)
-        writer.write(make_batch(start, rows, run, are_ok))
+        writer = BundleWriter(session.paths.staging)
+        writer.write(make_batch(start, rows, run, are_ok), run.scoring)
         staged.append(writer.close())
-    return merge_fragments([fragments for fragments in staged if fragments])
+    return merge_staged([each for each in staged if each])
 
 
-def stage_parts(
-    layout: Layout, sizes: Sequence[int], target_bytes: int = 1
-) -> tuple[list[StagedPart], Fragments]:
-    fragments = stage(layout, sizes)
-    planned = plan_parts(fragments.files, target_bytes)
-    return [merge_part(part, layout.staging) for part in planned], fragments
+def stage_merged(
+    session: Session, sizes: Sequence[int], target_bytes: int = 1, run: Run = RUN
+) -> tuple[list[MergedFile], StagedFiles]:
+    staged = stage(session, sizes, run)
+    planned = plan_session(staged, dataclasses.replace(session, file_bytes=target_bytes))
+    return [merge_files(each, session.paths.staging) for each in planned], staged
 
 
 def list_output(output: str) -> list[str]:
-    return store.list_names(output)
+    return file_operations.list_names(output)
 
 
 def read_uris(output: str) -> list[str]:
@@ -194,7 +228,7 @@ def read_uris(output: str) -> list[str]:
     uris: list[str] = []
     for name in list_output(output):
         if name.startswith("predictions/"):
-            with store.open_existing(join(output, name)) as source:
+            with file_operations.open_existing(join(output, name)) as source:
                 uris += pq.read_table(source)["image_uri"].to_pylist()
     return sorted(uris)
 
@@ -209,5 +243,5 @@ def check_committed(output: str, record: RunRecord, rows: int) -> None:
     assert read_uris(output) == make_uris(rows)
     assert read_record(join(output, "runs", "r1.json")) == record
     for file in record.files:
-        assert store.hash_file(join(output, file.path)) == file.sha256
-        assert store.find_size(join(output, file.path)) == file.size_bytes
+        assert file_operations.hash_file(join(output, file.path)) == file.sha256
+        assert file_operations.find_size(join(output, file.path)) == file.size_bytes

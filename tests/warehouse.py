@@ -1,45 +1,36 @@
 """Small published runs, and what BigQuery's tables hold of them."""
 
 import collections
-import dataclasses
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from imgcls_beam.bigquery import TableName
-from imgcls_beam.rows import RunContext
-from imgcls_beam.sinks import RunRecord, store
-from imgcls_beam.sinks.layout import join
-from imgcls_beam.sinks.publishing import Publication, publish
-from imgcls_beam.sinks.succession import REPLACE, Succession
+from imgcls_beam.sinks import RunRecord, file_operations
+from imgcls_beam.sinks.run_paths import join
 from tests.bigquery import ask, make_client
-from tests.staged import RUN, STARTED, make_layout, stage_parts
+from tests.staged import RUN, Run, begin, commit, stage_merged
 
 
 def publish_run(
     output: str,
     sizes: list[int],
     attempt: int = 1,
-    run: RunContext = RUN,
+    run: Run = RUN,
     base: RunRecord | None = None,
 ) -> RunRecord:
     """Publishes a run of the images 0, 1, 2, …: a file for each size, each fourth an error."""
-    layout = dataclasses.replace(make_layout(output, attempt, run), tag=f"{attempt:08d}")
-    succession = Succession()
-    if base is not None:
-        files = tuple(file.path for file in base.files)
-        succession = Succession(REPLACE, base.attempt, files)
-    parts, fragments = stage_parts(layout, sizes)
-    publication = Publication(run, layout, '{"input": ["gs://b"]}', STARTED, succession)
-    return publish(parts, fragments, sum(sizes), publication)
+    session = begin(output, attempt, run, if_exists="fail" if base is None else "replace")
+    merged, staged = stage_merged(session, sizes, run=run)
+    return commit(merged, staged, sum(sizes), session)
 
 
 def read_files(output: str, record: RunRecord) -> list[dict[str, Any]]:
     """The rows of a run's files as a table has them, by their URI."""
     tables = []
     for file in record.files:
-        with store.open_existing(join(output, file.path)) as source:
+        with file_operations.open_existing(join(output, file.path)) as source:
             tables.append(pq.read_table(source))
     keys = {"run_id": record.run_id, "run_date": record.run_date}
     rows: list[dict[str, Any]] = pa.concat_tables(tables).to_pylist()

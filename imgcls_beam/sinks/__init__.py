@@ -1,39 +1,57 @@
-"""Where rows go: staging, publishing and the run record."""
+"""Where rows go: a session stages files, and commits them by a run record."""
 
-from imgcls_beam.sinks.attempts import (
-    begin_attempt,
-    check_attempt,
-    check_output_writable,
-    clear_attempt,
-)
+from imgcls_beam.sinks.abandoning import abandon_on_error
+from imgcls_beam.sinks.base import Base, make_exists_error
+from imgcls_beam.sinks.file_operations import remove_folder as remove_output
+from imgcls_beam.sinks.history import Selection
 from imgcls_beam.sinks.jsonl import WriteJsonl
-from imgcls_beam.sinks.layout import Layout
-from imgcls_beam.sinks.lines import JsonlFile, check_jsonl_free, clear_jsonl
+from imgcls_beam.sinks.jsonl_files import (
+    JsonlFile,
+    JsonlSession,
+    abandon_jsonl,
+    begin_jsonl,
+    check_jsonl_free,
+)
 from imgcls_beam.sinks.parquet import WriteParquet
-from imgcls_beam.sinks.published import Selection
-from imgcls_beam.sinks.record import RunRecord, read_record
-from imgcls_beam.sinks.recorded import RecordedFile, RecordedPublication
-from imgcls_beam.sinks.store import remove_folder as remove_output
-from imgcls_beam.sinks.succession import check_run_free, find_standing, make_exists_error
+from imgcls_beam.sinks.record import (
+    RecordedFile,
+    RecordedModel,
+    RecordedPublication,
+    RunRecord,
+    read_record,
+)
+from imgcls_beam.sinks.run_paths import RunPaths, locate_record
+from imgcls_beam.sinks.session import (
+    Session,
+    abandon_session,
+    begin_session,
+    check_writable,
+    sweep_sessions,
+)
 
 __all__ = [
+    "Base",
     "JsonlFile",
-    "Layout",
+    "JsonlSession",
     "RecordedFile",
+    "RecordedModel",
     "RecordedPublication",
+    "RunPaths",
     "RunRecord",
     "Selection",
+    "Session",
     "WriteJsonl",
     "WriteParquet",
-    "begin_attempt",
-    "check_attempt",
+    "abandon_jsonl",
+    "abandon_on_error",
+    "abandon_session",
+    "begin_jsonl",
+    "begin_session",
     "check_jsonl_free",
-    "check_output_writable",
-    "check_run_free",
-    "clear_attempt",
-    "clear_jsonl",
-    "find_standing",
+    "check_writable",
+    "locate_record",
     "make_exists_error",
     "read_record",
     "remove_output",
+    "sweep_sessions",
 ]

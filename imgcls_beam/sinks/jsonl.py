@@ -2,13 +2,15 @@
 
 ::
 
-    outcomes ─▶ line (one staged file per bundle) ─▶ collect ─▶ publish
+    begin ─▶ JsonlSession ─┐
+    outcomes ─▶ line (one staged file per bundle) ─▶ collect ─▶ commit
 
 Lines never cross a shuffle: only the names, sizes and counts of staged files do. The functions that
-do the work are in `lines`; this module wires them.
+do the work are in `jsonl_files`; this module wires them. Making the graph reads and writes nothing.
 """
 
 import dataclasses
+import functools
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,87 +21,106 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.elements import Outcome
-from imgcls_beam.sinks.lines import JsonlFile, LineWriter, locate_staging, publish_lines
-from imgcls_beam.sinks.whole import take_whole
+from imgcls_beam.sinks.abandoning import abandon_with
+from imgcls_beam.sinks.bounded import require_bounded
+from imgcls_beam.sinks.jsonl_files import (
+    JsonlFile,
+    JsonlSession,
+    LineWriter,
+    abandon_jsonl,
+    begin_jsonl,
+    commit_jsonl,
+)
+from imgcls_beam.upstream import count_taken
 
 
 @dataclasses.dataclass(eq=False)
 class WriteJsonl(beam.PTransform):
     """Writes outcomes as lines of one file; gives its one `JsonlFile`.
 
-    The file is there, whole, when that is given. Where a run does not add up, or something stands
-    in the file's place, the transform fails and nothing is published. Lines stand bundle after
-    bundle, and within a bundle in the order in which the outcomes came.
+    The file is there, whole, when that is given. Where a run does not add up, another file is in
+    its place, or the pipeline fails, nothing is published and nothing is left behind. Lines lie
+    bundle after bundle, and within a bundle in the order in which the outcomes came.
 
     Attributes:
-        url: the file, a path or any fsspec URL.
-        listed: one element, the number of images that were listed.
+        url: the file, a path or any fsspec URL; or a session that has begun already.
+        listed: one element, the number of images that were listed; None counts what came into the
+            transforms that classified, else the outcomes.
         after: what must be there before the file is: a run that commits its rows gives its record.
-        attempt: unique to this start of the program; names its staging folder.
         hints: resource hints of what stages lines, as `WriteParquet` has them.
     """
 
-    url: str
-    listed: beam.PCollection[int]
+    url: str | JsonlSession
+    listed: beam.PCollection[int] | None = None
     after: beam.PCollection | None = None
-    attempt: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
-    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hints: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         """Beam's own."""
         super().__init__()
 
     def expand(self, outcomes: beam.PCollection[Outcome]) -> beam.PCollection[JsonlFile]:
-        """Stages, merges, publishes.
+        """Begins, stages, merges, commits.
 
         Raises:
             ConfigError: the outcomes are unbounded.
         """
-        outcomes = take_whole(outcomes, self.hints)
+        hints = self.hints or {}
+        outcomes = require_bounded(outcomes, hints)
+        session = self._begin(outcomes.pipeline)
+        listed = self.listed
+        if listed is None:
+            listed = count_taken(outcomes, hints=hints)
         awaited = [] if self.after is None else [AsIter(self.after)]
-        publish = beam.Map(
-            _publish, self.url, self.attempt, AsSingleton(self.listed), *awaited
-        ).with_output_types(JsonlFile)
-        stage = beam.ParDo(_StageLines(locate_staging(self.url, self.attempt)))
+        commit = beam.Map(_commit, AsSingleton(listed), session, *awaited)
         return (
             outcomes
-            | "Line" >> stage.with_resource_hints(**self.hints)
+            | "Line" >> beam.ParDo(_StageLines(), session).with_resource_hints(**hints)
             | "Collect" >> beam.combiners.ToList()
-            | "Publish" >> publish
+            | "Commit" >> commit.with_output_types(JsonlFile)
         )
 
+    def _begin(self, pipeline: beam.Pipeline) -> "JsonlSession | AsSingleton":
+        """The session: as it was given, or as the first step of the pipeline begins it."""
+        if isinstance(self.url, JsonlSession):
+            abandon_with(pipeline, functools.partial(abandon_jsonl, self.url))
+            return self.url
+        session_id = uuid.uuid4().hex
+        session = JsonlSession(self.url, session_id)
+        abandon_with(pipeline, functools.partial(abandon_jsonl, session))
+        place = pipeline | "Url" >> beam.Create([self.url], reshuffle=False)
+        return AsSingleton(place | "Begin" >> beam.Map(begin_jsonl, session_id))
 
-def _publish(
-    fragments: Sequence[JsonlFile],
-    url: str,
-    attempt: str,
+
+def _commit(
+    staged: Sequence[JsonlFile],
     listed: int,
+    session: JsonlSession,
     *_: Any,  # noqa: ANN401  what was waited for
 ) -> JsonlFile:
-    return publish_lines(fragments, listed, url, attempt)
+    return commit_jsonl(staged, listed, session)
 
 
 class _StageLines(beam.DoFn):
     """One staged file per bundle; a bundle without outcomes writes none."""
 
-    def __init__(self, staging: str) -> None:
-        self._staging = staging
+    def __init__(self) -> None:
         self._writer: LineWriter | None = None
 
     def start_bundle(self) -> None:
         self.teardown()  # of a bundle that failed upstream, of which nobody told us
-        self._writer = LineWriter(self._staging)
 
-    def process(self, outcome: Outcome) -> None:
-        if self._writer is not None:
-            self._writer.write(outcome)
+    def process(self, outcome: Outcome, session: JsonlSession) -> None:
+        if self._writer is None:
+            self._writer = LineWriter(session.staging)
+        self._writer.write(outcome)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        fragment = self._writer.close() if self._writer else None
+        staged = self._writer.close() if self._writer else None
         self._writer = None
-        if fragment is not None:
+        if staged is not None:
             window = GlobalWindow()
-            yield WindowedValue(fragment, window.max_timestamp(), [window])
+            yield WindowedValue(staged, window.max_timestamp(), [window])
 
     def teardown(self) -> None:
         if self._writer is not None:

@@ -2,103 +2,145 @@
 
 ::
 
-    outcomes ─▶ row (staged files, bundle by bundle) ─▶ collect ─▶ plan ─▶ merge ─▶ publish
+    begin ─▶ Session ─┬──────────────────────────────────────────┐
+    outcomes ─▶ row (staged files, bundle by bundle) ─▶ collect ─▶ plan ─▶ merge ─▶ commit
 
 Rows never cross a shuffle: only the names, sizes and counts of staged files do. The functions that
-do the work are in `rows`, `fragments`, `parts` and `publishing`; this module wires them.
+do the work are in `session`, `rows`, `staged_files`, `merging` and `commit`; this module wires
+them. Making the graph reads and writes nothing.
 """
 
 import dataclasses
 import datetime
+import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from imgcls_beam.elements import Outcome, Prediction, Skipped
+from imgcls_beam.attributes import encode_attributes
+from imgcls_beam.elements import Failure, Outcome, Prediction, Scoring, Skipped
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.library_versions import find_versions
 from imgcls_beam.metrics import count_staged
-from imgcls_beam.options import OutputOptions
-from imgcls_beam.rows import RunContext, to_record_batch
-from imgcls_beam.sinks.fragments import Fragments, FragmentWriter, merge_fragments
-from imgcls_beam.sinks.layout import Layout
-from imgcls_beam.sinks.parts import Part, find_failed_files, merge_part, plan_parts
-from imgcls_beam.sinks.publishing import Publication, find_base, publish
+from imgcls_beam.options import IfExists, OutputOptions
+from imgcls_beam.rows import scoring_of, to_record_batch
+from imgcls_beam.sinks.abandoning import abandon_with
+from imgcls_beam.sinks.bounded import require_bounded
+from imgcls_beam.sinks.commit import commit_session
+from imgcls_beam.sinks.merging import Merge, MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord
-from imgcls_beam.sinks.succession import ERRORS, plan_succession
-from imgcls_beam.sinks.whole import take_whole
+from imgcls_beam.sinks.run_paths import RunPaths
+from imgcls_beam.sinks.session import Session, abandon_paths, abandon_session, begin_session
+from imgcls_beam.sinks.staged_files import BundleWriter, merge_staged
+from imgcls_beam.upstream import count_taken, find_classifications
 
 BATCH_ROWS = 1024
-_LABELS_PER_WEIGHT = 16
+BATCH_BYTES = 4 << 20
+"""A batch has at most so many rows, and about so many bytes of text: Arrow's has a limit of 2 GiB,
+and its memory is taken twice."""
+
+_ROW_BYTES, _LABEL_BYTES = 256, 16  # what a row and a label take beside their text
 
 
 @dataclasses.dataclass(eq=False)
 class WriteParquet(beam.PTransform):
     """Writes outcomes as Parquet and commits the run; gives its one `RunRecord`.
 
-    The output is committed when the record is given. Where a run does not add up
-    (`listed = ok + error + skipped`), the transform fails and nothing is committed.
+    Outcomes may be of several models: the table then has a row for each image and model, and the
+    record names all of them. The output is committed when the record is given. Where a run does not
+    add up (`listed = ok + error + skipped`), or the pipeline fails, nothing is committed, and
+    nothing is left behind.
 
     Attributes:
-        run: what all rows share.
-        output: where to write.
-        listed: one element, the number of images that were listed.
-        configuration: of the job, a JSON object in text; no secrets.
-        started_at: when the program was started, UTC.
+        output: the folder to write to, a path or any fsspec URL; or options with more to say; or a
+            session that has begun already.
+        listed: one element, the number of images that were listed; None counts what came into the
+            transforms that classified, else the outcomes, and what was skipped.
         skipped: images that were listed and are not among the outcomes: `Skipped`; None for none.
+        configuration: of the job, a JSON object in text; no secrets.
         hints: resource hints of what stages rows. Give those of the transform that the outcomes
             come from: stages of other hints are not fused, and rows would cross a shuffle.
+        run_id: name of the run, where `output` is a folder; None makes one of the time.
+        run_date: the day of its rows, where `output` is a folder; None for today, UTC.
+        if_exists: see `OutputOptions`, where `output` is a folder.
+        started_at: when the program was started, UTC.
 
     Raises:
-        ConfigError: a configuration that is no JSON object.
+        ConfigError: a configuration that is no JSON object, or a value that is not allowed.
     """
 
-    run: RunContext
-    output: OutputOptions
-    listed: beam.PCollection[int]
-    configuration: str = "{}"
+    output: str | OutputOptions | Session
+    listed: beam.PCollection[int] | None = None
+    _: dataclasses.KW_ONLY
+    skipped: beam.PCollection[Skipped] | None = None
+    configuration: str | None = None
+    hints: Mapping[str, str] | None = None
+    run_id: str | None = None
+    run_date: datetime.date | None = None
+    if_exists: IfExists = "fail"
     started_at: datetime.datetime = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC)
     )
-    skipped: beam.PCollection[Skipped] | None = None
-    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks now what would otherwise fail when everything has been computed."""
         super().__init__()
-        _check_json_object("configuration", self.configuration)
-        _check_json_object("library_versions", self.run.library_versions)
+        self._configuration = "{}" if self.configuration is None else self.configuration
+        _check_json_object("configuration", self._configuration)
+        given: dict[str, Any] = {"run_id": self.run_id, "run_date": self.run_date}
+        given = {name: value for name, value in given.items() if value is not None}
+        if not isinstance(self.output, OutputOptions | Session):
+            self.output = OutputOptions(self.output, if_exists=self.if_exists, **given)
+        elif given or self.if_exists != "fail":
+            name, value = next(iter(given.items()), ("if_exists", self.if_exists))
+            raise ConfigError(name, value, "allowed beside a folder; here the output says it")
 
     def expand(self, outcomes: beam.PCollection[Outcome]) -> beam.PCollection[RunRecord]:
-        """Stages, merges, publishes.
+        """Begins, stages, merges, commits.
 
         Raises:
             ConfigError: the outcomes are unbounded.
         """
-        outcomes = take_whole(outcomes, self.hints)
-        layout = Layout.of_run(self.output, self.run)
-        succession = plan_succession(self.output, self.run)
-        publication = Publication(self.run, layout, self.configuration, self.started_at, succession)
-        file_bytes = self.output.file_bytes
-        stage = beam.ParDo(_StageRows(self.run, layout.staging, file_bytes))
-        staged = [outcomes | "Row" >> stage.with_resource_hints(**self.hints)]
+        hints = self.hints or {}
+        outcomes = require_bounded(outcomes, hints)
+        session = self._begin(outcomes)
+        stage = beam.ParDo(_StageRows(), session).with_resource_hints(**hints)
+        rows = [outcomes | "Row" >> stage]
         if self.skipped is not None:
-            stage_skipped = beam.ParDo(_StageRows(self.run, layout.staging, file_bytes))
-            staged.append(self.skipped | "RowSkipped" >> stage_skipped)
-        fragments = (
-            staged | "Staged" >> beam.Flatten() | "Collect" >> beam.CombineGlobally(merge_fragments)
-        )
+            rows.append(self.skipped | "RowSkipped" >> beam.ParDo(_StageRows(), session))
+        staged = rows | "Staged" >> beam.Flatten() | "Collect" >> beam.CombineGlobally(merge_staged)
+        others = () if self.skipped is None else (self.skipped,)
+        listed = self.listed
+        if listed is None:
+            listed = count_taken(outcomes, others, hints)
+        counted = AsSingleton(staged), AsSingleton(listed)
         return (
-            fragments
-            | "Plan" >> beam.FlatMap(_plan, publication, file_bytes)
+            staged
+            | "Plan" >> beam.FlatMap(plan_session, session)
             | "Spread" >> beam.Reshuffle()
-            | "Merge" >> beam.Map(merge_part, layout.staging)
-            | "CollectParts" >> beam.combiners.ToList()
-            | "Publish"
-            >> beam.Map(publish, AsSingleton(fragments), AsSingleton(self.listed), publication)
+            | "Merge" >> beam.Map(_merge, session)
+            | "CollectMerged" >> beam.combiners.ToList()
+            | "Commit" >> beam.Map(commit_session, *counted, session, self._configuration)
+        )
+
+    def _begin(self, outcomes: beam.PCollection) -> "Session | AsSingleton":
+        """The session: as it was given, or as the first step of the pipeline begins it."""
+        pipeline, output = outcomes.pipeline, self.output
+        if isinstance(output, Session):
+            abandon_with(pipeline, functools.partial(abandon_session, output))
+            return output
+        assert isinstance(output, OutputOptions)
+        abandon_with(pipeline, functools.partial(abandon_paths, RunPaths.of_output(output)))
+        scorings = [each.scoring for each in find_classifications(outcomes)]
+        begin = beam.Map(begin_session, scorings, self.started_at)
+        return AsSingleton(
+            pipeline | "Output" >> beam.Create([output], reshuffle=False) | "Begin" >> begin
         )
 
 
@@ -110,57 +152,71 @@ class _StageRows(beam.DoFn):
     and where the elements are batches, encoding means pickling a thousand outcomes.
     """
 
-    def __init__(self, run: RunContext, staging: str, file_bytes: int) -> None:
-        self._run = run
-        self._file_bytes = file_bytes
-        self._staging = staging
-        self._writer: FragmentWriter | None = None
-        self._outcomes: list[Outcome | Skipped] = []
-        self._weight = 0
+    def __init__(self) -> None:
+        self._writer: BundleWriter | None = None
+        self._waiting: dict[Scoring, list[Outcome | Skipped]] = defaultdict(list)
+        self._rows = self._size_bytes = 0
+
+    def setup(self) -> None:
+        self._versions = json.dumps(find_versions(), sort_keys=True)
 
     def start_bundle(self) -> None:
         self.teardown()  # of a bundle that failed upstream, of which nobody told us
-        self._writer = FragmentWriter(self._staging, self._file_bytes)
 
-    def process(self, outcome: Outcome | Skipped) -> None:
-        self._outcomes.append(outcome)
-        self._weight += _weigh(outcome)
-        if self._weight >= BATCH_ROWS:
+    def process(self, outcome: Outcome | Skipped, session: Session) -> None:
+        if self._writer is None:
+            self._writer = BundleWriter(session.paths.staging, session.file_bytes)
+        self._waiting[scoring_of(outcome)].append(outcome)
+        self._rows += 1
+        self._size_bytes += weigh(outcome)
+        if self._rows >= BATCH_ROWS or self._size_bytes >= BATCH_BYTES:
             self._write()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         self._write()
-        fragments = self._writer.close() if self._writer else None
+        staged = self._writer.close() if self._writer else None
         self._writer = None
-        if fragments is not None:
-            count_staged(fragments.summary.rows, sum(file.size_bytes for file in fragments.files))
+        if staged is not None:
+            count_staged(staged.summary.rows, sum(file.size_bytes for file in staged.files))
             window = GlobalWindow()
-            yield WindowedValue(fragments, window.max_timestamp(), [window])
+            yield WindowedValue(staged, window.max_timestamp(), [window])
 
     def teardown(self) -> None:
         if self._writer is not None:
             self._writer.discard()
         self._writer = None
-        self._outcomes, self._weight = [], 0
+        self._forget()
 
     def _write(self) -> None:
-        if self._outcomes and self._writer:
-            self._writer.write(to_record_batch(self._outcomes, self._run.library_versions))
-        self._outcomes, self._weight = [], 0
+        if self._writer is not None:
+            for scoring, outcomes in self._waiting.items():
+                self._writer.write(to_record_batch(outcomes, self._versions), scoring)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._rows = self._size_bytes = 0
 
 
-def _weigh(outcome: Outcome | Skipped) -> int:
-    # Rows that carry every label of a large model are batched in fewer, for the memory's sake.
-    labels = len(outcome.labels) if isinstance(outcome, Prediction) else 0
-    return 1 + labels // _LABELS_PER_WEIGHT
+def weigh(outcome: Outcome | Skipped) -> int:
+    """About how many bytes a row takes: that of its texts, and of what has a fixed size."""
+    ref = outcome.ref
+    size = (
+        _ROW_BYTES
+        + len(ref.uri)
+        + (len(encode_attributes(ref.attributes)) if ref.attributes else 0)
+    )
+    if isinstance(ref.request_id, str):
+        size += len(ref.request_id)
+    if isinstance(outcome, Prediction):
+        size += sum(_LABEL_BYTES + len(each.label) for each in outcome.labels)
+    elif isinstance(outcome, Failure):
+        size += len(outcome.message)
+    return size
 
 
-def _plan(fragments: Fragments, publication: Publication, file_bytes: int) -> Sequence[Part]:
-    if publication.succession.how != ERRORS or not fragments.files:
-        return plan_parts(fragments.files, file_bytes)
-    base = find_base(publication)
-    failed = find_failed_files(publication.layout.output, base) if base else []
-    return plan_parts((*fragments.files, *failed), file_bytes, retries=fragments.files)
+def _merge(merge: Merge, session: Session) -> MergedFile:
+    return merge_files(merge, session.paths.staging)
 
 
 def _check_json_object(option: str, text: str) -> None:

@@ -1,22 +1,142 @@
 """The run record: written last, it is the commit of a run.
 
 `OUT/runs/<run_id>.json` exists if and only if every file that it names is complete and in place.
+In JSON a session is called `attempt`: readers know it by this name.
 """
 
 import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from imgcls_beam.elements import make_model_key
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.recorded import RecordedFile, RecordedPublication
+from imgcls_beam.elements import Scoring, make_model_key
+from imgcls_beam.sinks import file_operations
 
 FORMAT_VERSION = 1
 DONE = "DONE"
 FAILED = "FAILED"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordedModel:
+    """A model of the run, and what the job asked of it.
+
+    Attributes:
+        id: hub id, or the folder as it was given.
+        revision: its commit, or the SHA-256 of its folder.
+        key: as in the rows.
+        weights: the file its weights are read from; None where that is not known.
+        top_k: at most so many labels; None for every label.
+        function_to_apply: None leaves it to the model.
+    """
+
+    id: str
+    revision: str
+    key: str
+    weights: str | None = None
+    top_k: int | None = None
+    function_to_apply: str | None = None
+
+    @classmethod
+    def of_scoring(cls, scoring: Scoring) -> "RecordedModel":
+        """The model of a scoring."""
+        model, function = scoring.model, scoring.function_to_apply
+        return cls(
+            model.model_id, model.revision, model.key, model.weights, scoring.top_k, function
+        )
+
+    @classmethod
+    def of_scorings(cls, scorings: Iterable[Scoring]) -> "tuple[RecordedModel, ...]":
+        """The models of scorings, each identity once, by key."""
+        found = {model.identity: model for model in map(cls.of_scoring, scorings)}
+        return tuple(sorted(found.values(), key=lambda model: (model.key, str(model))))
+
+    @property
+    def identity(self) -> tuple[str, int | None, str | None]:
+        """Rows of equal identity can be compared."""
+        return self.key, self.top_k, self.function_to_apply
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Id, revision, key, and the weights where they are known."""
+        weights = {"weights": self.weights} if self.weights else {}
+        return {"id": self.id, "revision": self.revision, "key": self.key, **weights}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the job asked of it."""
+        return {"top_k": self.top_k, "function_to_apply": self.function_to_apply}
+
+    def __str__(self) -> str:
+        """In a sentence: the key and the parameters."""
+        asked = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.key} ({asked})"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """One published file.
+
+    Attributes:
+        path: relative to the output folder.
+        rows: how many rows it holds.
+        size_bytes: its length.
+        sha256: of its bytes.
+        model_key: the model of its rows.
+    """
+
+    path: str
+    rows: int
+    size_bytes: int
+    sha256: str
+    model_key: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordedPublication:
+    """One time that rows of the run were published: the first, or one that added or replaced rows.
+
+    Attributes:
+        session_id: which start of the program did it.
+        how: `new`, `replace`, `append` or `errors`.
+        started_at: when the program was started, UTC.
+        finished_at: when the record was made, UTC.
+        rows: how many rows it wrote.
+        skipped: how many of them are of images that were not looked at.
+    """
+
+    session_id: str
+    how: str
+    started_at: datetime.datetime
+    finished_at: datetime.datetime
+    rows: int
+    skipped: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        """From the start of the program to the making of the record."""
+        return (self.finished_at - self.started_at).total_seconds()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        fields = dataclasses.asdict(self)
+        times = {name: getattr(self, name).isoformat() for name in _TIMES}
+        return {"attempt": fields.pop("session_id"), **fields, **times}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "RecordedPublication":
+        """Parses what `to_json` gives.
+
+        Raises:
+            KeyError: something of it is missing.
+            TypeError: something of it is of another kind.
+            ValueError: a time that is none.
+        """
+        given = dict(fields)
+        times = {name: datetime.datetime.fromisoformat(given[name]) for name in _TIMES}
+        return cls(given.pop("attempt"), **(given | times))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,11 +146,10 @@ class RunRecord:
     Attributes:
         run_id: name of the run.
         run_date: the day to which its rows belong.
-        attempt: which start of the program published it, or published to it last.
+        session_id: which start of the program published it, or published to it last.
         state: `DONE`, or `FAILED` where the counts do not add up.
-        model: id, revision, key, and the file of its weights where that is known.
-        parameters: top_k and function_to_apply, as the job asked for them.
-        listed: how many images were listed.
+        models: whose rows it has, and what the job asked of them.
+        listed: how many images were listed; an image counts once for each model.
         summary: what the rows add up to, as `Summary.to_json` gives it.
         publications: the first and, where rows were added or replaced since, the later ones.
         files: what was published.
@@ -41,10 +160,9 @@ class RunRecord:
 
     run_id: str
     run_date: datetime.date
-    attempt: str
+    session_id: str
     state: str
-    model: Mapping[str, str]
-    parameters: Mapping[str, Any]
+    models: tuple[RecordedModel, ...]
     listed: int
     summary: Mapping[str, Any]
     publications: tuple[RecordedPublication, ...]
@@ -52,6 +170,21 @@ class RunRecord:
     configuration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     library_versions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
+
+    @property
+    def attempt(self) -> str:
+        """The session, under its name in JSON and in BigQuery's tables."""
+        return self.session_id
+
+    @property
+    def model(self) -> dict[str, str] | None:
+        """The names of its only model; None where there are several, or none."""
+        return self.models[0].names if len(self.models) == 1 else None
+
+    @property
+    def parameters(self) -> dict[str, Any] | None:
+        """What was asked of its only model; None where there are several, or none."""
+        return self.models[0].parameters if len(self.models) == 1 else None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -90,6 +223,7 @@ class RunRecord:
             **self.summary,
             **{name: getattr(self, name) for name in (*_PLAIN, *_DERIVED)},
             "format_version": FORMAT_VERSION,
+            "models": [{**each.names, "parameters": each.parameters} for each in self.models],
             "run_date": self.run_date.isoformat(),
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat(),
@@ -110,41 +244,47 @@ class RunRecord:
         if not isinstance(fields, dict) or fields.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"not a run record of format {FORMAT_VERSION}")
         try:
-            counts = dict(fields["counts"])
-            model = fields["model"]
-            model["key"] = make_model_key(model["id"], model["revision"])
-            return cls(
-                **{name: fields[name] for name in _PLAIN},
-                run_date=datetime.date.fromisoformat(fields["run_date"]),
-                listed=counts.pop("listed"),
-                summary={name: fields[name] for name in _SUMMARY} | {"counts": counts},
-                publications=tuple(map(RecordedPublication.from_json, fields["publications"])),
-                files=tuple(RecordedFile(**file) for file in fields["files"]),
-            )
-        except (KeyError, TypeError) as error:
+            return cls._from_fields(fields)
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a run record of format {FORMAT_VERSION}") from error
 
+    @classmethod
+    def _from_fields(cls, fields: Mapping[str, Any]) -> "RunRecord":
+        counts = dict(fields["counts"])
+        models = _parse_models(fields)
+        only = {"model_key": models[0].key} if len(models) == 1 else {}
+        return cls(
+            **{name: fields[name] for name in _PLAIN},
+            session_id=fields["attempt"],
+            models=models,
+            run_date=datetime.date.fromisoformat(fields["run_date"]),
+            listed=counts.pop("listed"),
+            summary={name: fields[name] for name in _SUMMARY} | {"counts": counts},
+            publications=tuple(map(RecordedPublication.from_json, fields["publications"])),
+            files=tuple(RecordedFile(**(only | file)) for file in fields["files"]),
+        )
 
-_PLAIN = (
-    "run_id",
-    "attempt",
-    "state",
-    "model",
-    "parameters",
-    "configuration",
-    "library_versions",
-    "problem",
+
+def _parse_models(fields: Mapping[str, Any]) -> tuple[RecordedModel, ...]:
+    """The models; records of before November 2026 have one, in `model` and `parameters`."""
+    found = fields.get("models")
+    if found is None:
+        found = [{**fields["model"], "parameters": fields["parameters"]}]
+    models = [dict(each) for each in found]
+    for each in models:  # folders were keyed by their names once
+        each["key"] = make_model_key(each["id"], each["revision"])
+    return tuple(RecordedModel(**each.pop("parameters"), **each) for each in models)
+
+
+_PLAIN = ("run_id", "state", "configuration", "library_versions", "problem")
+_DERIVED = (
+    *("attempt", "model", "parameters", "counts"),
+    *("error_ratio", "duration_s", "images_per_s"),
 )
-_DERIVED = ("counts", "error_ratio", "duration_s", "images_per_s")
+_TIMES = ("started_at", "finished_at")
 _SUMMARY = (
-    "errors",
-    "labels",
-    "score_histogram",
-    "first_at",
-    "last_at",
-    "preprocess_ms",
-    "inference_ms",
-    "bytes_read",
+    *("errors", "labels", "score_histogram", "first_at", "last_at"),
+    *("preprocess_ms", "inference_ms", "bytes_read"),
 )
 
 
@@ -166,5 +306,5 @@ def read_record(url: str) -> RunRecord:
         FileNotFoundError: there is none.
         ValueError: it is not a record of this format.
     """
-    with store.open_existing(url) as source:
+    with file_operations.open_existing(url) as source:
         return RunRecord.from_json(source.read())

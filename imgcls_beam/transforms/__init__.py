@@ -15,6 +15,7 @@ from imgcls_beam.transforms.classify_images import (
     ClassifyImagesByModel,
     PrepareImages,
     ReadImages,
+    to_scoring,
 )
 from imgcls_beam.transforms.list_images import ListImages, SpreadImages
 
@@ -26,4 +27,5 @@ __all__ = [
     "PrepareImages",
     "ReadImages",
     "SpreadImages",
+    "to_scoring",
 ]

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
 from imgcls_beam.rows import SCHEMA
-from imgcls_beam.sinks import RunRecord, store
-from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks import RunRecord, file_operations
 from imgcls_beam.sinks.record import DONE
+from imgcls_beam.sinks.run_paths import join
 
 
 def check_files(output: str, record: RunRecord) -> None:
@@ -33,7 +33,7 @@ def check_files(output: str, record: RunRecord) -> None:
 
 def _find_problem(url: str, rows: int, size_bytes: int) -> str | None:
     try:
-        with store.open_existing(url) as source:
+        with file_operations.open_existing(url) as source:
             found_bytes = source.seek(0, os.SEEK_END)
             footer = pq.read_metadata(source)
     except FileNotFoundError:

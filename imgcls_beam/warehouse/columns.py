@@ -175,13 +175,22 @@ CLUSTERING = ("model_key", "top_label", "image_uri")
 """How `predictions` is laid out; `prediction_runs` has the partitions and no clusters."""
 
 
+_MODEL = ("id", "revision", "key", "weights")
+_FILE = ("path", "rows", "size_bytes", "sha256")
+
+
 def to_run_row(record: RunRecord) -> dict[str, Any]:
-    """The record as a row of `RUNS`, in JSON's types and in the order of the columns."""
+    """The record as a row of `RUNS`, in JSON's types and in the order of the columns.
+
+    Where a run has several models, their names stand side by side, and the parameters are null.
+    """
     fields = json.loads(record.to_json())
-    model, counts = fields["model"], fields["counts"]
+    names = {name: [each.get(name) for each in fields["models"]] for name in _MODEL}
     row = fields | {
-        **{f"model_{name}": model.get(name) for name in ("id", "revision", "key", "weights")},
-        **counts,
+        **{f"model_{name}": ", ".join(filter(None, names[name])) for name in _MODEL},
+        "model_weights": ", ".join(filter(None, names["weights"])) or None,
+        "files": [{name: file[name] for name in _FILE} for file in fields["files"]],
+        **fields["counts"],
         **{name: _to_text(fields[name]) for name in ("configuration", "library_versions")},
     }
     return {column.name: row[column.name] for column in RUNS}

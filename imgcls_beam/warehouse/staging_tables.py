@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.checks import scheme_of
 from imgcls_beam.rows import replace_surrogates
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks import file_operations
+from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.warehouse.bigquery_jobs import run_job
 from imgcls_beam.warehouse.bigquery_session import BigQuerySession
 from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column, to_run_row
@@ -96,7 +96,7 @@ def _plan_loads(
         )
     for url in urls:
         if not _is_on_gcs(url):
-            read = functools.partial(store.open_existing, url)
+            read = functools.partial(file_operations.open_existing, url)
             yield functools.partial(_upload, session.client, read, str(target), config)
 
 

@@ -17,7 +17,7 @@ from imgcls_beam.bigquery import (
 )
 from imgcls_beam.elements import Scoring
 from imgcls_beam.listing import uri_digest
-from imgcls_beam.sinks.published import Kind, Mark, Selection
+from imgcls_beam.sinks.history import Kind, KnownRow, Selection
 
 _PAGE_ROWS = 10_000
 
@@ -67,7 +67,7 @@ def read_images(name: TableName, run_id: str, status: str = "") -> Iterator[str]
         yield uri
 
 
-def read_table_marks(selection: Selection) -> Iterator[Mark]:
+def read_table_marks(selection: Selection) -> Iterator[KnownRow]:
     """What is known of images by the rows of a selection's table.
 
     Raises:
@@ -76,15 +76,15 @@ def read_table_marks(selection: Selection) -> Iterator[Mark]:
     name = parse_table(str(selection.table))
     if selection.only == "errors":
         for uri in read_images(name, selection.run_id, "error"):
-            yield Mark(uri_digest(uri), Kind.FAILED, None)
+            yield KnownRow(uri_digest(uri), Kind.FAILED, None)
         return
     if selection.if_exists == "append":
         for uri in read_images(name, selection.run_id):
-            yield Mark(uri_digest(uri), Kind.PRESENT, None)
+            yield KnownRow(uri_digest(uri), Kind.PRESENT, None)
     if selection.only == "new":
         scored = read_scored(name, selection.scoring, except_run=selection.run_id)
         for uri, version in scored:
-            yield Mark(uri_digest(uri), Kind.SCORED, version)
+            yield KnownRow(uri_digest(uri), Kind.SCORED, version)
 
 
 def _ask(name: TableName, sql: str, values: Mapping[str, str | int]) -> Iterator[Any]:

@@ -22,8 +22,8 @@ from imgcls_beam.elements import (
 )
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet, store
-from imgcls_beam.sinks.lines import encode_line
+from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet, file_operations
+from imgcls_beam.sinks.jsonl_files import encode_line
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 from tests.staged import NOON, RUN, SCORING
@@ -66,10 +66,18 @@ def die_at(outcome: Outcome, uri: str) -> Outcome:
     return outcome
 
 
+def write_another(outcome: Outcome, path: pathlib.Path) -> Outcome:
+    path.write_text("mine\n")
+    return outcome
+
+
 def check_one_file(files: Sequence[JsonlFile], url: str, lines: int) -> None:
     (file,) = files
     assert (file.path, file.lines) == (url, lines)
-    assert (file.sha256, file.size_bytes) == (store.hash_file(url), store.find_size(url))
+    assert (file.sha256, file.size_bytes) == (
+        file_operations.hash_file(url),
+        file_operations.find_size(url),
+    )
 
 
 def write(
@@ -93,7 +101,7 @@ def write(
 
 
 def read_lines(url: str) -> list[bytes]:
-    with store.open_existing(url) as source:
+    with file_operations.open_existing(url) as source:
         return source.readlines()
 
 
@@ -155,10 +163,22 @@ def test_a_run_that_dies_leaves_no_file_and_the_next_one_clears_what_it_staged(
 
 
 def test_a_file_that_appeared_during_the_run_is_left_as_it_is(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "r.jsonl").write_text("mine\n")
-    with pytest.raises(Exception, match="another file stands there"):
-        write(str(tmp_path / "r.jsonl"), 10)
+    with (
+        pytest.raises(Exception, match="another file stands there"),
+        beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline,
+    ):
+        outcomes = pipeline | beam.Create(range(10)) | beam.Map(make_outcome)
+        written = outcomes | beam.Map(write_another, tmp_path / "r.jsonl")
+        _ = written.with_output_types(Outcome) | WriteJsonl(str(tmp_path / "r.jsonl"))
     assert (tmp_path / "r.jsonl").read_text() == "mine\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
+
+
+def test_a_file_that_is_there_is_refused_when_the_session_begins(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "r.jsonl").write_text("mine\n")
+    with pytest.raises(Exception, match="it is there already"):
+        write(str(tmp_path / "r.jsonl"), 10)
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 
 
 def test_a_run_whose_rows_are_not_committed_has_no_file(tmp_path: pathlib.Path) -> None:
@@ -167,7 +187,7 @@ def test_a_run_whose_rows_are_not_committed_has_no_file(tmp_path: pathlib.Path) 
     pipeline = beam.Pipeline(options=PipelineOptions(IN_MEMORY))
     outcomes = pipeline | beam.Create(range(10)) | beam.Map(make_outcome)
     ten, eleven = (pipeline | str(count) >> beam.Create([count]) for count in (10, 11))
-    record = outcomes | WriteParquet(RUN, output, eleven)
+    record = outcomes | WriteParquet(output, eleven)
     _ = outcomes | WriteJsonl(url, ten, record)
     with pytest.raises(Exception, match="listed 11 images, but 10 rows"):
         pipeline.run().wait_until_finish()

@@ -27,8 +27,7 @@ from imgcls_beam.elements import (
 )
 from imgcls_beam.errors import ConfigError, FailureCode, Stage
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.rows import RunContext
-from imgcls_beam.sinks import Layout, RunRecord, WriteParquet, check_run_free, read_record
+from imgcls_beam.sinks import RunPaths, RunRecord, WriteParquet, begin_session, read_record
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 
@@ -36,7 +35,6 @@ pytestmark = pytest.mark.slow
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 COMMIT = "0123456789abcdef" * 2 + "01234567"
-RUN = RunContext("r1", NOON.date(), "owner/model", COMMIT, "{}", 5)
 SCORING = Scoring(ModelSource("owner/model", COMMIT, "owner/model", COMMIT), 5)
 KEYS = "run_date=2026-11-23/model=owner--model@0123456789ab/run_id=r1"
 
@@ -101,7 +99,7 @@ def write(
         )
         count = pipeline | "Count" >> beam.Create([listed])
         where = OutputOptions(output, "r1", NOON.date(), file_bytes=file_bytes)
-        records = outcomes | WriteParquet(RUN, where, count)
+        records = outcomes | WriteParquet(where, count)
         assert_that(records, functools.partial(check_one_record, listed=listed))
 
 
@@ -193,7 +191,7 @@ def test_a_run_id_is_published_once(tmp_path: pathlib.Path) -> None:
     write(str(tmp_path), 30)
     before = read_files(tmp_path)
     with pytest.raises(ConfigError, match="--run_id"):
-        check_run_free(str(tmp_path), "r1")
+        begin_session(OutputOptions(str(tmp_path), "r1"))
     with pytest.raises(Exception, match="published"):
         write(str(tmp_path), 40)
     after = {name: data for name, data in read_files(tmp_path).items() if "_staging" not in name}
@@ -223,12 +221,12 @@ def test_a_configuration_that_is_no_object_is_refused_before_the_run(text: str) 
     pipeline = beam.Pipeline(runner="FnApiRunner")
     listed = pipeline | beam.Create([0])
     with pytest.raises(ConfigError, match="configuration"):
-        WriteParquet(RUN, OutputOptions("out"), listed, text)
+        WriteParquet("out", listed, configuration=text)
 
 
-def test_the_layout_of_a_run_follows_its_options() -> None:
-    options = OutputOptions("out", "r1", NOON.date(), attempt="ab" * 16)
-    assert Layout.of_run(options, RUN).run_folder == f"out/predictions/{KEYS}"
+def test_the_paths_of_a_run_follow_its_options() -> None:
+    paths = RunPaths.of_output(OutputOptions("out", "r1", NOON.date()))
+    assert paths.run_folder(SCORING.model.key) == f"out/predictions/{KEYS}"
 
 
 @pytest.mark.parametrize(

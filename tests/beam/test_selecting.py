@@ -24,18 +24,17 @@ from imgcls_beam.elements import (
 )
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import InputOptions, ManifestOptions, OutputOptions
-from imgcls_beam.rows import RunContext
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import RunRecord, Selection, WriteParquet, read_record
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
-from tests.staged import scoring_of
+from tests.staged import Run, scoring_of
 
 pytestmark = pytest.mark.slow
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 COMMIT = "0123456789abcdef" * 2 + "01234567"
-RUN = RunContext("r1", NOON.date(), "owner/model", COMMIT, "{}", 5)
+RUN = Run("r1", NOON.date(), "owner/model", COMMIT, "{}", 5)
 SCORING = Scoring(ModelSource("owner/model", COMMIT, "owner/model", COMMIT), 5)
 
 WAYS = [
@@ -46,15 +45,15 @@ WAYS = [
 ]
 
 
-def to_outcome(listed: ImageRef | Failure) -> Outcome:
+def to_outcome(listed: ImageRef | Failure, scoring: Scoring = SCORING) -> Outcome:
     """Says of each image what its first byte is; of an empty one nothing."""
     if isinstance(listed, Failure):
-        return dataclasses.replace(listed, scoring=SCORING)
+        return dataclasses.replace(listed, scoring=scoring)
     path = pathlib.Path(listed.uri.removeprefix("file://"))
     data = path.read_bytes()
     if not data:
         return Failure(
-            listed, Stage.READ, FailureCode.EMPTY, "no bytes", failed_at=NOON, scoring=SCORING
+            listed, Stage.READ, FailureCode.EMPTY, "no bytes", failed_at=NOON, scoring=scoring
         )
     return Prediction(
         ref=listed,
@@ -62,7 +61,7 @@ def to_outcome(listed: ImageRef | Failure) -> Outcome:
         margin=0.5,
         applied=AppliedParameters(5, "softmax", "model"),
         execution=Execution("cpu", "float32", 8, 2.0, NOON),
-        scoring=SCORING,
+        scoring=scoring,
     )
 
 
@@ -70,7 +69,7 @@ def run_job(
     inputs: InputOptions,
     output: pathlib.Path,
     way: tuple[bool, Sequence[str]],
-    run: RunContext = RUN,
+    run: Run = RUN,
     **changes: Any,
 ) -> RunRecord:
     """Lists, selects, says what there is, writes."""
@@ -87,12 +86,12 @@ def run_job(
             selected.skipped | "CountSkipped" >> beam.combiners.Count.Globally(),
         )
         listed = counts | beam.Flatten() | beam.CombineGlobally(sum)
-        outcomes = selected.wanted | beam.Map(to_outcome)
-        _ = outcomes | WriteParquet(run, options, listed, skipped=selected.skipped)
+        outcomes = selected.wanted | beam.Map(to_outcome, scoring_of(run))
+        _ = outcomes | WriteParquet(options, listed, skipped=selected.skipped)
     return read_record(str(output / "runs" / f"{run.run_id}.json"))
 
 
-def of_run(run_id: str, **changes: Any) -> RunContext:
+def of_run(run_id: str, **changes: Any) -> Run:
     return dataclasses.replace(RUN, run_id=run_id, **changes)
 
 

@@ -23,10 +23,10 @@ from imgcls_beam import (
 )
 from imgcls_beam.elements import Outcome
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks.lines import encode_line
+from imgcls_beam.sinks.jsonl_files import encode_line
 from tests.runners import IN_MEMORY
 from tests.scenes import draw_photo, encode, write_broken, write_photos
-from tests.staged import NOON, RUN
+from tests.staged import NOON
 
 STREAMING = ["--runner=DirectRunner", "--streaming", "--prism_location=/nonexistent"]
 
@@ -114,7 +114,7 @@ def test_a_run_that_would_never_end_is_refused(
     outcomes = (images | ClassifyImages(str(vit_folder))).outcomes
     listed = pipeline | beam.Create([0])
     sinks = [
-        WriteParquet(RUN, OutputOptions(str(tmp_path / "out"), "r1", NOON.date()), listed),
+        WriteParquet(str(tmp_path / "out"), listed, run_id="r1"),
         WriteJsonl(str(tmp_path / "out.jsonl"), listed),
     ]
     for sink in sinks:
@@ -136,7 +136,7 @@ def test_a_run_of_windows_that_ends_is_one_run(
         )
         outcomes = (images | ClassifyImages(str(vit_folder))).outcomes
         listed = pipeline | "Listed" >> beam.Create([len(uris)])
-        records = outcomes | WriteParquet(RUN, output, listed)
+        records = outcomes | WriteParquet(output, listed)
         assert_that(records | beam.Map(lambda each: each.counts["ok"]), equal_to([10]))
         files = outcomes | WriteJsonl(str(tmp_path / "out.jsonl"), listed)
         assert_that(files | beam.Map(lambda each: each.lines), equal_to([len(uris)]), "Lines")

@@ -116,7 +116,7 @@ def test_responses_that_cannot_be_published_are_said_to_be_missing(
     def fail(*arguments: object, **more: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(jsonl, "publish_lines", fail)
+    monkeypatch.setattr(jsonl, "commit_jsonl", fail)
     flags = [f"--input={photos}", f"--model={vit_folder}", f"--output_jsonl={answers}"]
     more = [f"--output={output}", "--run_id=r1"] if has_rows else []
     assert main(["classify", *flags, *more]) == 1

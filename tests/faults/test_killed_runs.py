@@ -140,8 +140,8 @@ def test_a_program_killed_at_any_of_30_moments_and_started_again_gives_the_undis
     operations = pathlib.Path(f"{log}.ops").read_text().splitlines()
 
     # Every operation of the publishing, and moments of the time before it.
-    fragment = next(i for i, each in enumerate(operations) if "fragment-" in each)
-    moments: list[int | float] = [*range(fragment, len(operations))]
+    first = next(i for i, each in enumerate(operations) if "staged-" in each)
+    moments: list[int | float] = [*range(first, len(operations))]
     chance = random.Random(20261123)
     moments += [chance.random() * duration_s for _ in range(max(8, MOMENTS - len(moments)))]
     assert len(moments) >= MOMENTS

@@ -84,7 +84,7 @@ def test_a_launch_that_is_repeated_is_the_same_run(body: dict[str, Any]) -> None
     first, second = (parse_flags([*flags, "--runner=DataflowRunner"])[0].output for _ in range(2))
     assert first.run_id == second.run_id == f"nightly-{first.run_date}"
     assert first.if_exists == "replace"
-    assert first.attempt != second.attempt
+    assert first.session_id != second.session_id
 
 
 def test_the_schedule_of_data_pipelines_is_that_of_cloud_scheduler() -> None:

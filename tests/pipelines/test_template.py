@@ -101,8 +101,8 @@ def test_the_command_asks_for_the_job_that_the_flags_describe(
     launched = [f"--{name}={value}" for name, value in parameters.items()]
     on_dataflow = "--runner=DataflowRunner"
     asked, given = parse_flags([*launched, on_dataflow]), parse_flags([*job, on_dataflow])
-    attempt = given[0].output.attempt
-    object.__setattr__(asked[0].output, "attempt", attempt)  # each start has its own
+    session_id = given[0].output.session_id
+    object.__setattr__(asked[0].output, "session_id", session_id)  # each start has its own
     assert asked[0] == given[0]
     assert sorted(asked[1]) == sorted(given[1])
 

@@ -16,12 +16,13 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.transforms.resources import AcceleratorHint
 
 from imgcls_beam.accelerators import ACCELERATORS, DISK_GB, HARNESS_THREADS
+from imgcls_beam.elements import Scoring
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.models import resolve_model
-from imgcls_beam.sinks import RunRecord
+from imgcls_beam.sinks import RunRecord, begin_jsonl, begin_session
 from pipelines import retry_flags
 from pipelines.flags import parse_flags
-from pipelines.job import build, describe_job, make_context, run
+from pipelines.job import Sessions, build, describe_job, run
 from tests.scenes import draw_photo, encode, write_broken, write_photos
 
 JOB = ("--input=gs://b/in", "--output=gs://b/out")
@@ -143,7 +144,11 @@ def build_graph(hint: str | None, model: pathlib.Path, folder: pathlib.Path) -> 
     job = dataclasses.replace(job, accelerator=hint)
     source = resolve_model(str(model), None)
     pipeline = beam.Pipeline(options=PipelineOptions(rest))
-    build(pipeline, job, make_context(job, source), source, datetime.datetime.now(datetime.UTC))
+    scorings = [Scoring(source, job.model.top_k)]
+    sessions = Sessions(
+        begin_session(job.output, scorings), begin_jsonl(f"{folder}/r.jsonl", "ab" * 16)
+    )
+    build(pipeline, job, sessions, source)
     graph = pipeline.to_runner_api().components
     steps: dict[str, set[str]] = collections.defaultdict(set)
     for each in graph.transforms.values():

@@ -13,7 +13,7 @@ from google.cloud import bigquery
 
 from imgcls_beam.bigquery import TableName, quote_text
 from imgcls_beam.errors import PublishError
-from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.warehouse import load_run
 from imgcls_beam.warehouse.columns import to_run_row
 from tests.bigquery import Emulator, make_client
@@ -37,8 +37,9 @@ def test_every_row_of_the_files_is_a_row_of_the_table(
 def test_the_row_of_a_run_says_what_its_record_says(
     table: TableName, tmp_path: pathlib.Path
 ) -> None:
-    run = dataclasses.replace(RUN, model_id="/models/\udcff'`\n", library_versions='{"é":"😀"}')
+    run = dataclasses.replace(RUN, model_id="/models/\udcff'`\n")
     record = publish_run(str(tmp_path), [9], run=run)
+    record = dataclasses.replace(record, library_versions={"é": "😀"})
     load_run(table, str(tmp_path), record)
     (found,) = (dict(row) for row in make_client().list_rows(str(table.runs)))
     expected = to_run_row(record)

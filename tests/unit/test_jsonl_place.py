@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.sinks import check_jsonl_free, store
+from imgcls_beam.sinks import check_jsonl_free, file_operations
 from tests.staged import empty_stores
 
 
@@ -16,7 +16,7 @@ def test_a_free_place_is_found_free_and_left_as_it_was(tmp_path: pathlib.Path, p
     folder = place.format(tmp=tmp_path)
     check_jsonl_free(f"{folder}/r.jsonl")
     check_jsonl_free(f"{folder}/new/deep/r.jsonl")
-    assert store.list_names(folder) == []
+    assert file_operations.list_names(folder) == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -25,7 +25,7 @@ from imgcls_beam.options import (
 
 DAY = datetime.date(2026, 11, 23)
 INPUT = InputOptions(("gs://bucket/photos/**", "local/folder"), ("https",), 10, 0.5)
-OUTPUT = OutputOptions("out", "r1", DAY, attempt="ab" * 16)
+OUTPUT = OutputOptions("out", "r1", DAY, session_id="ab" * 16)
 
 
 def name_of(value: object) -> str:
@@ -242,7 +242,7 @@ def test_a_change_of_a_copy_is_checked_too() -> None:
 def test_run_ids_and_attempts_are_new_each_time_and_allowed() -> None:
     outputs = [OutputOptions("out") for _ in range(50)]
     assert len({each.run_id for each in outputs}) == 50
-    assert len({each.attempt for each in outputs}) == 50
+    assert len({each.session_id for each in outputs}) == 50
     assert OutputOptions("out", make_run_id()).run_id
 
 

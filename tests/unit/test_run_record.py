@@ -7,35 +7,34 @@ from typing import Any
 import pytest
 
 from imgcls_beam.errors import ConfigError, RunExistsError
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.attempts import check_output_writable, clear_attempt
-from imgcls_beam.sinks.layout import join
-from imgcls_beam.sinks.publishing import publish
+from imgcls_beam.library_versions import find_versions
+from imgcls_beam.sinks import abandon_session, check_writable, file_operations
 from imgcls_beam.sinks.record import RunRecord, encode_record
-from imgcls_beam.sinks.succession import check_run_free
+from imgcls_beam.sinks.run_paths import join
 from tests.staged import (
     FUSE,
+    RUN,
     MortalDisk,
+    begin,
+    commit,
     empty_stores,
     list_output,
-    make_layout,
-    make_publication,
-    stage_parts,
+    stage_merged,
 )
 
 
 @pytest.fixture(params=["mortal", "mortalbucket"])
 def output(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
-    """An empty output folder on each kind of store."""
+    """An empty output folder on each kind of file_operations."""
     empty_stores()
     yield f"{request.param}://{tmp_path}/out"
     empty_stores()
 
 
 def make_record(output: str) -> RunRecord:
-    layout = make_layout(output)
-    parts, fragments = stage_parts(layout, [3, 5])
-    return publish(parts, fragments, 8, make_publication(layout))
+    session = begin(output)
+    merged, staged = stage_merged(session, [3, 5])
+    return commit(merged, staged, 8, session)
 
 
 def test_the_record_says_what_the_contract_promises(tmp_path: pathlib.Path) -> None:
@@ -53,9 +52,11 @@ def test_the_record_says_what_the_contract_promises(tmp_path: pathlib.Path) -> N
         "revision": "a" * 40,
         "key": "owner/model@aaaaaaaaaaaa",
     }
+    assert fields["models"] == [fields["model"] | {"parameters": fields["parameters"]}]
+    assert {file["model_key"] for file in fields["files"]} == {"owner/model@aaaaaaaaaaaa"}
     assert fields["parameters"] == {"top_k": 5, "function_to_apply": None}
     assert fields["configuration"] == {"input": ["gs://b"]}
-    assert fields["library_versions"] == {"torch": "2.13"}
+    assert fields["library_versions"] == find_versions()
     assert sum(file["rows"] for file in fields["files"]) == 8
     assert fields["duration_s"] == record.duration_s > 0
     assert fields["images_per_s"] == pytest.approx(8 / record.duration_s)
@@ -96,25 +97,26 @@ def test_equal_jobs_have_equal_configuration_hashes(tmp_path: pathlib.Path) -> N
 
 
 def test_a_free_run_id_passes(output: str) -> None:
-    check_run_free(output, "r1")
+    session = begin(output)
+    assert (session.base.how, session.base.session_id) == ("new", None)
 
 
 def test_a_taken_run_id_is_refused_with_the_ways_out(output: str) -> None:
     record = make_record(output)
     with pytest.raises(RunExistsError) as caught:
-        check_run_free(output, "r1")
+        begin(output, 2)
     folder = record.files[0].path.rpartition("/")[0]
     for way_out in ("--run_id", join(output, "runs", "r1.json"), join(output, folder)):
         assert way_out in str(caught.value)
 
 
 def test_a_record_that_cannot_be_read_takes_its_run_id_all_the_same(output: str) -> None:
-    store.write_file(join(output, "runs", "r1.json"), b"{")
+    session = begin(output)
+    file_operations.write_file(join(output, "runs", "r1.json"), b"{")
     with pytest.raises(RunExistsError, match="run_id=r1"):
-        check_run_free(output, "r1")
-    parts, fragments = stage_parts(make_layout(output), [3])
+        begin(output, 2)
     with pytest.raises(RunExistsError):
-        publish(parts, fragments, 3, make_publication(make_layout(output)))
+        commit(*stage_merged(session, [3]), 3, session)
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -122,13 +124,13 @@ def test_checking_the_output_leaves_nothing_behind(tmp_path: pathlib.Path, exist
     output = tmp_path / "deep" / "er" / "out"
     if exists:
         output.mkdir(parents=True)
-    check_output_writable(make_layout(str(output)))
+    check_writable(RUN.make_options(str(output)))
     assert output.exists() == exists
     assert [path.name for path in tmp_path.rglob("*")] == (["deep", "er", "out"] if exists else [])
 
 
 def test_checking_a_bucket_leaves_nothing_behind(output: str) -> None:
-    check_output_writable(make_layout(output))
+    check_writable(RUN.make_options(output))
     assert list_output(output) == []
 
 
@@ -136,7 +138,7 @@ def test_an_output_below_a_file_is_refused_in_one_sentence(tmp_path: pathlib.Pat
     (tmp_path / "file").touch()
     output = str(tmp_path / "file" / "out")
     with pytest.raises(ConfigError) as caught:
-        check_output_writable(make_layout(output))
+        check_writable(RUN.make_options(output))
     assert caught.value.option == "output"
     assert str(caught.value).startswith(f"output={output!r}: ")
     assert "Errno" not in str(caught.value)
@@ -146,12 +148,14 @@ def test_an_output_below_a_file_is_refused_in_one_sentence(tmp_path: pathlib.Pat
 def test_a_store_that_refuses_to_write_is_refused_and_left_as_it_was(output: str) -> None:
     FUSE.set(0)
     with pytest.raises(ConfigError, match="written"):
-        check_output_writable(make_layout(output))
+        check_writable(RUN.make_options(output))
     assert list_output(output) == []
 
 
-def test_clearing_an_attempt_that_wrote_nothing_is_no_error(output: str) -> None:
-    clear_attempt(make_layout(output))
+def test_abandoning_a_session_that_wrote_nothing_is_no_error(output: str) -> None:
+    session = begin(output)
+    abandon_session(session)
+    abandon_session(session)
     assert list_output(output) == []
 
 
@@ -162,10 +166,10 @@ def test_what_stands_is_not_written_over(
     if not has_links:
         monkeypatch.setattr(MortalDisk, "link", refuse_links)
     record, scratch = join(output, "runs", "r1.json"), join(output, "scratch")
-    store.write_new_file(record, b"first", scratch)
+    file_operations.write_new_file(record, b"first", scratch)
     with pytest.raises(FileExistsError):
-        store.write_new_file(record, b"second", scratch)
-    with store.open_existing(record) as source:
+        file_operations.write_new_file(record, b"second", scratch)
+    with file_operations.open_existing(record) as source:
         assert source.read() == b"first"
 
 

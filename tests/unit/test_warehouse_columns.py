@@ -9,7 +9,7 @@ import pytest
 
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
-from imgcls_beam.sinks.recorded import RecordedFile, RecordedPublication
+from imgcls_beam.sinks.record import RecordedFile, RecordedModel, RecordedPublication
 from imgcls_beam.sinks.summary import summarize
 from imgcls_beam.warehouse.columns import (
     PREDICTIONS,
@@ -26,10 +26,9 @@ FOLDER = pathlib.Path(__file__).parents[2] / "schemas"
 RECORD = RunRecord(
     run_id="r1",
     run_date=RUN.run_date,
-    attempt="a" * 32,
+    session_id="a" * 32,
     state="DONE",
-    model={"id": RUN.model_id, "revision": RUN.model_revision, "key": RUN.model_key},
-    parameters={"top_k": 5, "function_to_apply": None},
+    models=RecordedModel.of_scorings([RUN.scoring]),
     listed=8,
     summary=summarize(make_batch(0, 8)).to_json(),
     publications=(RecordedPublication("a" * 32, "new", STARTED, NOON, 8),),
@@ -95,7 +94,9 @@ def check_value(column: Column, value: Any) -> None:
     "record",
     [
         RECORD,
-        dataclasses.replace(RECORD, model={**RECORD.model, "weights": "model.safetensors"}),
+        dataclasses.replace(
+            RECORD, models=(dataclasses.replace(RECORD.models[0], weights="model.safetensors"),)
+        ),
         dataclasses.replace(RECORD, listed=0, summary=summarize(make_batch(0, 0)).to_json()),
         dataclasses.replace(RECORD, files=(), configuration={}, library_versions={}),
     ],

@@ -1,6 +1,7 @@
 """One line of JSON an outcome, and one file of them or none."""
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import pathlib
@@ -17,12 +18,13 @@ from imgcls_beam.elements import (
     Prediction,
 )
 from imgcls_beam.errors import FailureCode, PublishError, Stage
-from imgcls_beam.sinks import JsonlFile, clear_jsonl, store
-from imgcls_beam.sinks.lines import LineWriter, encode_line, locate_staging, publish_lines
+from imgcls_beam.sinks import JsonlFile, JsonlSession, abandon_jsonl, begin_jsonl, file_operations
+from imgcls_beam.sinks.jsonl_files import LineWriter, commit_jsonl, encode_line, sweep_jsonl
+from imgcls_beam.sinks.session import STALE
 from imgcls_beam.spec import LabelScore, parse_response
 from tests.staged import FUSE, NOON, SCORING, Killed, empty_stores
 
-ATTEMPT = "ab" * 16
+SESSION, OTHER = "ab" * 16, "cd" * 16
 STORES = ["mortal://{tmp}", "mortalbucket://out"]
 
 
@@ -46,12 +48,12 @@ def make_outcome(index: int) -> Outcome:
     return make_prediction(ref, [LabelScore("cat", 0.75)])
 
 
-def stage(url: str, counts: Sequence[int], attempt: str = ATTEMPT) -> list[JsonlFile]:
+def stage(url: str, counts: Sequence[int], session_id: str = SESSION) -> list[JsonlFile]:
     """One staged file per count; together they hold the outcomes 0, 1, 2, …"""
     staged = []
     start = 0
     for count in counts:
-        writer = LineWriter(locate_staging(url, attempt))
+        writer = LineWriter(JsonlSession(url, session_id).staging)
         for index in range(start, start + count):
             writer.write(make_outcome(index))
         start += count
@@ -62,7 +64,7 @@ def stage(url: str, counts: Sequence[int], attempt: str = ATTEMPT) -> list[Jsonl
 
 
 def read(url: str) -> bytes:
-    with store.open_existing(url) as source:
+    with file_operations.open_existing(url) as source:
         return source.read()
 
 
@@ -133,27 +135,27 @@ def test_staged_files_become_one_file_in_the_order_of_their_beginning(
     url: str, counts: list[int]
 ) -> None:
     staged = stage(url, counts)
-    file = publish_lines(staged[::-1], sum(counts), url, ATTEMPT)
+    file = commit_jsonl(staged[::-1], sum(counts), JsonlSession(url, SESSION))
     lines = make_lines(sum(counts))
     assert read(url) == lines
     assert file == JsonlFile(url, sum(counts), len(lines), hashlib.sha256(lines).hexdigest())
-    assert store.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
-    assert publish_lines(staged, sum(counts), url, ATTEMPT) == file
+    assert file_operations.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
+    assert commit_jsonl(staged, sum(counts), JsonlSession(url, SESSION)) == file
 
 
 @pytest.mark.parametrize("listed", [4, 6])
 def test_lines_that_are_not_as_many_as_the_images_are_not_published(url: str, listed: int) -> None:
     staged = stage(url, [5])
     with pytest.raises(PublishError, match=f"listed {listed} images, but 5 lines"):
-        publish_lines(staged, listed, url, ATTEMPT)
-    assert store.find_size(url) is None
+        commit_jsonl(staged, listed, JsonlSession(url, SESSION))
+    assert file_operations.find_size(url) is None
 
 
 @pytest.mark.parametrize("standing", [b"", b"mine\n", make_lines(4), make_lines(6)])
 def test_a_file_that_stands_there_is_left_as_it_is(url: str, standing: bytes) -> None:
-    store.write_file(url, standing)
+    file_operations.write_file(url, standing)
     with pytest.raises(PublishError, match="another file stands there"):
-        publish_lines(stage(url, [2, 3]), 5, url, ATTEMPT)
+        commit_jsonl(stage(url, [2, 3]), 5, JsonlSession(url, SESSION))
     assert read(url) == standing
 
 
@@ -162,10 +164,10 @@ def test_a_staged_file_that_is_not_what_was_written_is_not_published(
     url: str, damage: bytes
 ) -> None:
     staged = stage(url, [2, 2])
-    store.write_file(staged[1].path, damage)
+    file_operations.write_file(staged[1].path, damage)
     with pytest.raises(PublishError, match="not what was written"):
-        publish_lines(staged, 4, url, ATTEMPT)
-    assert store.find_size(url) is None
+        commit_jsonl(staged, 4, JsonlSession(url, SESSION))
+    assert file_operations.find_size(url) is None
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -175,56 +177,90 @@ def test_a_program_that_dies_at_any_operation_leaves_the_whole_file_or_none(
     deaths = 0
     for left in range(100):
         empty_stores()
-        store.remove_files([url])
+        file_operations.remove_files([url])
         staged = stage(url, [2, 3])
         FUSE.set(left, after=after)
         try:
-            publish_lines(staged, 5, url, ATTEMPT)
+            commit_jsonl(staged, 5, JsonlSession(url, SESSION))
         except Killed:
             deaths += 1
         FUSE.set(None)
-        assert store.find_size(url) is None or read(url) == make_lines(5)
-        assert publish_lines(staged, 5, url, ATTEMPT).lines == 5
+        assert file_operations.find_size(url) is None or read(url) == make_lines(5)
+        assert commit_jsonl(staged, 5, JsonlSession(url, SESSION)).lines == 5
         assert read(url) == make_lines(5)
-        assert store.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
+        assert file_operations.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
         if deaths <= left:
             break
     assert deaths >= 4
 
 
-def test_of_two_attempts_the_second_is_told_and_changes_nothing(url: str) -> None:
-    first, second = stage(url, [2, 3]), stage(url, [4], "cd" * 16)
-    publish_lines(first, 5, url, ATTEMPT)
+def test_of_two_sessions_the_second_is_told_and_changes_nothing(url: str) -> None:
+    first, second = stage(url, [2, 3]), stage(url, [4], OTHER)
+    commit_jsonl(first, 5, JsonlSession(url, SESSION))
     with pytest.raises(PublishError, match="another file stands there"):
-        publish_lines(second, 4, url, "cd" * 16)
+        commit_jsonl(second, 4, JsonlSession(url, OTHER))
     assert read(url) == make_lines(5)
-    clear_jsonl(url, "cd" * 16)
-    assert store.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
+    abandon_jsonl(JsonlSession(url, OTHER))
+    assert file_operations.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
 
 
 def test_a_file_is_not_moved_over_another_one(url: str) -> None:
-    store.write_file(url, b"mine\n")
-    store.write_file(f"{url}.new", b"yours\n")
+    file_operations.write_file(url, b"mine\n")
+    file_operations.write_file(f"{url}.new", b"yours\n")
     with pytest.raises(FileExistsError):
-        store.move_new_file(f"{url}.new", url)
+        file_operations.move_new_file(f"{url}.new", url)
     assert (read(url), read(f"{url}.new")) == (b"mine\n", b"yours\n")
 
 
-def test_what_an_attempt_staged_is_cleared_and_that_of_another_stays(url: str) -> None:
+def test_what_a_session_staged_is_removed_and_that_of_another_stays(url: str) -> None:
     stage(url, [2, 3])
-    (other,) = stage(url, [4], "cd" * 16)
-    clear_jsonl(url, ATTEMPT)
-    names = [
-        f"{url.rpartition('/')[0]}/{each}" for each in store.list_names(url.rpartition("/")[0])
-    ]
+    (other,) = stage(url, [4], OTHER)
+    abandon_jsonl(JsonlSession(url, SESSION))
+    folder = url.rpartition("/")[0]
+    names = [f"{folder}/{each}" for each in file_operations.list_names(url.rpartition("/")[0])]
     assert names == [other.path]
 
 
 def test_a_bundle_that_fails_leaves_no_staged_file(url: str) -> None:
-    writer = LineWriter(locate_staging(url, ATTEMPT))
+    writer = LineWriter(JsonlSession(url, SESSION).staging)
     writer.write(make_outcome(0))
     sick = dataclasses.replace(make_outcome(1), labels=(LabelScore("cat", float("nan")),))
     with pytest.raises(ValueError, match="JSON"):
         writer.write(sick)
-    assert store.list_names(locate_staging(url)) == []
+    assert file_operations.list_names(f"{url}.staging") == []
     assert writer.close() is None
+
+
+def test_what_is_not_its_own_in_the_staging_folder_stays(url: str) -> None:
+    """A folder of that name may be there for other reasons."""
+    theirs = [f"{url}.staging/notes.txt", f"{url}.staging/{'ef' * 16}/mine.csv"]
+    for each in theirs:
+        file_operations.write_file(each, b"mine")
+    session = begin_jsonl(url, SESSION)
+    commit_jsonl(stage(url, [2]), 2, session)
+    abandon_jsonl(session)
+    assert all(file_operations.find_size(each) == 4 for each in theirs)
+    assert len(file_operations.list_names(url.rpartition("/")[0])) == 3
+
+
+def test_begin_takes_a_free_place_and_leaves_it_when_it_is_abandoned(
+    url: str, tmp_path: pathlib.Path
+) -> None:
+    deep = f"{url.rpartition('/')[0]}/new/deep/r.jsonl"
+    session = begin_jsonl(deep, SESSION)
+    assert begin_jsonl(deep, SESSION) == session
+    stage(deep, [1])
+    abandon_jsonl(session)
+    abandon_jsonl(session)
+    assert file_operations.list_names(url.rpartition("/")[0]) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_dead_session_staged_is_swept_after_a_week(url: str) -> None:
+    begin_jsonl(url, SESSION)
+    stage(url, [2])
+    now = datetime.datetime.now(datetime.UTC)
+    sweep_jsonl(url, now + STALE - datetime.timedelta(hours=1))
+    assert len(file_operations.list_names(f"{url}.staging")) == 2
+    sweep_jsonl(url, now + STALE + datetime.timedelta(hours=1))
+    assert file_operations.list_names(url.rpartition("/")[0]) == []

@@ -1,4 +1,4 @@
-"""Publishing upon a run that stands: replace, append, errors; on both kinds of store."""
+"""Sessions of a run that is published: replace, append, errors; on both kinds of store."""
 
 import dataclasses
 import datetime
@@ -10,28 +10,26 @@ from typing import Any
 import pytest
 
 from imgcls_beam.errors import ConfigError, PublishError, RunExistsError
-from imgcls_beam.options import OutputOptions
-from imgcls_beam.rows import RunContext
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.attempts import (
-    STALE,
-    check_attempt,
-    clear_attempt,
-    clear_losers,
-    leave_note,
-    sweep,
+from imgcls_beam.sinks import (
+    abandon_session,
+    begin_session,
+    file_operations,
+    sweep_sessions,
 )
-from imgcls_beam.sinks.layout import Layout, join
-from imgcls_beam.sinks.parts import find_failed_files, merge_part, plan_parts
-from imgcls_beam.sinks.publishing import Publication, publish
+from imgcls_beam.sinks.leftovers import NOTE, write_note
+from imgcls_beam.sinks.merging import merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord, encode_record, read_record
-from imgcls_beam.sinks.succession import Succession, plan_succession
+from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.sinks.session import STALE
 from tests.staged import (
     FUSE,
     RUN,
     STARTED,
     Killed,
+    Run,
+    begin,
     check_committed,
+    commit,
     empty_stores,
     list_output,
     make_uris,
@@ -44,68 +42,46 @@ OTHER_MODEL = dataclasses.replace(RUN, model_id="owner/other", model_revision="b
 
 @pytest.fixture(params=["mortal", "mortalbucket"])
 def output(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
-    """An empty output folder on each kind of store."""
+    """An empty output folder on each kind of file_operations."""
     empty_stores()
     yield f"{request.param}://{tmp_path}/out"
     empty_stores()
 
 
-def make_options(output: str, run: RunContext = RUN, **changes: Any) -> OutputOptions:
-    options = OutputOptions("out", run.run_id, run.run_date, **changes)
-    object.__setattr__(options, "output", output)  # no job may write to the tests' own schemes
-    return options
-
-
 @dataclasses.dataclass
-class Attempt:
-    """One start of the program: what it was begun upon, and what it staged."""
+class Program:
+    """One start of the program: its session, and what it staged."""
 
     output: str
     number: int
     how: str = "fail"
-    run: RunContext = RUN
+    run: Run = RUN
 
     def __post_init__(self) -> None:
-        only = "errors" if self.how == "errors" else "all"
-        if_exists = "fail" if self.how == "errors" else self.how
-        self.options = make_options(
-            self.output,
-            self.run,
-            if_exists=if_exists,
-            only=only,
-            attempt=f"{self.number:032x}"[::-1],
-        )
-        self.layout = Layout.of_run(self.options, self.run)
-        self.succession = plan_succession(self.options, self.run)
-        leave_note(self.layout, self.succession)
+        how: dict[str, Any] = {"fail": {}, "errors": {"only": "errors"}}
+        changes = how.get(self.how, {"if_exists": self.how})
+        self.session = begin(self.output, self.number, self.run, **changes)
 
-    def stage(self, spans: Sequence[tuple[int, int]], are_ok: bool = False) -> "Attempt":
-        """Stages one fragment per (first image, images)."""
-        fragments = stage_from(self.layout, spans, self.run, are_ok)
-        retries = fragments.files if self.how == "errors" else ()
-        failed = []
-        if retries:
-            base = read_record(self.layout.record)
-            failed = find_failed_files(self.output, base)
-        planned = plan_parts((*fragments.files, *failed), 1, retries=retries)
-        self.parts = [merge_part(part, self.layout.staging) for part in planned]
-        self.fragments = fragments
+    def stage(self, spans: Sequence[tuple[int, int]], are_ok: bool = False) -> "Program":
+        """Stages one bundle per (first image, images), and merges them file by file."""
+        self.staged = stage_from(self.session, spans, self.run, are_ok)
+        planned = plan_session(self.staged, dataclasses.replace(self.session, file_bytes=1))
+        self.merged = [merge_files(each, self.session.paths.staging) for each in planned]
         self.listed = sum(rows for _, rows in spans)
         return self
 
-    def publish(self) -> RunRecord:
-        publication = Publication(self.run, self.layout, "{}", STARTED, self.succession)
-        return publish(self.parts, self.fragments, self.listed, publication)
+    def commit(self) -> RunRecord:
+        return commit(self.merged, self.staged, self.listed, self.session)
 
 
 def publish_first(output: str) -> RunRecord:
-    """Images 0 to 11 in three parts; every fourth failed."""
-    return Attempt(output, 1).stage([(0, 3), (3, 4), (7, 5)]).publish()
+    """Images 0 to 11 in three files; every fourth failed."""
+    return Program(output, 1).stage([(0, 3), (3, 4), (7, 5)]).commit()
 
 
 def test_replace_leaves_the_new_rows_and_only_they(output: str) -> None:
     publish_first(output)
-    record = Attempt(output, 2, "replace").stage([(0, 9)]).publish()
+    record = Program(output, 2, "replace").stage([(0, 9)]).commit()
     check_committed(output, record, 9)
     assert record.counts["listed"] == 9
     assert [each.how for each in record.publications] == ["replace"]
@@ -115,20 +91,20 @@ def test_replace_by_another_model_and_day_takes_the_old_files_away(output: str) 
     publish_first(output)
     tomorrow = RUN.run_date + datetime.timedelta(days=1)
     other = dataclasses.replace(OTHER_MODEL, run_date=tomorrow)
-    record = Attempt(output, 2, "replace", other).stage([(0, 12)]).publish()
+    record = Program(output, 2, "replace", other).stage([(0, 12)]).commit()
     check_committed(output, record, 12)
     assert all("owner--other" in name for name in list_output(output) if "part-" in name)
 
 
 def test_replace_of_nothing_is_a_new_run(output: str) -> None:
-    record = Attempt(output, 1, "replace").stage([(0, 5)]).publish()
+    record = Program(output, 1, "replace").stage([(0, 5)]).commit()
     check_committed(output, record, 5)
     assert [each.how for each in record.publications] == ["new"]
 
 
 def test_append_adds_rows_counts_and_times(output: str) -> None:
     first = publish_first(output)
-    record = Attempt(output, 2, "append").stage([(12, 8)]).publish()
+    record = Program(output, 2, "append").stage([(12, 8)]).commit()
     check_committed(output, record, 20)
     assert record.counts == {"listed": 20, "ok": 15, "error": 5, "skipped": 0}
     assert record.files[: len(first.files)] == first.files
@@ -143,7 +119,6 @@ def test_append_adds_rows_counts_and_times(output: str) -> None:
         ({"model_revision": "b" * 40}, "model"),
         ({"top_k": 4}, "top_k"),
         ({"function_to_apply": "sigmoid"}, "function_to_apply"),
-        ({"run_date": RUN.run_date + datetime.timedelta(days=1)}, "run_date"),
     ],
 )
 @pytest.mark.parametrize("how", ["append", "errors"])
@@ -152,13 +127,30 @@ def test_rows_of_another_kind_are_not_added(
 ) -> None:
     publish_first(output)
     with pytest.raises(ConfigError, match=option) as caught:
-        Attempt(output, 2, how, dataclasses.replace(RUN, **change))  # type: ignore[arg-type]
+        Program(output, 2, how, dataclasses.replace(RUN, **change))  # type: ignore[arg-type]
     assert caught.value.option == option
+
+
+def test_rows_of_another_day_are_not_added(output: str) -> None:
+    publish_first(output)
+    tomorrow = dataclasses.replace(RUN, run_date=RUN.run_date + datetime.timedelta(days=1))
+    with pytest.raises(ConfigError, match="run_date"):
+        Program(output, 2, "append", tomorrow)
+
+
+def test_a_retry_keeps_the_day_of_its_run(output: str) -> None:
+    publish_first(output)
+    tomorrow = dataclasses.replace(RUN, run_date=RUN.run_date + datetime.timedelta(days=1))
+    retry = Program(output, 2, "errors", tomorrow).stage([(0, 1)], are_ok=True)
+    record = retry.commit()
+    check_committed(output, record, 12)
+    assert record.run_date == RUN.run_date
+    assert {file.path.split("/")[1] for file in record.files} == {f"run_date={RUN.run_date}"}
 
 
 def test_a_retry_takes_the_place_of_the_error_rows_that_it_tried(output: str) -> None:
     publish_first(output)
-    record = Attempt(output, 2, "errors").stage([(0, 1), (8, 1)], are_ok=True).publish()
+    record = Program(output, 2, "errors").stage([(0, 1), (8, 1)], are_ok=True).commit()
     check_committed(output, record, 12)
     assert record.counts == {"listed": 12, "ok": 11, "error": 1, "skipped": 0}
     assert record.summary["errors"] == [{"stage": "read", "code": "not_found", "count": 1}]
@@ -166,15 +158,15 @@ def test_a_retry_takes_the_place_of_the_error_rows_that_it_tried(output: str) ->
 
 
 def test_a_retry_reads_and_writes_only_files_that_hold_errors(output: str) -> None:
-    first = Attempt(output, 1).stage([(1, 3), (4, 3), (9, 3)]).publish()
-    record = Attempt(output, 2, "errors").stage([(4, 1)], are_ok=True).publish()
+    first = Program(output, 1).stage([(1, 3), (4, 3), (9, 3)]).commit()
+    record = Program(output, 2, "errors").stage([(4, 1)], are_ok=True).commit()
     assert len({file.path for file in first.files} & {file.path for file in record.files}) == 2
     assert record.counts == {"listed": 9, "ok": 9, "error": 0, "skipped": 0}
 
 
 def test_a_file_of_error_rows_only_goes_when_all_of_them_were_tried_again(output: str) -> None:
-    Attempt(output, 1).stage([(4, 1), (5, 2)]).publish()
-    record = Attempt(output, 2, "errors").stage([(4, 1)], are_ok=True).publish()
+    Program(output, 1).stage([(4, 1), (5, 2)]).commit()
+    record = Program(output, 2, "errors").stage([(4, 1)], are_ok=True).commit()
     assert record.counts == {"listed": 3, "ok": 3, "error": 0, "skipped": 0}
     assert read_uris(output) == make_uris(7)[4:]
     assert sum(file.rows for file in record.files) == 3
@@ -183,35 +175,36 @@ def test_a_file_of_error_rows_only_goes_when_all_of_them_were_tried_again(output
 def test_a_retry_of_images_that_did_not_fail_is_not_published(output: str) -> None:
     first = publish_first(output)
     with pytest.raises(PublishError, match="tried 2 images again, but 1 error rows"):
-        Attempt(output, 2, "errors").stage([(0, 2)], are_ok=True).publish()
+        Program(output, 2, "errors").stage([(0, 2)], are_ok=True).commit()
     assert read_record(join(output, "runs", "r1.json")) == first
 
 
 def test_there_is_nothing_to_retry_where_there_is_no_run(output: str) -> None:
     with pytest.raises(ConfigError, match="no such run"):
-        Attempt(output, 1, "errors")
+        Program(output, 1, "errors")
 
 
 @pytest.mark.parametrize("how", ["replace", "append", "errors"])
-def test_of_two_attempts_upon_the_same_record_the_second_has_lost(output: str, how: str) -> None:
+def test_of_two_sessions_from_the_same_record_the_second_is_refused(output: str, how: str) -> None:
     publish_first(output)
     spans = {"replace": [(0, 9)], "append": [(12, 4)], "errors": [(0, 1)]}[how]
-    one, two = Attempt(output, 2, how), Attempt(output, 3, how)
+    one, two = Program(output, 2, how), Program(output, 3, how)
     one.stage(spans, are_ok=True), two.stage(spans, are_ok=True)
-    record = one.publish()
-    with pytest.raises((RunExistsError, PublishError), match="another attempt"):
-        two.publish()
-    clear_attempt(two.layout)
+    record = one.commit()
+    with pytest.raises((RunExistsError, PublishError), match="another session"):
+        two.commit()
+    abandon_session(two.session)
     check_committed(output, record, len(read_uris(output)))
 
 
-def test_an_attempt_begun_upon_what_stands_is_not_cleared_by_the_one_before_it(output: str) -> None:
-    first = Attempt(output, 1).stage([(0, 12)])
-    first.publish()
-    second = Attempt(output, 2, "replace").stage([(0, 9)])
-    first.publish()  # its answer was lost, so the runner asks again
-    clear_losers(output, "r1")
-    check_committed(output, second.publish(), 9)
+def test_a_session_from_the_current_record_is_not_cleared_by_the_one_before_it(output: str) -> None:
+    first = Program(output, 1).stage([(0, 12)])
+    first.commit()
+    second = Program(output, 2, "replace").stage([(0, 9)])
+    first.commit()  # its answer was lost, so the runner asks again
+    with pytest.raises(RunExistsError):
+        begin(output, 3)
+    check_committed(output, second.commit(), 9)
 
 
 @pytest.mark.slow
@@ -220,16 +213,16 @@ def test_an_attempt_begun_upon_what_stands_is_not_cleared_by_the_one_before_it(o
     ("how", "spans", "rows"),
     [("replace", [(0, 4), (4, 5)], 9), ("append", [(12, 4)], 16), ("errors", [(0, 1)], 12)],
 )
-def test_a_death_anywhere_leaves_the_old_record_or_the_new_and_another_attempt_ends_it(
+def test_a_death_anywhere_leaves_the_old_record_or_the_new_and_another_session_ends_it(
     output: str, how: str, spans: list[tuple[int, int]], rows: int, after: bool
 ) -> None:
     for operation in itertools.count():
         place = f"{output}/{operation}"
         old = publish_first(place)
-        dying = Attempt(place, 2, how).stage(spans, are_ok=True)
+        dying = Program(place, 2, how).stage(spans, are_ok=True)
         FUSE.set(operation, after=after)
         try:
-            dying.publish()
+            dying.commit()
             died = False
         except Killed:
             died = True
@@ -239,11 +232,11 @@ def test_a_death_anywhere_leaves_the_old_record_or_the_new_and_another_attempt_e
             return
         stands = read_record(join(place, "runs", "r1.json"))
         for file in stands.files:
-            assert store.hash_file(join(place, file.path)) == file.sha256
+            assert file_operations.hash_file(join(place, file.path)) == file.sha256
         if stands == old:
-            record = Attempt(place, 3, how).stage(spans, are_ok=True).publish()
+            record = Program(place, 3, how).stage(spans, are_ok=True).commit()
         else:
-            record = dying.publish()  # what the runner does
+            record = dying.commit()  # what the runner does
         check_committed(place, record, rows)
 
 
@@ -251,34 +244,34 @@ def test_a_replace_that_died_after_its_commit_is_cleared_by_whoever_is_refused(
     output: str,
 ) -> None:
     old = publish_first(output)
-    dying = Attempt(output, 2, "replace").stage([(0, 9)])
-    record = dying.publish()
-    # As if it had been killed right after its record: note and old files still stand.
-    leave_note(
-        dying.layout,
-        Succession("replace", old.attempt, tuple(file.path for file in old.files)),
-    )
+    dying = Program(output, 2, "replace").stage([(0, 9)])
+    record = dying.commit()
+    # As if it had been killed right after its record: note and old files are still there.
+    write_note(dying.session.paths.staging, dying.session.make_note())
     for file in old.files:
-        store.write_file(join(output, file.path), b"old")
+        file_operations.write_file(join(output, file.path), b"old")
     with pytest.raises(RunExistsError):
-        check_attempt(make_options(output), RUN)
+        begin_session(RUN.make_options(output), [RUN.scoring], STARTED)
     check_committed(output, record, 9)
 
 
-def test_what_attempts_of_other_runs_left_is_swept_after_a_week(output: str) -> None:
-    dead = Attempt(output, 1, run=dataclasses.replace(RUN, run_id="dead")).stage([(0, 3)])
+def test_what_sessions_of_other_runs_left_is_swept_after_a_week(output: str) -> None:
+    dead = Program(output, 1, run=dataclasses.replace(RUN, run_id="dead")).stage([(0, 3)])
     now = datetime.datetime.now(datetime.UTC)
-    sweep(output, now + STALE - datetime.timedelta(hours=1))
-    assert store.list_names(dead.layout.staging)
-    sweep(output, now + STALE + datetime.timedelta(hours=1))
+    sweep_sessions(output, now + STALE - datetime.timedelta(hours=1))
+    assert file_operations.list_names(dead.session.paths.staging)
+    sweep_sessions(output, now + STALE + datetime.timedelta(hours=1))
     assert list_output(output) == []
 
 
 def test_a_sweep_takes_what_was_moved_and_spares_what_a_record_names(output: str) -> None:
     record = publish_first(output)
-    dead = Attempt(output, 2, "replace").stage([(0, 9)])
-    store.write_file(dead.layout.locate_part(0, 1), b"moved")
-    sweep(output, datetime.datetime.now(datetime.UTC) + 2 * STALE)
+    dead = Program(output, 2, "replace").stage([(0, 9)])
+    paths = dead.session.paths
+    final = paths.locate_file(RUN.scoring.model.key, 0, 1)
+    write_note(paths.staging, dead.session.make_note([paths.make_relative(final)]))
+    file_operations.write_file(final, b"moved")
+    sweep_sessions(output, datetime.datetime.now(datetime.UTC) + 2 * STALE)
     check_committed(output, record, 12)
 
 
@@ -286,11 +279,12 @@ def test_a_sweep_takes_what_was_moved_and_spares_what_a_record_names(output: str
     "note",
     [
         b"",
-        b'{"folder": "predictions/run_da',
+        b'{"base": null, "moved": ["predictions/run_da',
         b"[]",
-        b'{"folder": "..", "tag": "", "base": null, "files": []}',
-        b'{"folder": "predictions/run_date=1/model=m/run_id=other", "tag": "", "base": null, '
-        b'"files": []}',
+        b'{"base": null, "replaced": [], "moved": ["../x"], "made": []}',
+        b'{"base": null, "replaced": [], "moved": ["predictions/run_date=1/model=m/run_id=other/'
+        b'part-00000-of-00001.parquet"], "made": []}',
+        b'{"base": null, "replaced": [], "moved": 7, "made": []}',
     ],
 )
 def test_a_note_that_is_cut_short_or_names_other_places_is_not_followed(
@@ -299,23 +293,23 @@ def test_a_note_that_is_cut_short_or_names_other_places_is_not_followed(
     bystander = join(
         output, "predictions/run_date=1/model=m/run_id=other/part-00000-of-00001.parquet"
     )
-    store.write_file(bystander, b"x")
-    dead = Attempt(output, 2)
-    store.write_file(dead.layout.note, note)
-    record = Attempt(output, 3).stage([(0, 3)]).publish()
-    assert store.find_size(bystander) == 1
-    store.remove_files([bystander])
+    file_operations.write_file(bystander, b"x")
+    dead = Program(output, 2)
+    file_operations.write_file(join(dead.session.paths.staging, NOTE), note)
+    record = Program(output, 3).stage([(0, 3)]).commit()
+    assert file_operations.find_size(bystander) == 1
+    file_operations.remove_files([bystander])
     check_committed(output, record, 3)
 
 
 def test_a_record_of_nonsense_refuses_to_be_replaced(output: str) -> None:
     publish_first(output)
-    store.write_file(join(output, "runs", "r1.json"), b"{")
+    file_operations.write_file(join(output, "runs", "r1.json"), b"{")
     with pytest.raises(RunExistsError):
-        Attempt(output, 2, "replace")
+        Program(output, 2, "replace")
 
 
 def test_a_record_with_publications_comes_back(output: str) -> None:
     publish_first(output)
-    record = Attempt(output, 2, "append").stage([(12, 8)]).publish()
+    record = Program(output, 2, "append").stage([(12, 8)]).commit()
     assert RunRecord.from_json(encode_record(record)) == record

@@ -2,8 +2,8 @@
 
 ::
 
-    FILE                                   there once every line of the run is in it
-    FILE.staging/<attempt>/fragment-…      a bundle's lines; gone once the file is published
+    FILE                                there once every line of the run is in it
+    FILE.staging/<session>/lines-…      a bundle's lines; gone once the file is published
 
 A line is `{"id": …, "image_uri": …, "response": […]}`, or has `error` in the place of `response`.
 Every staged file has a name of its own, so a bundle that runs twice writes two; only the one that
@@ -12,23 +12,27 @@ the runner committed is reported. Nothing here knows of Beam.
 
 import contextlib
 import dataclasses
+import datetime
 import hashlib
 import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 from imgcls_beam.elements import Failure, Outcome
 from imgcls_beam.errors import ConfigError, PublishError
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks import file_operations
+from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.sinks.session import STALE
 from imgcls_beam.spec import to_response
 from imgcls_beam.stores import open_store
 
+_NOTE = "session.json"
 _CHUNK_BYTES = 1 << 20
 # What UTF-8 does not have, and what JSON lets stand but other readers take for the end of a line.
+_OWN = re.compile(r"[0-9a-f]{32}/(lines-[0-9a-f-]+|merged|session\.json)")
 _UNFIT = re.compile("[\ud800-\udfff\x85\u2028\u2029]")
 
 
@@ -72,30 +76,104 @@ def _fit(match: re.Match[str]) -> str:
     return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
 
 
-def locate_staging(url: str, attempt: str = "") -> str:
-    """The folder of one attempt at a file, or of all of them."""
-    root = f"{url}.staging"
-    return join(root, attempt) if attempt else root
+@dataclasses.dataclass(frozen=True, slots=True)
+class JsonlSession:
+    """One start of a program that writes a file of lines.
+
+    Attributes:
+        url: the file.
+        session_id: unique to one start of the program.
+    """
+
+    url: str
+    session_id: str
+
+    @property
+    def staging_root(self) -> str:
+        """The staging folders of all sessions of this file."""
+        return f"{self.url}.staging"
+
+    @property
+    def staging(self) -> str:
+        """The staging folder of this one."""
+        return join(self.staging_root, self.session_id)
+
+    @property
+    def lock(self) -> str:
+        """Held on local disks while the file is published."""
+        return join(self.staging_root, ".lock")
+
+
+def begin_jsonl(url: str, session_id: str) -> JsonlSession:
+    """Begins a session; a runner may call it again.
+
+    Raises:
+        ConfigError: the file is there already, or no file can be written beside it.
+    """
+    session = JsonlSession(url, session_id)
+    made = _read_made(session) or file_operations.find_missing_folders(session.staging)
+    check_jsonl_free(url)
+    sweep_jsonl(url)
+    note = json.dumps({"made": made}).encode()
+    file_operations.write_file(join(session.staging, _NOTE), note)
+    return session
 
 
 def check_jsonl_free(url: str) -> None:
     """Looks whether the file can be written; leaves nothing behind.
 
     Raises:
-        ConfigError: something stands there, or no file can be written beside it.
+        ConfigError: the file is there already, or no file can be written beside it.
     """
     opened, path = open_store("output_jsonl", url)
-    with store.refuse_unwritable("output_jsonl", url):
+    with file_operations.refuse_unwritable("output_jsonl", url):
         if url.endswith("/") or opened.exists(path):
             problem = "it is there already, and is never overwritten; name another file"
             raise ConfigError("output_jsonl", url, problem)
-        store.try_folder(locate_staging(url))
+        file_operations.try_folder(JsonlSession(url, "").staging_root)
 
 
-def clear_jsonl(url: str, attempt: str) -> None:
-    """Removes what one attempt staged; the file itself is left, or left out, as it is."""
-    store.remove_folder(locate_staging(url, attempt))
-    store.prune(locate_staging(url))
+def abandon_jsonl(session: JsonlSession) -> None:
+    """Removes what a session staged; the file, where it is published, stays."""
+    made = _read_made(session)
+    _remove(session, lambda each: each == session.session_id)
+    file_operations.prune(*made)
+
+
+def sweep_jsonl(url: str, now: datetime.datetime | None = None) -> None:
+    """Removes what sessions of this file staged that have staged nothing for `STALE`.
+
+    Args:
+        url: the file.
+        now: for tests.
+    """
+    oldest = (now or datetime.datetime.now(datetime.UTC)) - STALE
+
+    def is_stale(session_id: str) -> bool:
+        written_at = file_operations.find_last_write(JsonlSession(url, session_id).staging)
+        return written_at is not None and written_at < oldest
+
+    _remove(JsonlSession(url, ""), is_stale)
+
+
+def _remove(session: JsonlSession, is_over: Callable[[str], bool]) -> None:
+    """Removes files of sessions of this file; files that are not ours by name stay."""
+    root = session.staging_root
+    own = filter(_OWN.fullmatch, file_operations.list_names(root))
+    names = list(own)
+    over = {each for each in {name.partition("/")[0] for name in names} if is_over(each)}
+    gone = [name for name in names if name.partition("/")[0] in over]
+    file_operations.remove_files([join(root, name) for name in gone])
+    file_operations.prune(*(join(root, each) for each in {*over, session.session_id}), root)
+
+
+def _read_made(session: JsonlSession) -> list[str]:
+    """The folders that the session had to make, deepest first."""
+    try:
+        with file_operations.open_existing(join(session.staging, _NOTE)) as source:
+            return list(map(str, json.loads(source.read())["made"]))
+    except (FileNotFoundError, ValueError, KeyError):
+        return []
 
 
 class LineWriter:
@@ -103,7 +181,7 @@ class LineWriter:
 
     def __init__(self, staging: str) -> None:
         """Chooses the file's name; by their names, files stand in the order of their beginning."""
-        self._path = join(staging, f"fragment-{time.time_ns():020d}-{uuid.uuid4().hex}")
+        self._path = join(staging, f"lines-{time.time_ns():020d}-{uuid.uuid4().hex}")
         self._target: IO[bytes] | None = None
         self._digest = hashlib.sha256()
         self._lines = self._size_bytes = 0
@@ -112,7 +190,7 @@ class LineWriter:
         """Adds a line; the file is closed and removed if that fails."""
         try:
             if self._target is None:
-                self._target = store.open_new(self._path)
+                self._target = file_operations.open_new(self._path)
             line = encode_line(outcome)
             self._target.write(line)
         except BaseException:
@@ -141,68 +219,74 @@ class LineWriter:
             with contextlib.suppress(OSError):
                 target.close()
             with contextlib.suppress(OSError):
-                store.remove_files([self._path])
+                file_operations.remove_files([self._path])
 
 
-def publish_lines(fragments: Sequence[JsonlFile], listed: int, url: str, attempt: str) -> JsonlFile:
+def commit_jsonl(staged: Sequence[JsonlFile], listed: int, session: JsonlSession) -> JsonlFile:
     """Merges staged files in the order of their beginning, and moves the result to its place.
 
     A runner may call this again after it failed at any point, or after its answer was lost.
 
     Args:
-        fragments: the files that the runner committed, in any order.
+        staged: the files that the runner committed, in any order.
         listed: how many images were listed.
-        url: the file.
-        attempt: names the staging folder.
+        session: as it was begun.
 
     Raises:
         PublishError: the lines are not as many as the images, a staged file is not what was
-            written, or another file stands there. What stands there is left as it is.
+            written, or another file is there, which is left as it is.
     """
-    pieces = sorted(fragments, key=lambda piece: piece.path)
+    url = session.url
+    pieces = sorted(staged, key=lambda piece: piece.path)
     lines = sum(piece.lines for piece in pieces)
     if lines != listed:
-        problem = f"listed {listed} images, but {lines} lines"
-        raise PublishError(f"{url} was not published: {problem}")
-    with store.hold_lock(join(locate_staging(url), "lock")):
-        if store.find_size(url) is None:
-            sha256 = _merge(pieces, join(locate_staging(url, attempt), "merged"), url)
+        raise _make_error(url, f"listed {listed} images, but {lines} lines")
+    with file_operations.hold_lock(session.lock):
+        if file_operations.find_size(url) is None:
+            sha256 = _merge(pieces, join(session.staging, "merged"), url)
         else:
             sha256 = _recognise(pieces, url)
-    store.remove_folder(locate_staging(url))  # what dead attempts left, too
+    # The file is never overwritten, so whatever other sessions have staged for it is of no use.
+    _remove(session, lambda _: True)
     return JsonlFile(url, lines, sum(piece.size_bytes for piece in pieces), sha256)
 
 
 def _merge(pieces: Sequence[JsonlFile], merged: str, url: str) -> str:
     """Merges staged files and moves the result to its place; gives its SHA-256."""
-    with store.open_new(merged) as target:
+    with file_operations.open_new(merged) as target:
         for piece in pieces:
-            with store.open_existing(piece.path) as source:
+            with file_operations.open_existing(piece.path) as source:
                 while chunk := source.read(_CHUNK_BYTES):
                     target.write(chunk)
     sha256 = _match(pieces, merged)
     if sha256 is None:
-        raise PublishError(f"{url} was not published: a staged file is not what was written")
+        raise _make_error(url, "a staged file is not what was written")
+    folder = url.rpartition("/")[0] or "."
+    file_operations.sync(folder, [merged])
     try:
-        store.move_new_file(merged, url)
+        file_operations.move_new_file(merged, url)
     except FileExistsError:
         return _recognise(pieces, url)
+    file_operations.sync(folder, [url])
     return sha256
 
 
 def _recognise(pieces: Sequence[JsonlFile], url: str) -> str:
-    """SHA-256 of the file that stands there, if it is this one: an earlier try has moved it."""
+    """SHA-256 of the file that is there, if it is this one: an earlier try has moved it."""
     sha256 = _match(pieces, url)
     if sha256 is None:
-        problem = "another file stands there; it was left as it is"
-        raise PublishError(f"{url} was not published: {problem}")
+        raise _make_error(url, "another file stands there; it was left as it is")
     return sha256
+
+
+def _make_error(url: str, problem: str) -> PublishError:
+    return PublishError(f"{url} was not published: {problem}")
 
 
 def _match(pieces: Sequence[JsonlFile], url: str) -> str | None:
     """SHA-256 of a file that is these pieces one after the other; None where it is not."""
     whole = hashlib.sha256()
-    with store.open_existing(url) as source:
+    with file_operations.open_existing(url) as source:
         for piece in pieces:
             digest = hashlib.sha256()
             for chunk in _read_piece(source, piece.size_bytes):

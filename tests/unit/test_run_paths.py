@@ -4,16 +4,15 @@ import re
 
 import pytest
 
-from imgcls_beam.sinks.layout import Layout, join, locate_record, slug_model
+from imgcls_beam.sinks.run_paths import RunPaths, join, locate_record, slug_model
 
 REVISION = "3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3"
-LAYOUT = Layout(
+KEY = "google/vit-base-patch16-224@3f49326eb077"
+PATHS = RunPaths(
     output="gs://bucket/out",
     run_id="r1",
     run_date=datetime.date(2026, 11, 23),
-    model_id="google/vit-base-patch16-224",
-    model_revision=REVISION,
-    attempt="ab" * 16,
+    session_id="ab" * 16,
 )
 FOLDER = (
     "gs://bucket/out/predictions/run_date=2026-11-23"
@@ -45,17 +44,17 @@ ODD_IDS = [
 ]
 
 
-def test_a_part_lies_where_the_contract_says() -> None:
-    assert LAYOUT.locate_part(0, 4) == f"{FOLDER}/part-00000-of-00004.parquet"
+def test_a_file_lies_where_the_contract_says() -> None:
+    assert PATHS.locate_file(KEY, 0, 4) == f"{FOLDER}/part-00000-of-00004.parquet"
 
 
 @pytest.mark.parametrize(
     ("place", "expected"),
     [
-        (LAYOUT.run_folder, FOLDER),
-        (LAYOUT.record, "gs://bucket/out/runs/r1.json"),
-        (LAYOUT.failed_record, f"gs://bucket/out/runs/failed/r1-{'ab' * 16}.json"),
-        (LAYOUT.staging, f"gs://bucket/out/_staging/r1-{'ab' * 16}"),
+        (PATHS.run_folder(KEY), FOLDER),
+        (PATHS.record, "gs://bucket/out/runs/r1.json"),
+        (PATHS.failed_record, f"gs://bucket/out/runs/failed/r1-{'ab' * 16}.json"),
+        (PATHS.staging, f"gs://bucket/out/_staging/r1-{'ab' * 16}"),
         (locate_record("out", "r2"), "out/runs/r2.json"),
     ],
 )
@@ -77,10 +76,10 @@ def test_every_other_place_is_where_the_contract_says(place: str, expected: str)
     ],
 )
 def test_slashes_at_the_end_of_the_output_do_not_matter(output: str, record: str) -> None:
-    layout = dataclasses.replace(LAYOUT, output=output)
-    assert layout.record == record
-    assert layout.make_relative(record) == "runs/r1.json"
-    assert join(output, layout.make_relative(record)) == record
+    paths = dataclasses.replace(PATHS, output=output)
+    assert paths.record == record
+    assert paths.make_relative(record) == "runs/r1.json"
+    assert join(output, paths.make_relative(record)) == record
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_slashes_at_the_end_of_the_output_do_not_matter(output: str, record: str
     ],
 )
 def test_a_hub_id_can_be_read_in_its_slug(model_id: str, slug: str) -> None:
-    assert slug_model(model_id, REVISION) == f"{slug}@3f49326eb077"
+    assert slug_model(f"{model_id}@{REVISION}") == f"{slug}@3f49326eb077"
 
 
 @pytest.mark.parametrize("model_id", ODD_IDS)
@@ -100,13 +99,13 @@ def test_a_hub_id_can_be_read_in_its_slug(model_id: str, slug: str) -> None:
 def test_a_slug_is_fit_for_a_path_whatever_the_model_is_called(
     model_id: str, revision: str
 ) -> None:
-    slug = slug_model(model_id, revision)
+    slug = slug_model(f"{model_id}@{revision}")
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,96}@[A-Za-z0-9._-]{1,12}", slug, re.ASCII)
 
 
 def test_two_models_do_not_share_a_slug() -> None:
     ids = [*ODD_IDS, "a/b", "name/value", "name-value", "vit", "model", "me/vit", "b", "c"]
-    assert len({slug_model(model_id, REVISION) for model_id in ids}) == len(ids)
+    assert len({slug_model(f"{model_id}@{REVISION}") for model_id in ids}) == len(ids)
 
 
 def test_a_folder_lies_under_its_content_however_it_is_spelled() -> None:
@@ -114,15 +113,15 @@ def test_a_folder_lies_under_its_content_however_it_is_spelled() -> None:
 
 
 def test_a_slug_tells_revisions_apart() -> None:
-    assert slug_model("a/b", "1" * 40) != slug_model("a/b", "2" * 40)
+    assert slug_model("a/b@" + "1" * 40) != slug_model("a/b@" + "2" * 40)
 
 
-def test_attempts_stage_apart_and_publish_in_one_place() -> None:
-    other = dataclasses.replace(LAYOUT, attempt="cd" * 16)
-    assert other.staging != LAYOUT.staging
-    assert other.run_folder == LAYOUT.run_folder
+def test_sessions_stage_apart_and_publish_in_one_place() -> None:
+    other = dataclasses.replace(PATHS, session_id="cd" * 16)
+    assert other.staging != PATHS.staging
+    assert other.run_folder(KEY) == PATHS.run_folder(KEY)
 
 
 def test_staging_lies_outside_what_readers_read() -> None:
-    assert not LAYOUT.staging.startswith(LAYOUT.predictions)
-    assert not LAYOUT.staging.startswith(LAYOUT.runs)
+    assert not PATHS.staging.startswith(PATHS.predictions)
+    assert not PATHS.staging.startswith(PATHS.runs)

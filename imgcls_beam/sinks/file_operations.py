@@ -7,25 +7,28 @@ a path as a glob, and move or delete other files than those named. Nothing here 
 
 import contextlib
 import datetime
+import errno
 import functools
 import hashlib
-import io
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TypeVar
 
 import fsspec
+from filelock import FileLock
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.stores import open_store, updated_at_of
 
 ResultT = TypeVar("ResultT")
 
 _CHUNK_BYTES = 1 << 20
 _FOLDER_TRIES = 20
+_POLL_S = 0.02
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -122,6 +125,14 @@ def write_file(url: str, data: bytes) -> None:
         target.write(data)
 
 
+def write_synced(url: str, data: bytes) -> None:
+    """Writes a small file on a local disk; its bytes outlive a power cut."""
+    with open_new(url) as target:
+        target.write(data)
+        target.flush()
+        os.fsync(target.fileno())
+
+
 def write_new_file(url: str, data: bytes, scratch: str) -> None:
     """Writes a small file in one step, unless there is one.
 
@@ -140,14 +151,11 @@ def write_new_file(url: str, data: bytes, scratch: str) -> None:
             if store.cat_file(path) != data:
                 raise
         return
-    with open_new(scratch) as target:
-        target.write(data)
-        target.flush()
-        os.fsync(target.fileno())
+    write_synced(scratch, data)
     _in_folder(store, path, functools.partial(_link, store, resolve(scratch)[1], path))
 
 
-def remove_files(urls: list[str]) -> None:
+def remove_files(urls: Sequence[str]) -> None:
     """Removes files; one that is gone already is no error."""
     for url in urls:
         store, path = resolve(url)
@@ -204,41 +212,54 @@ def list_folders(folder: str) -> list[str]:
 
 @contextlib.contextmanager
 def hold_lock(url: str) -> Iterator[None]:
-    """Lets in one process of this machine at a time; the lock of a killed process is free.
+    """Lets in one program of this machine at a time; the lock of a killed program is free.
 
-    Only local disks have such locks; elsewhere this does nothing.
+    Only local disks have such locks; elsewhere, and on disks without locks, this does nothing.
     """
     store, path = resolve(url)
-    if not isinstance(store, LocalFileSystem) or os.name != "posix":
+    if not isinstance(store, LocalFileSystem):
         yield
         return
-    with _hold_file(store, path):
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-
-
-@contextlib.contextmanager
-def _hold_file(store: fsspec.AbstractFileSystem, path: str) -> Iterator[None]:
-    import fcntl
-
-    while True:
-        with _in_folder(store, path, functools.partial(io.FileIO, path, "ab")) as lock:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever held it before has removed it: then it keeps nobody away who comes later.
-            if _is_same_file(lock, path):
-                yield
-                return
-
-
-def _is_same_file(opened: io.FileIO, path: str) -> bool:
+    lock = FileLock(path)
+    _in_folder(store, path, functools.partial(_acquire, lock))
     try:
-        return os.path.samestat(os.fstat(opened.fileno()), os.stat(path))
-    except FileNotFoundError:
-        return False
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # who waits for it finds it gone, and makes it anew
+            os.unlink(path)
+        lock.release()
+
+
+def _acquire(lock: FileLock) -> None:
+    try:
+        lock.acquire(poll_interval=_POLL_S)
+    except NotImplementedError:  # older versions of filelock say so of a disk without locks
+        return
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+
+
+def sync(root: str, urls: Sequence[str]) -> None:
+    """Sees to it that files, and the folders from them up to `root`, outlive a power cut.
+
+    Only local disks need it: elsewhere an object that is written is there.
+    """
+    if not is_local(root) or os.name != "posix":
+        return
+    top = resolve(root)[1].rstrip("/")
+    paths = [resolve(url)[1] for url in urls]
+    folders: dict[str, None] = {}
+    for path in paths:
+        while (path := os.path.dirname(path)).startswith(top) and path not in folders:
+            folders[path] = None
+    for path in (*paths, *folders):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # a file system that cannot sync a folder
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def try_folder(folder: str) -> None:

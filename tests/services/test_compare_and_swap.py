@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.swapping import read_marked, swap_file
+from imgcls_beam.sinks import file_operations
+from imgcls_beam.sinks.compare_and_swap import compare_and_swap, read_with_etag
 from tests.servers import Server
 
 _RACERS = 20
@@ -17,14 +17,14 @@ def url(server: Server, request: pytest.FixtureRequest) -> str:
     return f"{server.root}/{request.node.name}/runs/run 1#a?b.json"
 
 
-def _race(url: str, mark: str | None, name: str = "racer") -> list[int]:
+def _race(url: str, etag: str | None, name: str = "racer") -> list[int]:
     """Who of 20 wrote."""
     start = threading.Barrier(_RACERS)
 
     def swap(racer: int) -> bool:
         start.wait()
         try:
-            swap_file(url, f"{name} {racer}".encode(), mark, f"{url}.scratch")
+            compare_and_swap(url, f"{name} {racer}".encode(), etag, f"{url}.scratch")
         except FileExistsError:
             return False
         return True
@@ -36,59 +36,59 @@ def _race(url: str, mark: str | None, name: str = "racer") -> list[int]:
 
 def test_one_of_twenty_creates_a_file(url: str) -> None:
     (winner,) = _race(url, None)
-    assert read_marked(url)[0] == f"racer {winner}".encode()
+    assert read_with_etag(url)[0] == f"racer {winner}".encode()
 
 
 def test_one_of_twenty_replaces_a_file(url: str) -> None:
-    swap_file(url, b"old", None, "")
-    _, mark = read_marked(url)
-    (winner,) = _race(url, mark)
-    data, other_mark = read_marked(url)
+    compare_and_swap(url, b"old", None, "")
+    _, etag = read_with_etag(url)
+    (winner,) = _race(url, etag)
+    data, other_etag = read_with_etag(url)
     assert data == f"racer {winner}".encode()
-    assert other_mark != mark
-    assert _race(url, mark, "late") == []
+    assert other_etag != etag
+    assert _race(url, etag, "late") == []
 
 
 def test_a_file_that_is_gone_cannot_be_replaced(url: str) -> None:
-    swap_file(url, b"old", None, "")
-    _, mark = read_marked(url)
-    store.remove_files([url])
+    compare_and_swap(url, b"old", None, "")
+    _, etag = read_with_etag(url)
+    file_operations.remove_files([url])
     with pytest.raises(FileExistsError):
-        swap_file(url, b"new", mark, "")
+        compare_and_swap(url, b"new", etag, "")
     with pytest.raises(FileNotFoundError):
-        read_marked(url)
+        read_with_etag(url)
 
 
 @pytest.mark.parametrize("is_there", [False, True])
 def test_a_write_whose_answer_is_lost_is_no_loss(url: str, server: Server, is_there: bool) -> None:
-    mark = None
+    etag = None
     if is_there:
-        swap_file(url, b"old", None, "")
-        _, mark = read_marked(url)
+        compare_and_swap(url, b"old", None, "")
+        _, etag = read_with_etag(url)
     server.take_asked()
     server.lose_answers("^(PUT|POST) ")
-    swap_file(url, b"new", mark, "")
+    compare_and_swap(url, b"new", etag, "")
     writes = [asked for asked in server.take_asked() if asked.startswith(("PUT", "POST"))]
     assert len(writes) == 2  # the second was refused
-    assert read_marked(url)[0] == b"new"
+    assert read_with_etag(url)[0] == b"new"
 
 
 def test_a_new_file_whose_answer_is_lost_is_no_loss(url: str, server: Server) -> None:
     server.lose_answers("^(PUT|POST) ")
-    store.write_new_file(url, b"new", "")
+    file_operations.write_new_file(url, b"new", "")
     with pytest.raises(FileExistsError):
-        store.write_new_file(url, b"other", "")
+        file_operations.write_new_file(url, b"other", "")
 
 
 def test_a_file_is_moved_by_the_store_itself(url: str, server: Server) -> None:
     data = bytes(range(256)) * 4_096
-    store.write_file(url, data)
+    file_operations.write_file(url, data)
     target = f"{url} [1].moved"
     server.take_asked()
-    store.move_file(url, target)
+    file_operations.move_file(url, target)
     downloads = [
         each for each in server.take_asked() if each.startswith("GET") and "list-type" not in each
     ]
     assert not [each for each in downloads if "/download/" in each or server.scheme == "s3"]
-    assert store.find_size(url) is None
-    assert read_marked(target)[0] == data
+    assert file_operations.find_size(url) is None
+    assert read_with_etag(target)[0] == data

@@ -1,11 +1,12 @@
-"""What published runs hold: which of their files matter to a new run, and the images in them.
+"""Earlier rows: which published files matter to a new run, and the images in them.
 
 ::
 
-    OUT/runs/*.json ─▶ find_files ─▶ PublishedFile ─▶ read_marks ─▶ Mark(image, kind, version)
+    OUT/runs/*.json ─▶ find_history ─▶ HistoryFile ─▶ read_known_rows ─▶ KnownRow
 
-Records are followed, so nothing that was not committed is believed. Nothing here knows of Beam, and
-a file is read a row group at a time, and only where its statistics say that it may matter.
+Only files that a run record names are read, so nothing that was not committed counts. Nothing here
+knows of Beam, and a file is read a row group at a time, and only where its statistics say that it
+may matter.
 """
 
 import contextlib
@@ -20,13 +21,13 @@ import pyarrow.parquet as pq
 from imgcls_beam.elements import Scoring
 from imgcls_beam.listing import uri_digest
 from imgcls_beam.options import IfExists, Only, OutputOptions
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.layout import join
-from imgcls_beam.sinks.record import DONE, RunRecord, read_record
+from imgcls_beam.sinks import file_operations
+from imgcls_beam.sinks.record import DONE, RecordedModel, RunRecord, read_record
+from imgcls_beam.sinks.run_paths import join
 
 
 class Kind(enum.StrEnum):
-    """What a published row says of an image."""
+    """What an earlier row says of an image."""
 
     SCORED = "scored"
     """A good row: same model, same parameters."""
@@ -36,13 +37,13 @@ class Kind(enum.StrEnum):
     """An error row in the very run whose failures are tried again."""
 
 
-class Mark(NamedTuple):
-    """What one published row says.
+class KnownRow(NamedTuple):
+    """What one earlier row says.
 
     Attributes:
         digest: `uri_digest` of the image.
         kind: what it says.
-        version: of the image, as its store marked it; None where it did not.
+        version: of the image, where its store gives one.
     """
 
     digest: bytes
@@ -52,7 +53,7 @@ class Mark(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of the listed images a run wants, by what published runs hold.
+    """Which of the listed images a run wants, by the rows of earlier runs.
 
     Attributes:
         output: folder of the published runs; None for those of `table`.
@@ -85,7 +86,7 @@ class Selection:
         )
 
     def find_kind(self, record: RunRecord) -> Kind | None:
-        """What the rows of a published run say to this one; None for nothing.
+        """What the rows of this model in a published run say to this one; None for nothing.
 
         A run that is about to be replaced says nothing: its rows go.
         """
@@ -93,43 +94,43 @@ class Selection:
             if self.only == "errors":
                 return Kind.FAILED
             return Kind.PRESENT if self.if_exists == "append" else None
-        asked = self.scoring
-        parameters = {"top_k": asked.top_k, "function_to_apply": asked.function_to_apply}
-        is_same = record.model["key"] == asked.model.key and record.parameters == parameters
+        own = RecordedModel.of_scoring(self.scoring).identity
+        is_same = own in {model.identity for model in record.models}
         return Kind.SCORED if self.only == "new" and is_same else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class PublishedFile:
+class HistoryFile:
     """A published file, and what its rows say."""
 
     url: str
     kind: Kind
 
 
-def find_files(selection: Selection) -> Iterator[PublishedFile]:
+def find_history(selection: Selection) -> Iterator[HistoryFile]:
     """The published files that matter to a selection, run by run."""
     output = str(selection.output)
     runs = join(output, "runs")
-    for name in store.list_names(runs):
+    for name in file_operations.list_names(runs):
         if "/" in name or not name.endswith(".json"):
             continue  # records of failed runs lie a folder below
         record = _read(join(runs, name))
         kind = selection.find_kind(record) if record is not None else None
         if record is not None and kind is not None:
             for file in record.files:
-                yield PublishedFile(join(output, file.path), kind)
+                if file.model_key == selection.scoring.model.key:
+                    yield HistoryFile(join(output, file.path), kind)
 
 
-def read_marks(file: PublishedFile) -> Iterator[Mark]:
+def read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
     """What the rows of one file say, in their order; nothing where it has been replaced by now."""
     with contextlib.suppress(FileNotFoundError):
-        yield from _read_marks(file)
+        yield from _read_known_rows(file)
 
 
-def _read_marks(file: PublishedFile) -> Iterator[Mark]:
+def _read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
     status = {Kind.SCORED: "ok", Kind.FAILED: "error", Kind.PRESENT: None}[file.kind]
-    with store.open_existing(file.url) as source:
+    with file_operations.open_existing(file.url) as source:
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
             if not _may_hold(parquet.metadata.row_group(group), status):
@@ -139,7 +140,7 @@ def _read_marks(file: PublishedFile) -> Iterator[Mark]:
                 rows = rows.filter(pc.equal(rows["status"], status))
             uris, versions = rows["image_uri"].to_pylist(), rows["image_version"].to_pylist()
             for uri, version in zip(uris, versions, strict=True):
-                yield Mark(uri_digest(uri), file.kind, version)
+                yield KnownRow(uri_digest(uri), file.kind, version)
 
 
 def _read(url: str) -> RunRecord | None:

@@ -2,7 +2,7 @@
 
 ::
 
-    RecordBatch ─▶ FragmentWriter ─▶ Fragments(one file, its summary) ─▶ merge_fragments ─▶ one list
+    RecordBatch ─▶ BundleWriter ─▶ StagedFiles(its files, their summary) ─▶ merge_staged ─▶ one list
 
 Every staged file has a name of its own, so a bundle that runs twice writes two files. Only the one
 that the runner committed is reported; the other is never read, and goes with the staging folder.
@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import Buffer
 
+from imgcls_beam.elements import Scoring
 from imgcls_beam.rows import SCHEMA
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.layout import join
+from imgcls_beam.sinks import file_operations
+from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize
 
 FILE_BYTES = 128 << 20
@@ -33,8 +34,8 @@ MAX_GROUP_BYTES = 16 << 20
 """A row group holds at most so many rows, and is closed at about so many bytes of Arrow data."""
 
 _SOUGHT, _FALSE_RATIO = "image_uri", 0.01
-"""Who looks for one image reads one in a hundred of the row groups that do not hold it: a filter
-of 2 bytes a row says so, even where rows lie in no order."""
+"""A reader that looks for one image reads one in a hundred of the row groups that do not hold it: a
+filter of 2 bytes a row says so, even where rows lie in no order."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,42 +47,51 @@ class StagedFile:
         rows: how many rows went into it.
         size_bytes: its length.
         sha256: of its bytes, taken while they were written.
+        model_key: the model of its rows.
     """
 
     path: str
     rows: int
     size_bytes: int
     sha256: str
+    model_key: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Fragments:
-    """Staged files, and what their rows add up to. One bundle gives one file; they add up."""
+class StagedFiles:
+    """Staged files, what their rows add up to, and what these rows say they were scored by."""
 
     files: tuple[StagedFile, ...] = ()
     summary: Summary = Summary()
+    scorings: tuple[Scoring, ...] = ()
 
 
-def merge_fragments(fragments: Iterable[Fragments]) -> Fragments:
-    """Adds fragments up; none at all give no file and no row."""
-    parts = list(fragments)
-    return Fragments(
-        files=tuple(file for part in parts for file in part.files),
-        summary=merge_summaries(part.summary for part in parts),
+def merge_staged(staged: Iterable[StagedFiles]) -> StagedFiles:
+    """Adds up what bundles staged; none at all give no file and no row."""
+    bundles = list(staged)
+    scorings = dict.fromkeys(each for bundle in bundles for each in bundle.scorings)
+    return StagedFiles(
+        files=tuple(file for bundle in bundles for file in bundle.files),
+        summary=merge_summaries(bundle.summary for bundle in bundles),
+        scorings=tuple(scorings),
     )
 
 
 class StagingWriter:
     """Streams record batches into one new Parquet file; it is opened by the first batch."""
 
-    def __init__(self, folder: str, prefix: str, group_bytes: int = MAX_GROUP_BYTES) -> None:
+    def __init__(
+        self, folder: str, prefix: str, group_bytes: int = MAX_GROUP_BYTES, model_key: str = ""
+    ) -> None:
         """Chooses the file's name.
 
         Args:
             folder: the staging folder, a path or any fsspec URL.
             prefix: the first word of the name; the rest of it is random.
             group_bytes: a row group of so many bytes of Arrow data is closed.
+            model_key: the model of its rows.
         """
+        self._model_key = model_key
         self._group_bytes = group_bytes
         self._path = join(folder, f"{prefix}-{uuid.uuid4().hex}.parquet")
         self._sink: _HashingSink | None = None
@@ -118,7 +128,8 @@ class StagingWriter:
             self.discard()
             raise
         self._sink = self._parquet = None  # complete: no longer ours to discard
-        return StagedFile(self._path, self._rows, sink.size_bytes, sink.digest.hexdigest())
+        digest = sink.digest.hexdigest()
+        return StagedFile(self._path, self._rows, sink.size_bytes, digest, self._model_key)
 
     def discard(self) -> None:
         """Drops what was written. What cannot be removed is left: nothing refers to it."""
@@ -131,7 +142,7 @@ class StagingWriter:
                     opened.close()
         if sink is not None:
             with contextlib.suppress(OSError):
-                store.remove_files([self._path])
+                file_operations.remove_files([self._path])
 
     def _is_full(self) -> bool:
         rows: int = sum(batch.num_rows for batch in self._buffered)
@@ -148,7 +159,7 @@ class StagingWriter:
     def _open(self, group_rows: int = MAX_GROUP_ROWS) -> "tuple[_HashingSink, pq.ParquetWriter]":
         """The file; opened for row groups as large as the first, so a small file stays small."""
         if self._sink is None or self._parquet is None:
-            self._sink = _HashingSink(store.open_new(self._path))
+            self._sink = _HashingSink(file_operations.open_new(self._path))
             seeks = {"ndv": min(group_rows, MAX_GROUP_ROWS), "fpp": _FALSE_RATIO}
             self._parquet = pq.ParquetWriter(
                 self._sink,
@@ -162,8 +173,11 @@ class StagingWriter:
         return self._sink, self._parquet
 
 
-class FragmentWriter:
-    """Streams one bundle's rows into staged files of bounded size, and adds them up."""
+class BundleWriter:
+    """Streams one bundle's rows into staged files of bounded size, and adds them up.
+
+    Rows of different models go to different files: the model is a key of a file's path.
+    """
 
     def __init__(self, folder: str, file_bytes: int = FILE_BYTES) -> None:
         """Takes the staging folder; nothing is opened before the first batch.
@@ -174,36 +188,44 @@ class FragmentWriter:
         """
         self._folder = folder
         self._file_bytes = file_bytes
-        self._writer = self._make_writer()
+        self._writers: dict[Scoring, StagingWriter] = {}
         self._files: list[StagedFile] = []
         self._summary = Summary()
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Adds rows of `rows.SCHEMA`."""
-        self._writer.write(batch)
+    def write(self, batch: pa.RecordBatch, scoring: Scoring) -> None:
+        """Adds rows of `rows.SCHEMA`, all of one scoring."""
+        if scoring not in self._writers:
+            self._writers[scoring] = self._make_writer(scoring)
+        writer = self._writers[scoring]
+        writer.write(batch)
         self._summary = merge_summaries((self._summary, summarize(batch)))
-        if self._writer.size_bytes >= self._file_bytes:
-            self._take_file()
+        if writer.size_bytes >= self._file_bytes:
+            self._take_file(scoring)
 
-    def close(self) -> Fragments | None:
-        """Completes the last file; None where no row was written."""
-        self._take_file()
-        return Fragments(tuple(self._files), self._summary) if self._files else None
+    def close(self) -> StagedFiles | None:
+        """Completes the last files; None where no row was written."""
+        for scoring in self._writers:
+            self._take_file(scoring)
+        if not self._files:
+            return None
+        return StagedFiles(tuple(self._files), self._summary, tuple(self._writers))
 
-    def _take_file(self) -> None:
-        file = self._writer.close()
+    def _take_file(self, scoring: Scoring) -> None:
+        file = self._writers[scoring].close()
         if file is not None:
             self._files.append(file)
-        self._writer = self._make_writer()
+        self._writers[scoring] = self._make_writer(scoring)
 
-    def _make_writer(self) -> StagingWriter:
-        return StagingWriter(self._folder, "fragment", min(MAX_GROUP_BYTES, self._file_bytes))
+    def _make_writer(self, scoring: Scoring) -> StagingWriter:
+        group_bytes = min(MAX_GROUP_BYTES, self._file_bytes)
+        return StagingWriter(self._folder, "staged", group_bytes, scoring.model.key)
 
     def discard(self) -> None:
         """Drops what was written."""
-        self._writer.discard()
+        for writer in self._writers.values():
+            writer.discard()
         with contextlib.suppress(OSError):
-            store.remove_files([file.path for file in self._files])
+            file_operations.remove_files([file.path for file in self._files])
         self._files.clear()
 
 

@@ -8,15 +8,15 @@ from apache_beam.transforms.window import GlobalWindows
 from imgcls_beam.errors import ConfigError
 
 
-def take_whole(outcomes: beam.PCollection, hints: Mapping[str, str]) -> beam.PCollection:
-    """The outcomes of a run, in the one window in which it is published.
+def require_bounded(outcomes: beam.PCollection, hints: Mapping[str, str]) -> beam.PCollection:
+    """The outcomes of a run, in the one window in which it is committed.
 
     Args:
         outcomes: of any windows.
         hints: resource hints of the stage that takes them.
 
     Raises:
-        ConfigError: the input never ends, so the run would never be published.
+        ConfigError: the input never ends, so the run would never be committed.
     """
     if not outcomes.is_bounded:
         problem = "a run is published when it ends, which this input never does; see docs/plugin.md"

@@ -6,23 +6,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from imgcls_beam.sinks import store
-from imgcls_beam.sinks.attempts import clear_attempt
-from imgcls_beam.sinks.layout import join
-from imgcls_beam.sinks.publishing import publish
+from imgcls_beam.sinks import Session, abandon_session, file_operations
 from imgcls_beam.sinks.record import RunRecord, read_record
+from imgcls_beam.sinks.run_paths import join
 from tests.staged import (
     FUSE,
     RUN,
     Killed,
+    begin,
     check_committed,
+    commit,
     empty_stores,
     list_output,
-    make_layout,
-    make_publication,
     make_uris,
     read_uris,
-    stage_parts,
+    stage_merged,
 )
 
 pytestmark = pytest.mark.slow
@@ -30,54 +28,56 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=["mortal", "mortalbucket"])
 def output(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
-    """An empty output folder on each kind of store."""
+    """An empty output folder on each kind of file_operations."""
     empty_stores()
     yield f"{request.param}://{tmp_path}/out"
     empty_stores()
 
 
-def publish_until_killed(
+def commit_until_killed(
     output: str, operation: int, *, after: bool
-) -> tuple[Callable[[], RunRecord], bool]:
-    """Publishes three parts and dies at one operation; gives the retry, and whether it died."""
-    layout = make_layout(output)
-    parts, fragments = stage_parts(layout, [3, 4, 5])
+) -> tuple[Session, Callable[[], RunRecord], bool]:
+    """Dies at one operation of a commit; gives the session, the retry, and whether it died."""
+    session = begin(output)
+    merged, staged = stage_merged(session, [3, 4, 5])
     FUSE.set(operation, after=after)
     killed = False
     try:
-        publish(parts, fragments, 12, make_publication(layout))
+        commit(merged, staged, 12, session)
     except Killed:
         killed = True
     FUSE.set(None)
-    return lambda: publish(parts, fragments, 12, make_publication(layout)), killed
+    return session, lambda: commit(merged, staged, 12, session), killed
 
 
-def walk_through_deaths(output: str, after: bool) -> Iterator[tuple[str, Callable[[], RunRecord]]]:
-    """Every operation at which publishing can die, each in a folder of its own."""
+def walk_through_deaths(
+    output: str, after: bool
+) -> Iterator[tuple[str, Session, Callable[[], RunRecord]]]:
+    """Every operation at which a commit can die, each in a folder of its own."""
     for operation in itertools.count():
         place = f"{output}/{operation}"
-        retry, killed = publish_until_killed(place, operation, after=after)
+        session, retry, killed = commit_until_killed(place, operation, after=after)
         if not killed:
             assert operation > 10  # or the fuse was in no operation that counts
             return
-        yield place, retry
+        yield place, session, retry
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_publish_killed_anywhere_and_retried_ends_as_if_undisturbed(
+def test_a_commit_killed_anywhere_and_retried_ends_as_if_undisturbed(
     output: str, after: bool
 ) -> None:
-    for place, retry in walk_through_deaths(output, after):
+    for place, _, retry in walk_through_deaths(output, after):
         check_committed(place, retry(), 12)
 
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_record_never_stands_before_its_files_do(output: str, after: bool) -> None:
-    for place, _ in walk_through_deaths(output, after):
-        if store.find_size(join(place, "runs", "r1.json")) is not None:
+    for place, _, _ in walk_through_deaths(output, after):
+        if file_operations.find_size(join(place, "runs", "r1.json")) is not None:
             record = read_record(join(place, "runs", "r1.json"))
             assert read_uris(place) == make_uris(12)
-            assert [store.hash_file(join(place, f.path)) for f in record.files] == [
+            assert [file_operations.hash_file(join(place, f.path)) for f in record.files] == [
                 file.sha256 for file in record.files
             ]
 
@@ -85,25 +85,25 @@ def test_a_record_never_stands_before_its_files_do(output: str, after: bool) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("days", "sizes"), [(0, [5, 4]), (1, [5, 4]), (0, [6, 2, 1])])
-def test_another_attempt_after_a_death_leaves_its_own_rows_and_only_they(
+def test_another_session_after_a_death_leaves_its_own_rows_and_only_they(
     output: str, after: bool, days: int, sizes: list[int]
 ) -> None:
-    for place, _ in walk_through_deaths(output, after):
-        if store.find_size(join(place, "runs", "r1.json")) is not None:
+    for place, _, _ in walk_through_deaths(output, after):
+        if file_operations.find_size(join(place, "runs", "r1.json")) is not None:
             continue  # it was committed before it died
         run_date = RUN.run_date + datetime.timedelta(days=days)
-        layout = dataclasses.replace(make_layout(place, attempt=2), run_date=run_date)
-        parts, fragments = stage_parts(layout, sizes)
-        record = publish(parts, fragments, 9, make_publication(layout))
+        session = begin(place, 2, dataclasses.replace(RUN, run_date=run_date))
+        merged, staged = stage_merged(session, sizes)
+        record = commit(merged, staged, 9, session)
         check_committed(place, record, 9)
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_clearing_a_killed_attempt_takes_back_what_was_not_committed(
+def test_abandoning_a_killed_session_takes_back_what_was_not_committed(
     output: str, after: bool
 ) -> None:
-    for place, _ in walk_through_deaths(output, after):
-        committed = store.find_size(join(place, "runs", "r1.json")) is not None
-        clear_attempt(make_layout(place))
+    for place, session, _ in walk_through_deaths(output, after):
+        committed = file_operations.find_size(join(place, "runs", "r1.json")) is not None
+        abandon_session(session)
         assert read_uris(place) == (make_uris(12) if committed else [])
         assert not [name for name in list_output(place) if name.startswith("_staging")]

@@ -1,0 +1,228 @@
+"""Staged files into published ones: which are published as one, and merging them.
+
+Nothing here knows of Beam, and each function may run again: files that were merged stay.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from imgcls_beam.errors import PublishError
+from imgcls_beam.listing import Distinct, uri_digest
+from imgcls_beam.sinks import file_operations
+from imgcls_beam.sinks.base import ERRORS
+from imgcls_beam.sinks.record import RecordedFile
+from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.sinks.session import Session
+from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFile, StagedFiles, StagingWriter
+from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Merge:
+    """Staged files of one model that will be published as one.
+
+    Attributes:
+        index: from 0, among those of the model.
+        count: how many files the model has.
+        files: in the order in which they are merged.
+        retries: files with rows of images that were tried again: error rows of the same images,
+            in published ones among `files`, are left out. None are looked for where this is empty.
+    """
+
+    index: int
+    count: int
+    files: tuple[StagedFile, ...]
+    retries: tuple[StagedFile, ...] = ()
+
+    @property
+    def model_key(self) -> str:
+        """The model of all its rows."""
+        return self.files[0].model_key
+
+    @property
+    def rows(self) -> int:
+        """How many rows its files were counted to hold."""
+        return sum(file.rows for file in self.files)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MergedFile:
+    """One staged file, ready to be moved to its final path.
+
+    Attributes:
+        index: from 0, among those of the model.
+        count: how many files the model has.
+        file: holds its rows; without any, it has no path: there is no file.
+        replaced: files that were published before, and that it replaces.
+        replaced_rows: how many rows these hold.
+        dropped: what the error rows add up to that it left out.
+    """
+
+    index: int
+    count: int
+    file: StagedFile
+    replaced: tuple[str, ...] = ()
+    replaced_rows: int = 0
+    dropped: Summary = Summary()
+
+
+def plan_session(staged: StagedFiles, session: Session) -> list[Merge]:
+    """What a session will publish; for a retry, files that hold error rows are written anew.
+
+    Raises:
+        PublishError: a published file is gone.
+    """
+    if session.base.how != ERRORS or not staged.files:
+        return plan_merges(staged.files, session.file_bytes)
+    tried = {file.model_key for file in staged.files}
+    files = [file for file in session.base.files if file.model_key in tried]
+    try:
+        failed = find_failed_files(session.paths.output, files)
+    except FileNotFoundError as error:
+        raise _make_gone_error("a published file") from error
+    return plan_merges((*staged.files, *failed), session.file_bytes, retries=staged.files)
+
+
+def plan_merges(
+    files: Iterable[StagedFile],
+    target_bytes: int = FILE_BYTES,
+    retries: Sequence[StagedFile] = (),
+) -> list[Merge]:
+    """Groups the staged files of each model into files of about the target size.
+
+    The same files in any order give the same merges. A file is never split: one that is larger than
+    the target is merged with no other.
+
+    Args:
+        files: to be grouped; published ones that are written anew may be among them.
+        target_bytes: of one file.
+        retries: see `Merge.retries`.
+    """
+    by_model: dict[str, list[StagedFile]] = collections.defaultdict(list)
+    for file in files:
+        by_model[file.model_key].append(file)
+    merges = []
+    for key, own in sorted(by_model.items()):
+        groups = _group(own, target_bytes)
+        tried = tuple(file for file in retries if file.model_key == key)
+        merges += [Merge(i, len(groups), tuple(each), tried) for i, each in enumerate(groups)]
+    return merges
+
+
+def _group(files: Sequence[StagedFile], target_bytes: int) -> list[list[StagedFile]]:
+    groups: list[list[StagedFile]] = []
+    room = 0
+    for file in sorted(files, key=lambda file: file.path):
+        if not groups or file.size_bytes > room:
+            groups.append([])
+            room = target_bytes
+        groups[-1].append(file)
+        room -= file.size_bytes
+    return groups
+
+
+def find_failed_files(output: str, files: Iterable[RecordedFile]) -> list[StagedFile]:
+    """The published files that hold error rows, by the statistics in their footers."""
+    found = []
+    for file in files:
+        url = join(output, file.path)
+        with file_operations.open_existing(url) as source:
+            if _holds_errors(pq.read_metadata(source)):
+                found.append(
+                    StagedFile(url, file.rows, file.size_bytes, file.sha256, file.model_key)
+                )
+    return found
+
+
+def merge_files(merge: Merge, staging: str) -> MergedFile:
+    """Merges files into one new staged file, a row group at a time, and reads it back.
+
+    A single file is taken as it is. The files merged stay where they are, so that this may run
+    again.
+
+    Raises:
+        PublishError: a file is gone, holds other rows than were counted, or other bytes than were
+            written.
+    """
+    try:
+        merged, dropped = _merge(merge, staging)
+        if merged.rows and file_operations.hash_file(merged.path) != merged.sha256:
+            raise PublishError(f"file {merge.index} holds other bytes than were written")
+    except FileNotFoundError as error:
+        raise _make_gone_error(f"a staged file below {staging}") from error
+    if merged.rows + dropped.rows != merge.rows:
+        raise PublishError(f"file {merge.index} holds other rows than the {merge.rows} counted")
+    published = [file for file in merge.files if _is_published(file, merge, staging)]
+    return MergedFile(
+        merge.index,
+        merge.count,
+        merged,
+        tuple(file.path for file in published),
+        sum(file.rows for file in published),
+        dropped,
+    )
+
+
+def _make_gone_error(what: str) -> PublishError:
+    return PublishError(f"{what} is gone: another session may have published this run")
+
+
+def _merge(merge: Merge, staging: str) -> tuple[StagedFile, Summary]:
+    if len(merge.files) == 1 and not merge.retries:
+        return merge.files[0], Summary()
+    writer, dropped = StagingWriter(staging, "merged", model_key=merge.model_key), [Summary()]
+    try:
+        with Distinct() as retried:
+            for uri in _read_uris(merge.retries):
+                retried.add(uri_digest(uri))
+            for file in merge.files:
+                for batch in _read_batches(file):
+                    if _is_published(file, merge, staging):
+                        is_dropped = _find_retried(batch, retried)
+                        dropped.append(summarize(batch.filter(is_dropped)))
+                        batch = batch.filter(pc.invert(is_dropped))
+                    writer.write(batch)
+        merged = writer.close() or StagedFile("", 0, 0, "", merge.model_key)
+    finally:
+        writer.discard()
+    return merged, merge_summaries(dropped)
+
+
+def _is_published(file: StagedFile, merge: Merge, staging: str) -> bool:
+    return bool(merge.retries) and not file.path.startswith(join(staging, ""))
+
+
+def _find_retried(batch: pa.RecordBatch, retried: Distinct) -> pa.Array:
+    """Which rows say that an image failed that has been tried again; one boolean a row."""
+    pairs = zip(batch["image_uri"].to_pylist(), batch["status"].to_pylist(), strict=True)
+    return pa.array(
+        [status == "error" and uri_digest(uri) in retried for uri, status in pairs], pa.bool_()
+    )
+
+
+def _read_uris(files: Sequence[StagedFile]) -> Iterator[str]:
+    for file in files:
+        for batch in _read_batches(file, ["image_uri"]):
+            yield from batch["image_uri"].to_pylist()
+
+
+def _holds_errors(metadata: pq.FileMetaData) -> bool:
+    """`error` is the least of the three words, so it is the minimum where it occurs."""
+    column = metadata.schema.names.index("status")
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    found = (group.column(column).statistics for group in groups)
+    return any(each is None or not each.has_min_max or each.min == "error" for each in found)
+
+
+def _read_batches(
+    file: StagedFile, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    with file_operations.open_existing(file.path) as source:
+        parquet = pq.ParquetFile(source)
+        for group in range(parquet.num_row_groups):
+            yield from parquet.read_row_group(group, columns).to_batches()
