@@ -22,7 +22,7 @@ from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_for_models
 from imgcls_beam.reading import read_images
 
-ResultT = TypeVar("ResultT")
+_ResultT = TypeVar("_ResultT")
 
 Prepared = tuple[PixelArray | Failure, ...]
 """What one image is for each of several models."""
@@ -32,13 +32,13 @@ _PREFETCHED_BYTES = 96 << 20
 
 
 @dataclasses.dataclass(slots=True)
-class _Task(Generic[ResultT]):
-    future: concurrent.futures.Future[list[ResultT]]
+class _Task(Generic[_ResultT]):
+    future: concurrent.futures.Future[list[_ResultT]]
     origins: list[WindowedValue]
     size_bytes: int
 
 
-class PrefetchQueue(Generic[ResultT]):
+class PrefetchQueue(Generic[_ResultT]):
     """What is under way in one bundle, oldest first; not shared between threads."""
 
     def __init__(self, max_elements: int, max_bytes: int) -> None:
@@ -50,11 +50,11 @@ class PrefetchQueue(Generic[ResultT]):
         """
         self._max_elements = max_elements
         self._max_bytes = max_bytes
-        self._tasks: collections.deque[_Task[ResultT]] = collections.deque()
+        self._tasks: collections.deque[_Task[_ResultT]] = collections.deque()
 
     def add(
         self,
-        future: "concurrent.futures.Future[list[ResultT]]",
+        future: "concurrent.futures.Future[list[_ResultT]]",
         origins: list[WindowedValue],
         size_bytes: int,
     ) -> None:

@@ -11,8 +11,9 @@ from fsspec import AbstractFileSystem
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.walking import Info, find_matches, is_pattern, walk
+from imgcls_beam.listing.walking import find_matches, is_pattern, walk
 from imgcls_beam.stores import (
+    Info,
     StoreKey,
     facts_of,
     find_info,

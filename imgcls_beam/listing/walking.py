@@ -8,16 +8,13 @@ names, folder by folder. Links to folders are not followed: they may lead back.
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from fsspec import AbstractFileSystem
 from fsspec.utils import glob_translate
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.stores import has_pages, is_local, list_below
-
-Info = Mapping[str, Any]
+from imgcls_beam.stores import Info, has_pages, is_local, list_below
 
 _MAGIC = re.compile(r"[*?\[]")
 

@@ -23,7 +23,7 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.stores import open_store, updated_at_of
 
-ResultT = TypeVar("ResultT")
+_ResultT = TypeVar("_ResultT")
 
 _CHUNK_BYTES = 1 << 20
 _FOLDER_TRIES = 20
@@ -295,8 +295,8 @@ def refuse_unwritable(option: str, url: str) -> Iterator[None]:
 
 
 def _in_folder(
-    store: fsspec.AbstractFileSystem, path: str, operation: Callable[[], ResultT]
-) -> ResultT:
+    store: fsspec.AbstractFileSystem, path: str, operation: Callable[[], _ResultT]
+) -> _ResultT:
     """Does what makes a file; a local disk gets the file's folders first.
 
     Another program may find them empty, and remove them, before the file is there.

@@ -2,7 +2,7 @@
 
 from imgcls_beam.stores.keys import StoreKey, spell_uri, split_url
 from imgcls_beam.stores.opening import find_info, has_protocol, is_local, open_store
-from imgcls_beam.stores.pages import has_pages, list_below
+from imgcls_beam.stores.pages import Info, has_pages, list_below
 from imgcls_beam.stores.versions import (
     checksum_of,
     facts_of,
@@ -15,6 +15,7 @@ from imgcls_beam.stores.versions import (
 )
 
 __all__ = [
+    "Info",
     "StoreKey",
     "checksum_of",
     "facts_of",

@@ -11,7 +11,8 @@ from fsspec import AbstractFileSystem
 
 from imgcls_beam.stores.opening import has_protocol
 
-Info = dict[str, Any]
+Info = Mapping[str, Any]
+"""What a store says of an object, as fsspec has it: `name`, `type`, `size` and more."""
 
 _GCS_FIELDS = (
     "nextPageToken,prefixes,"
@@ -42,7 +43,7 @@ def list_below(store: AbstractFileSystem, start: str, *, is_deep: bool) -> Itera
     for page in list_pages(store, bucket, prefix, {} if is_deep else {"delimiter": "/"}):
         for entry in sorted(page, key=lambda info: str(info["name"]).encode()):
             if not entry["name"].endswith("/"):
-                yield entry | {"name": f"{bucket}/{entry['name']}", "type": "file"}
+                yield dict(entry) | {"name": f"{bucket}/{entry['name']}", "type": "file"}
             elif "size" not in entry:
                 yield {"name": f"{bucket}/{entry['name'][:-1]}", "type": "directory"}
 
@@ -54,7 +55,7 @@ def _list_s3_pages(
     asked |= {name.capitalize(): value for name, value in more.items()}
     while True:
         page = store.call_s3("list_objects_v2", **asked)
-        entries = [{"name": each["Prefix"]} for each in page.get("CommonPrefixes", ())]
+        entries: list[Info] = [{"name": each["Prefix"]} for each in page.get("CommonPrefixes", ())]
         for each in page.get("Contents", ()):
             entries.append(each | {"name": each["Key"], "size": each["Size"]})
         yield entries

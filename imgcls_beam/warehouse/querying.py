@@ -119,7 +119,7 @@ def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
     store, folder = open_store("output", output)
     system = fs.LocalFileSystem() if is_local(store) else fs.PyFileSystem(fs.FSSpecHandler(store))
     kind = ds.ParquetFileFormat()
-    fragments = [
+    pieces = [
         kind.make_fragment(
             join(folder, file.path),
             system,
@@ -129,7 +129,7 @@ def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
         for record in records
         for file in record.files
     ]
-    return ds.FileSystemDataset(fragments, ROWS_SCHEMA, kind, system)
+    return ds.FileSystemDataset(pieces, ROWS_SCHEMA, kind, system)
 
 
 def _parse(text: bytes | Exception) -> RunRecord | None:
