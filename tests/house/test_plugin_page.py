@@ -32,6 +32,9 @@ PRINTED = {
     "update": [r"demo/model \[\{'label': 'star', 'score': 0\.9\d+\}\]"],
     "shared": [],
     "rows": ["7 star cross"],
+    "whole": [],
+    "flattened": ["4 2"],
+    "failing": ["left behind: []"],
     "table": [r"DONE \{'listed': 2, 'ok': 1, 'error': 1, 'skipped': 0\}"],
     "hints": ["star"],
 }
