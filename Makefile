@@ -69,16 +69,19 @@ $(VENV)/.dev: setup.py constraints.txt
 
 # An emulator of BigQuery for the tests; it wants another DuckDB than ours.
 $(BIGQUERY)/.installed: tests/bigquery.txt
+	@echo "$(BIGQUERY): an emulator of BigQuery for the tests, 0.4 GB on disk" >&2
 	@tools/install.sh $(BIGQUERY) -r tests/bigquery.txt
 	@touch $@
 
 # Airflow, to read the DAG of deploy/ as it would; it wants other versions of nearly everything.
 $(AIRFLOW)/.installed: tests/airflow.txt
+	@echo "$(AIRFLOW): Airflow's parser for the tests, 0.3 GB on disk" >&2
 	@tools/install.sh $(AIRFLOW) --no-deps -r tests/airflow.txt
 	@touch $@
 
 $(LOWEST)/.installed: setup.py $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate --resolution=lowest-direct setup.py \
 	  --extra gcp --extra s3 --extra sql --extra yaml --output-file $(VENV)/lowest.txt
+	@echo "$(LOWEST): the oldest libraries that setup.py allows, for the tests" >&2
 	@tools/install.sh $(LOWEST) -c $(VENV)/lowest.txt -e '.[dev]'
 	@touch $@
