@@ -8,8 +8,10 @@ AIRFLOW := .venv-airflow
 LOWEST := .venv-lowest
 APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed
 JOBS ?= auto
-# Each process of the tests has one core: threads of its own would only take them from each other.
-PARALLEL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile
+# A file's tests stay in one process, and folders follow each other, so a server is started once in
+# each; the small files of tests/unit come last. More threads than cores would only wait.
+PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test check test-lowest: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
@@ -22,14 +24,13 @@ demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts 
 	@$(BIN)/python -m demo
 
 test: $(VENV)/.dev $(APART) lint  ## everything that must hold
-	$(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
-	$(PARALLEL) -m "not slow" -x
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" -x
 
 test-lowest: $(LOWEST)/.installed  ## the tests with the oldest libraries that setup.py allows
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile \
-	  tests/unit tests/beam tests/pipelines tests/faults
+	$(LOWEST)/bin/python -m pytest $(PARALLEL) tests/unit tests/beam tests/pipelines tests/faults
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
