@@ -14,9 +14,10 @@ HERE = pathlib.Path(__file__).parent
 # shows the README without the files beside it: its links lead there, or are left out.
 REPOSITORY = ""
 
-# The oldest that pass the tests (`make test-lowest`): a plug-in lives in other people's environments.
-# Those before them: Beam wants a pyarrow below 24, which writes no Bloom filters; transformers wants
-# torchvision for any image processor; torch is refused by it; Pillow resizes in another order.
+# The oldest that pass the tests (`make test-lowest`): a plug-in lives in other people's
+# environments. Those before them: Beam wants a pyarrow below 24, which writes no Bloom filters;
+# transformers wants torchvision for any image processor, and refuses the older torch for weights
+# that are pickled; Pillow resizes in another order.
 BASE = [
     "apache-beam>=2.76,<3",
     "transformers>=5.18,<6",
