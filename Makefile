@@ -8,8 +8,10 @@ AIRFLOW := .venv-airflow
 LOWEST := .venv-lowest
 APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed
 JOBS ?= auto
-# Each process of the tests has one core: threads of its own would only take them from each other.
-PARALLEL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile
+# A file's tests stay in one process, and folders follow each other, so a server is started once in
+# each; the small files of tests/unit come last. More threads than cores would only wait.
+PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test check test-lowest: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
@@ -22,14 +24,13 @@ demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts 
 	@$(BIN)/python -m demo
 
 test: $(VENV)/.dev $(APART) lint  ## everything that must hold
-	$(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
-	$(PARALLEL) -m "not slow" -x
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" -x
 
 test-lowest: $(LOWEST)/.installed  ## the tests with the oldest libraries that setup.py allows
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile \
-	  tests/unit tests/beam tests/pipelines tests/faults
+	$(LOWEST)/bin/python -m pytest $(PARALLEL) tests/unit tests/beam tests/pipelines tests/faults
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -69,16 +70,19 @@ $(VENV)/.dev: setup.py constraints.txt
 
 # An emulator of BigQuery for the tests; it wants another DuckDB than ours.
 $(BIGQUERY)/.installed: tests/bigquery.txt
+	@echo "$(BIGQUERY): an emulator of BigQuery for the tests, 0.4 GB on disk" >&2
 	@tools/install.sh $(BIGQUERY) -r tests/bigquery.txt
 	@touch $@
 
 # Airflow, to read the DAG of deploy/ as it would; it wants other versions of nearly everything.
 $(AIRFLOW)/.installed: tests/airflow.txt
+	@echo "$(AIRFLOW): Airflow's parser for the tests, 0.3 GB on disk" >&2
 	@tools/install.sh $(AIRFLOW) --no-deps -r tests/airflow.txt
 	@touch $@
 
 $(LOWEST)/.installed: setup.py $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate --resolution=lowest-direct setup.py \
 	  --extra gcp --extra s3 --extra sql --extra yaml --output-file $(VENV)/lowest.txt
+	@echo "$(LOWEST): the oldest libraries that setup.py allows, for the tests" >&2
 	@tools/install.sh $(LOWEST) -c $(VENV)/lowest.txt -e '.[dev]'
 	@touch $@
