@@ -3,9 +3,10 @@
 import contextlib
 import dataclasses
 import datetime
+import functools
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -61,60 +62,50 @@ def _run_checked(
 ) -> RunRecord | RunCounts | None:
     source = resolve_model(job.model.model, job.model.revision)
     try:
-        sessions = begin(job, source, started_at)
+        with begun(job, source, started_at) as (rows, lines):
+            pipeline = build(beam.Pipeline(options=options), job, source, rows, lines)
+            if goes_on_alone(options):
+                display.say_submitted(pipeline.run(), options)
+                return None
+            model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
+            with model, display.show_progress():
+                counts = _run_to_end(pipeline, rows, job.output)
+            return counts if rows is None else read_record(rows.paths.record)
     except RunExistsError:
         finished = tables.finish_load(job.output)
         if finished is None:
             raise
         return finished
-    with abandon_on_error(sessions.abandon):
-        pipeline = build(beam.Pipeline(options=options), job, sessions, source)
-        if goes_on_alone(options):
-            display.say_submitted(pipeline.run(), options)
-            return None
-        model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
-        with model, display.show_progress():
-            counts = _run_to_end(pipeline, sessions, job.output)
-    return counts if sessions.rows is None else read_record(sessions.rows.paths.record)
 
 
-class Sessions(NamedTuple):
-    """What the sinks of a job have begun; None for those it has not.
-
-    Attributes:
-        rows: the session of the table.
-        lines: the session of the responses.
-    """
-
-    rows: Session | None
-    lines: JsonlSession | None
-
-    def abandon(self) -> None:
-        """Removes what is not committed."""
-        if self.lines is not None:
-            abandon_jsonl(self.lines)
-        if self.rows is not None:
-            abandon_session(self.rows)
-
-
-def begin(job: JobOptions, source: ModelSource, started_at: datetime.datetime) -> Sessions:
-    """Begins a session of each output, or none.
+@contextlib.contextmanager
+def begun(
+    job: JobOptions, source: ModelSource, started_at: datetime.datetime
+) -> Iterator[tuple[Session | None, JsonlSession | None]]:
+    """The sessions of the table and of the responses; abandoned where the block fails.
 
     Raises:
         ConfigError: an output that cannot be written, or may not be.
     """
-    output, rows = job.output, None
-    if output.output is not None:
-        rows = begin_session(output, [_make_scoring(job, source)], started_at)
-    with abandon_on_error(Sessions(rows, None).abandon):
-        lines = None if output.jsonl is None else begin_jsonl(output.jsonl, output.session_id)
-    return Sessions(rows, lines)
+    output, rows, lines = job.output, None, None
+    with contextlib.ExitStack() as stack:
+        if output.output is not None:
+            rows = begin_session(output, [_make_scoring(job, source)], started_at)
+            stack.enter_context(abandon_on_error(functools.partial(abandon_session, rows)))
+        if output.jsonl is not None:
+            lines = begin_jsonl(output.jsonl, output.session_id)
+            stack.enter_context(abandon_on_error(functools.partial(abandon_jsonl, lines)))
+        yield rows, lines
 
 
 def build(
-    pipeline: beam.Pipeline, job: JobOptions, sessions: Sessions, source: ModelSource
+    pipeline: beam.Pipeline,
+    job: JobOptions,
+    source: ModelSource,
+    rows: Session | None,
+    lines: JsonlSession | None,
 ) -> beam.Pipeline:
-    """Builds the graph: list, read, prepare, predict, row, sink, publish."""
+    """Builds the graph: list, read, prepare, predict, row, sink, commit."""
     refs, skipped = _list_images(pipeline, job, _make_scoring(job, source))
     wanted = refs | "CountWanted" >> beam.combiners.Count.Globally()
     model = {name: getattr(job.model, name) for name in _names_of(job.model)}
@@ -123,18 +114,18 @@ def build(
     classify = classify.with_resource_hints(**hints)
     outcomes = (refs | "ClassifyImages" >> classify).outcomes
     record = None
-    if sessions.rows is not None:
+    if rows is not None:
         configuration = json.dumps(describe_job(job), sort_keys=True)
         listed = _count_listed(wanted, skipped)
         write = WriteParquet(
-            sessions.rows, listed, skipped=skipped, configuration=configuration, hints=hints
+            rows, listed, skipped=skipped, configuration=configuration, hints=hints
         )
         record = outcomes | "WriteParquet" >> write
         write_table = tables.make_writer(job.output, is_local(pipeline.options))
         if write_table is not None:
             _ = record | "WriteTable" >> write_table
-    if sessions.lines is not None:
-        _ = outcomes | "WriteJsonl" >> WriteJsonl(sessions.lines, wanted, record, hints)
+    if lines is not None:
+        _ = outcomes | "WriteJsonl" >> WriteJsonl(lines, wanted, record, hints)
     return pipeline
 
 
@@ -192,7 +183,9 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     del classifier
 
 
-def _run_to_end(pipeline: beam.Pipeline, sessions: Sessions, output: OutputOptions) -> RunCounts:
+def _run_to_end(
+    pipeline: beam.Pipeline, session: Session | None, output: OutputOptions
+) -> RunCounts:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
 
     Raises:
@@ -208,7 +201,7 @@ def _run_to_end(pipeline: beam.Pipeline, sessions: Sessions, output: OutputOptio
         later = {"the table": output.table, "the responses": output.jsonl}
         missing = " or ".join(name for name, place in later.items() if place is not None)
         what = f"the rows were published, but not {missing}"
-        if not _is_published(sessions.rows) or output.is_scratch:
+        if not _is_published(session) or output.is_scratch:
             what = "the run failed and nothing was published"
         raise PublishError(f"{what} ({problem})") from error
 

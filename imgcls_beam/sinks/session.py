@@ -32,7 +32,6 @@ from imgcls_beam.sinks.leftovers import (
     clear_session,
     find_sessions,
     parse_run_id,
-    read_note,
     write_note,
 )
 from imgcls_beam.sinks.record import RecordedModel
@@ -70,7 +69,7 @@ class Session:
     def make_note(self, moved: Sequence[str] = ()) -> Note:
         """What it says of itself to those who would have to clear it."""
         replaced = tuple(file.path for file in self.base.files)
-        return Note(self.base.session_id, replaced, tuple(moved), self.made)
+        return Note(self.base.session_id, replaced, tuple(moved))
 
 
 def begin_session(
@@ -93,8 +92,7 @@ def begin_session(
     """
     models = check_distinct(scorings)
     paths = RunPaths.of_output(output)
-    known = read_note(paths.staging)
-    made = known.made if known else tuple(file_operations.find_missing_folders(paths.staging))
+    made = tuple(file_operations.find_missing_folders(paths.staging))
     check_writable(output)
     try:
         sweep_sessions(paths.output)

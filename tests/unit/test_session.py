@@ -281,10 +281,10 @@ def test_a_sweep_takes_what_was_moved_and_spares_what_a_record_names(output: str
         b"",
         b'{"base": null, "moved": ["predictions/run_da',
         b"[]",
-        b'{"base": null, "replaced": [], "moved": ["../x"], "made": []}',
+        b'{"base": null, "replaced": [], "moved": ["../x"]}',
         b'{"base": null, "replaced": [], "moved": ["predictions/run_date=1/model=m/run_id=other/'
-        b'part-00000-of-00001.parquet"], "made": []}',
-        b'{"base": null, "replaced": [], "moved": 7, "made": []}',
+        b'part-00000-of-00001.parquet"]}',
+        b'{"base": null, "replaced": [], "moved": 7}',
     ],
 )
 def test_a_note_that_is_cut_short_or_names_other_places_is_not_followed(
