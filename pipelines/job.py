@@ -115,7 +115,7 @@ def build(
     lines: JsonlSession | None,
     write_table: WriteTable | None = None,
 ) -> beam.Pipeline:
-    """Builds the graph: list, read, prepare, predict, row, sink, publish."""
+    """Builds the graph: list, read, prepare, predict, row, sink, commit."""
     refs, skipped = _list_images(pipeline, job, scoring)
     hints = {} if job.accelerator is None else {"accelerator": job.accelerator}
     classify = ClassifyImages(job.model, source=scoring.model, read=job.read, decode=job.decode)

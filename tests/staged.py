@@ -51,6 +51,10 @@ class Run:
     function_to_apply: FunctionToApply | None = None
 
     @property
+    def model_key(self) -> str:
+        return self.scoring.model.key
+
+    @property
     def scoring(self) -> Scoring:
         commit = self.model_revision
         source = ModelSource(self.model_id, commit, self.model_id, commit)

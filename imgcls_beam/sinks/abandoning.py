@@ -2,17 +2,19 @@
 
 Beam tells no transform that its run has failed: a worker sees bundles, and `expand` is over before
 anything runs. The one place that hears of a failure is the call of `run`, or of the result's
-`wait_until_finish`, so a sink wraps both of its own pipeline. Workers never see the wrapper: Beam
+`wait_until_finish`, so sinks guard both of their own pipeline. Workers never see the guard: Beam
 does not pickle pipelines. Where `run` returns while the job goes on elsewhere, nothing is abandoned
 before the job is known to have ended; a session whose launcher is killed is cleared by a later one.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from imgcls_beam.sinks import file_operations
 
 
 @contextlib.contextmanager
@@ -26,35 +28,56 @@ def abandon_on_error(abandon: Callable[[], None]) -> Iterator[None]:
         raise
 
 
-def abandon_with(pipeline: beam.Pipeline, abandon: Callable[[], None]) -> None:
+def abandon_with(
+    pipeline: beam.Pipeline,
+    abandon: Callable[[], None],
+    find_made: Callable[[], Sequence[str]],
+) -> None:
     """Abandons a session where this pipeline fails.
 
     Args:
         pipeline: not yet run.
         abandon: may be called more than once.
+        find_made: which folders the session has made or will have to make; asked when it is run.
     """
-    run = pipeline.run
+    if not isinstance(pipeline.run, _Guard):
+        pipeline.run = _Guard(pipeline.run)
+    pipeline.run.sinks.append(_Sink(abandon, find_made))
 
-    def guarded_run(*args: Any, **kwargs: Any) -> PipelineResult:  # noqa: ANN401  Beam's own
-        with abandon_on_error(abandon):
-            result = run(*args, **kwargs)
-        _guard_result(result, abandon)
+
+class _Sink(NamedTuple):
+    abandon: Callable[[], None]
+    find_made: Callable[[], Sequence[str]]
+
+
+class _Guard:
+    """Stands in the place of a pipeline's `run`."""
+
+    def __init__(self, run: Callable[..., PipelineResult]) -> None:
+        self._run = run
+        self._made: set[str] = set()
+        self.sinks: list[_Sink] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> PipelineResult:  # noqa: ANN401  Beam's own
+        self._made = {folder for sink in self.sinks for folder in sink.find_made()}
+        with abandon_on_error(self._abandon):
+            result = self._run(*args, **kwargs)
+        wait = result.wait_until_finish
+
+        def guarded_wait(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  Beam's own
+            with abandon_on_error(lambda: self._abandon_ended(result)):
+                return wait(*args, **kwargs)
+
+        result.wait_until_finish = guarded_wait
         return result
 
-    pipeline.run = guarded_run
+    def _abandon_ended(self, result: PipelineResult) -> None:
+        """An interrupt, or a lost connection, ends the waiting and not the job."""
+        if PipelineState.is_terminal(result.state):
+            self._abandon()
 
-
-def _guard_result(result: PipelineResult, abandon: Callable[[], None]) -> None:
-    wait = result.wait_until_finish
-
-    def guarded_wait(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  Beam's own
-        with abandon_on_error(lambda: _abandon_ended(result, abandon)):
-            return wait(*args, **kwargs)
-
-    result.wait_until_finish = guarded_wait
-
-
-def _abandon_ended(result: PipelineResult, abandon: Callable[[], None]) -> None:
-    """An interrupt, or a lost connection, ends the waiting and not the job."""
-    if PipelineState.is_terminal(result.state):
-        abandon()
+    def _abandon(self) -> None:
+        for sink in self.sinks:
+            with contextlib.suppress(Exception):
+                sink.abandon()
+        file_operations.prune(*sorted(self._made, key=len, reverse=True))  # deepest first

@@ -39,7 +39,7 @@ from imgcls_beam.sinks.record import (
     encode_record,
 )
 from imgcls_beam.sinks.run_paths import join, locate_staging
-from imgcls_beam.sinks.session import Session, check_distinct
+from imgcls_beam.sinks.session import Session, check_distinct, make_note
 from imgcls_beam.sinks.staged_files import StagedFile, StagedFiles
 from imgcls_beam.sinks.summary import Summary, merge_summaries
 
@@ -109,7 +109,7 @@ def _publish(work: _Work, record: RunRecord) -> RunRecord:
     session, paths = work.session, work.session.paths
     earlier = read_note(paths.staging)
     moved = {paths.make_relative(work.locate(each)) for each in work.published}
-    note = session.make_note(sorted(moved.union(earlier.moved if earlier else ())))
+    note = make_note(session, sorted(moved.union(earlier.moved if earlier else ())))
     write_note(paths.staging, note)
     try:
         for each in work.published:

@@ -23,6 +23,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from imgcls_beam.elements import Outcome
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import require_bounded
+from imgcls_beam.sinks.file_operations import find_missing_folders
 from imgcls_beam.sinks.jsonl_files import (
     JsonlFile,
     JsonlSession,
@@ -83,11 +84,13 @@ class WriteJsonl(beam.PTransform):
     def _begin(self, pipeline: beam.Pipeline) -> "JsonlSession | AsSingleton":
         """The session: as it was given, or as the first step of the pipeline begins it."""
         if isinstance(self.url, JsonlSession):
-            abandon_with(pipeline, functools.partial(abandon_jsonl, self.url))
-            return self.url
+            given = self.url
+            abandon_with(pipeline, lambda: abandon_jsonl(given), lambda: given.made)
+            return given
         session_id = uuid.uuid4().hex
         session = JsonlSession(self.url, session_id)
-        abandon_with(pipeline, functools.partial(abandon_jsonl, session))
+        find_made = functools.partial(find_missing_folders, session.staging)
+        abandon_with(pipeline, lambda: abandon_jsonl(session), find_made)
         place = pipeline | "Url" >> beam.Create([self.url], reshuffle=False)
         return AsSingleton(place | "Begin" >> beam.Map(begin_jsonl, session_id))
 

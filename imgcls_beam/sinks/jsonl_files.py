@@ -29,10 +29,9 @@ from imgcls_beam.sinks.session import STALE
 from imgcls_beam.spec import to_response
 from imgcls_beam.stores import open_store
 
-_NOTE = "session.json"
 _CHUNK_BYTES = 1 << 20
 # What UTF-8 does not have, and what JSON lets stand but other readers take for the end of a line.
-_OWN = re.compile(r"[0-9a-f]{32}/(lines-[0-9a-f-]+|merged|session\.json)")
+_OWN = re.compile(r"[0-9a-f]{32}/(lines-[0-9a-f-]+|merged)")
 _UNFIT = re.compile("[\ud800-\udfff\x85\u2028\u2029]")
 
 
@@ -83,10 +82,12 @@ class JsonlSession:
     Attributes:
         url: the file.
         session_id: unique to one start of the program.
+        made: folders that it has to make, deepest first.
     """
 
     url: str
     session_id: str
+    made: tuple[str, ...] = ()
 
     @property
     def staging_root(self) -> str:
@@ -110,13 +111,10 @@ def begin_jsonl(url: str, session_id: str) -> JsonlSession:
     Raises:
         ConfigError: the file is there already, or no file can be written beside it.
     """
-    session = JsonlSession(url, session_id)
-    made = _read_made(session) or file_operations.find_missing_folders(session.staging)
     check_jsonl_free(url)
     sweep_jsonl(url)
-    note = json.dumps({"made": made}).encode()
-    file_operations.write_file(join(session.staging, _NOTE), note)
-    return session
+    made = file_operations.find_missing_folders(JsonlSession(url, session_id).staging)
+    return JsonlSession(url, session_id, tuple(made))
 
 
 def check_jsonl_free(url: str) -> None:
@@ -135,9 +133,8 @@ def check_jsonl_free(url: str) -> None:
 
 def abandon_jsonl(session: JsonlSession) -> None:
     """Removes what a session staged; the file, where it is published, stays."""
-    made = _read_made(session)
     _remove(session, lambda each: each == session.session_id)
-    file_operations.prune(*made)
+    file_operations.prune(*session.made)
 
 
 def sweep_jsonl(url: str, now: datetime.datetime | None = None) -> None:
@@ -159,21 +156,11 @@ def sweep_jsonl(url: str, now: datetime.datetime | None = None) -> None:
 def _remove(session: JsonlSession, is_over: Callable[[str], bool]) -> None:
     """Removes files of sessions of this file; files that are not ours by name stay."""
     root = session.staging_root
-    own = filter(_OWN.fullmatch, file_operations.list_names(root))
-    names = list(own)
+    names = list(filter(_OWN.fullmatch, file_operations.list_names(root)))
     over = {each for each in {name.partition("/")[0] for name in names} if is_over(each)}
     gone = [name for name in names if name.partition("/")[0] in over]
     file_operations.remove_files([join(root, name) for name in gone])
     file_operations.prune(*(join(root, each) for each in {*over, session.session_id}), root)
-
-
-def _read_made(session: JsonlSession) -> list[str]:
-    """The folders that the session had to make, deepest first."""
-    try:
-        with file_operations.open_existing(join(session.staging, _NOTE)) as source:
-            return list(map(str, json.loads(source.read())["made"]))
-    except (FileNotFoundError, ValueError, KeyError):
-        return []
 
 
 class LineWriter:

@@ -27,13 +27,11 @@ class Note:
         base: the session whose record was current when it began; None for none.
         replaced: what that record named.
         moved: what it moves to its final path, once that is known.
-        made: folders that it had to make, deepest first; local disks only.
     """
 
     base: str | None
     replaced: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
-    made: tuple[str, ...] = ()
 
 
 def write_note(staging: str, note: Note) -> None:
@@ -50,12 +48,9 @@ def read_note(staging: str) -> Note | None:
     try:
         with file_operations.open_existing(join(staging, NOTE)) as source:
             fields = json.loads(source.read())
-        lists = {name: tuple(fields[name]) for name in ("replaced", "moved", "made")}
-        note = Note(fields["base"], **lists)
+        note = Note(fields["base"], tuple(fields["replaced"]), tuple(fields["moved"]))
         own = re.compile(_FILE.format(re.escape(parse_run_id(staging))))
         is_own = all(map(own.fullmatch, (*note.replaced, *note.moved)))
-        path = file_operations.resolve(staging)[1]
-        is_own = is_own and all(path.startswith(f"{folder}/") for folder in note.made[1:])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return note if is_own else None
@@ -93,7 +88,7 @@ def clear_session(output: str, staging: str, record: RunRecord | None) -> None:
     if note is not None:
         roll_back(output, note, record)
     file_operations.remove_folder(staging)
-    file_operations.prune(locate_staging(output), *(note.made if note else ()))
+    file_operations.prune(locate_staging(output))
 
 
 def roll_back(output: str, note: Note, record: RunRecord | None) -> None:

@@ -33,6 +33,7 @@ from imgcls_beam.rows import scoring_of, to_record_batch
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import require_bounded
 from imgcls_beam.sinks.commit import commit_session
+from imgcls_beam.sinks.file_operations import find_missing_folders
 from imgcls_beam.sinks.merging import Merge, MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord
 from imgcls_beam.sinks.run_paths import RunPaths
@@ -133,10 +134,13 @@ class WriteParquet(beam.PTransform):
         """The session: as it was given, or as the first step of the pipeline begins it."""
         pipeline, output = outcomes.pipeline, self.output
         if isinstance(output, Session):
-            abandon_with(pipeline, functools.partial(abandon_session, output))
+            given = output
+            abandon_with(pipeline, lambda: abandon_session(given), lambda: given.made)
             return output
         assert isinstance(output, OutputOptions)
-        abandon_with(pipeline, functools.partial(abandon_paths, RunPaths.of_output(output)))
+        paths = RunPaths.of_output(output)
+        find_made = functools.partial(find_missing_folders, paths.staging)
+        abandon_with(pipeline, lambda: abandon_paths(paths), find_made)
         scorings = [each.scoring for each in find_classifications(outcomes)]
         begin = beam.Map(begin_session, scorings, self.started_at)
         return AsSingleton(

@@ -32,7 +32,6 @@ from imgcls_beam.sinks.leftovers import (
     clear_session,
     find_sessions,
     parse_run_id,
-    read_note,
     write_note,
 )
 from imgcls_beam.sinks.record import RecordedModel
@@ -67,10 +66,11 @@ class Session:
         """Unique to one start of the program."""
         return self.paths.session_id
 
-    def make_note(self, moved: Sequence[str] = ()) -> Note:
-        """What it says of itself to those who would have to clear it."""
-        replaced = tuple(file.path for file in self.base.files)
-        return Note(self.base.session_id, replaced, tuple(moved), self.made)
+
+def make_note(session: Session, moved: Sequence[str] = ()) -> Note:
+    """What a session says of itself to those who would have to clear it."""
+    replaced = tuple(file.path for file in session.base.files)
+    return Note(session.base.session_id, replaced, tuple(moved))
 
 
 def begin_session(
@@ -93,8 +93,7 @@ def begin_session(
     """
     models = check_distinct(scorings)
     paths = RunPaths.of_output(output)
-    known = read_note(paths.staging)
-    made = known.made if known else tuple(file_operations.find_missing_folders(paths.staging))
+    made = tuple(file_operations.find_missing_folders(paths.staging))
     check_writable(output)
     try:
         sweep_sessions(paths.output)
@@ -107,7 +106,7 @@ def begin_session(
                 paths = dataclasses.replace(paths, run_date=current.record.run_date)
             now = started_at or datetime.datetime.now(datetime.UTC)
             session = Session(paths, base, tuple(scorings), now, output.file_bytes, made)
-            write_note(paths.staging, session.make_note())
+            write_note(paths.staging, make_note(session))
     except BaseException:
         file_operations.prune(locate_staging(paths.output), *made)
         raise

@@ -22,7 +22,7 @@ from imgcls_beam.models import resolve_model
 from imgcls_beam.sinks import RunRecord, begin_jsonl, begin_session
 from pipelines import retry_flags
 from pipelines.flags import parse_flags
-from pipelines.job import Sessions, build, describe_job, run
+from pipelines.job import build, describe_job, run
 from tests.scenes import draw_photo, encode, write_broken, write_photos
 
 JOB = ("--input=gs://b/in", "--output=gs://b/out")
@@ -145,10 +145,8 @@ def build_graph(hint: str | None, model: pathlib.Path, folder: pathlib.Path) -> 
     source = resolve_model(str(model), None)
     pipeline = beam.Pipeline(options=PipelineOptions(rest))
     scorings = [Scoring(source, job.model.top_k)]
-    sessions = Sessions(
-        begin_session(job.output, scorings), begin_jsonl(f"{folder}/r.jsonl", "ab" * 16)
-    )
-    build(pipeline, job, sessions, source)
+    rows, lines = begin_session(job.output, scorings), begin_jsonl(f"{folder}/r.jsonl", "ab" * 16)
+    build(pipeline, job, source, rows, lines)
     graph = pipeline.to_runner_api().components
     steps: dict[str, set[str]] = collections.defaultdict(set)
     for each in graph.transforms.values():

@@ -261,6 +261,6 @@ def test_what_a_dead_session_staged_is_swept_after_a_week(url: str) -> None:
     stage(url, [2])
     now = datetime.datetime.now(datetime.UTC)
     sweep_jsonl(url, now + STALE - datetime.timedelta(hours=1))
-    assert len(file_operations.list_names(f"{url}.staging")) == 2
+    assert len(file_operations.list_names(f"{url}.staging")) == 1
     sweep_jsonl(url, now + STALE + datetime.timedelta(hours=1))
     assert file_operations.list_names(url.rpartition("/")[0]) == []

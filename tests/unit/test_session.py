@@ -20,7 +20,7 @@ from imgcls_beam.sinks.leftovers import NOTE, write_note
 from imgcls_beam.sinks.merging import merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord, encode_record, read_record
 from imgcls_beam.sinks.run_paths import join
-from imgcls_beam.sinks.session import STALE
+from imgcls_beam.sinks.session import STALE, make_note
 from tests.staged import (
     FUSE,
     RUN,
@@ -247,7 +247,7 @@ def test_a_replace_that_died_after_its_commit_is_cleared_by_whoever_is_refused(
     dying = Program(output, 2, "replace").stage([(0, 9)])
     record = dying.commit()
     # As if it had been killed right after its record: note and old files are still there.
-    write_note(dying.session.paths.staging, dying.session.make_note())
+    write_note(dying.session.paths.staging, make_note(dying.session))
     for file in old.files:
         file_operations.write_file(join(output, file.path), b"old")
     with pytest.raises(RunExistsError):
@@ -269,7 +269,7 @@ def test_a_sweep_takes_what_was_moved_and_spares_what_a_record_names(output: str
     dead = Program(output, 2, "replace").stage([(0, 9)])
     paths = dead.session.paths
     final = paths.locate_file(RUN.scoring.model.key, 0, 1)
-    write_note(paths.staging, dead.session.make_note([paths.make_relative(final)]))
+    write_note(paths.staging, make_note(dead.session, [paths.make_relative(final)]))
     file_operations.write_file(final, b"moved")
     sweep_sessions(output, datetime.datetime.now(datetime.UTC) + 2 * STALE)
     check_committed(output, record, 12)
@@ -281,10 +281,10 @@ def test_a_sweep_takes_what_was_moved_and_spares_what_a_record_names(output: str
         b"",
         b'{"base": null, "moved": ["predictions/run_da',
         b"[]",
-        b'{"base": null, "replaced": [], "moved": ["../x"], "made": []}',
+        b'{"base": null, "replaced": [], "moved": ["../x"]}',
         b'{"base": null, "replaced": [], "moved": ["predictions/run_date=1/model=m/run_id=other/'
-        b'part-00000-of-00001.parquet"], "made": []}',
-        b'{"base": null, "replaced": [], "moved": 7, "made": []}',
+        b'part-00000-of-00001.parquet"]}',
+        b'{"base": null, "replaced": [], "moved": 7}',
     ],
 )
 def test_a_note_that_is_cut_short_or_names_other_places_is_not_followed(
