@@ -1,5 +1,6 @@
 """Every command of the README is run, or at least parsed where it needs the world outside."""
 
+import json
 import os
 import pathlib
 import re
@@ -106,18 +107,31 @@ def test_help_lists_every_flag_of_the_table(capsys: pytest.CaptureFixture[str]) 
     assert table == listed
 
 
-@pytest.mark.slow
-def test_the_python_example_runs(in_a_copy: pathlib.Path) -> None:
-    program = in_a_copy / "example.py"
-    program.write_text(find_block("python"))
+def run_program(folder: pathlib.Path, text: str) -> str:
+    program = folder / "example.py"
+    program.write_text(text)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(program)], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("label='star'") == 1
-    assert done.stdout.count("'label': 'star'") == 1
-    assert "Failure" not in done.stdout
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_python_example_runs(in_a_copy: pathlib.Path) -> None:
+    printed = run_program(in_a_copy, find_block("python"))
+    assert printed.count("label='star'") == 1
+    assert printed.count("'label': 'star'") == 1
+    assert "Failure" not in printed
+
+
+@pytest.mark.slow
+def test_three_lines_are_a_whole_job(in_a_copy: pathlib.Path) -> None:
+    run_program(in_a_copy, find_block("whole job"))
+    record = json.loads((in_a_copy / "out" / "pipeline" / "runs" / "tonight.json").read_text())
+    assert record["counts"] == {"listed": 30, "ok": 27, "error": 3, "skipped": 0}
+    assert record["parameters"] == {"top_k": 3, "function_to_apply": None}
 
 
 def test_make_targets_that_the_readme_names_exist() -> None:
