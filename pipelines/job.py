@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -150,11 +151,23 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     """The configuration as it stands in the run record: what decides over the rows.
 
     Two jobs of equal configuration are one job at two times: neither the run's name nor its start
-    is in it, and not where it runs.
+    is in it, and not where it runs. So paths are absolute: a retry may be started elsewhere.
     """
     described = dataclasses.asdict(job)
     del described["output"], described["accelerator"]
+    images, model = described["input"], described["model"]
+    for name in ("inputs", "requests"):
+        images[name] = [_make_absolute(each) for each in images[name]]
+    if images["manifest"] is not None:
+        images["manifest"]["url"] = _make_absolute(images["manifest"]["url"])
+    if os.path.isdir(model["model"]):
+        model["model"] = _make_absolute(model["model"])
     return described
+
+
+def _make_absolute(url: str) -> str:
+    is_url = "://" in url or url.lower().startswith("bq:")
+    return url if is_url else os.path.abspath(os.path.expanduser(url))
 
 
 @contextlib.contextmanager

@@ -228,3 +228,23 @@ def test_batch_size_and_runner_do_not_change_the_table(
         assert hashed[0][1] == 75
         for mine, theirs in zip(found, seen["first"][1], strict=True):
             assert mine == pytest.approx(theirs, abs=1e-5), name
+
+
+def test_a_run_is_tried_again_from_any_folder(
+    tmp_path: pathlib.Path,
+    vit_folder: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photo, *_ = write_photos(tmp_path / "photos", 3)
+    (broken,) = write_broken(tmp_path / "photos", 1)
+    shutil.copytree(vit_folder, tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    flags = ["--input=photos", "--model=model", "--output=out", "--run_id=r1"]
+    assert main(["classify", *flags, "--max_error_ratio=1"]) == 0
+    shutil.copy(photo, broken)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    capsys.readouterr()
+    assert main(["retry", "--output=../out", "--run_id=r1"]) == 0
+    assert "4 ok, 0 error of 4 listed" in capsys.readouterr().out
