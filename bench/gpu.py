@@ -31,11 +31,13 @@ from bench import models
 from bench.images import make_images
 from bench.measuring import repeat_rate
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
-from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, PixelArray, Scoring
+from imgcls_beam.elements import EncodedImage, ImageRef, PixelArray
+from imgcls_beam.model_options import Device, Dtype
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import DecodeOptions, Device, Dtype
+from imgcls_beam.options import DecodeOptions
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
+from imgcls_beam.scoring import ModelSource, Scoring
 
 _COLUMNS = ("dtype", "batch", "copy", "forward", "classify", "whole", "busy")
 _DTYPES: tuple[Dtype, ...] = ("bfloat16", "float16", "float32")

@@ -54,7 +54,8 @@ def run_job(
     Raises:
         RuntimeError: not every image has a prediction.
     """
-    from imgcls_beam.options import InputOptions, JobOptions, ModelOptions, OutputOptions
+    from imgcls_beam.model_options import ModelOptions
+    from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
     from imgcls_beam.sinks import RunRecord
     from pipelines import job
 

@@ -14,16 +14,9 @@ import pyarrow as pa
 from apache_beam.io.parquetio import WriteToParquet, WriteToParquetBatched
 
 from bench.measuring import Figure, Measure
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    ImageFacts,
-    ImageRef,
-    ModelSource,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import ImageFacts, ImageRef, Prediction
 from imgcls_beam.rows import SCHEMA
+from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
 from imgcls_beam.sinks import WriteParquet
 from imgcls_beam.spec import LabelScore
 

@@ -14,7 +14,7 @@ import transformers
 from bench.measuring import Figure, Measure, repeat_rate
 from bench.peers import TOP_K
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
-from imgcls_beam.elements import EncodedImage, ImageRef, ModelSource, Outcome, PixelArray, Scoring
+from imgcls_beam.elements import EncodedImage, ImageRef, Outcome, PixelArray
 from imgcls_beam.listing import list_images
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
@@ -22,6 +22,7 @@ from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
 from imgcls_beam.reading import read_images
 from imgcls_beam.rows import to_record_batch
+from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.sinks.parquet import BATCH_ROWS
 from imgcls_beam.sinks.staged_files import StagingWriter
 

@@ -16,19 +16,15 @@ if TYPE_CHECKING:
     from imgcls_beam.classify_rows import ClassifyRows
     from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass
     from imgcls_beam.elements import (
-        AppliedParameters,
         ByteSpan,
         EncodedImage,
-        Execution,
         Failure,
         ImageFacts,
         ImageRef,
-        ModelSource,
         Outcome,
         PixelArray,
         Prediction,
         RequestLine,
-        Scoring,
         Skipped,
         TableCell,
     )
@@ -43,15 +39,15 @@ if TYPE_CHECKING:
         Stage,
     )
     from imgcls_beam.handler import ImageClassificationModelHandler
+    from imgcls_beam.model_options import ModelKeywords, ModelOptions
     from imgcls_beam.options import (
         DecodeOptions,
         InputOptions,
         ManifestOptions,
-        ModelKeywords,
-        ModelOptions,
         OutputOptions,
         ReadOptions,
     )
+    from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
     from imgcls_beam.sinks import (
         Base,
         JsonlFile,
@@ -79,19 +75,17 @@ _NAMES = {
     "classify_rows": "ClassifyRows",
     "classifying": "Classifier ClassifierCard ForwardPass",
     "elements": (
-        "AppliedParameters ByteSpan EncodedImage Execution Failure ImageFacts ImageRef "
-        "ModelSource Outcome PixelArray Prediction RequestLine Scoring Skipped "
-        "TableCell"
+        "ByteSpan EncodedImage Failure ImageFacts ImageRef Outcome PixelArray "
+        "Prediction RequestLine Skipped TableCell"
     ),
     "errors": (
         "ConfigError FailureCode ImageError ImgclsError ModelError PublishError "
         "RunExistsError Stage"
     ),
     "handler": "ImageClassificationModelHandler",
-    "options": (
-        "DecodeOptions InputOptions ManifestOptions ModelKeywords ModelOptions "
-        "OutputOptions ReadOptions"
-    ),
+    "model_options": "ModelKeywords ModelOptions",
+    "options": "DecodeOptions InputOptions ManifestOptions OutputOptions ReadOptions",
+    "scoring": "AppliedParameters Execution ModelSource Scoring",
     "sinks": (
         "Base JsonlFile JsonlSession RecordedFile RecordedModel RecordedPublication "
         "RunPaths RunRecord Session WriteJsonl WriteParquet"

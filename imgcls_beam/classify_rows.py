@@ -18,17 +18,16 @@ from apache_beam.typehints.schemas import named_fields_from_element_type
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome
 from imgcls_beam.errors import ConfigError, FailureCode, Stage
-from imgcls_beam.models import resolve_model
-from imgcls_beam.options import (
+from imgcls_beam.model_options import (
     DEFAULT_MODEL,
     DEFAULT_TOP_K,
     MODEL_FIELDS,
-    DecodeOptions,
     Device,
     Dtype,
-    ReadOptions,
     to_model_options,
 )
+from imgcls_beam.models import resolve_model
+from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.spec import FunctionToApply
 from imgcls_beam.transforms import ClassifyImages
 

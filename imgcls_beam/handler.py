@@ -20,23 +20,20 @@ from imgcls_beam.elements import (
     Failure,
     ImageRef,
     ModelInputs,
-    ModelSource,
     Outcome,
     PixelArray,
-    Scoring,
 )
 from imgcls_beam.errors import ConfigError, ImageError, ModelError
 from imgcls_beam.metrics import NAMESPACE
-from imgcls_beam.models import resolve_model
-from imgcls_beam.options import (
+from imgcls_beam.model_options import (
     DEFAULT_MODEL,
     MODEL_FIELDS,
-    DecodeOptions,
     Device,
     ModelOptions,
-    ReadOptions,
     to_model_options,
 )
+from imgcls_beam.models import resolve_model
+from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
     Preparer,
@@ -46,6 +43,7 @@ from imgcls_beam.preparing import (
     prepare_opened,
 )
 from imgcls_beam.reading import read_images
+from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.spec import ResponseElement, to_response
 
 Example = bytes | Image.Image | ImageRef | EncodedImage | PixelArray | Failure

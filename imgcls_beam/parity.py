@@ -16,10 +16,12 @@ from typing import Any
 from PIL import Image
 
 from imgcls_beam.classifying import ClassifierCard
-from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelSource, Outcome
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome
+from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import fetch_model
-from imgcls_beam.options import DecodeOptions, ModelOptions, ReadOptions
+from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.reading import read_images
+from imgcls_beam.scoring import ModelSource
 from imgcls_beam.spec import LabelScore
 
 _BATCH_IMAGES = 16

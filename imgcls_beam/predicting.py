@@ -11,17 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass, Logits
-from imgcls_beam.elements import (
-    Execution,
-    Failure,
-    ModelInputs,
-    Outcome,
-    PixelArray,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import Failure, ModelInputs, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.ranking import choose_parameters, rank
+from imgcls_beam.scoring import Execution, Scoring
 
 _NON_FINITE = "the model gave a score that is NaN or infinite"
 _OUT_OF_MEMORY = "the device ran out of memory on this image alone"

@@ -15,12 +15,13 @@ from typing import Any, Generic, TypeVar
 import apache_beam as beam
 from apache_beam.utils.windowed_value import WindowedValue
 
-from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelSource, PixelArray
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray
 from imgcls_beam.errors import Stage
 from imgcls_beam.metrics import count_prepared, count_read
 from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_for_models
 from imgcls_beam.reading import read_images
+from imgcls_beam.scoring import ModelSource
 
 _ResultT = TypeVar("_ResultT")
 

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from imgcls_beam.elements import AppliedParameters
+from imgcls_beam.scoring import AppliedParameters
 from imgcls_beam.spec import FunctionToApply, LabelScore, Parameters
 
 Scores = npt.NDArray[np.float32]

@@ -19,7 +19,8 @@ from typing import Any
 import pyarrow as pa
 
 from imgcls_beam.attributes import encode_attributes
-from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction, Scoring, Skipped
+from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction, Skipped
+from imgcls_beam.scoring import Scoring
 from imgcls_beam.spec import LabelScore
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -12,7 +12,7 @@ import apache_beam as beam
 from apache_beam.pipeline import AppliedPTransform
 from apache_beam.transforms.window import GlobalWindows
 
-from imgcls_beam.elements import Scoring
+from imgcls_beam.scoring import Scoring
 
 
 class Classifies:

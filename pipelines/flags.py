@@ -13,14 +13,12 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.model_options import DEFAULT_MODEL, DEFAULT_TOP_K, ModelOptions
 from imgcls_beam.options import (
-    DEFAULT_MODEL,
-    DEFAULT_TOP_K,
     DecodeOptions,
     InputOptions,
     JobOptions,
     ManifestOptions,
-    ModelOptions,
     OutputOptions,
     ReadOptions,
     make_run_id,

@@ -12,12 +12,12 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from imgcls_beam.elements import ModelSource, Scoring
 from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import JobOptions, OutputOptions
+from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import (
     JsonlSession,

@@ -9,7 +9,8 @@ import typing
 from typing import Any
 
 from imgcls_beam.accelerators import ACCELERATORS, GPU_STAGES, NO_GPU
-from imgcls_beam.options import Device, Dtype, IfExists, Only
+from imgcls_beam.model_options import Device, Dtype
+from imgcls_beam.options import IfExists, Only
 from imgcls_beam.spec import FunctionToApply
 
 from . import flags

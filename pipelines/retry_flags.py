@@ -7,13 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.options import (
-    InputOptions,
-    JobOptions,
-    ManifestOptions,
-    ModelOptions,
-    OutputOptions,
-)
+from imgcls_beam.model_options import ModelOptions
+from imgcls_beam.options import InputOptions, JobOptions, ManifestOptions, OutputOptions
 from imgcls_beam.sinks import RunRecord, locate_record, read_record
 
 from . import flags as classify_flags

@@ -16,19 +16,10 @@ import apache_beam as beam
 import duckdb
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageFacts,
-    ImageRef,
-    Outcome,
-    Prediction,
-    Scoring,
-    Skipped,
-)
+from imgcls_beam.elements import Failure, ImageFacts, ImageRef, Outcome, Prediction, Skipped
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import IfExists, OutputOptions
+from imgcls_beam.scoring import AppliedParameters, Execution, Scoring
 from imgcls_beam.sinks import WriteParquet
 from imgcls_beam.spec import LabelScore
 from imgcls_beam.warehouse.views import render_duckdb

@@ -13,18 +13,11 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageRef,
-    ModelSource,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import Failure, ImageRef, Prediction
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.rows import to_record_batch
+from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
 from imgcls_beam.sinks import Session, begin_session, file_operations
 from imgcls_beam.sinks.commit import commit_session
 from imgcls_beam.sinks.merging import MergedFile, merge_files, plan_session

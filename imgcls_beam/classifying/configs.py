@@ -4,8 +4,8 @@ import json
 import pathlib
 from typing import Any
 
-from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ModelError
+from imgcls_beam.scoring import ModelSource
 
 _OTHER_TASKS = {"shieldgemma2": "it wants text with each image, which this task does not have"}
 """Model types that transformers maps for this task, and whose forward wants more than images."""

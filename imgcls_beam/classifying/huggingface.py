@@ -19,10 +19,11 @@ from imgcls_beam.classifying.protocol import (
     ForwardPass,
     Logits,
 )
-from imgcls_beam.elements import ModelInputs, ModelSource, Pixels
+from imgcls_beam.elements import ModelInputs, Pixels
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
 from imgcls_beam.models.model_files import is_safe
+from imgcls_beam.scoring import ModelSource
 from imgcls_beam.spec import FunctionToApply
 
 _LOAD_FAULTS = (

@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from imgcls_beam.elements import ChannelAffine, ModelInputs, ModelSource
-from imgcls_beam.options import Device, Dtype
+from imgcls_beam.elements import ModelInputs
+from imgcls_beam.model_options import Device, Dtype
+from imgcls_beam.scoring import ChannelAffine, ModelSource
 from imgcls_beam.spec import FunctionToApply
 
 Logits = npt.NDArray[np.float32]

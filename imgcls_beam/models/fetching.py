@@ -3,11 +3,11 @@
 import functools
 import pathlib
 
-from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError, ModelError
 from imgcls_beam.models import hub
 from imgcls_beam.models.mirroring import mirror_folder
 from imgcls_beam.models.model_files import choose_weights, list_needed
+from imgcls_beam.scoring import ModelSource
 
 
 @functools.lru_cache(maxsize=8)

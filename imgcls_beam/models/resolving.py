@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from imgcls_beam.checks import check_url
-from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.models import hub
 from imgcls_beam.models.mirroring import mirror_folder
@@ -16,6 +15,7 @@ from imgcls_beam.models.model_files import (
     find_other_weights,
     hash_files,
 )
+from imgcls_beam.scoring import ModelSource
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
+from imgcls_beam.scoring import ModelSource
 
 _FAULTS = (OSError, ValueError, TypeError, ImportError, LookupError, AttributeError)
 """What a config that is damaged, or of something else, makes transformers raise."""

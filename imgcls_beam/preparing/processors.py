@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from imgcls_beam.elements import ChannelAffine, ModelInputs, ModelSource, Pixels
+from imgcls_beam.elements import ModelInputs, Pixels
 from imgcls_beam.errors import FailureCode, ImageError, ModelError
 from imgcls_beam.preparing.geometry import Geometry, refuse_long
 from imgcls_beam.preparing.processor_loading import load_processor
 from imgcls_beam.preparing.sizes import ShortestEdge
 from imgcls_beam.preparing.steps import read_affine, read_geometry
+from imgcls_beam.scoring import ChannelAffine, ModelSource
 
 _LOG = logging.getLogger(__name__)
 

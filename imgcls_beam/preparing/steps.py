@@ -12,7 +12,6 @@ from typing import Any
 
 from PIL import Image
 
-from imgcls_beam.elements import ChannelAffine
 from imgcls_beam.preparing.geometry import (
     MAX_PASSING_PIXELS,
     MAX_WHOLE_PIXELS,
@@ -34,6 +33,7 @@ from imgcls_beam.preparing.sizes import (
     Warp,
     Within,
 )
+from imgcls_beam.scoring import ChannelAffine
 
 _COMMON = frozenset(("do_resize", "do_center_crop", "do_rescale", "do_normalize"))
 

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from imgcls_beam.elements import Scoring
 from imgcls_beam.listing import uri_digest
 from imgcls_beam.options import IfExists, Only, OutputOptions
+from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.record import DONE, RecordedModel, RunRecord, read_record
 from imgcls_beam.sinks.run_paths import join

@@ -24,12 +24,13 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.attributes import encode_attributes
-from imgcls_beam.elements import Failure, Outcome, Prediction, Scoring, Skipped
+from imgcls_beam.elements import Failure, Outcome, Prediction, Skipped
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.metrics import count_staged
 from imgcls_beam.options import IfExists, OutputOptions
 from imgcls_beam.rows import scoring_of, to_record_batch
+from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import require_bounded
 from imgcls_beam.sinks.commit import commit_session

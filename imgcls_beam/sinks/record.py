@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from imgcls_beam.elements import Scoring, make_model_key
+from imgcls_beam.scoring import Scoring, make_model_key
 from imgcls_beam.sinks import file_operations
 
 FORMAT_VERSION = 1

@@ -14,9 +14,9 @@ import datetime
 import itertools
 from collections.abc import Sequence
 
-from imgcls_beam.elements import Scoring
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
+from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.base import (
     ERRORS,

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import Buffer
 
-from imgcls_beam.elements import Scoring
 from imgcls_beam.rows import SCHEMA
+from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize

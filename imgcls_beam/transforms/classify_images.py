@@ -10,27 +10,19 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.typehints.decorators import no_annotations
 
 from imgcls_beam.checks import check_type
-from imgcls_beam.elements import (
-    EncodedImage,
-    Failure,
-    ModelSource,
-    Outcome,
-    PixelArray,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import EncodedImage, Failure, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.metrics import count_outcome
-from imgcls_beam.models import resolve_model
-from imgcls_beam.options import (
+from imgcls_beam.model_options import (
     DEFAULT_MODEL,
-    DecodeOptions,
     ModelKeywords,
     ModelOptions,
-    ReadOptions,
     to_model_options,
 )
+from imgcls_beam.models import resolve_model
+from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.prefetch import Prepared, PrepareDoFn, ReadDoFn
+from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.upstream import Classifies
 
 

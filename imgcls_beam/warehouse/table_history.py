@@ -15,8 +15,8 @@ from imgcls_beam.bigquery import (
     refuse_faults,
     run_query,
 )
-from imgcls_beam.elements import Scoring
 from imgcls_beam.listing import uri_digest
+from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks.history import Kind, KnownRow, Selection
 
 _PAGE_ROWS = 10_000

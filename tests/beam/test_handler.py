@@ -18,7 +18,7 @@ from imgcls_beam import ConfigError, Failure, ImageClassificationModelHandler, I
 from imgcls_beam.elements import EncodedImage, ImageFacts, PixelArray
 from imgcls_beam.errors import ModelError
 from imgcls_beam.handler import BATCH_SIZE_OF
-from imgcls_beam.options import ModelOptions
+from imgcls_beam.model_options import ModelOptions
 from schemas import load_schema
 from tests.models import LABELS, make_model
 from tests.scenes import draw_photo, encode

@@ -12,16 +12,10 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageRef,
-    Outcome,
-    Prediction,
-)
+from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import OutputOptions
+from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet, file_operations
 from imgcls_beam.sinks.jsonl_files import encode_line
 from imgcls_beam.spec import LabelScore

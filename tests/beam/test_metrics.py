@@ -5,15 +5,9 @@ import datetime
 
 import apache_beam as beam
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    ImageRef,
-    Outcome,
-    PixelArray,
-    Prediction,
-)
+from imgcls_beam.elements import ImageRef, Outcome, PixelArray, Prediction
 from imgcls_beam.metrics import count_outcome, count_prepared
+from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.spec import LabelScore
 
 NOW = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)

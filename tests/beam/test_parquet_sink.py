@@ -14,19 +14,10 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageFacts,
-    ImageRef,
-    ModelSource,
-    Outcome,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import Failure, ImageFacts, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import ConfigError, FailureCode, Stage
 from imgcls_beam.options import OutputOptions
+from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
 from imgcls_beam.sinks import RunPaths, RunRecord, WriteParquet, begin_session, read_record
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES

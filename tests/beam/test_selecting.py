@@ -12,18 +12,10 @@ import duckdb
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageRef,
-    ModelSource,
-    Outcome,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import InputOptions, ManifestOptions, OutputOptions
+from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import RunRecord, Selection, WriteParquet, read_record
 from imgcls_beam.spec import LabelScore

@@ -9,19 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageRef,
-    ModelSource,
-    Outcome,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import ConfigError, FailureCode, Stage
 from imgcls_beam.listing import uri_digest
 from imgcls_beam.options import Only, OutputOptions
+from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
 from imgcls_beam.sinks import RunRecord, Selection, WriteParquet, begin_session, read_record
 from imgcls_beam.sinks.history import find_history, read_known_rows
 from imgcls_beam.spec import LabelScore

@@ -17,8 +17,9 @@ from imgcls_beam import ClassifyImages, ListImages, PrepareImages, ReadImages
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import ConfigError, Stage
 from imgcls_beam.metrics import NAMESPACE
+from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import InputOptions, ModelOptions, ReadOptions
+from imgcls_beam.options import InputOptions, ReadOptions
 from tests.scenes import write_broken, write_photos
 
 RUNNER = "FnApiRunner"

@@ -8,8 +8,9 @@ from PIL import Image
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.listing import list_images
+from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import DecodeOptions, InputOptions, ModelOptions, ReadOptions
+from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
 from imgcls_beam.parity import Comparison, compare_with_reference
 from imgcls_beam.preparing import load_preparer
 from tests.families.making import make_family

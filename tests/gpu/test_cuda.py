@@ -14,19 +14,13 @@ import pytest
 import torch
 
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
-from imgcls_beam.elements import (
-    EncodedImage,
-    ImageRef,
-    ModelInputs,
-    ModelSource,
-    PixelArray,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import EncodedImage, ImageRef, ModelInputs, PixelArray, Prediction
+from imgcls_beam.model_options import Device, Dtype
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import DecodeOptions, Device, Dtype
+from imgcls_beam.options import DecodeOptions
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import load_preparer, prepare_image
+from imgcls_beam.scoring import ModelSource, Scoring
 from tests.models import FAMILIES, make_model
 from tests.scenes import draw_photo, encode
 

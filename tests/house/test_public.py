@@ -16,9 +16,10 @@ import pytest
 import imgcls_beam
 from imgcls_beam import metrics
 from imgcls_beam.classifying import ClassifierCard, ClassifierSpec
-from imgcls_beam.elements import ImageRef, ModelSource
+from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import Stage
 from imgcls_beam.options import InputOptions
+from imgcls_beam.scoring import ModelSource
 from imgcls_beam.transforms import ClassifyImages, ListImages, PrepareImages, ReadImages
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -14,8 +14,9 @@ from transformers.models.auto.modeling_auto import (
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.listing import list_images
+from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import DecodeOptions, InputOptions, ModelOptions, ReadOptions
+from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
 from imgcls_beam.parity import TOLERANCE, compare_with_reference
 from pipelines.__main__ import main
 from tests.families.comparing import compare_family, write_images

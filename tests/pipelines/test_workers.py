@@ -16,9 +16,9 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.transforms.resources import AcceleratorHint
 
 from imgcls_beam.accelerators import ACCELERATORS, DISK_GB, HARNESS_THREADS
-from imgcls_beam.elements import Scoring
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.models import resolve_model
+from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks import RunRecord, begin_jsonl, begin_session
 from pipelines import retry_flags
 from pipelines.flags import parse_flags

@@ -9,9 +9,9 @@ import pytest
 from google.cloud import bigquery
 
 from imgcls_beam.bigquery import TableName
-from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
+from imgcls_beam.scoring import ModelSource
 from imgcls_beam.sinks.history import Kind, Selection
 from imgcls_beam.warehouse import (
     CurrentRun,

@@ -288,7 +288,7 @@ class Slow(LocalFileSystem):
         super().get_file(path, *arguments, **more)
 
 fsspec.register_implementation("s3", Slow, clobber=True)
-from imgcls_beam.elements import ModelSource
+from imgcls_beam.scoring import ModelSource
 from imgcls_beam.models import fetch_model, resolve_model
 source = ModelSource(**json.loads(sys.argv[2])) if sys.argv[2] else resolve_model(sys.argv[1], None)
 print(json.dumps([source.revision, str(fetch_model(source))]))

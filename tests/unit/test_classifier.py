@@ -13,9 +13,10 @@ import transformers
 
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier, prepacking
 from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
-from imgcls_beam.elements import ChannelAffine, Pixels
+from imgcls_beam.elements import Pixels
 from imgcls_beam.models import resolve_model
 from imgcls_beam.preparing import load_preparer
+from imgcls_beam.scoring import ChannelAffine
 from tests.models import FAMILIES, LABELS, make_model
 
 AFFINE = ChannelAffine((1 / 127.5,) * 3, (-1.0,) * 3)

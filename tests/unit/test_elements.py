@@ -6,25 +6,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcls_beam import elements
+from imgcls_beam import elements, scoring
 from imgcls_beam.elements import (
-    AppliedParameters,
     ByteSpan,
-    ChannelAffine,
     EncodedImage,
-    Execution,
     Failure,
     ImageFacts,
     ImageRef,
-    ModelSource,
     PixelArray,
     Prediction,
     RequestLine,
-    Scoring,
     Skipped,
     TableCell,
 )
 from imgcls_beam.errors import STAGE_OF, FailureCode, ImageError
+from imgcls_beam.scoring import (
+    AppliedParameters,
+    ChannelAffine,
+    Execution,
+    ModelSource,
+    Scoring,
+)
 from imgcls_beam.spec import NO_PARAMETERS, LabelScore, Parameters
 
 NOON = datetime.datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=datetime.UTC)
@@ -66,8 +68,9 @@ def name_of(example: object) -> str:
 def test_every_element_has_an_example_here() -> None:
     defined = {
         each
-        for each in vars(elements).values()
-        if isinstance(each, type) and each.__module__ == elements.__name__
+        for module in (elements, scoring)
+        for each in vars(module).values()
+        if isinstance(each, type) and each.__module__ == module.__name__
     }
     assert {type(each) for each in (*EXAMPLES, PIXELS)} == defined
 

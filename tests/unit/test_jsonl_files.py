@@ -9,15 +9,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageRef,
-    Outcome,
-    Prediction,
-)
+from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, PublishError, Stage
+from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, JsonlSession, abandon_jsonl, begin_jsonl, file_operations
 from imgcls_beam.sinks.jsonl_files import LineWriter, commit_jsonl, encode_line, sweep_jsonl
 from imgcls_beam.sinks.session import STALE

@@ -17,9 +17,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
-from imgcls_beam.elements import ChannelAffine
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import resolve_model
+from imgcls_beam.scoring import ChannelAffine
 from tests.models import LABELS, make_model
 
 ROOT = pathlib.Path(__file__).parents[2]

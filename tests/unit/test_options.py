@@ -10,14 +10,12 @@ import pytest
 from imgcls_beam import options
 from imgcls_beam.checks import SCHEMES, scheme_of
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.model_options import MODEL_FIELDS, ModelKeywords, ModelOptions
 from imgcls_beam.options import (
-    MODEL_FIELDS,
     DecodeOptions,
     InputOptions,
     JobOptions,
     ManifestOptions,
-    ModelKeywords,
-    ModelOptions,
     OutputOptions,
     ReadOptions,
     make_run_id,

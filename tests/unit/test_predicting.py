@@ -11,14 +11,13 @@ from imgcls_beam.elements import (
     Failure,
     ImageRef,
     ModelInputs,
-    ModelSource,
     Outcome,
     PixelArray,
     Prediction,
-    Scoring,
 )
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.predicting import predict_images
+from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.spec import Parameters
 
 CARD = ClassifierCard(("cat", "dog", "eel"), "softmax", "cpu", "float32", 0)

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from imgcls_beam.elements import ModelSource
 from imgcls_beam.errors import ModelError
 from imgcls_beam.preparing import load_preparer
+from imgcls_beam.scoring import ModelSource
 
 SIZE = {"height": 32, "width": 32}
 IMAGE = Image.new("RGB", (96, 64))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from transformers.pipelines.image_classification import sigmoid, softmax
 
-from imgcls_beam.elements import AppliedParameters
 from imgcls_beam.ranking import Ranking, Scores, apply_function, choose_parameters, rank
+from imgcls_beam.scoring import AppliedParameters
 from imgcls_beam.spec import FUNCTIONS, FunctionToApply, LabelScore, Parameters
 
 REFERENCE = {"sigmoid": sigmoid, "softmax": softmax, "none": np.asarray}

@@ -9,18 +9,9 @@ import pyarrow as pa
 import pytest
 
 from imgcls_beam import rows
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageFacts,
-    ImageRef,
-    ModelSource,
-    Outcome,
-    Prediction,
-    Scoring,
-)
+from imgcls_beam.elements import Failure, ImageFacts, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, Stage
+from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
 from imgcls_beam.spec import LabelScore, parse_response
 
 NOON = datetime.datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=datetime.UTC)

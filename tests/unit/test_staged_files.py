@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imgcls_beam.elements import AppliedParameters, Execution, Failure, ImageRef, Prediction
+from imgcls_beam.elements import Failure, ImageRef, Prediction
 from imgcls_beam.errors import FailureCode, PublishError, Stage
 from imgcls_beam.rows import SCHEMA, to_record_batch
+from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.merging import merge_files, plan_merges
 from imgcls_beam.sinks.staged_files import (

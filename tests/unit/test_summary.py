@@ -4,17 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from imgcls_beam.elements import (
-    AppliedParameters,
-    Execution,
-    Failure,
-    ImageFacts,
-    ImageRef,
-    Outcome,
-    Prediction,
-)
+from imgcls_beam.elements import Failure, ImageFacts, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import STAGE_OF, FailureCode
 from imgcls_beam.rows import to_record_batch
+from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks.summary import BINS, Summary, merge_summaries, summarize
 from imgcls_beam.spec import LabelScore
 from tests.staged import NOON, SCORING
