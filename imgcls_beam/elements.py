@@ -186,7 +186,7 @@ class Prediction:
 
     Attributes:
         ref: where it came from.
-        labels: best first; ties stand in the order of their class index.
+        labels: best first; ties are in the order of their class index.
         margin: best score minus the second best over all classes; None for a one-label model.
         applied: the parameters in force.
         execution: of the batch.

@@ -80,7 +80,7 @@ def to_model_options(
 
     Args:
         model: its name, or the whole options.
-        **keywords: fields of `ModelOptions`; they stand over those of options that are given.
+        **keywords: fields of `ModelOptions`; they override those of options that are given.
 
     Raises:
         ConfigError: a name that is no field, or a value that is not allowed.

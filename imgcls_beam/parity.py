@@ -40,7 +40,7 @@ class Comparison:
     Attributes:
         uri: of the image.
         difference: the largest difference of a score, label by label; None where a side gave none.
-        is_same_order: whether the labels stand in the same order, but for scores within
+        is_same_order: whether the labels are in the same order, but for scores within
             `TOLERANCE` of each other; None where a side gave none.
         ours: our failure, as `stage: code`; None where we answered.
         theirs: the class of the error that the reference raised, or that there was nothing to show

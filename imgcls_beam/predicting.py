@@ -1,6 +1,6 @@
 """A batch of pixels → one outcome each, whatever one of them does to the model.
 
-A forward pass that raises is halved until the image that did it stands alone. Before that image is
+A forward pass that raises is halved until the image that did it is alone. Before that image is
 blamed, the model is asked about a blank one: if it fails there too, the worker is sick, not the
 image, and the error is raised for the runner to retry elsewhere.
 """

@@ -1,7 +1,7 @@
 """Logits → scores → the best labels.
 
 The arithmetic is that of transformers' `ImageClassificationPipeline`, in float32, so that scores
-are equal and not only close. Ties stand in the order of their class index.
+are equal and not only close. Ties are in the order of their class index.
 """
 
 import dataclasses

@@ -7,7 +7,7 @@ import re
 from imgcls_beam.spec import FunctionToApply
 
 REVISION_CHARS = 12
-"""So much of a revision stands in `model_key` and in paths."""
+"""How much of a revision is in `model_key` and in paths."""
 _FOLDER_REVISION = re.compile("[0-9a-f]{64}")
 
 
@@ -76,7 +76,7 @@ class Scoring:
 class ChannelAffine:
     """The arithmetic after the geometry: `pixel * scale + shift`, channel by channel.
 
-    Channels stand in the model's order.
+    Channels are in the model's order.
 
     Attributes:
         scale: factor of a uint8 pixel value.

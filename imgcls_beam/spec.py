@@ -2,7 +2,7 @@
 
 Source: https://huggingface.co/docs/inference-providers/tasks/image-classification, and the JSON
 schemas behind it (`huggingface.js`, `packages/tasks/src/tasks/image-classification/spec`). The
-same meaning stands in `schemas/request.json` and `schemas/response.json`.
+same meaning is in `schemas/request.json` and `schemas/response.json`.
 
 Parsing is strict: a field that is unknown, of another type or out of range is refused with a
 `SpecError` that names the field, the value and what is allowed.
@@ -33,7 +33,7 @@ class SpecError(ValueError):
 
     Attributes:
         field: where, in dotted form, e.g. `parameters.top_k`.
-        allowed: what may stand there.
+        allowed: what may be there.
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:

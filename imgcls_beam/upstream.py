@@ -1,4 +1,4 @@
-"""What stands before a collection in its graph: what classified it, and what was to be classified.
+"""What a collection comes from: what classified it, and what was to be classified.
 
 While a graph is built, a PCollection knows what produces it. So a sink finds the model, its
 parameters and the number of images by itself, and nobody has to say them a second time.

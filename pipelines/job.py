@@ -148,7 +148,7 @@ def _list_images(
 
 
 def describe_job(job: JobOptions) -> dict[str, Any]:
-    """The configuration as it stands in the run record: what decides over the rows.
+    """The configuration as it is in the run record: what decides over the rows.
 
     Two jobs of equal configuration are one job at two times: neither the run's name nor its start
     is in it, and not where it runs. So paths are absolute: a retry may be started elsewhere.

@@ -45,7 +45,7 @@ _MACHINE = {
     "paramType": "TEXT",
 }
 BEAM_PARAMETERS = (_IMAGE, _MACHINE)
-"""Flags of Beam's that the program has to see itself. What stands in a launch's environment it may
+"""Flags of Beam's that the program has to see itself. What is in a launch's environment it may
 not be told, and `--gpu` would then choose another machine."""
 
 

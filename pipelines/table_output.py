@@ -60,7 +60,7 @@ def begin_table(output: OutputOptions) -> CurrentRun:
     ensure_tables(name)
     current = find_run(name, output.run_id)
     if output.is_scratch and output.if_exists == "fail" and current.session_id:
-        problem = f"this run stands in {name}; give another --run_id, or --if_exists=replace"
+        problem = f"this run is in {name}; give another --run_id, or --if_exists=replace"
         raise ConfigError("run_id", output.run_id, problem)
     return current
 

@@ -156,7 +156,7 @@ class ClassifyImagesByModel(Classifies, beam.PTransform):
 
     Attributes:
         models: each with its own parameters, device, dtype and batch size. The same model may
-            stand among them twice: it is loaded once.
+            be among them twice: it is loaded once.
         read: how objects are read.
         decode: limits of decoding.
     """
@@ -169,7 +169,7 @@ class ClassifyImagesByModel(Classifies, beam.PTransform):
         """Checks the options where the pipeline is written.
 
         Raises:
-            ConfigError: there is no model, or what stands for one is no `ModelOptions`.
+            ConfigError: there is no model, or one is no `ModelOptions`.
         """
         super().__init__()
         self.models = tuple(self.models)

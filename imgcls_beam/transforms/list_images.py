@@ -51,7 +51,7 @@ class ListImages(beam.PTransform):
 class SpreadImages(beam.PTransform):
     """`ImageRef | Failure`, spread over the workers, each URI once.
 
-    Cells of a table stay together: whoever reads one has read its neighbours.
+    Cells of a table stay together: reading one means reading its neighbours.
     """
 
     def expand(self, listed: beam.PCollection) -> beam.PCollection:

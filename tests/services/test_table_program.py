@@ -87,7 +87,7 @@ def test_a_table_alone_has_the_rows_and_a_run_id_is_taken_once(
     assert "9 ok, 2 error of 11 listed" in capsys.readouterr().out
     assert count_table(table) == [("error", 2, 2), ("ok", 9, 9)]
     assert classify(photos, vit_folder, *alone) == 2
-    assert "this run stands in" in capsys.readouterr().err
+    assert "this run is in" in capsys.readouterr().err
     assert classify(photos, vit_folder, *alone, "--if_exists=replace", "--limit=5") == 0
     assert sum(row[1] for row in count_table(table)) == 5
     for flag in ("--if_exists=append", "--only=errors"):
