@@ -47,7 +47,6 @@ EXTRAS = {
         "pytest-xdist",
         "ruff",
         "s3fs>=2025.9",
-        "sqlglot",
     ],
 }
 
