@@ -233,6 +233,8 @@ def hold_lock(url: str) -> Iterator[None]:
 def _acquire(lock: FileLock) -> None:
     try:
         lock.acquire(poll_interval=_POLL_S)
+    except FileExistsError as error:  # its folder went while it was made
+        raise FileNotFoundError(lock.lock_file) from error
     except NotImplementedError:  # older versions of filelock say so of a disk without locks
         return
     except OSError as error:
