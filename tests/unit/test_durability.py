@@ -10,6 +10,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.sinks import JsonlSession, file_operations
+from imgcls_beam.sinks.disk_lock import hold_lock
 from imgcls_beam.sinks.jsonl_files import commit_jsonl
 from tests.staged import begin, commit, stage_merged
 
@@ -71,7 +72,7 @@ def test_a_disk_without_locks_is_written_all_the_same(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with file_operations.hold_lock(f"{tmp_path}/a/run.lock"):
+    with hold_lock(f"{tmp_path}/a/run.lock"):
         file_operations.write_file(f"{tmp_path}/a/file", b"x")
     assert file_operations.list_names(str(tmp_path)) == ["a/file"]
 
@@ -81,7 +82,7 @@ def test_a_lock_lets_in_one_thread_whoever_removes_its_folder(tmp_path: pathlib.
 
     def enter() -> None:
         for _ in range(20):
-            with file_operations.hold_lock(f"{tmp_path}/a/run.lock"):
+            with hold_lock(f"{tmp_path}/a/run.lock"):
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 ended[0] += 1
