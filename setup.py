@@ -25,7 +25,7 @@ BASE = [
     "pyarrow>=24",
     "pillow>=12.2",
     "fsspec>=2025.9",
-    "filelock>=3",  # as torch and huggingface_hub have it
+    "filelock>=3.24",  # from here on a lock file that was removed guards nothing
 ]
 EXTRAS = {
     "gcp": ["apache-beam[gcp]", "gcsfs>=2025.9"],

@@ -27,6 +27,7 @@ from imgcls_beam.library_versions import find_versions
 from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.base import APPEND, ERRORS, Current, check_models, find_current
 from imgcls_beam.sinks.compare_and_swap import compare_and_swap
+from imgcls_beam.sinks.disk_lock import hold_lock
 from imgcls_beam.sinks.leftovers import clear_finished, read_note, roll_back, write_note
 from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import (
@@ -89,7 +90,7 @@ def commit_session(
         RunExistsError: another session has published this run.
     """
     paths = session.paths
-    with file_operations.hold_lock(paths.lock):
+    with hold_lock(paths.lock):
         current = find_current(paths.output, paths.run_id)
         if current is not None and current.record.session_id == session.session_id:
             record = current.record

@@ -46,7 +46,7 @@ def compare_and_swap(url: str, data: bytes, etag: str | None, scratch: str) -> N
     """Writes a file if its content is still the expected one.
 
     One of several that try wins: on GCS and S3 the store sees to it; on a local disk by a hard link
-    where there was no file, else the caller holds `file_operations.hold_lock`. On other stores the
+    where there was no file, else the caller holds `disk_lock.hold_lock`. On other stores the
     file is read, then written: in between, another program may write it.
 
     Args:

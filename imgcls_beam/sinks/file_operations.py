@@ -7,7 +7,6 @@ a path as a glob, and move or delete other files than those named. Nothing here 
 
 import contextlib
 import datetime
-import errno
 import functools
 import hashlib
 import os
@@ -16,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TypeVar
 
 import fsspec
-from filelock import FileLock
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
@@ -27,8 +25,6 @@ _ResultT = TypeVar("_ResultT")
 
 _CHUNK_BYTES = 1 << 20
 _FOLDER_TRIES = 20
-_POLL_S = 0.02
-_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -44,7 +40,7 @@ def is_local(url: str) -> bool:
 def open_new(url: str) -> IO[bytes]:
     """Opens a file for writing; a local disk gets the folders it needs."""
     store, path = resolve(url)
-    opened: IO[bytes] = _in_folder(store, path, functools.partial(store.open, path, "wb"))
+    opened: IO[bytes] = make_in_folder(store, path, functools.partial(store.open, path, "wb"))
     return opened
 
 
@@ -93,7 +89,8 @@ def move_file(source: str, target: str) -> None:
     store, source_path = resolve(source)
     _, target_path = resolve(target)
     if isinstance(store, LocalFileSystem):
-        _in_folder(store, target_path, functools.partial(store.mv, source_path, target_path))
+        move = functools.partial(store.mv, source_path, target_path)
+        make_in_folder(store, target_path, move)
         return
     store.cp_file(source_path, target_path)  # on object stores a copy by the store itself
     with contextlib.suppress(FileNotFoundError):  # deleted, but the first answer was lost
@@ -111,7 +108,9 @@ def move_new_file(source: str, target: str) -> None:
     store, source_path = resolve(source)
     _, target_path = resolve(target)
     if isinstance(store, LocalFileSystem):
-        _in_folder(store, target_path, functools.partial(_link, store, source_path, target_path))
+        make_in_folder(
+            store, target_path, functools.partial(_link, store, source_path, target_path)
+        )
         return
     if store.exists(target_path):
         raise FileExistsError(target)
@@ -152,7 +151,7 @@ def write_new_file(url: str, data: bytes, scratch: str) -> None:
                 raise
         return
     write_synced(scratch, data)
-    _in_folder(store, path, functools.partial(_link, store, resolve(scratch)[1], path))
+    make_in_folder(store, path, functools.partial(_link, store, resolve(scratch)[1], path))
 
 
 def remove_files(urls: Sequence[str]) -> None:
@@ -210,36 +209,6 @@ def list_folders(folder: str) -> list[str]:
     return sorted(name.rpartition("/")[2] for name in names)
 
 
-@contextlib.contextmanager
-def hold_lock(url: str) -> Iterator[None]:
-    """Lets in one program of this machine at a time; the lock of a killed program is free.
-
-    Only local disks have such locks; elsewhere, and on disks without locks, this does nothing.
-    """
-    store, path = resolve(url)
-    if not isinstance(store, LocalFileSystem):
-        yield
-        return
-    lock = FileLock(path)
-    _in_folder(store, path, functools.partial(_acquire, lock))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # who waits for it finds it gone, and makes it anew
-            os.unlink(path)
-        lock.release()
-
-
-def _acquire(lock: FileLock) -> None:
-    try:
-        lock.acquire(poll_interval=_POLL_S)
-    except NotImplementedError:  # older versions of filelock say so of a disk without locks
-        return
-    except OSError as error:
-        if error.errno not in _WITHOUT_LOCKS:
-            raise
-
-
 def sync(root: str, urls: Sequence[str]) -> None:
     """Sees to it that files, and the folders from them up to `root`, outlive a power cut.
 
@@ -294,7 +263,7 @@ def refuse_unwritable(option: str, url: str) -> Iterator[None]:
         raise ConfigError(option, url, problem) from error
 
 
-def _in_folder(
+def make_in_folder(
     store: fsspec.AbstractFileSystem, path: str, operation: Callable[[], _ResultT]
 ) -> _ResultT:
     """Does what makes a file; a local disk gets the file's folders first.

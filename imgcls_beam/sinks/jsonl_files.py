@@ -24,6 +24,7 @@ from typing import IO, Any
 from imgcls_beam.elements import Failure, Outcome
 from imgcls_beam.errors import ConfigError, PublishError
 from imgcls_beam.sinks import file_operations
+from imgcls_beam.sinks.disk_lock import hold_lock
 from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.sinks.session import STALE
 from imgcls_beam.spec import to_response
@@ -228,7 +229,7 @@ def commit_jsonl(staged: Sequence[JsonlFile], listed: int, session: JsonlSession
     lines = sum(piece.lines for piece in pieces)
     if lines != listed:
         raise _make_error(url, f"listed {listed} images, but {lines} lines")
-    with file_operations.hold_lock(session.lock):
+    with hold_lock(session.lock):
         if file_operations.find_size(url) is None:
             sha256 = _merge(pieces, join(session.staging, "merged"), url)
         else:

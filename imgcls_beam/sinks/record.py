@@ -42,10 +42,9 @@ class RecordedModel:
     @classmethod
     def of_scoring(cls, scoring: Scoring) -> "RecordedModel":
         """The model of a scoring."""
-        model, function = scoring.model, scoring.function_to_apply
-        return cls(
-            model.model_id, model.revision, model.key, model.weights, scoring.top_k, function
-        )
+        model = scoring.model
+        names = (model.model_id, model.revision, model.key, model.weights)
+        return cls(*names, scoring.top_k, scoring.function_to_apply)
 
     @classmethod
     def of_scorings(cls, scorings: Iterable[Scoring]) -> "tuple[RecordedModel, ...]":
@@ -77,15 +76,7 @@ class RecordedModel:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RecordedFile:
-    """One published file.
-
-    Attributes:
-        path: relative to the output folder.
-        rows: how many rows it holds.
-        size_bytes: its length.
-        sha256: of its bytes.
-        model_key: the model of its rows.
-    """
+    """One published file: its path relative to the output folder, and what it holds."""
 
     path: str
     rows: int
@@ -223,6 +214,7 @@ class RunRecord:
             **self.summary,
             **{name: getattr(self, name) for name in (*_PLAIN, *_DERIVED)},
             "format_version": FORMAT_VERSION,
+            "attempt": self.session_id,
             "models": [{**each.names, "parameters": each.parameters} for each in self.models],
             "run_date": self.run_date.isoformat(),
             "started_at": self.started_at.isoformat(),
@@ -277,10 +269,7 @@ def _parse_models(fields: Mapping[str, Any]) -> tuple[RecordedModel, ...]:
 
 
 _PLAIN = ("run_id", "state", "configuration", "library_versions", "problem")
-_DERIVED = (
-    *("attempt", "model", "parameters", "counts"),
-    *("error_ratio", "duration_s", "images_per_s"),
-)
+_DERIVED = ("model", "parameters", "counts", "error_ratio", "duration_s", "images_per_s")
 _TIMES = ("started_at", "finished_at")
 _SUMMARY = (
     *("errors", "labels", "score_histogram", "first_at", "last_at"),

@@ -26,6 +26,7 @@ from imgcls_beam.sinks.base import (
     make_exists_error,
     plan_base,
 )
+from imgcls_beam.sinks.disk_lock import hold_lock
 from imgcls_beam.sinks.leftovers import (
     Note,
     clear_finished,
@@ -97,7 +98,7 @@ def begin_session(
     check_writable(output)
     try:
         sweep_sessions(paths.output)
-        with file_operations.hold_lock(paths.lock):
+        with hold_lock(paths.lock):
             current = find_current(paths.output, paths.run_id)
             if current is not None:
                 clear_finished(paths.output, current.record)
@@ -175,7 +176,7 @@ def sweep_sessions(output: str, now: datetime.datetime | None = None) -> None:
 def _clear(output: str, staging: str) -> None:
     run_id, root = parse_run_id(staging), locate_staging(output)
     made = file_operations.find_missing_folders(root)
-    with file_operations.hold_lock(locate_lock(output, run_id)):  # none moves files meanwhile
+    with hold_lock(locate_lock(output, run_id)):  # none moves files meanwhile
         current = find_current(output, run_id)
         clear_session(output, staging, current.record if current else None)
     file_operations.prune(root, *made)

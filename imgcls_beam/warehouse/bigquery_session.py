@@ -39,7 +39,7 @@ class BigQuerySession:
     @property
     def session_id(self) -> str:
         """Which start of the program published the files."""
-        return self.record.attempt
+        return self.record.session_id
 
     @property
     def rows(self) -> int:

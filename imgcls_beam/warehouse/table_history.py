@@ -28,7 +28,7 @@ _SCORED = """
 SELECT DISTINCT image.image_uri, image.image_version
 FROM `{table}` AS image
 JOIN `{runs}` AS run ON run.run_id = image.run_id AND run.run_date = image.run_date
-WHERE image.status = 'ok' AND image.model_key = @model_key
+WHERE image.status = 'ok' AND image.model_key = @model_key AND run.model_key = @model_key
   AND run.state = 'DONE' AND run.run_id != @except_run
   AND COALESCE(run.parameters.top_k, 0) = @top_k
   AND COALESCE(run.parameters.function_to_apply, '') = @function_to_apply

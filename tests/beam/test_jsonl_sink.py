@@ -162,8 +162,8 @@ def test_a_file_that_appeared_during_the_run_is_left_as_it_is(tmp_path: pathlib.
         beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline,
     ):
         outcomes = pipeline | beam.Create(range(10)) | beam.Map(make_outcome)
-        written = outcomes | beam.Map(write_another, tmp_path / "r.jsonl")
-        _ = written.with_output_types(Outcome) | WriteJsonl(str(tmp_path / "r.jsonl"))
+        written = outcomes | "Disturb" >> beam.Map(write_another, tmp_path / "r.jsonl")
+        _ = written | WriteJsonl(str(tmp_path / "r.jsonl"))
     assert (tmp_path / "r.jsonl").read_text() == "mine\n"
     assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 

@@ -9,6 +9,7 @@ import pytest
 
 from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.compare_and_swap import compare_and_swap, read_with_etag
+from imgcls_beam.sinks.disk_lock import hold_lock
 
 _RACERS = 20
 
@@ -22,7 +23,7 @@ def url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
 def _swap(url: str, etag: str | None, racer: str) -> bool:
     scratch = f"{pathlib.Path(url).parent.parent}/scratch/{racer}"
     try:
-        with file_operations.hold_lock(f"{url}.lock"):
+        with hold_lock(f"{url}.lock"):
             compare_and_swap(url, f"racer {racer}".encode(), etag, scratch)
     except FileExistsError:
         return False
