@@ -6,7 +6,6 @@ that the archive holds under its own name, or one that lies outside, and are not
 """
 
 import dataclasses
-import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ from typing import IO
 
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.listing.distinct import Distinct
 from imgcls_beam.listing.folders import IMAGE_SUFFIXES, refuse_faults
+from imgcls_beam.listing.on_disk import Distinct, uri_digest
 from imgcls_beam.stores import open_store
 
 _MAX_HEADER_BYTES = 1 << 20
@@ -89,8 +88,7 @@ def _to_listed(archive: ImageRef, member: tarfile.TarInfo) -> ImageRef | Failure
 def _name_once(listed: ImageRef | Failure, names: Distinct) -> ImageRef | Failure:
     if isinstance(listed, Failure) or not isinstance(listed.locator, ByteSpan):
         return listed
-    name = listed.uri.encode("utf-8", "surrogatepass")
-    if names.add(hashlib.blake2b(name, digest_size=16).digest()):
+    if names.add(uri_digest(listed.uri)):
         return listed
     return dataclasses.replace(listed, uri=f"{listed.uri}::{listed.locator.start}")
 

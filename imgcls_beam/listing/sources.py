@@ -1,14 +1,13 @@
 """Every image of every input, manifest and request file, in the order in which they were given."""
 
-import hashlib
 from collections.abc import Iterator
 
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.archives import list_archive
-from imgcls_beam.listing.distinct import Distinct
 from imgcls_beam.listing.folders import ARCHIVE_SUFFIX, IMAGE_SUFFIXES, list_input
 from imgcls_beam.listing.manifests import list_manifest
+from imgcls_beam.listing.on_disk import Distinct, uri_digest
 from imgcls_beam.listing.request_files import list_requests
 from imgcls_beam.options import InputOptions
 
@@ -71,11 +70,6 @@ def _check_input(url: str) -> None:
         raise ConfigError("input", url, problem)
     if isinstance(first, Failure) and next(found, None) is None:
         raise ConfigError("input", url, first.message)
-
-
-def uri_digest(uri: str) -> bytes:
-    """16 bytes that stand for a URI; it may hold what UTF-8 cannot (undecodable file names)."""
-    return hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _list_sample(options: InputOptions) -> Iterator[ImageRef | Failure]:
