@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.reading.ranges import RangeFile
+from imgcls_beam.stores.parquet_batches import find_image_path, open_parquet, read_batches
 
-_BATCH_BYTES = 8 << 20
+_BUFFER_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 256
-_HOW = {"pre_buffer": False, "buffer_size": 4 << 20, "page_checksum_verification": True}
-"""A buffer; else Arrow reads the whole column chunk, which may be gigabytes."""
 
 _DAMAGED = "the Parquet file is damaged here"
 NO_CELL = "the Parquet file has no such cell of binary"
@@ -46,37 +44,20 @@ def iterate_cells(file: RangeFile, row_group: int, column: str, max_bytes: int) 
 
 
 def _iterate_batches(file: RangeFile, row_group: int, column: str) -> Iterator[pa.Array]:
-    with pq.ParquetFile(file, **_HOW) as table:
-        leaf = _find_leaf(table, row_group, column)
-        rows = _choose_batch_rows(table, row_group, leaf)
-        for batch in table.iter_batches(rows, [row_group], columns=[leaf], use_threads=False):
-            cells = batch.column(column)
-            yield pc.struct_field(cells, "bytes") if pa.types.is_struct(cells.type) else cells
-
-
-def _find_leaf(table: pq.ParquetFile, row_group: int, column: str) -> str:
-    """The Parquet path of the images.
+    """Arrays of binary.
 
     Raises:
-        ImageError: the file has no such row group or column.
+        ImageError: the file has no such row group or column of images.
     """
-    schema = table.schema_arrow
-    if row_group < table.num_row_groups and column in schema.names:
-        found = schema.field(column).type
-        is_struct = pa.types.is_struct(found) and found.get_field_index("bytes") >= 0
-        leaf = found.field("bytes").type if is_struct else found
-        if pa.types.is_binary(leaf) or pa.types.is_large_binary(leaf):
-            return f"{column}.bytes" if is_struct else column
-    raise ImageError(FailureCode.UNREADABLE, NO_CELL)
-
-
-def _choose_batch_rows(table: pq.ParquetFile, row_group: int, leaf: str) -> int:
-    """So many rows as make a batch of about 8 MiB, going by the mean."""
-    group = table.metadata.row_group(row_group)
-    columns = map(group.column, range(group.num_columns))
-    size_bytes = sum(c.total_uncompressed_size for c in columns if c.path_in_schema == leaf)
-    rows: int = _BATCH_BYTES * group.num_rows // max(size_bytes, 1)
-    return min(max(rows, 1), _MAX_BATCH_ROWS)
+    with open_parquet(file, _BUFFER_BYTES) as table:
+        schema, path = table.schema_arrow, None
+        if row_group < table.num_row_groups and column in schema.names:
+            path = find_image_path(column, schema.field(column).type)
+        if path is None:
+            raise ImageError(FailureCode.UNREADABLE, NO_CELL)
+        for batch in read_batches(table, row_group, [path], _MAX_BATCH_ROWS):
+            cells = batch.column(column)
+            yield pc.struct_field(cells, "bytes") if pa.types.is_struct(cells.type) else cells
 
 
 def _to_cell(scalar: pa.Scalar, max_bytes: int) -> Cell:
