@@ -16,16 +16,13 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.cell_columns import NO_CELL, Cell, iterate_cells
-from imgcls_beam.reading.faults import too_many_bytes
-from imgcls_beam.reading.pinning import CHANGED
+from imgcls_beam.reading.faults import changed_object, too_many_bytes
 from imgcls_beam.reading.ranges import RangeFile
 from imgcls_beam.stores import has_version
 
 _CURSORS_KEPT = 4
 _PASSED_BYTES = 16 << 20
 _PASSED_CELLS = 4096
-
-_NO_BYTES = "the cell has no bytes"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,7 +59,8 @@ def read_cells(
     results: dict[int, EncodedImage | Failure] = {}
     chunks: dict[_Chunk, dict[int, list[int]]] = {}
     for index, ref in enumerate(refs):
-        cell = _cell_of(ref)
+        cell = ref.locator
+        assert isinstance(cell, TableCell)
         at = _Chunk(ref.object_uri, ref.version, cell.row_group, cell.column, options.max_bytes)
         chunks.setdefault(at, {}).setdefault(cell.row, []).append(index)
     for chunk, rows in chunks.items():
@@ -72,26 +70,16 @@ def read_cells(
     return [results[index] for index in range(len(refs))]
 
 
-def _cell_of(ref: ImageRef) -> TableCell:
-    if not isinstance(ref.locator, TableCell):
-        raise TypeError(f"{ref.uri} is no cell of a table")
-    return ref.locator
-
-
 def _judge(
     ref: ImageRef, answer: Cell | ImageError, tries: int, options: ReadOptions
 ) -> EncodedImage | Failure:
     if isinstance(answer, bytes) and answer:
         return EncodedImage(ref, answer, tries)
     if isinstance(answer, int):
-        error = too_many_bytes(options.max_bytes)
-    else:
-        error = answer if isinstance(answer, ImageError) else _empty()
-    return Failure.from_error(ref, error, tries=tries)
-
-
-def _empty() -> ImageError:
-    return ImageError(FailureCode.EMPTY, _NO_BYTES)
+        answer = too_many_bytes(options.max_bytes)
+    if not isinstance(answer, ImageError):
+        answer = ImageError(FailureCode.EMPTY, "the cell has no bytes")
+    return Failure.from_error(ref, answer, tries=tries)
 
 
 class _Cursor:
@@ -141,7 +129,7 @@ class _Cursor:
         """The file; opened anew if it has changed, or its store failed."""
         file = RangeFile(self._chunk.uri, options, sleep)
         if not has_version(file.info, self._chunk.version):
-            raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
+            raise changed_object()
         may_stay = self._broken is None or self._broken.code is FailureCode.UNREADABLE
         if self._file is None or not may_stay or self._file.identity != file.identity:
             self._reset(file)

@@ -50,6 +50,12 @@ def too_many_bytes(max_bytes: int) -> ImageError:
     return ImageError(FailureCode.TOO_MANY_BYTES, message)
 
 
+def changed_object() -> ImageError:
+    """The error for an object that is not the one that was listed."""
+    message = "the object has changed since it was listed"
+    return ImageError(FailureCode.CHANGED, message, retryable=True)
+
+
 def no_file() -> ImageError:
     """The error for a pipe, a device or a folder: opening waits for ever, or reading never ends."""
     return ImageError(FailureCode.UNREADABLE, "it is no file: a pipe, a device or a folder")
@@ -92,7 +98,7 @@ def _is_passing(error: BaseException, status: int | None) -> bool:
 
 
 def _is_gcs_refusal(error: BaseException) -> bool:
-    """Whether it is a 403 of gcsfs, which has no other sign than the words of an OSError."""
+    """Whether it is a 403 of gcsfs, which only the words of an OSError show."""
     return type(error) is OSError and error.errno is None and str(error).startswith("Forbidden:")
 
 

@@ -7,6 +7,8 @@ opened without it: 47,000 of 20 kB a second against 37,000.
 """
 
 import itertools
+import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,12 +17,19 @@ from fsspec import AbstractFileSystem
 from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, RequestLine
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.disk import read_files
-from imgcls_beam.reading.faults import count_tries, to_image_error, too_many_bytes
+from imgcls_beam.reading.faults import (
+    changed_object,
+    count_tries,
+    no_file,
+    to_image_error,
+    too_many_bytes,
+)
 from imgcls_beam.reading.pinning import find_faults
-from imgcls_beam.reading.request_images import limit_line_bytes
+from imgcls_beam.reading.request_images import limit_line_bytes, open_request
 from imgcls_beam.reading.store_groups import open_stores
-from imgcls_beam.stores import is_local
+from imgcls_beam.stores import has_version, is_local
+
+_STRETCHES = (ByteSpan, RequestLine)
 
 
 def read_objects(
@@ -28,19 +37,16 @@ def read_objects(
     options: ReadOptions,
     sleep: Callable[[float], object] = time.sleep,
 ) -> list[EncodedImage | Failure]:
-    """Reads objects, members of archives and request lines; one result each, in order.
+    """Reads objects, members of archives and images in requests; one result each, in order.
 
     Only faults that look passing are tried again: time-outs, broken connections, HTTP 408, 425,
     429 and 5xx, and bytes that lack the listed checksum while the store has the listed version.
-    What is not the content that was listed is `changed`, whatever was read.
+    Content that is not what was listed is `changed`.
 
     Args:
         refs: what to read, in any stores.
         options: limits and retries.
         sleep: waits so many seconds.
-
-    Returns:
-        The bytes, or a failure of the read stage.
     """
     results: dict[int, EncodedImage | Failure] = {}
     pending = list(range(len(refs)))
@@ -48,17 +54,17 @@ def read_objects(
         fetched = _fetch([refs[i] for i in pending], options)
         for index, answer in zip(pending, fetched, strict=True):
             results[index] = _judge(refs[index], answer, tries, options)
-        pending = [i for i in pending if _is_worth_another(results[i])]
+        pending = [i for i in pending if _is_passing(results[i])]
         if not pending:
             break
     return [results[i] for i in range(len(refs))]
 
 
-def _is_worth_another(result: EncodedImage | Failure) -> bool:
+def _is_passing(result: EncodedImage | Failure) -> bool:
     """Whether to read again: the fault looks passing, or the bytes were damaged on their way."""
-    if not isinstance(result, Failure):
-        return False
-    return result.retryable and result.code is not FailureCode.CHANGED
+    return (
+        isinstance(result, Failure) and result.retryable and result.code is not FailureCode.CHANGED
+    )
 
 
 def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | BaseException]:
@@ -84,27 +90,49 @@ def _fetch_ranges(
 
     So a size that is unknown, or a lie, costs no memory.
     """
-    starts: list[int | None] = []
-    ends: list[int] = []
-    for ref in refs:
-        span = ref.locator if isinstance(ref.locator, ByteSpan | RequestLine) else None
-        starts.append(span.start if span else None)
-        ends.append(span.end if span else 1 + (ref.size_bytes or options.max_bytes))
+    spans = [ref.locator if isinstance(ref.locator, _STRETCHES) else None for ref in refs]
+    starts = [span.start if span else None for span in spans]
+    ends = [
+        span.end if span else 1 + (ref.size_bytes or options.max_bytes)
+        for span, ref in zip(spans, refs, strict=True)
+    ]
     if is_local(store):
-        return read_files(refs, paths, starts, ends)
+        return list(map(_read_file, refs, paths, starts, ends))
     limits = {"batch_size": options.concurrency} if store.async_impl else {}
-    got: list[bytes | BaseException] = list(
-        store.cat_ranges(paths, starts, ends, on_error="return", **limits)
-    )
-    for index, fault in find_faults(store, paths, refs, got).items():
-        got[index] = fault
-    return got
+    got = store.cat_ranges(paths, starts, ends, on_error="return", **limits)
+    faults = find_faults(store, paths, refs, got)
+    return [faults.get(index, answer) for index, answer in enumerate(got)]
+
+
+def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes | BaseException:
+    """Reads a stretch of a file of a local disk, and pins it in the same step.
+
+    The version is asked of the opened file: one that was replaced meanwhile is still the one that
+    was opened, and one that was written to has another time.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait
+    except OSError as error:
+        return error
+    try:
+        seen = os.fstat(opened)
+        if not stat.S_ISREG(seen.st_mode):
+            return no_file()
+        offset, end = start or 0, min(end, seen.st_size)
+        data = os.pread(opened, max(end - offset, 0), offset)
+        while (done := offset + len(data)) < end and (more := os.pread(opened, end - done, done)):
+            data += more
+        is_listed = has_version({"mtime": os.fstat(opened).st_mtime}, ref.version)
+        return data if is_listed else changed_object()
+    except OSError as error:
+        return error
+    finally:
+        os.close(opened)
 
 
 def _size_of(ref: ImageRef) -> int | None:
-    if isinstance(ref.locator, ByteSpan | RequestLine):
-        return ref.locator.end - ref.locator.start
-    return ref.size_bytes
+    span = ref.locator
+    return span.end - span.start if isinstance(span, _STRETCHES) else ref.size_bytes
 
 
 def _limit_of(ref: ImageRef, options: ReadOptions) -> int:
@@ -128,7 +156,9 @@ def _judge(
         _check_length(ref, len(answer), options)
     except ImageError as error:
         return Failure.from_error(ref, error, tries=tries)
-    return EncodedImage(ref, bytes(answer), tries)
+    encoded = EncodedImage(ref, bytes(answer), tries)
+    is_request = isinstance(ref.locator, RequestLine)
+    return open_request(encoded, options.max_bytes) if is_request else encoded
 
 
 def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:

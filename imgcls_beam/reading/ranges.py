@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.faults import count_tries, to_image_error
-from imgcls_beam.reading.pinning import CHANGED, look_up
+from imgcls_beam.reading.faults import changed_object, count_tries, to_image_error
+from imgcls_beam.reading.pinning import look_up
 from imgcls_beam.reading.store_groups import open_object
 from imgcls_beam.stores import updated_at_of, version_of
 
@@ -35,9 +35,7 @@ class RangeFile(io.RawIOBase):
         self._offset = 0
         self.tries = 1
         self._store, self._path = open_object(uri, options)
-        self.info: Mapping[str, Any] = self._persist(
-            lambda: look_up(self._store, [self._path])[0],
-        )
+        self.info: Mapping[str, Any] = self._persist(lambda: look_up(self._store, [self._path])[0])
         self._size_bytes = int(self.info["size"])
         self.identity = (version_of(self.info), updated_at_of(self.info), self._size_bytes)
 
@@ -52,10 +50,10 @@ class RangeFile(io.RawIOBase):
         if end <= start:
             return b""
         data: bytes = self._persist(
-            lambda: self._store.cat_ranges([self._path], [start], [end], on_error="return")[0],
+            lambda: self._store.cat_ranges([self._path], [start], [end], on_error="return")[0]
         )
         if len(data) != end - start:
-            raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
+            raise changed_object()
         self._offset = end
         return data
 
