@@ -22,6 +22,7 @@ MAX_URI_CHARS = 8192
 """Twice the longest path that Linux takes; URLs of stores are shorter."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 
 _LOCAL_SCHEMES = frozenset({"file", "local"})
@@ -150,8 +151,4 @@ def _find_problem(value: object) -> str | None:
         return _TOO_LONG
     if _CONTROL.search(value):
         return _CONTROLLED
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return _NOT_UNICODE
-    return None
+    return _NOT_UNICODE if _SURROGATE.search(value) else None

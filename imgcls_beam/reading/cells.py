@@ -1,12 +1,11 @@
 """Cells of Parquet files → encoded images.
 
-A Parquet file cannot be entered in the middle of a row group. So the process keeps a few cursors,
-each in one column of one row group: who reads on in the order of the rows finds the next cell
-there. Cells that a cursor passes on its way are kept for a while: two threads that read alternate
-batches do not come in order.
+A row group of a Parquet file is read from its beginning. So the process keeps a few cursors, each
+in one column of one row group, and cells that are asked for in the order of the rows are read once.
+Cells that a cursor passes on its way are kept for a while: two threads that read alternate batches
+do not ask in order.
 """
 
-import collections
 import dataclasses
 import threading
 import time
@@ -15,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.cell_columns import NO_CELL, Cell, iterate_cells
+from imgcls_beam.reading.column_chunks import NO_CELL, Cell, RangeFile, iterate_cells
 from imgcls_beam.reading.faults import changed_object, too_many_bytes
-from imgcls_beam.reading.ranges import RangeFile
 from imgcls_beam.stores import has_version
 
 _CURSORS_KEPT = 4
@@ -49,7 +47,7 @@ def read_cells(
     options: ReadOptions,
     sleep: Callable[[float], object] = time.sleep,
 ) -> list[EncodedImage | Failure]:
-    """Reads cells; one result each, in order. Quick in the order of the rows, right in any.
+    """Reads cells; one result each, in order. It is fast in the order of the rows only.
 
     Args:
         refs: what to read; the locator of each is a `TableCell`.
@@ -85,28 +83,21 @@ def _judge(
 class _Cursor:
     """One column of one row group, and the row up to which cells were taken."""
 
+    _cells: Iterator[Cell]
+    _broken: ImageError | None
+
     def __init__(self, chunk: _Chunk) -> None:
         self._chunk = chunk
         self._lock = threading.Lock()
-        self._file: RangeFile | None = None
-        self._cells: Iterator[Cell] = iter(())
-        self._next_row = 0
-        self._broken: ImageError | None = None
-        self._passed: collections.OrderedDict[int, Cell] = collections.OrderedDict()
-        self._passed_bytes = 0
+        self._passed: dict[int, Cell] = {}
+        self._reset()
 
     def read(
         self, rows: Sequence[int], options: ReadOptions, sleep: Callable[[float], object]
     ) -> list[tuple[int, Cell | ImageError, int]]:
-        """Takes cells.
+        """For each row its number, its cell or why there is none, and the tries it took.
 
-        Args:
-            rows: in ascending order.
-            options: limits and retries.
-            sleep: waits so many seconds.
-
-        Returns:
-            For each row its number, its cell or why there is none, and the tries it took.
+        Rows are in ascending order.
         """
         with self._lock:
             try:
@@ -116,14 +107,9 @@ class _Cursor:
                 self._reset()
                 tries = options.tries if error.code is FailureCode.UNAVAILABLE else 1
                 return [(row, error, tries) for row in rows]
-            except BaseException:  # a defect: whoever tries again begins anew
+            except BaseException:  # a defect: the next read begins anew
                 self._reset()
                 raise
-
-    def close(self) -> None:
-        """Lets go of file and cells; the next read opens it again."""
-        with self._lock:
-            self._reset()
 
     def _look_up(self, options: ReadOptions, sleep: Callable[[float], object]) -> RangeFile:
         """The file; opened anew if it has changed, or its store failed."""
@@ -151,7 +137,7 @@ class _Cursor:
                     return cell
                 self._keep(self._next_row - 1, cell)
         except ImageError as error:
-            self._broken = error
+            self._broken = error.with_traceback(None)  # which would hold this cursor: a cycle
             return error
         return ImageError(FailureCode.UNREADABLE, NO_CELL)
 
@@ -168,11 +154,11 @@ class _Cursor:
 
     def _reset(self, file: RangeFile | None = None) -> None:
         """Begins anew, with this file or none."""
-        chunk = self._chunk
+        at = self._chunk
         self._file = file
         self._cells = iter(())
         if file is not None:
-            self._cells = iterate_cells(file, chunk.row_group, chunk.column, chunk.max_bytes)
+            self._cells = iterate_cells(file, at.row_group, at.column, at.max_bytes)
         self._next_row = 0
         self._broken = None
         self._passed.clear()
@@ -184,15 +170,19 @@ class _Cursors:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._cursors: collections.OrderedDict[_Chunk, _Cursor] = collections.OrderedDict()
+        self._cursors: dict[_Chunk, _Cursor] = {}
 
     def find(self, chunk: _Chunk) -> _Cursor:
-        """The cursor that stands there; a new one, in place of the one not used longest."""
+        """The chunk's cursor; a new one takes the place of the least recently used.
+
+        That one is not closed here: another thread may be reading with it, and its file goes with
+        the last of them.
+        """
         with self._lock:
             cursor = self._cursors.pop(chunk, None) or _Cursor(chunk)
             self._cursors[chunk] = cursor
             while len(self._cursors) > _CURSORS_KEPT:
-                self._cursors.popitem(last=False)[1].close()
+                self._cursors.pop(next(iter(self._cursors)))
         return cursor
 
 
