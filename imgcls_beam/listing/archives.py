@@ -1,8 +1,8 @@
 """Tar archives → an `ImageRef` for each image in them, as WebDataset shards are read.
 
-Headers are read in the archive's order, and no image: a member is where its bytes lie. Nothing is
-unpacked, so a member's name is text and no path. Folders and devices hold no image; links name one
-that the archive holds under its own name, or one that lies outside, and are not followed.
+Headers are read in the archive's order, and no image: a ref says where in the archive it lies.
+Nothing is unpacked, so a member's name is text and no path. Links are not followed: they name an
+image that the archive holds under its own name, or one that lies outside.
 """
 
 import dataclasses
@@ -32,16 +32,16 @@ _COLONS = "the archive's own path holds ::, which stands between archive and mem
 def list_archive(archive: ImageRef) -> Iterator[ImageRef | Failure]:
     """Lists the members that have an image's suffix.
 
-    A second member of the same name has `::` and its first byte behind its name: tar archives may
-    hold a name twice, and both are images.
+    A tar archive may hold a name twice, and both are images: the second one's URI ends in `::` and
+    the offset of its first byte.
 
     Args:
         archive: a `.tar`, as it was listed.
 
-    Returns:
-        Refs; and a failure for what cannot be listed, so that the run shows it. Where the archive
-        is damaged or cut off, its URI ends in `::` and the byte at which reading stopped. An
-        archive without an end mark counts as cut off.
+    Yields:
+        Refs, and failures for what cannot be listed. Where the archive is damaged or cut off, the
+        failure's URI ends in `::` and the byte at which reading stopped. An archive without an end
+        mark counts as cut off.
 
     Raises:
         ConfigError: it is not there or may not be read.
@@ -110,13 +110,13 @@ def _is_cut_off(archive: ImageRef, member: tarfile.TarInfo) -> bool:
 
 
 def _is_end_mark(file: "_HeaderReader", offset: int) -> bool:
-    """Whether a block of zeros stands there: tarfile ends as quietly at any other block."""
+    """Whether a block of zeros stands there: at any other block tarfile ends without a word."""
     file.seek(offset)
     return file.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE
 
 
 class _HeaderReader(io.RawIOBase):
-    """What of an archive is read: no more at once than a header needs.
+    """An archive of which no more is read at once than a header needs.
 
     A hostile header gives a size of gigabytes, or one below zero, which means to read everything.
     """
@@ -131,6 +131,3 @@ class _HeaderReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
