@@ -13,9 +13,8 @@ from typing import IO
 
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.listing.folders import IMAGE_SUFFIXES, refuse_faults
+from imgcls_beam.listing.folders import IMAGE_SUFFIXES, open_file
 from imgcls_beam.listing.on_disk import Distinct, uri_digest
-from imgcls_beam.stores import open_store
 
 _MAX_HEADER_BYTES = 1 << 20
 """Of one long name or extended header: tarfile reads as many bytes as the header says."""
@@ -49,13 +48,13 @@ def list_archive(archive: ImageRef) -> Iterator[ImageRef | Failure]:
     if "::" in archive.uri:
         yield _to_failure(archive, _COLONS)
         return
-    store, path = open_store("input", archive.uri)
-    with refuse_faults("input", archive.uri), store.open(path, "rb") as file, Distinct() as names:
-        reader = _HeaderReader(file)
-        yield from (_name_once(listed, names) for listed in _list_members(archive, reader))
+    with open_file("input", archive.uri) as file, Distinct() as names:
+        yield from _list_members(archive, _HeaderReader(file), names)
 
 
-def _list_members(archive: ImageRef, file: "_HeaderReader") -> Iterator[ImageRef | Failure]:
+def _list_members(
+    archive: ImageRef, file: "_HeaderReader", names: Distinct
+) -> Iterator[ImageRef | Failure]:
     offset = 0
     try:
         with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as headers:
@@ -65,32 +64,23 @@ def _list_members(archive: ImageRef, file: "_HeaderReader") -> Iterator[ImageRef
                     raise tarfile.ReadError(_DAMAGED)
                 offset = headers.offset
                 if member.isreg() and member.name.lower().endswith(IMAGE_SUFFIXES):
-                    yield _to_listed(archive, member)
+                    yield _to_listed(archive, member, names)
             offset = headers.offset
-        if not _is_end_mark(file, offset):
+        file.seek(offset)  # at any block that is no header tarfile ends without a word
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError(_DAMAGED)
     except _HEADER_ERRORS as error:
         yield _to_failure(archive, _DAMAGED if offset else _NO_ARCHIVE, f"::{offset}", error)
 
 
-def _to_listed(archive: ImageRef, member: tarfile.TarInfo) -> ImageRef | Failure:
+def _to_listed(archive: ImageRef, member: tarfile.TarInfo, names: Distinct) -> ImageRef | Failure:
     if member.issparse():
         return _to_failure(archive, _SPARSE, f"::{member.name}")
-    start = member.offset_data
-    return dataclasses.replace(
-        archive,
-        uri=f"{archive.uri}::{member.name}",
-        size_bytes=member.size,
-        locator=ByteSpan(start, start + member.size),
-    )
-
-
-def _name_once(listed: ImageRef | Failure, names: Distinct) -> ImageRef | Failure:
-    if isinstance(listed, Failure) or not isinstance(listed.locator, ByteSpan):
-        return listed
-    if names.add(uri_digest(listed.uri)):
-        return listed
-    return dataclasses.replace(listed, uri=f"{listed.uri}::{listed.locator.start}")
+    span = ByteSpan(member.offset_data, member.offset_data + member.size)
+    uri = f"{archive.uri}::{member.name}"
+    if not names.add(uri_digest(uri)):
+        uri += f"::{span.start}"
+    return dataclasses.replace(archive, uri=uri, size_bytes=member.size, locator=span)
 
 
 def _to_failure(
@@ -107,12 +97,6 @@ def _is_cut_off(archive: ImageRef, member: tarfile.TarInfo) -> bool:
     has_data = member.isreg() and not member.issparse()  # whose size is that of the unpacked file
     end = member.offset_data + (member.size if has_data else 0)
     return member.size < 0 or (archive.size_bytes is not None and end > archive.size_bytes)
-
-
-def _is_end_mark(file: "_HeaderReader", offset: int) -> bool:
-    """Whether a block of zeros stands there: at any other block tarfile ends without a word."""
-    file.seek(offset)
-    return file.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE
 
 
 class _HeaderReader(io.RawIOBase):

@@ -22,14 +22,7 @@ _READABLE = ("TABLE", "SNAPSHOT")
 
 
 def read_bigquery(manifest: ImageRef, options: ManifestOptions) -> Iterator[Line]:
-    """Reads the rows that name images.
-
-    Args:
-        manifest: with the URI `bq:project.dataset.table`.
-        options: the columns to take.
-
-    Yields:
-        One line a row; rows are numbered from 0, in the order in which BigQuery gives them.
+    """Reads the rows that name images; they are numbered from 0, in the order of BigQuery's answer.
 
     Raises:
         ConfigError: there is no such table or column, or BigQuery refuses to give its rows.

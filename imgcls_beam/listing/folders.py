@@ -14,6 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from typing import Any
 
 from fsspec import AbstractFileSystem
 from fsspec.utils import glob_translate
@@ -69,18 +70,25 @@ def list_files(option: str, url: str, suffixes: tuple[str, ...]) -> Iterator[Ima
     """
     store, path = open_store(option, url)
     key = StoreKey.of(url)
-    with refuse_faults(option, url):
+    with _refuse_faults(option, url):
         for info in _find(option, store, path, suffixes):
             yield ImageRef(key.uri_of(info["name"]), **facts_of(info))
 
 
 @contextlib.contextmanager
-def refuse_faults(option: str, url: str) -> Iterator[None]:
-    """Turns what a store refuses into a `ConfigError` of this option.
+def open_file(option: str, url: str, mode: str = "rb", **how: str) -> Iterator[Any]:
+    """Opens a file with fsspec's keywords; what goes wrong until it is closed is of this option.
 
     Raises:
         ConfigError: the store cannot give what is asked for.
     """
+    store, path = open_store(option, url)
+    with _refuse_faults(option, url), store.open(path, mode, **how) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _refuse_faults(option: str, url: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:

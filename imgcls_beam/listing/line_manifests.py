@@ -13,10 +13,9 @@ from typing import TextIO
 from imgcls_beam.attributes import encode_attributes
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.folders import refuse_faults
+from imgcls_beam.listing.folders import open_file
 from imgcls_beam.listing.references import Line, asked_columns, pick, refuse_column
 from imgcls_beam.options import ManifestOptions
-from imgcls_beam.stores import open_store
 
 _PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
 _MAX_LINE_CHARS = 1 << 20
@@ -46,12 +45,8 @@ def read_lines(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
     if options.image_column is not None:
         problem = f"only Parquet holds images, and {file.uri} is something else; give uri_column"
         raise ConfigError("image_column", options.image_column, problem)
-    store, path = open_store(option, file.uri)
     how = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
-    with (
-        refuse_faults(option, file.uri),
-        store.open(path, "r", compression="infer", **how) as text,
-    ):
+    with open_file(option, file.uri, "r", compression="infer", **how) as text:
         try:
             yield from read(_Lines(text, file.uri), options)
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:

@@ -8,7 +8,7 @@
                                         └▶ ImageRef of a cell
 
 Memory holds one line, one batch of a Parquet file, or one page of a table. A line that cannot be
-used is a failure of its own; what cannot be read to its end is an error of the job.
+used is a failure of its own; a manifest that cannot be read to its end is an error of the job.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,9 @@ _PARQUET = ".parquet"
 def list_manifest(
     options: ManifestOptions, allow_schemes: tuple[str, ...] = ()
 ) -> Iterator[ImageRef | Failure]:
-    """Lists what a manifest names, in its order.
+    """Lists what a manifest names, in its order: a file, folder, glob, or `bq:` and a table's name.
 
-    Args:
-        options: the manifest and its columns. Its URL may be a glob too, or `bq:` and the name of
-            a table.
-        allow_schemes: schemes that may be read beside `checks.SCHEMES`.
+    Lines may name images of `allow_schemes` and of `checks.SCHEMES`.
 
     Raises:
         ConfigError: it is not there, may not be read, is of no known format, or has no such column.

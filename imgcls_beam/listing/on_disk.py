@@ -14,8 +14,6 @@ ElementT = TypeVar("ElementT")
 _KEPT_DIGESTS = 1 << 14
 """In memory, about 1.5 MB: most sets end before it, and need no file."""
 _CACHE_KIB = 16 << 10
-_FIND = "SELECT 1 FROM seen WHERE digest = ?"
-_ADD = "INSERT OR IGNORE INTO seen VALUES (?)"
 # One transaction that is never committed: the table is worth nothing after this.
 _MAKE = f"""
 PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;
@@ -55,12 +53,13 @@ class Distinct(contextlib.ExitStack):
             return True
         if self._disk is None:
             self._disk = self._open_disk()
-        return self._disk.execute(_ADD, (digest,)).rowcount == 1
+        return self._disk.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount == 1
 
     def __contains__(self, digest: bytes) -> bool:
         if digest in self._kept or self._disk is None:
             return digest in self._kept
-        return self._disk.execute(_FIND, (digest,)).fetchone() is not None
+        found = self._disk.execute("SELECT 1 FROM seen WHERE digest = ?", (digest,))
+        return found.fetchone() is not None
 
     def _open_disk(self) -> sqlite3.Connection:
         temporary = tempfile.TemporaryDirectory(prefix="imgcls-", ignore_cleanup_errors=True)

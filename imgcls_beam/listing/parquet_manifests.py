@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.elements import ImageRef, TableCell
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.folders import refuse_faults
+from imgcls_beam.listing.folders import open_file
 from imgcls_beam.listing.references import Line, asked_columns, refuse_column
 from imgcls_beam.options import ManifestOptions
-from imgcls_beam.stores import open_store
 from imgcls_beam.stores.parquet_batches import (
     find_image_path,
     is_binary,
@@ -57,12 +56,7 @@ def read_table(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
 
 
 def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Iterator[ImageRef]:
-    """Lists the cells of a column that holds images; empty ones too.
-
-    Args:
-        file: a Parquet file.
-        column: see `find_image_path`.
-        carry_columns: columns for the refs' attributes.
+    """Lists the cells of a column that holds images, see `find_image_path`; empty ones too.
 
     Yields:
         One ref a row; its URI ends in `::` and the row's number in the file, from 0.
@@ -95,8 +89,7 @@ def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Ite
 
 @contextlib.contextmanager
 def _open_table(file: ImageRef) -> Iterator[pq.ParquetFile]:
-    store, path = open_store("input_manifest", file.uri)
-    with refuse_faults("input_manifest", file.uri), store.open(path, "rb") as source:
+    with open_file("input_manifest", file.uri) as source:
         try:
             with open_parquet(source, _BUFFER_BYTES) as table:
                 yield table
@@ -157,10 +150,9 @@ def _to_values(column: pa.Array) -> list[Any]:
     if (known := _to_known_times(column.type)) != column.type:
         column = column.cast(known, safe=False)
     try:
-        values: list[Any] = column.to_pylist()
+        return list(column.to_pylist())
     except (ValueError, OverflowError):
         return [_to_value(each) for each in column]
-    return values
 
 
 def _to_value(scalar: pa.Scalar) -> Any:  # noqa: ANN401  any value of Parquet

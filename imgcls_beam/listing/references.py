@@ -109,10 +109,6 @@ class References:
 def asked_columns(options: ManifestOptions, known: Sequence[str]) -> list[tuple[str, str]]:
     """The options that name columns of a manifest of URIs, and the columns.
 
-    Args:
-        options: of the manifest.
-        known: its columns, for the error.
-
     Raises:
         ConfigError: no column of URIs is named.
     """

@@ -9,8 +9,7 @@ from typing import IO
 
 from imgcls_beam.elements import ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.folders import list_files, refuse_faults
-from imgcls_beam.stores import open_store
+from imgcls_beam.listing.folders import list_files, open_file
 
 _SUFFIXES = (".jsonl", ".ndjson")
 _PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tgz", ".tar")
@@ -40,12 +39,11 @@ def list_requests(url: str) -> Iterator[ImageRef]:
             raise ConfigError("requests", url, problem)
         if "::" in file.uri:
             raise ConfigError("requests", url, "a request file's name must not hold ::")
-        yield from _list_lines(url, file)
+        yield from _list_lines(file)
 
 
-def _list_lines(url: str, file: ImageRef) -> Iterator[ImageRef]:
-    store, path = open_store("requests", file.uri)
-    with refuse_faults("requests", url), store.open(path, "rb") as source:
+def _list_lines(file: ImageRef) -> Iterator[ImageRef]:
+    with open_file("requests", file.uri) as source:
         for number, start, end in find_lines(source):
             yield ImageRef(
                 uri=f"{file.uri}::{number}",

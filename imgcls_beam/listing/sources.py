@@ -69,19 +69,15 @@ def _check_input(url: str) -> None:
 
 
 def _list_sample(options: InputOptions) -> Iterator[ImageRef | Failure]:
-    below = options.sample_ratio * 2**64
-    for listed in _list_all(options):
-        if options.sample_ratio >= 1 or int.from_bytes(uri_digest(_uri_of(listed))[:8]) < below:
-            yield listed
-
-
-def _list_all(options: InputOptions) -> Iterator[ImageRef | Failure]:
-    for url in options.inputs:
-        yield from _list_input(url)
-    if options.manifest is not None:
-        yield from list_manifest(options.manifest, options.allow_schemes)
-    for url in options.requests:
-        yield from list_requests(url)
+    manifest, below = options.manifest, options.sample_ratio * 2**64
+    listed = itertools.chain(
+        *map(_list_input, options.inputs),
+        list_manifest(manifest, options.allow_schemes) if manifest else (),
+        *map(list_requests, options.requests),
+    )
+    if options.sample_ratio >= 1:
+        return listed
+    return (each for each in listed if int.from_bytes(uri_digest(_uri_of(each))[:8]) < below)
 
 
 def _list_input(url: str) -> Iterator[ImageRef | Failure]:

@@ -9,13 +9,13 @@ do not ask in order.
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.column_chunks import NO_CELL, Cell, RangeFile, iterate_cells
-from imgcls_beam.reading.faults import changed_object, too_many_bytes
+from imgcls_beam.reading.faults import Sleep, changed_object, too_many_bytes
 from imgcls_beam.stores import has_version
 
 _CURSORS_KEPT = 4
@@ -25,15 +25,7 @@ _PASSED_CELLS = 4096
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Chunk:
-    """A column chunk, as Parquet calls one column of one row group.
-
-    Attributes:
-        uri: of the file.
-        version: that was listed.
-        row_group: from 0.
-        column: its name.
-        max_bytes: a larger cell is not kept.
-    """
+    """One column of one row group of a listed file; `max_bytes`: a larger cell is not kept."""
 
     uri: str
     version: str | None
@@ -43,17 +35,9 @@ class _Chunk:
 
 
 def read_cells(
-    refs: Sequence[ImageRef],
-    options: ReadOptions,
-    sleep: Callable[[float], object] = time.sleep,
+    refs: Sequence[ImageRef], options: ReadOptions, sleep: Sleep = time.sleep
 ) -> list[EncodedImage | Failure]:
-    """Reads cells; one result each, in order. It is fast in the order of the rows only.
-
-    Args:
-        refs: what to read; the locator of each is a `TableCell`.
-        options: limits and retries.
-        sleep: waits so many seconds.
-    """
+    """Reads refs of `TableCell`s; one result each, in order. Fast in the order of rows only."""
     results: dict[int, EncodedImage | Failure] = {}
     chunks: dict[_Chunk, dict[int, list[int]]] = {}
     for index, ref in enumerate(refs):
@@ -93,7 +77,7 @@ class _Cursor:
         self._reset()
 
     def read(
-        self, rows: Sequence[int], options: ReadOptions, sleep: Callable[[float], object]
+        self, rows: Sequence[int], options: ReadOptions, sleep: Sleep
     ) -> list[tuple[int, Cell | ImageError, int]]:
         """For each row its number, its cell or why there is none, and the tries it took.
 
@@ -111,7 +95,7 @@ class _Cursor:
                 self._reset()
                 raise
 
-    def _look_up(self, options: ReadOptions, sleep: Callable[[float], object]) -> RangeFile:
+    def _look_up(self, options: ReadOptions, sleep: Sleep) -> RangeFile:
         """The file; opened anew if it has changed, or its store failed."""
         file = RangeFile(self._chunk.uri, options, sleep)
         if not has_version(file.info, self._chunk.version):

@@ -1,6 +1,6 @@
 """A column of a row group of a Parquet file → its cells, one after the other.
 
-The file is read by ranges, with the limits and retries of `objects`.
+The file is read by ranges, with the limits and retries of `read`.
 """
 
 import io
@@ -35,7 +35,7 @@ class RangeFile(io.RawIOBase):
     Attributes:
         info: what the store knew of the object when it was opened.
         identity: its version, time and size then; another one is another content.
-        tries: how many reads the most stubborn range has taken, from 1.
+        tries: the most reads that one range has taken, from 1.
     """
 
     def __init__(self, uri: str, options: ReadOptions, sleep: Callable[[float], object]) -> None:
@@ -81,12 +81,10 @@ class RangeFile(io.RawIOBase):
         return self._offset
 
     def readable(self) -> bool:
-        """Always."""
+        """Always; Arrow asks."""
         return True
 
-    def seekable(self) -> bool:
-        """Always."""
-        return True
+    seekable = readable
 
     def _persist(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401  what the store answers
         """Asks again while the fault looks passing.
@@ -106,13 +104,9 @@ class RangeFile(io.RawIOBase):
 
 
 def iterate_cells(file: RangeFile, row_group: int, column: str, max_bytes: int) -> Iterator[Cell]:
-    """The cells of a column, from the row group's first row.
+    """The cells of a column of images, from the first row of a row group, which count from 0.
 
-    Args:
-        file: a Parquet file.
-        row_group: from 0.
-        column: see `find_image_path`.
-        max_bytes: of a larger cell only the size is given.
+    Of a cell above `max_bytes` only the size is given.
 
     Raises:
         ImageError: the file cannot be read on.

@@ -33,7 +33,11 @@ _REFUSALS = {
 }
 
 
-def count_tries(options: ReadOptions, sleep: Callable[[float], object]) -> Iterator[int]:
+Sleep = Callable[[float], object]
+"""Waits so many seconds."""
+
+
+def count_tries(options: ReadOptions, sleep: Sleep) -> Iterator[int]:
     """Tries from 1; before each other one it waits, twice as long each time.
 
     Waits are jittered by half: workers that failed together do not return together.

@@ -37,11 +37,9 @@ _LOOK_UPS_TOGETHER = 256
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Doubt:
-    """What a look-up has to settle; equal ones need only one.
+    """What a look-up has to settle, of an object as it was listed; equal ones need only one.
 
     Attributes:
-        path: the object's, in its store's own spelling.
-        version: that it had when it was listed.
         is_damaged: whether its bytes do not have the listed checksum.
     """
 
@@ -107,13 +105,7 @@ def find_faults(
     refs: Sequence[ImageRef],
     answers: Sequence[bytes | BaseException],
 ) -> dict[int, BaseException]:
-    """Finds what was read and is not what was listed.
-
-    Args:
-        store: of all of them.
-        paths: of the objects there.
-        refs: what was asked for.
-        answers: what was read.
+    """Finds answers of one store that are not what was listed.
 
     Returns:
         By position: an `ImageError`, or what the store raised when it was asked once more.

@@ -1,9 +1,8 @@
 """A line of a request file → the image in it, with the request's own id and parameters.
 
-A line is an object with `inputs`, `parameters` and `id`: a request of the task, and a name by which
-its answer is known again. Parsing is stricter than JSON is: a field that stands twice, a number
-that JSON does not have and text that is not UTF-8 are refused. `inputs` is decoded, and never
-fetched or opened, whatever it looks like. No message holds any of it.
+A line is an object with `inputs`, `parameters` and `id`: a request of the task, and a name for its
+answer. A field that is there twice, NaN, Infinity and text that is not UTF-8 are refused. `inputs`
+is decoded, and never fetched or opened, whatever it looks like. No message holds any of it.
 """
 
 import dataclasses
@@ -134,10 +133,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
 
 
-def _skip_fraction(_: str) -> float:
-    return math.nan  # none is allowed anywhere, so its megabytes of digits are not read
-
-
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_to_object, parse_float=_skip_fraction, parse_constant=_refuse_constant
+    object_pairs_hook=_to_object,
+    parse_float=lambda _: math.nan,  # none is allowed, so its megabytes of digits are not read
+    parse_constant=_refuse_constant,
 )

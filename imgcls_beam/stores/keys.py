@@ -136,8 +136,6 @@ class _Known:
     """What follows from a scheme and an authority.
 
     Attributes:
-        key: the store's.
-        kind: its class.
         options: what the authority gives fsspec to open it with.
         root: how its paths begin, which its URIs leave out; where the key has an authority.
     """

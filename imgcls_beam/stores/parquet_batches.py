@@ -23,13 +23,9 @@ def open_parquet(source: IO[bytes] | io.RawIOBase, buffer_bytes: int) -> pq.Parq
 def read_batches(
     table: pq.ParquetFile, row_group: int, columns: Sequence[str], max_rows: int
 ) -> Iterator[pa.RecordBatch]:
-    """Reads batches of about 8 MiB, going by the mean size of a row.
+    """Reads batches of about 8 MiB, by the mean size of a row, and of `max_rows` at the most.
 
-    Args:
-        table: see `open_parquet`.
-        row_group: from 0.
-        columns: Parquet paths; of a struct all of it, or `a.b` for one of its fields.
-        max_rows: of one batch.
+    Columns are Parquet paths: of a struct all of it, or `a.b` for one of its fields.
     """
     group = table.metadata.row_group(row_group)
     chunks = map(group.column, range(group.num_columns))
