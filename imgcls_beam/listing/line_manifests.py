@@ -75,7 +75,7 @@ class _Lines:
         self.number = 0
         self.chars = 0
         self.is_over = False
-        self._has_cut = False
+        self.has_cut = False
         self._text = text
 
     def __iter__(self) -> "_Lines":
@@ -91,15 +91,15 @@ class _Lines:
         self.number += 1
         self.chars += len(line)
         if len(line) == _MAX_LINE_CHARS and line[-1] not in "\r\n":
-            self._has_cut = True
+            self.has_cut = True
             while (rest := self._text.readline(_MAX_LINE_CHARS)) and rest[-1] not in "\r\n":
                 continue
         return line
 
     def take_cut(self) -> bool:
         """Whether a line was cut since this was last asked."""
-        has_cut, self._has_cut = self._has_cut, False
-        return has_cut
+        was_cut, self.has_cut = self.has_cut, False
+        return was_cut
 
 
 def _read_text(lines: _Lines, options: ManifestOptions) -> Iterator[Line]:
@@ -108,13 +108,17 @@ def _read_text(lines: _Lines, options: ManifestOptions) -> Iterator[Line]:
             option = "uri_column" if name == options.uri_column else "carry_columns"
             raise ConfigError(option, name, f"{lines.uri} is plain text and has no columns")
     for line in lines:
-        if value := line.strip():
-            yield Line(lines.number, value, problem=_LONG_LINE if lines.take_cut() else None)
+        problem = _LONG_LINE if lines.take_cut() else None
+        if (value := line.strip()) or problem:
+            yield Line(lines.number, value, problem=problem)
 
 
 def _read_csv(lines: _Lines, options: ManifestOptions, delimiter: str = ",") -> Iterator[Line]:
     rows = csv.reader(lines, delimiter=delimiter)
-    header = _read_header(rows, lines.uri)
+    try:
+        header = next(row for row in rows if row)
+    except (StopIteration, csv.Error) as error:
+        raise ConfigError("input_manifest", lines.uri, "it has no header row of CSV") from error
     for option, name in asked_columns(options, header):
         if header.count(name) != 1:
             raise refuse_column(option, name, header)
@@ -129,26 +133,19 @@ def _read_csv(lines: _Lines, options: ManifestOptions, delimiter: str = ",") -> 
             yield Line(first, row[index] if index < len(row) else None, attributes, problem)
 
 
-def _read_header(rows: Iterator[list[str]], uri: str) -> list[str]:
-    try:
-        return next(row for row in rows if row)
-    except (StopIteration, csv.Error) as error:
-        raise ConfigError("input_manifest", uri, "it has no header row of CSV") from error
-
-
 def _read_row(rows: Iterator[list[str]], lines: _Lines) -> tuple[list[str], str | None]:
     """The fields of a row, none at the end and of a blank line; and what is wrong with it."""
     try:
         row = next(rows, [])
     except csv.Error:  # the reader begins anew with the line after it
-        return [], _NOT_CSV
+        return [], _LONG_LINE if lines.take_cut() else _NOT_CSV
     if lines.take_cut():
         return row, _LONG_LINE
     return row, _OPEN_QUOTE if row and lines.is_over else None  # it looks ahead only in a quote
 
 
 def _read_jsonl(lines: _Lines, options: ManifestOptions) -> Iterator[Line]:
-    texts = (line for line in lines if not line.isspace())
+    texts = (line for line in lines if lines.has_cut or not line.isspace())
     first = next(texts, "")
     if not first:
         return
