@@ -59,7 +59,7 @@ def _select_fields(
     """The columns to read; of a struct all of it, whatever of it is asked for.
 
     Raises:
-        ConfigError: there is no such column, or that of the URIs holds no text.
+        ConfigError: there is no such column, or the URIs' column is not text.
     """
     known = {field.name: field for field in schema}
     selected: dict[str, SchemaField] = {}

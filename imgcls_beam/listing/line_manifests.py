@@ -67,7 +67,7 @@ def _find_reader(uri: str) -> "_Reader":
     return _READERS[suffix]
 
 
-class _Lines:
+class _Lines(Iterator[str]):
     """The lines of a text, counted; of one that is too long, its beginning."""
 
     def __init__(self, text: TextIO, uri: str) -> None:
@@ -77,9 +77,6 @@ class _Lines:
         self.is_over = False
         self.has_cut = False
         self._text = text
-
-    def __iter__(self) -> "_Lines":
-        return self
 
     def __next__(self) -> str:
         line = self._text.readline(_MAX_LINE_CHARS)
@@ -150,7 +147,11 @@ def _read_jsonl(lines: _Lines, options: ManifestOptions) -> Iterator[Line]:
     if not first:
         return
     parsed = (_parse(line, lines) for line in itertools.chain([first], texts))
-    head = list(_take_head(parsed, lines))
+    head = []
+    for line in itertools.islice(parsed, _HEAD_LINES):
+        head.append(line)
+        if lines.chars > _HEAD_CHARS:
+            break
     objects = [line.value for line in head if isinstance(line.value, dict)]
     if not objects or first.lstrip().startswith("["):
         problem = "it does not begin with JSON objects, one on each line, as JSONL does"
@@ -161,13 +162,6 @@ def _read_jsonl(lines: _Lines, options: ManifestOptions) -> Iterator[Line]:
             raise refuse_column(option, name, known)
     for line in itertools.chain(head, parsed):
         yield _pick_columns(line, options)
-
-
-def _take_head(parsed: Iterator[Line], lines: _Lines) -> Iterator[Line]:
-    for line in itertools.islice(parsed, _HEAD_LINES):
-        yield line
-        if lines.chars > _HEAD_CHARS:
-            return
 
 
 def _parse(text: str, lines: _Lines) -> Line:

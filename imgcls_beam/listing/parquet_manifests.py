@@ -101,7 +101,7 @@ def _open_table(file: ImageRef) -> Iterator[pq.ParquetFile]:
 
 
 def _split_name(schema: pa.Schema, name: str) -> list[str]:
-    """The column and the fields in it that a name stands for: `a.b` may be a column itself."""
+    """A column and the fields in it, by a name such as `a.b`, which may be a column itself."""
     return [name] if name in schema.names else name.split(".")
 
 
@@ -109,7 +109,7 @@ def _type_of(schema: pa.Schema, option: str, name: str) -> pa.DataType:
     """The type of a column, or of a field of a struct.
 
     Raises:
-        ConfigError: it is not there, or stands there twice.
+        ConfigError: there is no such column, or there are two.
     """
     outer, *inner = _split_name(schema, name)
     if schema.names.count(outer) != 1:
@@ -146,7 +146,7 @@ def _to_attributes(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[_Att
 
 
 def _to_values(column: pa.Array) -> list[Any]:
-    """Python values; None for what Python cannot hold, as a date in the year 33658."""
+    """Python values; None where Python has none, e.g. for a date in the year 33658."""
     if (known := _to_known_times(column.type)) != column.type:
         column = column.cast(known, safe=False)
     try:

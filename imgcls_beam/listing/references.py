@@ -46,7 +46,7 @@ class Line:
 
     Attributes:
         number: of the line, from 1, blank ones counted; of a Parquet row, from 0.
-        value: what stands where the URI should.
+        value: of the column of URIs, of any type.
         attributes: the carried columns; None where none are carried.
         problem: why the line cannot be used, whatever its value is.
     """
@@ -120,7 +120,7 @@ def asked_columns(options: ManifestOptions, known: Sequence[str]) -> list[tuple[
 
 
 def refuse_column(option: str, name: str, known: Sequence[str]) -> ConfigError:
-    """The error for a column that is not there, or stands there twice."""
+    """The error for a column that is missing, or that there are two of."""
     problem = "it stands there twice" if name in known else "there is no such column"
     return ConfigError(option, name, f"{problem}; {_show(known)}")
 

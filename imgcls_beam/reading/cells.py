@@ -79,7 +79,7 @@ class _Cursor:
     def read(
         self, rows: Sequence[int], options: ReadOptions, sleep: Sleep
     ) -> list[tuple[int, Cell | ImageError, int]]:
-        """For each row its number, its cell or why there is none, and the tries it took.
+        """Reads cells: the number of each row, its cell or the reason it has none, and the tries.
 
         Rows are in ascending order.
         """

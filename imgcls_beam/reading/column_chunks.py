@@ -90,7 +90,7 @@ class RangeFile(io.RawIOBase):
         """Asks again while the fault looks passing.
 
         Raises:
-            ImageError: the fault is none, or does not pass.
+            ImageError: the fault does not look passing, or did not pass.
         """
         for tries in count_tries(self._options, self._sleep):
             self.tries = max(self.tries, tries)

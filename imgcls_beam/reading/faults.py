@@ -69,7 +69,7 @@ def to_image_error(error: BaseException) -> ImageError:
     """The image's error for a store's error.
 
     Raises:
-        BaseException: the error itself, where it is none that a store is known to raise: a defect.
+        BaseException: the error itself, where stores are not known to raise it: a defect.
     """
     if isinstance(error, ImageError):
         return error

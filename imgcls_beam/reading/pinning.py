@@ -48,7 +48,7 @@ class _Doubt:
     is_damaged: bool = False
 
     def settle(self, info: Mapping[str, Any]) -> ImageError | None:
-        """The fault, by what the store knows of the object now; None where there is none."""
+        """The fault, if there is one, by what the store knows of the object now."""
         if not has_version(info, self.version):
             return changed_object()
         if self.is_damaged and not has_secret_etag(info):

@@ -8,7 +8,7 @@
     bytes that are there already ─▶ bytes
 
 fsspec's `cat_ranges` keeps many requests in flight on stores that are asynchronous (2,716 objects/s
-of 100 kB 20 ms away at 200 in flight, against 169 for Beam's FileSystems on 32 threads), gives back
+of 100 kB 20 ms away at 200 in flight, against 169 for Beam's FileSystems on 32 threads), returns
 an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name. Files of a local disk are
 opened without it: 47,000 of 20 kB a second against 37,000.
 """
