@@ -87,7 +87,7 @@ def is_content(data: bytes, checksum: str) -> bool | None:
 
 
 def has_secret_etag(info: Mapping[str, Any]) -> bool:
-    """Whether S3 encrypts an object, and its etag is no MD5; listings do not say, `find_info` does."""
+    """Whether S3 encrypts it, so its etag is no MD5; listings do not say, `find_info` does."""
     encryption = str(info.get("ServerSideEncryption") or "")
     return encryption.startswith("aws:kms") or bool(info.get("SSECustomerAlgorithm"))
 
