@@ -77,7 +77,7 @@ def list_files(option: str, url: str, suffixes: tuple[str, ...]) -> Iterator[Ima
 
 @contextlib.contextmanager
 def open_file(option: str, url: str, mode: str = "rb", **how: str) -> Iterator[Any]:
-    """Opens a file with fsspec's keywords; what goes wrong until it is closed is of this option.
+    """Opens a file, with fsspec's keywords; faults of its store name this option.
 
     Raises:
         ConfigError: the store cannot give what is asked for.
