@@ -19,8 +19,8 @@ rows, by a resource hint (Dataflow's right fitting); those that list and publish
 _OPTION = "worker_accelerator"
 
 DISK_GB = 100
-"""An image with torch's CUDA libraries takes about 10 GB, and as much again unpacked; what is left
-is for the model and for staged rows."""
+"""An image with torch's CUDA libraries takes about 10 GB, and as much again unpacked; the rest is
+for the model and for staged rows."""
 
 HARNESS_THREADS = 4
 """Bundles at a time in the one process of a worker: while one waits for its store or writes its
@@ -81,8 +81,8 @@ def to_worker_flags(gpu: str, stages: str, given: Collection[str]) -> list[str]:
     Args:
         gpu: one of `ACCELERATORS`, or `NO_GPU` for no flags.
         stages: of `GPU_STAGES`; where a hint says which stages, no flag names the GPU.
-        given: what the caller has set already, which stays: names of Beam's options, and
-            `worker_accelerator`, `use_multiple_sdk_containers`.
+        given: what the caller has set already, and no flag sets again: names of Beam's options,
+            and `worker_accelerator`, `use_multiple_sdk_containers`.
 
     Raises:
         ConfigError: there is no such GPU, or the caller gives all workers one, and a hint too.
@@ -96,14 +96,12 @@ def to_worker_flags(gpu: str, stages: str, given: Collection[str]) -> list[str]:
         raise ConfigError("gpu_stages", stages, problem)
     accelerator = ACCELERATORS[gpu]
     asked = f"{_OPTION}=type:{accelerator.kind};count:1;install-nvidia-driver"
-    for_all = {
+    flags = {
         "machine_type": f"--machine_type={accelerator.machine_type}",
         _OPTION: f"--dataflow_service_options={asked}",
-    }
-    flags = {
-        **({} if has_hint else for_all),
         "disk_size_gb": f"--disk_size_gb={DISK_GB}",
         "number_of_worker_harness_threads": f"--number_of_worker_harness_threads={HARNESS_THREADS}",
         "use_multiple_sdk_containers": f"--experiments={ONE_PROCESS}",
     }
-    return [flag for name, flag in flags.items() if name not in given]
+    left_out = {*given, *(("machine_type", _OPTION) if has_hint else ())}
+    return [flag for name, flag in flags.items() if name not in left_out]

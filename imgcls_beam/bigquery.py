@@ -24,9 +24,7 @@ LOOK_UP_S = 30.0
 """Limit for questions before a job begins; the library's own 600 s would hide a bad network."""
 
 _NAME = re.compile(
-    r"(?P<project>(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*)"
-    r"\.(?P<dataset>[A-Za-z0-9_]{1,1024})"
-    r"\.(?P<table>[A-Za-z0-9_-]{1,900})",
+    r"((?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*)\.([A-Za-z0-9_]{1,1024})\.([A-Za-z0-9_-]{1,900})",
     re.ASCII,
 )
 _INSTALL = "BigQuery's client is not installed; pip install 'imgcls_beam[gcp]'"
@@ -62,12 +60,8 @@ class TableName:
 def parse_table(text: str, option: str = OUTPUT_OPTION) -> TableName:
     """Parses `project.dataset.table`.
 
-    Args:
-        text: the name.
-        option: the option to name in an error.
-
     Raises:
-        ConfigError: it is no such name.
+        ConfigError: it is no such name; the error names the option.
     """
     match = _NAME.fullmatch(text)
     if match is None:
@@ -76,15 +70,13 @@ def parse_table(text: str, option: str = OUTPUT_OPTION) -> TableName:
             "dataset letters, digits and underscores, a table hyphens too"
         )
         raise ConfigError(option, text, problem)
-    return TableName(**match.groupdict())
+    return TableName(*match.groups())
 
 
 def connect(option: str, name: TableName) -> "bigquery.Client":
     """A client that runs its jobs in the table's project, where its dataset lies.
 
-    Args:
-        option: the option to name in an error.
-        name: of a table, which need not be there.
+    The table need not be there.
 
     Raises:
         ConfigError: no client, no credentials, no such dataset, or no answer.
@@ -154,9 +146,8 @@ def refuse_faults(option: str, value: str) -> Iterator[None]:
         problem = "BigQuery does not allow it; check your rights to the table and to run jobs"
         raise ConfigError(option, value, problem) from error
     except faults.ClientError as error:
-        raise ConfigError(
-            option, value, f"BigQuery refuses it: {to_line(error.message)}"
-        ) from error
+        problem = f"BigQuery refuses it: {to_line(error.message)}"
+        raise ConfigError(option, value, problem) from error
     except GoogleAuthError as error:
         raise ConfigError(option, value, _NO_CREDENTIALS) from error
     except (faults.GoogleAPIError, requests.exceptions.RequestException) as error:

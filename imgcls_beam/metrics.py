@@ -89,7 +89,7 @@ def read_counts(result: PipelineResult) -> RunCounts:
 
 
 BOARD = Board()
-"""The one of this process. What it says is for people to look at, never for a decision."""
+"""The one of this process; for people to look at, never for a decision."""
 
 
 def count_found() -> None:
@@ -98,11 +98,7 @@ def count_found() -> None:
 
 
 def count_listed(copies: int) -> None:
-    """Counts one distinct image.
-
-    Args:
-        copies: how often it was found, from 1.
-    """
+    """Counts one distinct image that was found `copies` times, from 1."""
     LIST_IMAGES.inc()
     BOARD.add(listed=1 - copies)
 
@@ -133,12 +129,7 @@ def count_staged(rows: int, size_bytes: int) -> None:
 
 
 def count_outcome(outcome: Outcome, *, reached_model: bool) -> None:
-    """Counts one finished image.
-
-    Args:
-        outcome: what became of it.
-        reached_model: whether it got as far as the predict stage.
-    """
+    """Counts one finished image, and whether it got as far as the predict stage."""
     if isinstance(outcome, Prediction):
         PREDICT_OK.inc()
         PREDICT_US.update(round(outcome.execution.inference_ms * 1e3))

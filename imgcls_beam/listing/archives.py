@@ -1,12 +1,11 @@
 """Tar archives → an `ImageRef` for each image in them, as WebDataset shards are read.
 
-Headers are read in the archive's order, and no image: a member is where its bytes lie. Nothing is
-unpacked, so a member's name is text and no path. Folders and devices hold no image; links name one
-that the archive holds under its own name, or one that lies outside, and are not followed.
+Headers are read in the archive's order, and no image: a ref says where in the archive it lies.
+Nothing is unpacked, so a member's name is text and no path. Links are not followed: they name an
+image that the archive holds under its own name, or one that lies outside.
 """
 
 import dataclasses
-import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
@@ -14,9 +13,8 @@ from typing import IO
 
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.listing.distinct import Distinct
-from imgcls_beam.listing.folders import IMAGE_SUFFIXES, refuse_faults
-from imgcls_beam.stores import open_store
+from imgcls_beam.listing.folders import IMAGE_SUFFIXES, open_file
+from imgcls_beam.listing.on_disk import Distinct, uri_digest
 
 _MAX_HEADER_BYTES = 1 << 20
 """Of one long name or extended header: tarfile reads as many bytes as the header says."""
@@ -33,16 +31,16 @@ _COLONS = "the archive's own path holds ::, which stands between archive and mem
 def list_archive(archive: ImageRef) -> Iterator[ImageRef | Failure]:
     """Lists the members that have an image's suffix.
 
-    A second member of the same name has `::` and its first byte behind its name: tar archives may
-    hold a name twice, and both are images.
+    A tar archive may hold a name twice, and both are images: the second one's URI ends in `::` and
+    the offset of its first byte.
 
     Args:
         archive: a `.tar`, as it was listed.
 
-    Returns:
-        Refs; and a failure for what cannot be listed, so that the run shows it. Where the archive
-        is damaged or cut off, its URI ends in `::` and the byte at which reading stopped. An
-        archive without an end mark counts as cut off.
+    Yields:
+        Refs, and failures for what cannot be listed. Where the archive is damaged or cut off, the
+        failure's URI ends in `::` and the byte at which reading stopped. An archive without an end
+        mark counts as cut off.
 
     Raises:
         ConfigError: it is not there or may not be read.
@@ -50,13 +48,13 @@ def list_archive(archive: ImageRef) -> Iterator[ImageRef | Failure]:
     if "::" in archive.uri:
         yield _to_failure(archive, _COLONS)
         return
-    store, path = open_store("input", archive.uri)
-    with refuse_faults("input", archive.uri), store.open(path, "rb") as file, Distinct() as names:
-        reader = _HeaderReader(file)
-        yield from (_name_once(listed, names) for listed in _list_members(archive, reader))
+    with open_file("input", archive.uri) as file, Distinct() as names:
+        yield from _list_members(archive, _HeaderReader(file), names)
 
 
-def _list_members(archive: ImageRef, file: "_HeaderReader") -> Iterator[ImageRef | Failure]:
+def _list_members(
+    archive: ImageRef, file: "_HeaderReader", names: Distinct
+) -> Iterator[ImageRef | Failure]:
     offset = 0
     try:
         with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as headers:
@@ -66,33 +64,23 @@ def _list_members(archive: ImageRef, file: "_HeaderReader") -> Iterator[ImageRef
                     raise tarfile.ReadError(_DAMAGED)
                 offset = headers.offset
                 if member.isreg() and member.name.lower().endswith(IMAGE_SUFFIXES):
-                    yield _to_listed(archive, member)
+                    yield _to_listed(archive, member, names)
             offset = headers.offset
-        if not _is_end_mark(file, offset):
+        file.seek(offset)  # at any block that is no header tarfile ends without a word
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError(_DAMAGED)
     except _HEADER_ERRORS as error:
         yield _to_failure(archive, _DAMAGED if offset else _NO_ARCHIVE, f"::{offset}", error)
 
 
-def _to_listed(archive: ImageRef, member: tarfile.TarInfo) -> ImageRef | Failure:
+def _to_listed(archive: ImageRef, member: tarfile.TarInfo, names: Distinct) -> ImageRef | Failure:
     if member.issparse():
         return _to_failure(archive, _SPARSE, f"::{member.name}")
-    start = member.offset_data
-    return dataclasses.replace(
-        archive,
-        uri=f"{archive.uri}::{member.name}",
-        size_bytes=member.size,
-        locator=ByteSpan(start, start + member.size),
-    )
-
-
-def _name_once(listed: ImageRef | Failure, names: Distinct) -> ImageRef | Failure:
-    if isinstance(listed, Failure) or not isinstance(listed.locator, ByteSpan):
-        return listed
-    name = listed.uri.encode("utf-8", "surrogatepass")
-    if names.add(hashlib.blake2b(name, digest_size=16).digest()):
-        return listed
-    return dataclasses.replace(listed, uri=f"{listed.uri}::{listed.locator.start}")
+    span = ByteSpan(member.offset_data, member.offset_data + member.size)
+    uri = f"{archive.uri}::{member.name}"
+    if not names.add(uri_digest(uri)):
+        uri += f"::{span.start}"
+    return dataclasses.replace(archive, uri=uri, size_bytes=member.size, locator=span)
 
 
 def _to_failure(
@@ -111,14 +99,8 @@ def _is_cut_off(archive: ImageRef, member: tarfile.TarInfo) -> bool:
     return member.size < 0 or (archive.size_bytes is not None and end > archive.size_bytes)
 
 
-def _is_end_mark(file: "_HeaderReader", offset: int) -> bool:
-    """Whether a block of zeros stands there: tarfile ends as quietly at any other block."""
-    file.seek(offset)
-    return file.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE
-
-
 class _HeaderReader(io.RawIOBase):
-    """What of an archive is read: no more at once than a header needs.
+    """An archive of which no more is read at once than a header needs.
 
     A hostile header gives a size of gigabytes, or one below zero, which means to read everything.
     """
@@ -133,6 +115,3 @@ class _HeaderReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()

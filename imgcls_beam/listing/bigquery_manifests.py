@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from imgcls_beam.bigquery import connect, look_up, parse_table, refuse_faults
-from imgcls_beam.checks import scheme_of
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.references import Line, asked_columns, pick, refuse_column
@@ -20,23 +19,10 @@ PREFIX = "bq:"
 _OPTION = "input_manifest"
 _PAGE_ROWS = 5_000
 _READABLE = ("TABLE", "SNAPSHOT")
-_RELATIVE = "the line's URI is relative, and a table of BigQuery lies in no folder"
-
-
-def is_table(url: str) -> bool:
-    """Whether a manifest's URL names a table of BigQuery."""
-    return url.lower().startswith(PREFIX)
 
 
 def read_bigquery(manifest: ImageRef, options: ManifestOptions) -> Iterator[Line]:
-    """Reads the rows that name images.
-
-    Args:
-        manifest: with the URI `bq:project.dataset.table`.
-        options: the columns to take.
-
-    Returns:
-        One line a row; rows are numbered from 0, in the order in which BigQuery gives them.
+    """Reads the rows that name images; they are numbered from 0, in the order of BigQuery's answer.
 
     Raises:
         ConfigError: there is no such table or column, or BigQuery refuses to give its rows.
@@ -60,13 +46,11 @@ def _read_rows(client: "Client", table: "Table", options: ManifestOptions) -> It
         problem = f"it is a {kind}, and only tables are read; CREATE TABLE … AS SELECT makes one"
         raise ConfigError(_OPTION, f"{PREFIX}{table.reference}", problem)
     selected = _select_fields(table.schema, options)
-    uri_column = str(options.uri_column)
     rows = client.list_rows(table, selected_fields=selected, page_size=_PAGE_ROWS)
     for number, row in enumerate(rows):
         fields = dict(row.items())
-        value = pick(fields, uri_column)
         carried = {name: pick(fields, name) for name in options.carry_columns}
-        yield Line(number, value, carried or None, _RELATIVE if _is_relative(value) else None)
+        yield Line(number, pick(fields, str(options.uri_column)), carried or None)
 
 
 def _select_fields(
@@ -75,7 +59,7 @@ def _select_fields(
     """The columns to read; of a struct all of it, whatever of it is asked for.
 
     Raises:
-        ConfigError: there is no such column, or that of the URIs holds no text.
+        ConfigError: there is no such column, or the URIs' column is not text.
     """
     known = {field.name: field for field in schema}
     selected: dict[str, SchemaField] = {}
@@ -96,9 +80,3 @@ def _find_field(schema: "Sequence[SchemaField]", path: Sequence[str]) -> "Schema
     if found is None or len(path) == 1:
         return found
     return None if found.mode == "REPEATED" else _find_field(found.fields, path[1:])
-
-
-def _is_relative(value: object) -> bool:
-    if not isinstance(value, str) or not value.strip() or value.startswith("/"):
-        return False
-    return not value.lower().startswith(f"{scheme_of(value)}://")

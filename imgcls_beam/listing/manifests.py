@@ -8,21 +8,15 @@
                                         └▶ ImageRef of a cell
 
 Memory holds one line, one batch of a Parquet file, or one page of a table. A line that cannot be
-used is a failure of its own; what cannot be read to its end is an error of the job.
+used is a failure of its own; a manifest that cannot be read to its end is an error of the job.
 """
 
 from collections.abc import Iterator
 
 from imgcls_beam.elements import Failure, ImageRef
-from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.bigquery_manifests import PREFIX, is_table, read_bigquery
+from imgcls_beam.listing.bigquery_manifests import PREFIX, read_bigquery
 from imgcls_beam.listing.folders import list_files
-from imgcls_beam.listing.line_manifests import (
-    LINE_SUFFIXES,
-    PACKED_SUFFIXES,
-    is_of_lines,
-    read_lines,
-)
+from imgcls_beam.listing.line_manifests import read_lines
 from imgcls_beam.listing.references import References
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores import spell_uri
@@ -33,20 +27,16 @@ _PARQUET = ".parquet"
 def list_manifest(
     options: ManifestOptions, allow_schemes: tuple[str, ...] = ()
 ) -> Iterator[ImageRef | Failure]:
-    """Lists what a manifest names, in its order.
+    """Lists what a manifest names, in its order: a file, folder, glob, or `bq:` and a table's name.
 
-    Args:
-        options: the manifest and its columns. Its URL may be a glob too, or `bq:` and the name of
-            a table.
-        allow_schemes: schemes that may be read beside `checks.SCHEMES`.
+    Lines may name images of `allow_schemes` and of `checks.SCHEMES`.
 
     Raises:
         ConfigError: it is not there, may not be read, is of no known format, or has no such column.
     """
-    if is_table(options.url):
+    if options.url.lower().startswith(PREFIX):
         table = ImageRef(f"{PREFIX}{options.url[len(PREFIX) :]}")
-        lines = read_bigquery(table, options)
-        yield from map(References(table, allow_schemes).to_listed, lines)
+        yield from map(References(table, allow_schemes).to_listed, read_bigquery(table, options))
         return
     for file in list_files("input_manifest", options.url, (_PARQUET,)):
         if not _is_hidden(file.uri, options.url):
@@ -63,27 +53,13 @@ def _is_hidden(uri: str, folder: str) -> bool:
 def _list_file(
     file: ImageRef, options: ManifestOptions, allow_schemes: tuple[str, ...]
 ) -> Iterator[ImageRef | Failure]:
-    if file.uri.lower().endswith(_PARQUET):
-        from imgcls_beam.listing import parquet_manifests  # pyarrow is heavy
+    if not file.uri.lower().endswith(_PARQUET):
+        lines = read_lines(file, options)
+    else:
+        from imgcls_beam.listing.parquet_manifests import list_cells, read_table  # heavy: pyarrow
 
         if options.image_column is not None:
-            yield from parquet_manifests.list_cells(
-                file, options.image_column, options.carry_columns
-            )
+            yield from list_cells(file, options.image_column, options.carry_columns)
             return
-        lines = parquet_manifests.read_table(file, options)
-    else:
-        _check_is_of_lines(file, options)
-        lines = read_lines(file, options)
+        lines = read_table(file, options)
     yield from map(References(file, allow_schemes).to_listed, lines)
-
-
-def _check_is_of_lines(file: ImageRef, options: ManifestOptions) -> None:
-    if not is_of_lines(file.uri):
-        known = ", ".join((*LINE_SUFFIXES, _PARQUET))
-        packed = ", ".join(PACKED_SUFFIXES)
-        problem = f"its suffix does not say its format; known: {known}; all but the last {packed}"
-        raise ConfigError("input_manifest", file.uri, problem)
-    if options.image_column is not None:
-        problem = f"only Parquet holds images, and {file.uri} is something else; give uri_column"
-        raise ConfigError("image_column", options.image_column, problem)

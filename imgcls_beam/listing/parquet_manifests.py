@@ -15,28 +15,24 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.elements import ImageRef, TableCell
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.folders import refuse_faults
+from imgcls_beam.listing.folders import open_file
 from imgcls_beam.listing.references import Line, asked_columns, refuse_column
 from imgcls_beam.options import ManifestOptions
-from imgcls_beam.stores import open_store
+from imgcls_beam.stores.parquet_batches import (
+    find_image_path,
+    is_binary,
+    open_parquet,
+    read_batches,
+)
 
-Attributes = dict[str, Any] | None
+_Attributes = dict[str, Any] | None
 
-_BATCH_BYTES = 8 << 20
+_BUFFER_BYTES = 1 << 20
 _MAX_BATCH_ROWS = 4096
-_HOW = {"pre_buffer": False, "buffer_size": 1 << 20, "page_checksum_verification": True}
-"""A buffer for each column; else Arrow reads whole column chunks, which may be most of a file."""
 
 
 def read_table(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
-    """Reads the rows that name images.
-
-    Args:
-        file: a Parquet file.
-        options: the columns to take.
-
-    Returns:
-        One line a row; rows are numbered from 0.
+    """Reads the rows that name images; they are numbered from 0.
 
     Raises:
         ConfigError: it is no Parquet file, or has no such column of text.
@@ -51,7 +47,7 @@ def read_table(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
         _check_is_text(uri_column, types[uri_column])
         number = 0
         for row_group in range(table.num_row_groups):
-            for batch in _read_batches(table, row_group, list(types)):
+            for batch in read_batches(table, row_group, list(types), _MAX_BATCH_ROWS):
                 uris = _to_values(_pick_column(batch, uri_column))
                 attributes = _to_attributes(batch, options.carry_columns)
                 for value, carried in zip(uris, attributes, strict=True):
@@ -60,14 +56,9 @@ def read_table(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
 
 
 def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Iterator[ImageRef]:
-    """Lists the cells of a column that holds images; empty ones too.
+    """Lists the cells of a column that holds images, see `find_image_path`; empty ones too.
 
-    Args:
-        file: a Parquet file.
-        column: of binary, or of a struct with a binary `bytes`, as Hugging Face datasets have it.
-        carry_columns: columns for the refs' attributes.
-
-    Returns:
+    Yields:
         One ref a row; its URI ends in `::` and the row's number in the file, from 0.
 
     Raises:
@@ -77,31 +68,30 @@ def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Ite
         problem = "the path of a file that holds images must not hold ::; rename it"
         raise ConfigError("input_manifest", file.uri, problem)
     with _open_table(file) as table:
-        _check_holds_images(column, _type_of(table.schema_arrow, "image_column", column))
+        found = _type_of(table.schema_arrow, "image_column", column)
+        if find_image_path(column, found) is None:
+            problem = f"it holds {found}; allowed: binary, or a struct with a binary field bytes"
+            raise ConfigError("image_column", column, problem)
         for name in carry_columns:
             _type_of(table.schema_arrow, "carry_columns", name)
             if name in (column, f"{column}.bytes"):
                 raise ConfigError("carry_columns", name, "it holds the images; carry other columns")
         cell = dataclasses.replace(file, size_bytes=None)
-        first = 0
+        number = 0
         for row_group in range(table.num_row_groups):
-            carried = _read_carried(table, row_group, carry_columns)
-            for row, attributes in enumerate(carried):
-                yield dataclasses.replace(
-                    cell,
-                    uri=f"{file.uri}::{first + row}",
-                    attributes=attributes,
-                    locator=TableCell(row_group, row, column),
-                )
-            first += table.metadata.row_group(row_group).num_rows
+            batches = read_batches(table, row_group, carry_columns, _MAX_BATCH_ROWS)
+            rows = (row for batch in batches for row in _to_attributes(batch, carry_columns))
+            for row, attributes in enumerate(rows):
+                uri, locator = f"{file.uri}::{number}", TableCell(row_group, row, column)
+                yield dataclasses.replace(cell, uri=uri, attributes=attributes, locator=locator)
+                number += 1
 
 
 @contextlib.contextmanager
 def _open_table(file: ImageRef) -> Iterator[pq.ParquetFile]:
-    store, path = open_store("input_manifest", file.uri)
-    with refuse_faults("input_manifest", file.uri), store.open(path, "rb") as source:
+    with open_file("input_manifest", file.uri) as source:
         try:
-            with pq.ParquetFile(source, **_HOW) as table:
+            with open_parquet(source, _BUFFER_BYTES) as table:
                 yield table
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError) and type(error) is not OSError:
@@ -110,17 +100,18 @@ def _open_table(file: ImageRef) -> Iterator[pq.ParquetFile]:
             raise ConfigError("input_manifest", file.uri, problem) from error
 
 
+def _split_name(schema: pa.Schema, name: str) -> list[str]:
+    """A column and the fields in it, by a name such as `a.b`, which may be a column itself."""
+    return [name] if name in schema.names else name.split(".")
+
+
 def _type_of(schema: pa.Schema, option: str, name: str) -> pa.DataType:
-    """The type of a column; of `a.b`, where there is no such column, of the field of a struct.
+    """The type of a column, or of a field of a struct.
 
     Raises:
-        ConfigError: it is not there, or stands there twice.
+        ConfigError: there is no such column, or there are two.
     """
-    if name in schema.names:
-        if schema.names.count(name) > 1:
-            raise refuse_column(option, name, schema.names)
-        return schema.field(name).type
-    outer, *inner = name.split(".")
+    outer, *inner = _split_name(schema, name)
     if schema.names.count(outer) != 1:
         raise refuse_column(option, name, schema.names)
     found = schema.field(outer).type
@@ -134,54 +125,19 @@ def _type_of(schema: pa.Schema, option: str, name: str) -> pa.DataType:
 def _check_is_text(name: str, found: pa.DataType) -> None:
     if pa.types.is_dictionary(found):
         found = found.value_type
-    if _is_binary(found):
+    if is_binary(found):
         problem = "it holds binary; if these are the images, name it as image_column"
         raise ConfigError("uri_column", name, problem)
     if not (pa.types.is_string(found) or pa.types.is_large_string(found)):
         raise ConfigError("uri_column", name, f"it holds {found}, not text")
 
 
-def _check_holds_images(name: str, found: pa.DataType) -> None:
-    is_struct = pa.types.is_struct(found) and found.get_field_index("bytes") >= 0
-    if not _is_binary(found.field("bytes").type if is_struct else found):
-        problem = f"it holds {found}; allowed: binary, or a struct with a binary field bytes"
-        raise ConfigError("image_column", name, problem)
-
-
-def _is_binary(found: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(found) or pa.types.is_large_binary(found))
-
-
-def _read_carried(
-    table: pq.ParquetFile, row_group: int, names: Sequence[str]
-) -> Iterator[Attributes]:
-    if not names:
-        yield from (None for _ in range(table.metadata.row_group(row_group).num_rows))
-        return
-    for batch in _read_batches(table, row_group, names):
-        yield from _to_attributes(batch, names)
-
-
-def _read_batches(
-    table: pq.ParquetFile, row_group: int, names: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    found = table.metadata.row_group(row_group)
-    columns = map(found.column, range(found.num_columns))
-    asked = tuple(f"{name}." for name in names)
-    used = [c for c in columns if f"{c.path_in_schema}.".startswith(asked)]
-    row_bytes = sum(column.total_uncompressed_size for column in used) / max(found.num_rows, 1)
-    rows = min(max(int(_BATCH_BYTES / max(row_bytes, 1)), 1), _MAX_BATCH_ROWS)
-    yield from table.iter_batches(rows, [row_group], columns=list(names), use_threads=False)
-
-
 def _pick_column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    if name in batch.schema.names:
-        return batch.column(name)
-    outer, *inner = name.split(".")
-    return pc.struct_field(batch.column(outer), inner)
+    outer, *inner = _split_name(batch.schema, name)
+    return pc.struct_field(batch.column(outer), inner) if inner else batch.column(outer)
 
 
-def _to_attributes(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[Attributes]:
+def _to_attributes(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[_Attributes]:
     if not names:
         return iter([None] * batch.num_rows)
     columns = [_to_values(_pick_column(batch, name)) for name in names]
@@ -190,14 +146,13 @@ def _to_attributes(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[Attr
 
 
 def _to_values(column: pa.Array) -> list[Any]:
-    """Python values; None for what Python cannot hold, as a date in the year 33658."""
+    """Python values; None where Python has none, e.g. for a date in the year 33658."""
     if (known := _to_known_times(column.type)) != column.type:
         column = column.cast(known, safe=False)
     try:
-        values: list[Any] = column.to_pylist()
+        return list(column.to_pylist())
     except (ValueError, OverflowError):
         return [_to_value(each) for each in column]
-    return values
 
 
 def _to_value(scalar: pa.Scalar) -> Any:  # noqa: ANN401  any value of Parquet

@@ -1,9 +1,9 @@
 """A manifest's line → an `ImageRef`, or a `Failure` where the line names no image.
 
-What a line names is taken as `--input` would take it, with two exceptions. A path that is not
-absolute is relative to the manifest's own folder, wherever the program is started. And a manifest
-that lies elsewhere names no file of this machine: whoever can write to a bucket would have them
-read. Where that is wanted, `--allow_scheme=file` says so.
+A line's text is taken as `--input` would take it, with two exceptions. A path that is not absolute
+is relative to the manifest's own folder, wherever the program is started. And a manifest that lies
+in a store must not name files of this machine: anyone who may write to a bucket could have them
+read. `--allow_scheme=file` allows it.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ MAX_URI_CHARS = 8192
 """Twice the longest path that Linux takes; URLs of stores are shorter."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 
 _LOCAL_SCHEMES = frozenset({"file", "local"})
@@ -32,6 +33,7 @@ _CONTROLLED = "the line's URI holds control characters"
 _TOO_LONG = f"the line's URI is longer than {MAX_URI_CHARS:,} characters"
 _NOT_UNICODE = "the line's URI is not UTF-8"
 _NO_STORE = "the line's URI names no store: its host is missing, unknown, or has a password"
+_IN_NO_FOLDER = "the line's URI is relative, and a table of BigQuery lies in no folder"
 _LOCAL = (
     "the line names a file of this machine, and its manifest lies elsewhere; "
     "if that is meant, allow it (--allow_scheme=file)"
@@ -44,7 +46,7 @@ class Line:
 
     Attributes:
         number: of the line, from 1, blank ones counted; of a Parquet row, from 0.
-        value: what stands where the URI should.
+        value: of the column of URIs, of any type.
         attributes: the carried columns; None where none are carried.
         problem: why the line cannot be used, whatever its value is.
     """
@@ -67,39 +69,33 @@ class References:
         self._may_be_local = manifest.uri.startswith("file://") or bool(asked)
 
     def to_listed(self, line: Line) -> ImageRef | Failure:
-        """The image that a line names.
-
-        A failure has the manifest's URI, `::` and the line's number for its own.
-        """
-        problem = line.problem or _find_problem(line.value)
+        """The image that a line names; a failure's URI is the manifest's, `::` and the number."""
         try:
-            if problem is not None:
+            if problem := line.problem or _find_problem(line.value):
                 raise ImageError(FailureCode.INVALID_REFERENCE, problem)
             return ImageRef(self._to_uri(str(line.value)), attributes=line.attributes)
         except ImageError as error:
-            return self._to_failure(line, error)
-
-    def _to_failure(self, line: Line, error: ImageError) -> Failure:
-        ref = dataclasses.replace(
-            self._manifest,
-            uri=f"{self._manifest.uri}::{line.number}",
-            size_bytes=None,
-            attributes=line.attributes,
-        )
-        return Failure.from_error(ref, error)
+            uri = f"{self._manifest.uri}::{line.number}"
+            ref = dataclasses.replace(
+                self._manifest, uri=uri, size_bytes=None, attributes=line.attributes
+            )
+            return Failure.from_error(ref, error)
 
     def _to_uri(self, text: str) -> str:
         """The URI of what a line names.
 
         Raises:
-            ImageError: it names no store, or a file of this machine without being allowed to.
+            ImageError: it names no store, a path in no folder, or a file of this machine without
+                being allowed to.
         """
         scheme, authority, path = split_url(text)
-        if text.startswith("/") or authority or path != text:
+        if text.startswith("/") or path != text:
             if not is_scheme_allowed(scheme, self._allow_schemes):
                 return text  # reading refuses it
             if scheme in _LOCAL_SCHEMES and not self._may_be_local:
                 raise ImageError(FailureCode.INVALID_REFERENCE, _LOCAL)
+        elif not self._folder:
+            raise ImageError(FailureCode.INVALID_REFERENCE, _IN_NO_FOLDER)
         else:
             scheme, authority, path = split_url(f"{self._folder}/{text}")
             if _DOTS.search(text):
@@ -111,11 +107,7 @@ class References:
 
 
 def asked_columns(options: ManifestOptions, known: Sequence[str]) -> list[tuple[str, str]]:
-    """The options that name columns, and the columns.
-
-    Args:
-        options: a manifest that names its images.
-        known: the columns that there are.
+    """The options that name columns of a manifest of URIs, and the columns.
 
     Raises:
         ConfigError: no column of URIs is named.
@@ -128,7 +120,7 @@ def asked_columns(options: ManifestOptions, known: Sequence[str]) -> list[tuple[
 
 
 def refuse_column(option: str, name: str, known: Sequence[str]) -> ConfigError:
-    """The error for a column that is not there, or stands there twice."""
+    """The error for a column that is missing, or that there are two of."""
     problem = "it stands there twice" if name in known else "there is no such column"
     return ConfigError(option, name, f"{problem}; {_show(known)}")
 
@@ -139,13 +131,13 @@ def _show(columns: Sequence[str]) -> str:
     return f"columns: {', '.join(shown)}{more}"
 
 
-def pick(fields: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401  any value of JSON
-    """The field of this name; else, for `a.b`, the field `b` of the object `a`; else None."""
+def pick(fields: Mapping[str, Any], name: str, default: object = None) -> Any:  # noqa: ANN401
+    """The field of this name; else, for `a.b`, field `b` of the object `a`; else the default."""
     if name in fields:
         return fields[name]
     outer, _, inner = name.partition(".")
     value = fields.get(outer)
-    return pick(value, inner) if inner and isinstance(value, Mapping) else None
+    return pick(value, inner, default) if inner and isinstance(value, Mapping) else default
 
 
 def _find_problem(value: object) -> str | None:
@@ -155,8 +147,4 @@ def _find_problem(value: object) -> str | None:
         return _TOO_LONG
     if _CONTROL.search(value):
         return _CONTROLLED
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return _NOT_UNICODE
-    return None
+    return _NOT_UNICODE if _SURROGATE.search(value) else None

@@ -9,13 +9,12 @@ from typing import IO
 
 from imgcls_beam.elements import ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.folders import list_files, refuse_faults
-from imgcls_beam.stores import open_store
+from imgcls_beam.listing.folders import list_files, open_file
 
-REQUEST_SUFFIXES = (".jsonl", ".ndjson")
+_SUFFIXES = (".jsonl", ".ndjson")
 _PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tgz", ".tar")
-_PACKED_REQUESTS = tuple(plain + each for plain in REQUEST_SUFFIXES for each in _PACKED_SUFFIXES)
-"""What a folder is searched for too: one that is passed over would lose its requests in silence."""
+_PACKED_REQUESTS = tuple(plain + each for plain in _SUFFIXES for each in _PACKED_SUFFIXES)
+"""A folder is searched for these too, and they are refused: else their requests would be lost."""
 _CHUNK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -24,31 +23,27 @@ def list_requests(url: str) -> Iterator[ImageRef]:
     """Lists every line that is not blank, file by file.
 
     Args:
-        url: a file, a folder that is searched for `REQUEST_SUFFIXES`, or a glob.
+        url: a file, a folder that is searched for `.jsonl` and `.ndjson`, or a glob.
 
-    Returns:
+    Yields:
         One ref a line: its URI ends in `::` and the line's number, from 1, blank lines counted.
 
     Raises:
         ConfigError: it is not there, may not be read, or is compressed.
     """
-    for file in list_files("requests", url, REQUEST_SUFFIXES + _PACKED_REQUESTS):
-        _check_plain(url, file)
-        with refuse_faults("requests", url):
-            yield from _list_lines(file)
-
-
-def _check_plain(url: str, file: ImageRef) -> None:
-    if file.uri.lower().endswith(_PACKED_SUFFIXES):
-        problem = "compressed request files are not read: a line is found by its bytes; unpack it"
-        raise ConfigError("requests", url, problem)
-    if "::" in file.uri:
-        raise ConfigError("requests", url, "a request file's name must not hold ::")
+    for file in list_files("requests", url, _SUFFIXES + _PACKED_REQUESTS):
+        if file.uri.lower().endswith(_PACKED_SUFFIXES):
+            problem = (
+                "compressed request files are not read: a line is found by its bytes; unpack it"
+            )
+            raise ConfigError("requests", url, problem)
+        if "::" in file.uri:
+            raise ConfigError("requests", url, "a request file's name must not hold ::")
+        yield from _list_lines(file)
 
 
 def _list_lines(file: ImageRef) -> Iterator[ImageRef]:
-    store, path = open_store("requests", file.uri)
-    with store.open(path, "rb") as source:
+    with open_file("requests", file.uri) as source:
         for number, start, end in find_lines(source):
             yield ImageRef(
                 uri=f"{file.uri}::{number}",
@@ -63,10 +58,7 @@ def find_lines(source: IO[bytes]) -> Iterator[tuple[int, int, int]]:
     """Finds lines that are not blank: number from 1, first byte, one past the last byte.
 
     Lines end in LF or CRLF, which is not in them, or with the file; nor is a byte order mark in the
-    first one. Memory holds 1 MiB of the file at a time, however long a line is.
-
-    Args:
-        source: a file at its beginning.
+    first one. The file is at its beginning, and memory holds 1 MiB of it at a time.
     """
     offset = len(_BYTE_ORDER_MARK) if source.read(3) == _BYTE_ORDER_MARK else 0
     source.seek(offset)

@@ -1,14 +1,14 @@
 """Every image of every input, manifest and request file, in the order in which they were given."""
 
-import hashlib
+import itertools
 from collections.abc import Iterator
 
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.archives import list_archive
-from imgcls_beam.listing.distinct import Distinct
 from imgcls_beam.listing.folders import ARCHIVE_SUFFIX, IMAGE_SUFFIXES, list_input
 from imgcls_beam.listing.manifests import list_manifest
+from imgcls_beam.listing.on_disk import Distinct, uri_digest
 from imgcls_beam.listing.request_files import list_requests
 from imgcls_beam.options import InputOptions
 
@@ -17,8 +17,8 @@ def list_images(options: InputOptions) -> Iterator[ImageRef | Failure]:
     """Lists every image: of the inputs, then of the manifest, then of the requests, in order.
 
     What names no image, or cannot be listed, is a failure among them: it becomes a row. An image
-    that is named twice comes twice, unless there is a limit: dropping duplicates is the pipeline's
-    work, where a shuffle does it.
+    that is named twice comes twice, unless there is a limit: the pipeline drops duplicates in a
+    shuffle.
 
     Raises:
         ConfigError: a source that is not there or may not be read.
@@ -27,19 +27,14 @@ def list_images(options: InputOptions) -> Iterator[ImageRef | Failure]:
 
 
 def list_distinct(options: InputOptions) -> Iterator[ImageRef | Failure]:
-    """Lists every image once, whoever names it again; memory does not grow with them.
+    """Lists every image once, up to the limit; memory does not grow with them.
 
     Raises:
         ConfigError: a source that is not there or may not be read.
     """
-    taken = 0
     with Distinct() as seen:
-        for listed in _list_sample(options):
-            if seen.add(uri_digest(_uri_of(listed))):
-                yield listed
-                taken += 1
-            if taken == options.limit:  # before the next one is listed
-                return
+        found = (each for each in _list_sample(options) if seen.add(uri_digest(_uri_of(each))))
+        yield from itertools.islice(found, options.limit)
 
 
 def check_inputs(options: InputOptions) -> None:
@@ -73,36 +68,23 @@ def _check_input(url: str) -> None:
         raise ConfigError("input", url, first.message)
 
 
-def uri_digest(uri: str) -> bytes:
-    """16 bytes that stand for a URI; it may hold what UTF-8 cannot (undecodable file names)."""
-    return hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
 def _list_sample(options: InputOptions) -> Iterator[ImageRef | Failure]:
-    ratio = options.sample_ratio
-    return (listed for listed in _list_all(options) if _is_sampled(_uri_of(listed), ratio))
-
-
-def _list_all(options: InputOptions) -> Iterator[ImageRef | Failure]:
-    for url in options.inputs:
-        yield from _list_input(url)
-    if options.manifest is not None:
-        yield from list_manifest(options.manifest, options.allow_schemes)
-    for url in options.requests:
-        yield from list_requests(url)
+    manifest, below = options.manifest, options.sample_ratio * 2**64
+    listed = itertools.chain(
+        *map(_list_input, options.inputs),
+        list_manifest(manifest, options.allow_schemes) if manifest else (),
+        *map(list_requests, options.requests),
+    )
+    if options.sample_ratio >= 1:
+        return listed
+    return (each for each in listed if int.from_bytes(uri_digest(_uri_of(each))[:8]) < below)
 
 
 def _list_input(url: str) -> Iterator[ImageRef | Failure]:
     for ref in list_input(url):
-        if ref.uri.lower().endswith(ARCHIVE_SUFFIX):
-            yield from list_archive(ref)
-        else:
-            yield ref
+        is_archive = ref.uri.lower().endswith(ARCHIVE_SUFFIX)
+        yield from list_archive(ref) if is_archive else (ref,)
 
 
 def _uri_of(listed: ImageRef | Failure) -> str:
     return listed.ref.uri if isinstance(listed, Failure) else listed.uri
-
-
-def _is_sampled(uri: str, ratio: float) -> bool:
-    return ratio >= 1.0 or int.from_bytes(uri_digest(uri)[:8]) < ratio * 2**64

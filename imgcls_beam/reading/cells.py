@@ -1,44 +1,31 @@
 """Cells of Parquet files → encoded images.
 
-A Parquet file cannot be entered in the middle of a row group. So the process keeps a few cursors,
-each in one column of one row group: who reads on in the order of the rows finds the next cell
-there. Cells that a cursor passes on its way are kept for a while: two threads that read alternate
-batches do not come in order.
+A row group of a Parquet file is read from its beginning. So the process keeps a few cursors, each
+in one column of one row group, and cells that are asked for in the order of the rows are read once.
+Cells that a cursor passes on its way are kept for a while: two threads that read alternate batches
+do not ask in order.
 """
 
-import collections
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.cell_columns import NO_CELL, Cell, iterate_cells
-from imgcls_beam.reading.faults import too_many_bytes
-from imgcls_beam.reading.pinning import CHANGED
-from imgcls_beam.reading.ranges import RangeFile
+from imgcls_beam.reading.column_chunks import NO_CELL, Cell, RangeFile, iterate_cells
+from imgcls_beam.reading.faults import Sleep, changed_object, too_many_bytes
 from imgcls_beam.stores import has_version
 
 _CURSORS_KEPT = 4
 _PASSED_BYTES = 16 << 20
 _PASSED_CELLS = 4096
 
-_NO_BYTES = "the cell has no bytes"
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Chunk:
-    """A column chunk, as Parquet calls one column of one row group.
-
-    Attributes:
-        uri: of the file.
-        version: that was listed.
-        row_group: from 0.
-        column: its name.
-        max_bytes: a larger cell is not kept.
-    """
+    """One column of one row group of a listed file; `max_bytes`: a larger cell is not kept."""
 
     uri: str
     version: str | None
@@ -48,21 +35,14 @@ class _Chunk:
 
 
 def read_cells(
-    refs: Sequence[ImageRef],
-    options: ReadOptions,
-    sleep: Callable[[float], object] = time.sleep,
+    refs: Sequence[ImageRef], options: ReadOptions, sleep: Sleep = time.sleep
 ) -> list[EncodedImage | Failure]:
-    """Reads cells; one result each, in order. Quick in the order of the rows, right in any.
-
-    Args:
-        refs: what to read; the locator of each is a `TableCell`.
-        options: limits and retries.
-        sleep: waits so many seconds.
-    """
+    """Reads refs of `TableCell`s; one result each, in order. Fast in the order of rows only."""
     results: dict[int, EncodedImage | Failure] = {}
     chunks: dict[_Chunk, dict[int, list[int]]] = {}
     for index, ref in enumerate(refs):
-        cell = _cell_of(ref)
+        cell = ref.locator
+        assert isinstance(cell, TableCell)
         at = _Chunk(ref.object_uri, ref.version, cell.row_group, cell.column, options.max_bytes)
         chunks.setdefault(at, {}).setdefault(cell.row, []).append(index)
     for chunk, rows in chunks.items():
@@ -72,53 +52,36 @@ def read_cells(
     return [results[index] for index in range(len(refs))]
 
 
-def _cell_of(ref: ImageRef) -> TableCell:
-    if not isinstance(ref.locator, TableCell):
-        raise TypeError(f"{ref.uri} is no cell of a table")
-    return ref.locator
-
-
 def _judge(
     ref: ImageRef, answer: Cell | ImageError, tries: int, options: ReadOptions
 ) -> EncodedImage | Failure:
     if isinstance(answer, bytes) and answer:
         return EncodedImage(ref, answer, tries)
     if isinstance(answer, int):
-        error = too_many_bytes(options.max_bytes)
-    else:
-        error = answer if isinstance(answer, ImageError) else _empty()
-    return Failure.from_error(ref, error, tries=tries)
-
-
-def _empty() -> ImageError:
-    return ImageError(FailureCode.EMPTY, _NO_BYTES)
+        answer = too_many_bytes(options.max_bytes)
+    if not isinstance(answer, ImageError):
+        answer = ImageError(FailureCode.EMPTY, "the cell has no bytes")
+    return Failure.from_error(ref, answer, tries=tries)
 
 
 class _Cursor:
     """One column of one row group, and the row up to which cells were taken."""
 
+    _cells: Iterator[Cell]
+    _broken: ImageError | None
+
     def __init__(self, chunk: _Chunk) -> None:
         self._chunk = chunk
         self._lock = threading.Lock()
-        self._file: RangeFile | None = None
-        self._cells: Iterator[Cell] = iter(())
-        self._next_row = 0
-        self._broken: ImageError | None = None
-        self._passed: collections.OrderedDict[int, Cell] = collections.OrderedDict()
-        self._passed_bytes = 0
+        self._passed: dict[int, Cell] = {}
+        self._reset()
 
     def read(
-        self, rows: Sequence[int], options: ReadOptions, sleep: Callable[[float], object]
+        self, rows: Sequence[int], options: ReadOptions, sleep: Sleep
     ) -> list[tuple[int, Cell | ImageError, int]]:
-        """Takes cells.
+        """Reads cells: the number of each row, its cell or the reason it has none, and the tries.
 
-        Args:
-            rows: in ascending order.
-            options: limits and retries.
-            sleep: waits so many seconds.
-
-        Returns:
-            For each row its number, its cell or why there is none, and the tries it took.
+        Rows are in ascending order.
         """
         with self._lock:
             try:
@@ -128,20 +91,15 @@ class _Cursor:
                 self._reset()
                 tries = options.tries if error.code is FailureCode.UNAVAILABLE else 1
                 return [(row, error, tries) for row in rows]
-            except BaseException:  # a defect: whoever tries again begins anew
+            except BaseException:  # a defect: the next read begins anew
                 self._reset()
                 raise
 
-    def close(self) -> None:
-        """Lets go of file and cells; the next read opens it again."""
-        with self._lock:
-            self._reset()
-
-    def _look_up(self, options: ReadOptions, sleep: Callable[[float], object]) -> RangeFile:
+    def _look_up(self, options: ReadOptions, sleep: Sleep) -> RangeFile:
         """The file; opened anew if it has changed, or its store failed."""
         file = RangeFile(self._chunk.uri, options, sleep)
         if not has_version(file.info, self._chunk.version):
-            raise ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
+            raise changed_object()
         may_stay = self._broken is None or self._broken.code is FailureCode.UNREADABLE
         if self._file is None or not may_stay or self._file.identity != file.identity:
             self._reset(file)
@@ -163,7 +121,7 @@ class _Cursor:
                     return cell
                 self._keep(self._next_row - 1, cell)
         except ImageError as error:
-            self._broken = error
+            self._broken = error.with_traceback(None)  # which would hold this cursor: a cycle
             return error
         return ImageError(FailureCode.UNREADABLE, NO_CELL)
 
@@ -180,11 +138,11 @@ class _Cursor:
 
     def _reset(self, file: RangeFile | None = None) -> None:
         """Begins anew, with this file or none."""
-        chunk = self._chunk
+        at = self._chunk
         self._file = file
         self._cells = iter(())
         if file is not None:
-            self._cells = iterate_cells(file, chunk.row_group, chunk.column, chunk.max_bytes)
+            self._cells = iterate_cells(file, at.row_group, at.column, at.max_bytes)
         self._next_row = 0
         self._broken = None
         self._passed.clear()
@@ -196,15 +154,19 @@ class _Cursors:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._cursors: collections.OrderedDict[_Chunk, _Cursor] = collections.OrderedDict()
+        self._cursors: dict[_Chunk, _Cursor] = {}
 
     def find(self, chunk: _Chunk) -> _Cursor:
-        """The cursor that stands there; a new one, in place of the one not used longest."""
+        """The chunk's cursor; a new one takes the place of the least recently used.
+
+        That one is not closed here: another thread may be reading with it, and its file goes with
+        the last of them.
+        """
         with self._lock:
             cursor = self._cursors.pop(chunk, None) or _Cursor(chunk)
             self._cursors[chunk] = cursor
             while len(self._cursors) > _CURSORS_KEPT:
-                self._cursors.popitem(last=False)[1].close()
+                self._cursors.pop(next(iter(self._cursors)))
         return cursor
 
 

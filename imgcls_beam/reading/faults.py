@@ -33,7 +33,11 @@ _REFUSALS = {
 }
 
 
-def count_tries(options: ReadOptions, sleep: Callable[[float], object]) -> Iterator[int]:
+Sleep = Callable[[float], object]
+"""Waits so many seconds."""
+
+
+def count_tries(options: ReadOptions, sleep: Sleep) -> Iterator[int]:
     """Tries from 1; before each other one it waits, twice as long each time.
 
     Waits are jittered by half: workers that failed together do not return together.
@@ -50,6 +54,12 @@ def too_many_bytes(max_bytes: int) -> ImageError:
     return ImageError(FailureCode.TOO_MANY_BYTES, message)
 
 
+def changed_object() -> ImageError:
+    """The error for an object that is not the one that was listed."""
+    message = "the object has changed since it was listed"
+    return ImageError(FailureCode.CHANGED, message, retryable=True)
+
+
 def no_file() -> ImageError:
     """The error for a pipe, a device or a folder: opening waits for ever, or reading never ends."""
     return ImageError(FailureCode.UNREADABLE, "it is no file: a pipe, a device or a folder")
@@ -59,7 +69,7 @@ def to_image_error(error: BaseException) -> ImageError:
     """The image's error for a store's error.
 
     Raises:
-        BaseException: the error itself, where it is none that a store is known to raise: a defect.
+        BaseException: the error itself, where stores are not known to raise it: a defect.
     """
     if isinstance(error, ImageError):
         return error
@@ -92,7 +102,7 @@ def _is_passing(error: BaseException, status: int | None) -> bool:
 
 
 def _is_gcs_refusal(error: BaseException) -> bool:
-    """Whether it is a 403 of gcsfs, which has no other sign than the words of an OSError."""
+    """Whether it is a 403 of gcsfs, which only the words of an OSError show."""
     return type(error) is OSError and error.errno is None and str(error).startswith("Forbidden:")
 
 

@@ -1,43 +1,91 @@
-"""Whether what was read is what was listed.
+"""The version of an object now, and whether what was read is what was listed.
 
 A checksum of the listing tells by the bytes themselves, and costs no request. Without one, and for
-stretches of an object, the object is looked up once more after it was read: what still has its
-version then was not changed before.
+stretches of an object, the object is looked up once more after it was read: if it still has the
+listed version then, it was not changed before. A manifest gives no versions: they are looked up.
 """
 
 import concurrent.futures
 import dataclasses
+import itertools
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fsspec import AbstractFileSystem
 
-from imgcls_beam.elements import ImageRef
+from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.reading.faults import no_file
-from imgcls_beam.stores import find_info, has_secret_etag, has_version, is_content, is_local
+from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.faults import changed_object, no_file
+from imgcls_beam.reading.store_groups import open_stores
+from imgcls_beam.stores import (
+    facts_of,
+    find_info,
+    has_secret_etag,
+    has_version,
+    is_content,
+    is_local,
+)
 
-CHANGED = "the object has changed since it was listed"
-DAMAGED = "the bytes that were read do not have the checksum that the store gives for the object"
+_DAMAGED = "the bytes that were read do not have the checksum that the store gives for the object"
 
 _LOOK_UPS_AT_ONCE = 16
+_LOOK_UPS_TOGETHER = 256
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Doubt:
-    """What a look-up has to settle.
+    """What a look-up has to settle, of an object as it was listed; equal ones need only one.
 
     Attributes:
-        path: the object's, in its store's own spelling.
-        version: that it had when it was listed.
         is_damaged: whether its bytes do not have the listed checksum.
     """
 
     path: str
     version: str | None
     is_damaged: bool = False
+
+    def settle(self, info: Mapping[str, Any]) -> ImageError | None:
+        """The fault, if there is one, by what the store knows of the object now."""
+        if not has_version(info, self.version):
+            return changed_object()
+        if self.is_damaged and not has_secret_etag(info):
+            return ImageError(FailureCode.UNREADABLE, _DAMAGED, retryable=True)
+        return None
+
+
+def fill_versions(
+    listed: Iterable[ImageRef | Failure], options: ReadOptions
+) -> Iterator[ImageRef | Failure]:
+    """Gives each ref the version that its store has of it now, in order."""
+    rest = iter(listed)
+    while batch := list(itertools.islice(rest, _LOOK_UPS_TOGETHER)):
+        yield from look_up_versions(batch, options)
+
+
+def look_up_versions(
+    listed: Sequence[ImageRef | Failure], options: ReadOptions
+) -> list[ImageRef | Failure]:
+    """Asks the stores for the versions that are missing; what they do not know stays without.
+
+    Reading such an image finds out why, and its row says so.
+    """
+    found = list(listed)
+    unknown = [
+        (index, each)
+        for index, each in enumerate(listed)
+        if isinstance(each, ImageRef) and each.version is None and each.locator is None
+    ]
+    for indices, store, paths in open_stores([ref for _, ref in unknown], options):
+        if isinstance(store, ImageError):
+            continue
+        for index, info in zip(indices, look_up(store, paths), strict=True):
+            if not isinstance(info, BaseException):
+                position, ref = unknown[index]
+                found[position] = dataclasses.replace(ref, **facts_of(info))
+    return found
 
 
 def look_up(
@@ -57,29 +105,27 @@ def find_faults(
     refs: Sequence[ImageRef],
     answers: Sequence[bytes | BaseException],
 ) -> dict[int, BaseException]:
-    """Of what was read, what may not be taken for what was listed.
-
-    Args:
-        store: of all of them.
-        paths: of the objects there.
-        refs: what was asked for.
-        answers: what was read, in the same order.
+    """Finds answers of one store that are not what was listed.
 
     Returns:
         By position: an `ImageError`, or what the store raised when it was asked once more.
     """
-    doubts: dict[int, _Doubt] = {}
-    for index, (path, ref, answer) in enumerate(zip(paths, refs, answers, strict=True)):
-        doubt = _find_doubt(path, ref, answer)
-        if doubt is not None:
-            doubts[index] = doubt
-    settled = _settle(store, list(dict.fromkeys(doubts.values())))
-    faults = {index: settled[doubt] for index, doubt in doubts.items()}
-    return {index: fault for index, fault in faults.items() if fault is not None}
+    found = {
+        index: doubt
+        for index, (path, ref, answer) in enumerate(zip(paths, refs, answers, strict=True))
+        if (doubt := _find_doubt(path, ref, answer)) is not None
+    }
+    doubts = list(dict.fromkeys(found.values()))
+    infos = look_up(store, [doubt.path for doubt in doubts]) if doubts else []
+    settled = {
+        doubt: info if isinstance(info, BaseException) else doubt.settle(info)
+        for doubt, info in zip(doubts, infos, strict=True)
+    }
+    return {index: fault for index, doubt in found.items() if (fault := settled[doubt]) is not None}
 
 
 def _find_doubt(path: str, ref: ImageRef, answer: bytes | BaseException) -> _Doubt | None:
-    if ref.locator is not None:  # at that place there may be another image now, or an end
+    if ref.locator is not None:  # another image may lie there now, or the end of the object
         return _Doubt(path, ref.version) if ref.version is not None else None
     if isinstance(answer, BaseException):
         return None
@@ -87,23 +133,6 @@ def _find_doubt(path: str, ref: ImageRef, answer: bytes | BaseException) -> _Dou
     if fits or (fits is None and ref.version is None):
         return None
     return _Doubt(path, ref.version, is_damaged=fits is False)
-
-
-def _settle(
-    store: AbstractFileSystem, doubts: Sequence[_Doubt]
-) -> dict[_Doubt, BaseException | None]:
-    infos = look_up(store, [doubt.path for doubt in doubts]) if doubts else []
-    settled: dict[_Doubt, BaseException | None] = {}
-    for doubt, info in zip(doubts, infos, strict=True):
-        if isinstance(info, BaseException):
-            settled[doubt] = info
-        elif not has_version(info, doubt.version):
-            settled[doubt] = ImageError(FailureCode.CHANGED, CHANGED, retryable=True)
-        elif doubt.is_damaged and not has_secret_etag(info):
-            settled[doubt] = ImageError(FailureCode.UNREADABLE, DAMAGED, retryable=True)
-        else:
-            settled[doubt] = None
-    return settled
 
 
 def _look_at_file(path: str) -> Mapping[str, Any] | BaseException:

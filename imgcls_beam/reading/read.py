@@ -2,84 +2,217 @@
 
 ::
 
-    an object, a member of an archive ─▶ objects ─▶ bytes
-    a line of a request file ─▶ objects ─▶ request_images ─▶ bytes
+    an object, a member of an archive ─▶ bytes
+    a line of a request file ─▶ bytes ─▶ request_images ─▶ bytes
     a cell of a Parquet file ─▶ cells ─▶ bytes
     bytes that are there already ─▶ bytes
+
+fsspec's `cat_ranges` keeps many requests in flight on stores that are asynchronous (2,716 objects/s
+of 100 kB 20 ms away at 200 in flight, against 169 for Beam's FileSystems on 32 threads), returns
+an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name. Files of a local disk are
+opened without it: 47,000 of 20 kB a second against 37,000.
 """
 
 import dataclasses
+import itertools
+import os
+import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+
+from fsspec import AbstractFileSystem
 
 from imgcls_beam.attributes import find_attributes_problem
-from imgcls_beam.elements import EncodedImage, Failure, ImageRef, RequestLine, TableCell
+from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, RequestLine, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.faults import too_many_bytes
-from imgcls_beam.reading.objects import read_objects
-from imgcls_beam.reading.request_images import open_request
+from imgcls_beam.reading.faults import (
+    Sleep,
+    changed_object,
+    count_tries,
+    no_file,
+    to_image_error,
+    too_many_bytes,
+)
+from imgcls_beam.reading.pinning import find_faults
+from imgcls_beam.reading.request_images import limit_line_bytes, open_request
+from imgcls_beam.reading.store_groups import open_stores
+from imgcls_beam.stores import has_version, is_local
+
+_STRETCHES = (ByteSpan, RequestLine)
 
 
 def read_images(
     refs: Sequence[ImageRef | EncodedImage | Failure],
     options: ReadOptions,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Sleep = time.sleep,
 ) -> list[EncodedImage | Failure]:
-    """Reads images; one result each, in order. A failure of listing comes out as it is.
+    """Reads images from any stores; one result each, in order.
 
-    Args:
-        refs: what to read, in any stores; what is read already is held to the limit.
-        options: limits and retries.
-        sleep: waits so many seconds.
+    A failure of listing stays as it is, and so does an image that is read already, if it is within
+    the limit.
     """
-    refs = list(map(_limit_attributes, refs))
-    wanted = [ref for ref in refs if isinstance(ref, ImageRef)]
-    objects = [ref for ref in wanted if not isinstance(ref.locator, TableCell)]
+    checked = [_check(ref, options.max_bytes) for ref in refs]
+    wanted = [ref for ref in checked if isinstance(ref, ImageRef)]
     cells = [ref for ref in wanted if isinstance(ref.locator, TableCell)]
-    from_objects = iter(read_objects(objects, options, sleep))
-    from_cells = iter(_read_cells(cells, options, sleep) if cells else ())
+    objects = [ref for ref in wanted if not isinstance(ref.locator, TableCell)]
+    from_objects = iter(_read_objects(objects, options, sleep))
+    from_cells: Iterator[EncodedImage | Failure] = iter(())
+    if cells:
+        from imgcls_beam.reading.cells import read_cells  # pyarrow is heavy
+
+        from_cells = iter(read_cells(cells, options, sleep))
     results: list[EncodedImage | Failure] = []
-    for ref in refs:
-        if isinstance(ref, Failure):
-            results.append(ref)
-        elif isinstance(ref, EncodedImage):
-            results.append(_limit(ref, options.max_bytes))
-        elif isinstance(ref.locator, TableCell):
-            results.append(next(from_cells))
+    for ref in checked:
+        if isinstance(ref, ImageRef):
+            results.append(next(from_cells if isinstance(ref.locator, TableCell) else from_objects))
         else:
-            results.append(_open(next(from_objects), options))
+            results.append(ref)
     return results
 
 
-def _limit_attributes(
-    listed: ImageRef | EncodedImage | Failure,
+def _check(
+    given: ImageRef | EncodedImage | Failure, max_bytes: int
 ) -> ImageRef | EncodedImage | Failure:
-    """What was listed; a failure without its attributes where they do not fit into a row."""
-    ref = listed if isinstance(listed, ImageRef) else listed.ref
-    problem = find_attributes_problem(ref.attributes)
-    if problem is None:
-        return listed
-    ref = dataclasses.replace(ref, attributes=None)
-    return Failure.from_error(ref, ImageError(FailureCode.INVALID_REFERENCE, problem))
+    """What was given; a failure where its bytes, or its attributes for a row, are too many."""
+    ref = given if isinstance(given, ImageRef) else given.ref
+    if problem := find_attributes_problem(ref.attributes):
+        ref = dataclasses.replace(ref, attributes=None)
+        return Failure.from_error(ref, ImageError(FailureCode.INVALID_REFERENCE, problem))
+    if isinstance(given, EncodedImage) and len(given.data) > max_bytes:
+        return Failure.from_error(ref, too_many_bytes(max_bytes))
+    return given
 
 
-def _limit(image: EncodedImage, max_bytes: int) -> EncodedImage | Failure:
-    if len(image.data) <= max_bytes:
-        return image
-    return Failure.from_error(image.ref, too_many_bytes(max_bytes))
-
-
-def _read_cells(
-    refs: Sequence[ImageRef], options: ReadOptions, sleep: Callable[[float], object]
+def _read_objects(
+    refs: Sequence[ImageRef], options: ReadOptions, sleep: Sleep
 ) -> list[EncodedImage | Failure]:
-    from imgcls_beam.reading.cells import read_cells  # pyarrow is heavy
+    """Reads objects, members of archives and images in requests.
 
-    return read_cells(refs, options, sleep)
+    Only faults that look passing are tried again: time-outs, broken connections, HTTP 408, 425,
+    429 and 5xx, and bytes that lack the listed checksum while the store has the listed version.
+    Content that is not what was listed is `changed`.
+    """
+    results: dict[int, EncodedImage | Failure] = {}
+    pending = list(range(len(refs)))
+    for tries in count_tries(options, sleep):
+        fetched = _fetch([refs[i] for i in pending], options)
+        for index, answer in zip(pending, fetched, strict=True):
+            results[index] = _judge(refs[index], answer, tries, options)
+        pending = [i for i in pending if _is_passing(results[i])]
+        if not pending:
+            break
+    return [results[i] for i in range(len(refs))]
 
 
-def _open(got: EncodedImage | Failure, options: ReadOptions) -> EncodedImage | Failure:
-    """Takes the image out of a request; any other one is what was read."""
-    if isinstance(got, Failure) or not isinstance(got.ref.locator, RequestLine):
-        return got
-    return open_request(got, options.max_bytes)
+def _is_passing(result: EncodedImage | Failure) -> bool:
+    """Whether to read again: the fault looks passing, or the bytes were damaged on their way."""
+    return (
+        isinstance(result, Failure) and result.retryable and result.code is not FailureCode.CHANGED
+    )
+
+
+def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | BaseException]:
+    # What is not asked for is judged by its listed size.
+    answers: dict[int, bytes | BaseException] = dict.fromkeys(range(len(refs)), b"")
+    for indices, store, paths in open_stores(refs, options):
+        if isinstance(store, ImageError):
+            answers |= dict.fromkeys(indices, store)
+            continue
+        wanted = [_is_wanted(refs[i], options) for i in indices]
+        asked, paths = (
+            list(itertools.compress(indices, wanted)),
+            list(itertools.compress(paths, wanted)),
+        )
+        got = _fetch_ranges(store, paths, [refs[i] for i in asked], options)
+        answers |= zip(asked, got, strict=True)
+    return list(answers.values())
+
+
+def _fetch_ranges(
+    store: AbstractFileSystem, paths: list[str], refs: Sequence[ImageRef], options: ReadOptions
+) -> Sequence[bytes | BaseException]:
+    """Reads stretches; of whole objects at most one byte more than is expected.
+
+    So a size that is unknown, or a lie, costs no memory.
+    """
+    spans = [ref.locator if isinstance(ref.locator, _STRETCHES) else None for ref in refs]
+    starts = [span.start if span else None for span in spans]
+    ends = [
+        span.end if span else 1 + (ref.size_bytes or options.max_bytes)
+        for span, ref in zip(spans, refs, strict=True)
+    ]
+    if is_local(store):
+        return list(map(_read_file, refs, paths, starts, ends))
+    limits = {"batch_size": options.concurrency} if store.async_impl else {}
+    got = store.cat_ranges(paths, starts, ends, on_error="return", **limits)
+    faults = find_faults(store, paths, refs, got)
+    return [faults.get(index, answer) for index, answer in enumerate(got)]
+
+
+def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes | BaseException:
+    """Reads a stretch of a file of a local disk, and pins it in the same step.
+
+    The version is asked of the opened file: one that was replaced meanwhile is still the one that
+    was opened, and one that was written to has another time.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait
+    except OSError as error:
+        return error
+    try:
+        seen = os.fstat(opened)
+        if not stat.S_ISREG(seen.st_mode):
+            return no_file()
+        offset, end = start or 0, min(end, seen.st_size)
+        data = os.pread(opened, max(end - offset, 0), offset)
+        while (done := offset + len(data)) < end and (more := os.pread(opened, end - done, done)):
+            data += more
+        is_listed = has_version({"mtime": os.fstat(opened).st_mtime}, ref.version)
+        return data if is_listed else changed_object()
+    except OSError as error:
+        return error
+    finally:
+        os.close(opened)
+
+
+def _size_of(ref: ImageRef) -> int | None:
+    span = ref.locator
+    return span.end - span.start if isinstance(span, _STRETCHES) else ref.size_bytes
+
+
+def _limit_of(ref: ImageRef, options: ReadOptions) -> int:
+    """The most bytes to read; of a request, whose image is base64, a third more."""
+    is_request = isinstance(ref.locator, RequestLine)
+    return limit_line_bytes(options.max_bytes) if is_request else options.max_bytes
+
+
+def _is_wanted(ref: ImageRef, options: ReadOptions) -> bool:
+    """Whether to ask the store at all; S3 refuses a range of an object that has no bytes."""
+    size_bytes = _size_of(ref)
+    return size_bytes is None or 0 < size_bytes <= _limit_of(ref, options)
+
+
+def _judge(
+    ref: ImageRef, answer: bytes | BaseException, tries: int, options: ReadOptions
+) -> EncodedImage | Failure:
+    try:
+        if isinstance(answer, BaseException):
+            raise to_image_error(answer)
+        _check_length(ref, len(answer), options)
+    except ImageError as error:
+        return Failure.from_error(ref, error, tries=tries)
+    encoded = EncodedImage(ref, bytes(answer), tries)
+    is_request = isinstance(ref.locator, RequestLine)
+    return open_request(encoded, options.max_bytes) if is_request else encoded
+
+
+def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:
+    size_bytes = _size_of(ref)
+    if max(size_bytes or 0, length_bytes) > _limit_of(ref, options):
+        raise too_many_bytes(options.max_bytes)
+    if size_bytes is not None and length_bytes != size_bytes:
+        message = "the object has another size than when it was listed"
+        raise ImageError(FailureCode.CHANGED, message, retryable=True)
+    if length_bytes == 0:
+        raise ImageError(FailureCode.EMPTY, "the object has no bytes")

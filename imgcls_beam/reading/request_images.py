@@ -1,14 +1,14 @@
 """A line of a request file → the image in it, with the request's own id and parameters.
 
-A line is an object with `inputs`, `parameters` and `id`: a request of the task, and a name by which
-its answer is known again. Parsing is stricter than JSON is: a field that stands twice, a number
-that JSON does not have and text that is not UTF-8 are refused. `inputs` is decoded, and never
-fetched or opened, whatever it looks like. No message holds any of it.
+A line is an object with `inputs`, `parameters` and `id`: a request of the task, and a name for its
+answer. A field that is there twice, NaN, Infinity and text that is not UTF-8 are refused. `inputs`
+is decoded, and never fetched or opened, whatever it looks like. No message holds any of it.
 """
 
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -22,6 +22,7 @@ _MORE_LINE_BYTES = 64 << 10
 _MAX_COMMAS = MAX_ID_CHARS + 8
 """Of one line: those of an id, a data URI and the fields. 64 MB of commas are 2 GB of objects."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELDS = ("inputs", "parameters", "id")
 _ID = f"text of at most {MAX_ID_CHARS} characters, or an integer"
 _NOT_JSON = "the line is not JSON in UTF-8"
@@ -47,14 +48,15 @@ def open_request(encoded: EncodedImage, max_bytes: int | None = None) -> Encoded
 
     Returns:
         The encoded image; its ref has the image's size, and the request's id and parameters. Or a
-        failure, whose ref has what of them is as it should be.
+        failure, whose ref has those of them that are valid.
     """
     ref = dataclasses.replace(encoded.ref, size_bytes=None)
     try:
         fields = _load_object(encoded.data)
         ref, problem = _take_own(ref, fields)
-        if problem is not None:
-            raise _to_image_error(problem)
+        if problem is not None:  # the value may be anything, and is left out
+            message = f"{problem.field} is refused; allowed: {problem.allowed}"
+            raise ImageError(FailureCode.INVALID_REQUEST, message)
         data = _take_image(fields)
         ref = dataclasses.replace(ref, size_bytes=len(data))
         if max_bytes is not None and len(data) > max_bytes:
@@ -82,7 +84,7 @@ def _load_object(line: bytes) -> dict[str, Any]:
 
 
 def _take_own(ref: ImageRef, fields: dict[str, Any]) -> tuple[ImageRef, SpecError | None]:
-    """The ref with what of the request's own is good, and the first thing that is not."""
+    """The ref with the id and parameters that are valid, and the first problem."""
     problem = None
     for take in (_check_names, _take_id, _take_parameters):
         try:
@@ -93,22 +95,20 @@ def _take_own(ref: ImageRef, fields: dict[str, Any]) -> tuple[ImageRef, SpecErro
 
 
 def _check_names(ref: ImageRef, fields: dict[str, Any]) -> ImageRef:
-    unknown = next((name for name in fields if name not in _FIELDS), None)
-    if unknown is not None:
-        raise SpecError(f"request.{unknown}", None, f"the fields {', '.join(_FIELDS)}")
+    for name in fields:
+        if name not in _FIELDS:
+            raise SpecError(f"request.{name}", None, f"the fields {', '.join(_FIELDS)}")
     return ref
 
 
 def _take_id(ref: ImageRef, fields: dict[str, Any]) -> ImageRef:
-    request_id = fields.get("id")
-    if request_id is None:
+    given = fields.get("id")
+    if given is None:
         return ref
-    if isinstance(request_id, bool) or not isinstance(request_id, str | int):
-        raise SpecError("id", request_id, _ID)
-    text = str(request_id)
-    if len(text) > MAX_ID_CHARS or _has_surrogates(text):
-        raise SpecError("id", request_id, _ID)
-    return dataclasses.replace(ref, request_id=request_id)
+    is_kind = isinstance(given, str | int) and not isinstance(given, bool)
+    if not is_kind or len(str(given)) > MAX_ID_CHARS or _SURROGATE.search(str(given)):
+        raise SpecError("id", given, _ID)
+    return dataclasses.replace(ref, request_id=given)
 
 
 def _take_parameters(ref: ImageRef, fields: dict[str, Any]) -> ImageRef:
@@ -122,20 +122,6 @@ def _take_image(fields: dict[str, Any]) -> bytes:
         raise ImageError(FailureCode.INVALID_REQUEST, _NOT_AN_IMAGE) from error
 
 
-def _to_image_error(problem: SpecError) -> ImageError:
-    """Names the field and what is allowed; the value may be anything, and is left out."""
-    message = f"{problem.field} is refused; allowed: {problem.allowed}"
-    return ImageError(FailureCode.INVALID_REQUEST, message)
-
-
-def _has_surrogates(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
 def _to_object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
@@ -147,10 +133,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
 
 
-def _skip_fraction(_: str) -> float:
-    return math.nan  # none is allowed anywhere, so its megabytes of digits are not read
-
-
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_to_object, parse_float=_skip_fraction, parse_constant=_refuse_constant
+    object_pairs_hook=_to_object,
+    parse_float=lambda _: math.nan,  # none is allowed, so its megabytes of digits are not read
+    parse_constant=_refuse_constant,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from fsspec import AbstractFileSystem
 
-from imgcls_beam.checks import is_scheme_allowed, scheme_of
+from imgcls_beam.checks import is_scheme_allowed
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
@@ -28,10 +28,10 @@ def open_stores(refs: Sequence[ImageRef], options: ReadOptions) -> Iterator[_Gro
     groups: dict[StoreKey | ImageError, list[int]] = {}
     found: dict[tuple[str, str], StoreKey | ImageError] = {}
     for index, ref in enumerate(refs):
-        scheme, authority, _ = split_url(ref.object_uri)
-        if (scheme, authority) not in found:
-            found[scheme, authority] = _find_store(ref.object_uri, options)
-        groups.setdefault(found[scheme, authority], []).append(index)
+        name = split_url(ref.object_uri)[:2]
+        if name not in found:
+            found[name] = _find_store(ref.object_uri, options)
+        groups.setdefault(found[name], []).append(index)
     for key, indices in groups.items():
         store = key if isinstance(key, ImageError) else _open(key)
         if isinstance(key, ImageError) or isinstance(store, ImageError):
@@ -40,21 +40,8 @@ def open_stores(refs: Sequence[ImageRef], options: ReadOptions) -> Iterator[_Gro
             yield indices, store, [key.path_of(refs[index].object_uri) for index in indices]
 
 
-def open_object(uri: str, options: ReadOptions) -> tuple[AbstractFileSystem, str]:
-    """The store of an object, and its path there.
-
-    Raises:
-        ImageError: its scheme is not allowed, nothing that is installed reads it, or it cannot be
-            opened.
-    """
-    ((_, store, paths),) = open_stores([ImageRef(uri)], options)
-    if isinstance(store, ImageError):
-        raise store
-    return store, paths[0]
-
-
 def _find_store(uri: str, options: ReadOptions) -> StoreKey | ImageError:
-    if not is_scheme_allowed(scheme_of(uri), options.allow_schemes):
+    if not is_scheme_allowed(split_url(uri)[0], options.allow_schemes):
         return ImageError(FailureCode.UNREADABLE, _SCHEME_REFUSED)
     try:
         return StoreKey.of(uri)

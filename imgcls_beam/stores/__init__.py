@@ -1,8 +1,14 @@
 """Stores of files and objects, through fsspec: opened, asked for versions, listed in pages."""
 
-from imgcls_beam.stores.keys import StoreKey, spell_uri, split_url
-from imgcls_beam.stores.opening import find_info, has_protocol, is_local, open_store
-from imgcls_beam.stores.pages import Info, has_pages, list_below
+from imgcls_beam.stores.infos import (
+    Info,
+    find_info,
+    has_pages,
+    has_protocol,
+    is_local,
+    list_below,
+)
+from imgcls_beam.stores.keys import StoreKey, open_store, spell_uri, split_url
 from imgcls_beam.stores.versions import (
     checksum_of,
     facts_of,

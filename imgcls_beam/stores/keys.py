@@ -1,10 +1,11 @@
-"""Which file system a URL means, and how its paths are spelled as URIs.
+"""Which file system a URL means, how it is opened, and how its paths are spelled as URIs.
 
 A store is a scheme and an authority. All buckets are one store, whose paths begin with the bucket;
 a host of FTP or an account of Azure is a store of its own, and its URIs begin with its authority.
 
-fsspec's parsers drop the authority, and take what stands behind `?` and `#` for more than a name.
-So they are shown the authority alone; what stands behind it is the path, letter for letter.
+fsspec's parsers drop the authority, and take what comes after `?` and `#` for more than a name. So
+they get the authority alone; all that follows is the path, letter for letter. Nor is a URL chained:
+`fsspec.url_to_fs` follows `simplecache::https://…`, around the allow-list of schemes.
 """
 
 import dataclasses
@@ -17,9 +18,13 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from imgcls_beam.errors import ConfigError
+
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+_EXTRA_OF = {"gs": "gcp", "gcs": "gcp", "s3": "s3", "s3a": "s3"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,14 +52,14 @@ class StoreKey:
         return _look_at(scheme, authority).key
 
     def open(self) -> AbstractFileSystem:
-        """The file system. Listings are never cached: who lists twice wants to see what changed.
+        """The file system. Listings are never cached: a second one shall show what changed.
 
         Raises:
             OSError: its host does not answer, or refuses.
             ValueError: it lacks credentials, or has those of another account.
         """
         known = _look_at(self.scheme, self.authority)
-        # SFTP keeps no listings, and hands all its options on to paramiko, which refuses this one.
+        # SFTP keeps no listings, and passes all its options to paramiko, which refuses this one.
         more = {} if "sftp" in known.kind.protocol else {"use_listings_cache": False}
         store: AbstractFileSystem = fsspec.filesystem(self.scheme, **more, **known.options)
         # adlfs goes where the connection string leads, whatever account a URL names.
@@ -101,15 +106,38 @@ def spell_uri(url: str) -> str:
     return key.uri_of(key.path_of(url))
 
 
+def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
+    """Opens the file system of a URL, and spells its path as that does (local paths absolute).
+
+    Args:
+        option: the option to name in an error.
+        url: a path, or a URL whose scheme has been checked.
+
+    Raises:
+        ConfigError: nothing that is installed reads this scheme, or its host cannot be reached.
+    """
+    try:
+        key = StoreKey.of(url)
+        return key.open(), key.path_of(url)
+    except ImportError as error:
+        scheme = split_url(url)[0]
+        extra = _EXTRA_OF.get(scheme)
+        advice = f"pip install 'imgcls_beam[{extra}]'" if extra else "install its fsspec package"
+        raise ConfigError(option, url, f"nothing installed reads {scheme}://; {advice}") from error
+    except ValueError as error:
+        shown = _PASSWORD.sub(r"\1:…@", url)
+        raise ConfigError(option, shown, f"it cannot be opened: {error}") from error
+    except OSError as error:
+        raise ConfigError(option, url, "its host does not answer, or refuses") from error
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Known:
     """What follows from a scheme and an authority.
 
     Attributes:
-        key: the store's.
-        kind: its class.
         options: what the authority gives fsspec to open it with.
-        root: what its paths begin with and its URIs leave out, where the key has an authority.
+        root: how its paths begin, which its URIs leave out; where the key has an authority.
     """
 
     key: StoreKey

@@ -18,8 +18,8 @@ _NO_MD5_CLASSES = frozenset({"EXPRESS_ONEZONE"})
 def version_of(info: Mapping[str, Any]) -> str | None:
     """The version of an object's content: the store's generation or etag, else the time (UTC).
 
-    None where there is neither. An etag comes before S3's version id, which a listing does not say:
-    one object has one version, whoever asks.
+    None where there is neither. An etag comes before S3's version id, which listings do not have:
+    a listing and a look-up must give the same version.
     """
     version = next((str(info[key]).strip('"') for key in _VERSION_KEYS if info.get(key)), None)
     if version is None and (updated_at := updated_at_of(info)) is not None:
@@ -49,7 +49,7 @@ def has_version(info: Mapping[str, Any], version: str | None) -> bool:
 
 
 def checksum_of(info: Mapping[str, Any]) -> str | None:
-    """The checksum of an object's bytes that its store gives; None where there is none to trust.
+    """The store's checksum of an object's bytes; None where there is none, or none to trust.
 
     GCS has an MD5, of composed objects a CRC-32C only; Azure an MD5 where the writer left one; S3's
     etag is an MD5 where it is 32 hex digits, but not in directory buckets, and not where KMS or a
@@ -61,7 +61,7 @@ def checksum_of(info: Mapping[str, Any]) -> str | None:
     """
     if info.get("contentEncoding") == "gzip":
         return None
-    settings = info.get("content_settings")  # adlfs hands on the SDK's ContentSettings
+    settings = info.get("content_settings")  # adlfs gives the SDK's ContentSettings
     md5 = _to_hex(info.get("md5Hash") or getattr(settings, "content_md5", None))
     if md5 is not None:
         return f"md5:{md5}"
@@ -87,11 +87,7 @@ def is_content(data: bytes, checksum: str) -> bool | None:
 
 
 def has_secret_etag(info: Mapping[str, Any]) -> bool:
-    """Whether S3 has encrypted an object so that its etag is no MD5 of its bytes.
-
-    Args:
-        info: as `find_info` gives it; a listing does not say.
-    """
+    """Whether S3 encrypts it, so its etag is no MD5; listings do not say, `find_info` does."""
     encryption = str(info.get("ServerSideEncryption") or "")
     return encryption.startswith("aws:kms") or bool(info.get("SSECustomerAlgorithm"))
 
@@ -115,7 +111,7 @@ def _to_hex(md5: object) -> str | None:
 
 
 def _to_time(value: object) -> datetime.datetime | None:
-    """A store's time; None where it is none, or none that a calendar has (year 33658)."""
+    """A store's time; None for what is no time, or out of the calendar (year 33658)."""
     try:
         if isinstance(value, int | float):
             return datetime.datetime.fromtimestamp(value, datetime.UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.listing import list_distinct, list_images
-from imgcls_beam.listing.distinct import Distinct
+from imgcls_beam.listing.on_disk import Distinct
 from imgcls_beam.options import InputOptions, ManifestOptions
 
 IN_MEMORY = 1 << 14
