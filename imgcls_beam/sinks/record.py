@@ -163,11 +163,6 @@ class RunRecord:
     problem: str | None = None
 
     @property
-    def attempt(self) -> str:
-        """The session, under its name in JSON and in BigQuery's tables."""
-        return self.session_id
-
-    @property
     def model(self) -> dict[str, str] | None:
         """The names of its only model; None where there are several, or none."""
         return self.models[0].names if len(self.models) == 1 else None

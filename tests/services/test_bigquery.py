@@ -57,14 +57,14 @@ def test_the_row_of_a_run_says_what_its_record_says(
 def test_a_run_without_rows_is_a_run(table: TableName, tmp_path: pathlib.Path) -> None:
     record = publish_run(str(tmp_path), [])
     load_run(table, str(tmp_path), record)
-    assert count_rows(table) == {"r1": (record.attempt, 0, 0)}
+    assert count_rows(table) == {"r1": (record.session_id, 0, 0)}
 
 
 def test_loading_twice_is_loading_once(table: TableName, tmp_path: pathlib.Path) -> None:
     record = publish_run(str(tmp_path), [10, 10])
     load_run(table, str(tmp_path), record)
     assert load_run(table, str(tmp_path), record).was_loaded
-    assert count_rows(table) == {"r1": (record.attempt, 20, 20)}
+    assert count_rows(table) == {"r1": (record.session_id, 20, 20)}
 
 
 @pytest.mark.parametrize("run_date", [RUN.run_date, NEXT_DAY])
@@ -75,8 +75,8 @@ def test_another_session_takes_the_place_of_the_first_whatever_its_day(
     load_run(table, str(tmp_path), first)
     run = dataclasses.replace(RUN, run_date=run_date)
     second = publish_run(str(tmp_path), [7], attempt=2, run=run, base=first)
-    load_run(table, str(tmp_path), second, expected_session=first.attempt)
-    assert count_rows(table) == {"r1": (second.attempt, 7, 7)}
+    load_run(table, str(tmp_path), second, expected_session=first.session_id)
+    assert count_rows(table) == {"r1": (second.session_id, 7, 7)}
     assert read_rows(table) == read_files(str(tmp_path), second)
 
 
@@ -87,7 +87,7 @@ def test_runs_stand_beside_each_other(table: TableName, tmp_path: pathlib.Path) 
         records.append(publish_run(str(tmp_path), [rows], run=run))
         load_run(table, str(tmp_path), records[-1])
     assert count_rows(table) == {
-        record.run_id: (record.attempt, record.listed, record.listed) for record in records
+        record.run_id: (record.session_id, record.listed, record.listed) for record in records
     }
     for record in records:
         where = f"run_id = {quote_text(record.run_id)}"

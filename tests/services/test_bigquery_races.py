@@ -24,16 +24,16 @@ def test_an_earlier_session_never_takes_the_place_of_a_later_one(
     load_run(table, str(tmp_path / "b"), second)
     with pytest.raises(PublishError, match="the table holds a later session of it"):
         load_run(table, str(tmp_path / "a"), first)
-    assert count_rows(table) == {"r1": (second.attempt, 7, 7)}
+    assert count_rows(table) == {"r1": (second.session_id, 7, 7)}
 
 
 def test_only_the_expected_session_is_replaced(table: TableName, tmp_path: pathlib.Path) -> None:
     first = publish_run(str(tmp_path / "a"), [10])
     load_run(table, str(tmp_path / "a"), first)
     second = publish_run(str(tmp_path / "b"), [7], attempt=2)
-    with pytest.raises(PublishError, match=f"holds session {first.attempt} of it, not ffff"):
+    with pytest.raises(PublishError, match=f"holds session {first.session_id} of it, not ffff"):
         load_run(table, str(tmp_path / "b"), second, expected_session="ffff")
-    assert count_rows(table) == {"r1": (first.attempt, 10, 10)}
+    assert count_rows(table) == {"r1": (first.session_id, 10, 10)}
 
 
 def test_what_the_table_holds_is_asked_once_and_then_by_the_transaction(
@@ -71,7 +71,7 @@ def test_a_session_that_was_loaded_meanwhile_stops_the_transaction(
     monkeypatch.setattr(bigquery.Client, "query", query_late)
     with pytest.raises(PublishError, match="the table holds a later session of it"):
         load_run(table, str(tmp_path / "a"), first)
-    assert count_rows(table) == {"r1": (second.attempt, 7, 7)}
+    assert count_rows(table) == {"r1": (second.session_id, 7, 7)}
     assert read_rows(table) == read_files(str(tmp_path / "b"), second)
     assert list_tables(table) == {"predictions", "prediction_runs"}
 
@@ -93,7 +93,7 @@ def test_a_staging_table_that_lacks_rows_is_staged_again(
     monkeypatch.setattr(bigquery.Client, "load_table_from_file", load_or_lose)
     load_run(table, str(tmp_path), record)
     assert len(set(begun)) == len(begun) == 4
-    assert count_rows(table) == {"r1": (record.attempt, 5, 5)}
+    assert count_rows(table) == {"r1": (record.session_id, 5, 5)}
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_a_load_that_died_anywhere_goes_on_where_it_was(
         first = publish_run(output, [10], attempt=1, run=run)
         load_run(table, output, first)
         second = publish_run(output, [6, 8], attempt=2, run=run, base=first)
-        old, new = (first.attempt, 10, 10), (second.attempt, 14, 14)
+        old, new = (first.session_id, 10, 10), (second.session_id, 14, 14)
         FUSE.set(deaths, after=after)
         try:
             load_run(table, output, second)
