@@ -15,10 +15,10 @@ from typing import Any
 
 from PIL import Image
 
-from imgcls_beam.classifying import ClassifierCard
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, ModelSource, Outcome
 from imgcls_beam.models import fetch_model
 from imgcls_beam.options import DecodeOptions, ModelOptions, ReadOptions
+from imgcls_beam.preparing.grey import is_deep_grey
 from imgcls_beam.reading import read_images
 from imgcls_beam.spec import LabelScore
 
@@ -26,9 +26,6 @@ _BATCH_IMAGES = 16
 
 TOLERANCE = 1e-5
 """Scores in float32 are equal within this; labels whose scores lie closer may change places."""
-
-
-_DEEP_GREY = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class Comparison:
     @property
     def is_deep_grey(self) -> bool:
         """Whether it is grey of 16 or 32 bits: scaled here, cut off at 255 by the reference."""
-        return self.mode in _DEEP_GREY
+        return self.mode is not None and is_deep_grey(self.mode)
 
     @property
     def is_different(self) -> bool:
@@ -90,14 +87,18 @@ def compare_with_reference(
     Raises:
         ModelError: the model cannot be loaded.
     """
+    from transformers import pipeline
+
     from imgcls_beam.handler import OutcomeHandler  # heavy
 
     handler = OutcomeHandler(options, top_k=None, source=source, decode=decode)
     model = handler.load_model()
+    card = model.describe()
+    folder = str(fetch_model(source))
     ask = functools.partial(
-        _load_reference(source, model.describe()),
+        pipeline("image-classification", model=folder, device=card.device, dtype=card.dtype),
         function_to_apply=options.function_to_apply,
-        top_k=len(model.describe().labels),
+        top_k=len(card.labels),
     )
     comparisons: list[Comparison] = []
     for start in range(0, len(listed), _BATCH_IMAGES):
@@ -106,13 +107,6 @@ def compare_with_reference(
         pairs = zip(encoded, results, strict=True)
         comparisons += [_compare(each, result.inference, ask) for each, result in pairs]
     return comparisons
-
-
-def _load_reference(source: ModelSource, card: ClassifierCard) -> Any:  # noqa: ANN401
-    from transformers import pipeline
-
-    folder = str(fetch_model(source))
-    return pipeline("image-classification", model=folder, device=card.device, dtype=card.dtype)
 
 
 def _compare(

@@ -22,7 +22,6 @@ from imgcls_beam.classifying.protocol import (
 from imgcls_beam.elements import ModelInputs, ModelSource, Pixels
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
-from imgcls_beam.models.model_files import is_safe
 from imgcls_beam.spec import FunctionToApply
 
 _LOAD_FAULTS = (
@@ -171,7 +170,7 @@ def _load_model(spec: ClassifierSpec, device: torch.device) -> Any:  # noqa: ANN
             str(fetch_model(source)),
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=None if source.weights is None else is_safe(source.weights),
+            use_safetensors=None if source.weights is None else "safetensors" in source.weights,
             weights_only=True,
             dtype=dtype,
             output_loading_info=True,

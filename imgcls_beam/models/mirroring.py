@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.models.model_files import choose_needed, choose_weights, hash_files
+from imgcls_beam.models.model_files import check_folder, choose_needed, hash_files
 from imgcls_beam.stores import open_store, version_of
 
 _REVISION = "revision"
@@ -32,7 +32,7 @@ def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
 
     Raises:
         ConfigError: there is no such folder, or no model in it.
-        OSError: the store does not deliver.
+        OSError: its files cannot be read.
     """
     from filelock import FileLock
 
@@ -58,11 +58,8 @@ def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  
         for info in infos
         if info["type"] == "file"
     }
-    weights = choose_weights(found)
-    if "config.json" not in found or weights is None:
-        problem = "the folder has no config.json, or no model.safetensors or pytorch_model.bin"
-        raise ConfigError("model", url, problem)
-    return {name: found[name] for name in choose_needed(found, weights)}
+    check_folder(url, found)
+    return {name: found[name] for name in choose_needed(found)}
 
 
 def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:

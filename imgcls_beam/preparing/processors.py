@@ -105,7 +105,8 @@ class Preparer:
         if getattr(self._processor, "do_resize", True):
             if not edge_px or getattr(size, "longest_edge", None):
                 return
-            pixels = ShortestEdge(int(edge_px / _get_crop_pct(self._processor)))(pixels)
+            crop_pct = float(getattr(self._processor, "crop_pct", None) or 1.0)
+            pixels = ShortestEdge(int(edge_px / crop_pct))(pixels)
         crops = getattr(self._processor, "do_center_crop", None)
         refuse_long(image, pixels, _MAX_CALLED_CROPPED_PIXELS if crops else _MAX_CALLED_PIXELS)
 
@@ -158,11 +159,6 @@ def _is_close(ours: Pixels, theirs: Pixels | None) -> bool:
     if theirs is None or theirs.shape != ours.transpose(2, 0, 1).shape:
         return False
     return float(np.abs(ours - theirs.transpose(1, 2, 0)).max()) <= _PROBE_TOLERANCE
-
-
-def _get_crop_pct(processor: Any) -> float:  # noqa: ANN401
-    value = getattr(processor, "crop_pct", None)
-    return float(value) if value else 1.0
 
 
 def _draw_probe(size: tuple[int, int]) -> Image.Image:
