@@ -77,12 +77,8 @@ def compare_with_reference(
 ) -> list[Comparison]:
     """Classifies images both ways; one comparison each, in order.
 
-    Args:
-        listed: what listing gave.
-        options: the activation is used; top_k is not, for every label is compared.
-        source: the model, pinned.
-        read: limits of reading.
-        decode: limits of decoding, on our side.
+    The job's activation is used; its top_k is not, for every label is compared. The limits of
+    decoding hold on our side only.
 
     Raises:
         ModelError: the model cannot be loaded.

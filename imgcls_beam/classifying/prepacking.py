@@ -17,7 +17,6 @@ _OPERATORS = ("_reorder_linear_weight", "_linear_pointwise")
 _TUNED_IMAGES = 16
 """Images for which the layout is tuned; it is right for any number."""
 
-
 _WORTH_WEIGHTS = 1 << 14
 """Fewer weights are multiplied as fast without, and a layout costs up to 16 ms to begin with."""
 
@@ -26,12 +25,7 @@ class PackedLinear(torch.nn.Module):
     """An `nn.Linear` whose weight only oneDNN can read; for inference."""
 
     def __init__(self, linear: torch.nn.Linear, rows: int) -> None:
-        """Packs a weight.
-
-        Args:
-            linear: float32, on the CPU.
-            rows: how many vectors it will be given at once, about.
-        """
+        """Packs a float32 weight on the CPU, for about so many rows (vectors) at once."""
         super().__init__()
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), rows)
         self._bias = None if linear.bias is None else linear.bias.detach().clone()
@@ -52,18 +46,12 @@ def can_prepack(model: torch.nn.Module, device: torch.device) -> bool:
     return has_operators and any(map(_is_linear, model.modules()))
 
 
-def prepack(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> int:
-    """Replaces the linear layers of a model in place.
+def prepack(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> None:
+    """Replaces the linear layers of a float32 model on the CPU in place.
 
-    Args:
-        model: float32, on the CPU.
-        one: inputs of one image, to see how many vectors each layer gets.
-
-    Returns:
-        How many layers were replaced.
+    The inputs of one image show how many vectors each layer gets.
     """
-    rows_of = _count_rows(model, one)
-    for name, rows in rows_of.items():
+    for name, rows in _count_rows(model, one).items():
         # One at a time, and by name: whoever holds the layers holds their weights twice.
         parent_name, _, child_name = name.rpartition(".")
         parent = model.get_submodule(parent_name)
@@ -73,7 +61,6 @@ def prepack(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> int:
     # What is left are views of the checkpoint's file, all of which stays mapped for their sake.
     for weight in (*model.parameters(), *model.buffers()):
         weight.data = weight.data.clone()
-    return len(rows_of)
 
 
 def _count_rows(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> dict[str, int]:

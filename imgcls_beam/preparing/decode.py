@@ -66,11 +66,8 @@ def try_decode(
 ) -> DecodedImage | UndecodedImage:
     """Decodes an untrusted image; what is wrong with it comes back as a value, with the facts.
 
-    Args:
-        data: the encoded image.
-        options: how far it may go.
-        before_load: called, once or twice, with the image's number of pixels, when it is within
-            the limit and before its memory is taken.
+    `before_load` is called, once or twice, with the image's number of pixels, when it is within the
+    limit and before its memory is taken.
     """
     facts = measure(data)
     try:

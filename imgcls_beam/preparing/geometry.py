@@ -135,9 +135,8 @@ class Keep:
             ImageError: it has too many pixels.
         """
         if image.width * image.height > MAX_WHOLE_PIXELS:
-            message = (
-                f"{image.width} × {image.height} pixels are too many for a model that takes all"
-            )
+            size = f"{image.width} × {image.height} pixels"
+            message = f"{size} are too many for a model that takes all"
             raise ImageError(FailureCode.UNPREPARABLE, message)
         return image
 
@@ -158,10 +157,7 @@ class Geometry:
     is_bgr: bool = False
 
     def apply(self, image: Image.Image) -> Pixels:
-        """Geometry of one image.
-
-        Args:
-            image: mode RGB, upright.
+        """Geometry of one image, which is upright and of mode RGB.
 
         Returns:
             uint8 (H, W, 3), in the model's order of channels.

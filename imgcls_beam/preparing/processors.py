@@ -78,10 +78,7 @@ class Preparer:
         return self if self.geometry is None else self.geometry
 
     def prepare(self, image: Image.Image) -> ModelInputs:
-        """What one image gives the model.
-
-        Args:
-            image: mode RGB, upright.
+        """What one image, upright and of mode RGB, gives the model.
 
         Returns:
             `pixel_values`, uint8 (H, W, 3), where there is a geometry; else all that the processor
