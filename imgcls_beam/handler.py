@@ -52,7 +52,7 @@ Example = bytes | Image.Image | ImageRef | EncodedImage | PixelArray | Failure
 """What the handler takes. A `Failure` of an earlier stage comes out as it is."""
 
 BATCH_SIZE_OF: dict[Device, int] = {"auto": 16, "cpu": 16, "cuda": 64}
-"""Images in a forward pass where nobody says."""
+"""Images in a forward pass by default."""
 
 _INFERENCE_ARGS = ("function_to_apply", "top_k")
 _SIZES = ("min_batch_size", "max_batch_size")

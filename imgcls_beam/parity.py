@@ -1,4 +1,4 @@
-"""Our scores beside the reference's, on somebody's own images.
+"""Our scores compared with the reference's, on the user's own images.
 
 The reference is transformers' `pipeline("image-classification")`, one image at a time, in the
 dtype of our model and on its device. Both sides give every label, so that nothing hides below

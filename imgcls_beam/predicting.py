@@ -1,15 +1,13 @@
-"""A batch of pixels → one outcome each, whatever one of them does to the model.
+"""A batch of pixels → one outcome each, even if the model fails on one of them.
 
-A forward pass that raises is halved until the image that did it stands alone. Before that image is
-blamed, the model is asked about a blank one: if it fails there too, the worker is sick, not the
-image, and the error is raised for the runner to retry elsewhere.
+A batch whose forward pass raises is halved until the image that causes it is alone. Before that
+image gets a failure, the model is asked about a blank one: if it fails there too, the worker is
+sick, not the image, and the error is raised for the runner to retry elsewhere.
 """
 
 import collections
 import dataclasses
 from collections.abc import Callable, Hashable, Sequence
-
-import numpy as np
 
 from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass, Logits
 from imgcls_beam.elements import (
@@ -42,7 +40,7 @@ def predict_images(
     images: Sequence[PixelArray],
     classifier: Classifier,
     scoring: Scoring,
-    draw_blank: Callable[[], ModelInputs] | None = None,
+    draw_blank: Callable[[], ModelInputs],
 ) -> list[Outcome]:
     """Predicts a batch; one outcome each, in order.
 
@@ -50,8 +48,7 @@ def predict_images(
         images: of any mix of shapes; each shape is a forward pass of its own.
         classifier: the model.
         scoring: the model, and the job's parameters; an image's own override them.
-        draw_blank: inputs of a blank image that the model is known to take; where there is none,
-            a blank of the failed image's own shape is asked about.
+        draw_blank: inputs of a blank image that the model is known to take.
 
     Raises:
         Exception: whatever the model raises on a blank image.
@@ -72,7 +69,7 @@ def predict_images(
 def _answer_isolated(
     images: Sequence[PixelArray],
     classifier: Classifier,
-    draw_blank: Callable[[], ModelInputs] | None,
+    draw_blank: Callable[[], ModelInputs],
 ) -> "list[_Answer | Failure]":
     answer = _try_classify([image.inputs for image in images], classifier)
     # Outside the except block: the failed pass's tensors live as long as its traceback.
@@ -96,15 +93,14 @@ def _blame(
     image: PixelArray,
     error: Exception,
     classifier: Classifier,
-    draw_blank: Callable[[], ModelInputs] | None,
+    draw_blank: Callable[[], ModelInputs],
 ) -> Failure:
     """The image's failure, once the model has shown that it is well.
 
     Raises:
         RuntimeError: the model fails on a blank image too.
     """
-    blank = draw_blank() if draw_blank else _blank_out(image.inputs)
-    if isinstance(_try_classify([blank], classifier), Exception):
+    if isinstance(_try_classify([draw_blank()], classifier), Exception):
         raise RuntimeError("the model fails on a blank image too: this worker is sick") from error
     # Torch's error by its name: this module is imported where torch need not be.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -117,14 +113,6 @@ def _to_failure(
 ) -> Failure:
     error = ImageError(code, message, retryable=retryable)
     return Failure.from_error(image.ref, error, facts=image.facts)
-
-
-def _blank_out(inputs: ModelInputs) -> ModelInputs:
-    """A blank image of the same shape; masks and shapes stay, for it has as many patches."""
-    return {
-        name: np.zeros_like(each) if name == "pixel_values" or len(inputs) == 1 else each
-        for name, each in inputs.items()
-    }
 
 
 def _to_outcome(

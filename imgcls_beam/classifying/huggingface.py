@@ -50,8 +50,8 @@ class HuggingFaceClassifier:
         config = read_config(fetch_model(spec.source), spec.source)
         self._model = _load_model(spec, self._device)
         if self._device.type == "cuda" and self._model.dtype == torch.float32:
-            # Torch rounds convolutions on CUDA to the 10 bits of TF32 unless told not to; who wants
-            # speed asks for bfloat16 and gets more of it. Holds for the whole process.
+            # Torch rounds convolutions on CUDA to the 10 bits of TF32 unless told not to; bfloat16
+            # is faster still, for those who ask for it. Holds for the whole process.
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cuda.matmul.allow_tf32 = False
         self._is_tuned = False
@@ -207,7 +207,7 @@ def _read_image_size(config: Any) -> tuple[int, int] | None:  # noqa: ANN401
 
 
 def _choose_function(config: Any) -> FunctionToApply:  # noqa: ANN401
-    """The activation where nobody asks for one: the rule of transformers' own pipeline."""
+    """The default activation of a model, by the rule of transformers' own pipeline."""
     if config.problem_type == "regression":
         return "none"
     if config.problem_type == "multi_label_classification" or config.num_labels == 1:

@@ -3,8 +3,7 @@
 Torch's CPU build hands a float32 `nn.Linear` to MKL, which on AMD takes an AVX2 path: ViT-base at
 batch 16 gives 4.8 images/s on two cores. oneDNN takes the AVX-512 path and gives 9.3; it wants the
 weight in a blocked layout, which is worth making once. The two operators used here are those that
-torch.compile emits for a frozen model; they are private, so whoever uses this compares the answers
-first.
+torch.compile emits for a frozen model; they are private, so the caller compares the logits first.
 """
 
 import functools
@@ -52,13 +51,13 @@ def prepack(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> None:
     The inputs of one image show how many vectors each layer gets.
     """
     for name, rows in _count_rows(model, one).items():
-        # One at a time, and by name: whoever holds the layers holds their weights twice.
+        # One at a time, by name: a list of the layers would keep their old weights in memory.
         parent_name, _, child_name = name.rpartition(".")
         parent = model.get_submodule(parent_name)
         linear = parent.get_submodule(child_name)
         assert isinstance(linear, torch.nn.Linear)
         setattr(parent, child_name, PackedLinear(linear, rows * _TUNED_IMAGES))
-    # What is left are views of the checkpoint's file, all of which stays mapped for their sake.
+    # The other weights are views of the checkpoint's file, which they would keep mapped.
     for weight in (*model.parameters(), *model.buffers()):
         weight.data = weight.data.clone()
 
@@ -84,7 +83,7 @@ def _count_rows(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> dict
 
 
 def _is_linear(module: torch.nn.Module) -> bool:
-    """A plain one, worth the while: what is derived from it may do other things."""
+    """Whether it is a plain `nn.Linear`, large enough; a subclass may do other things."""
     if type(module) is not torch.nn.Linear or module.weight.dtype != torch.float32:
         return False
     return module.weight.numel() >= _WORTH_WEIGHTS

@@ -18,8 +18,8 @@ _REVISION = "revision"
 def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
     """Copies a model's files to the cache, unless a copy of exactly these is there.
 
-    What was copied is known by the names, sizes and versions that the store lists. Where several
-    processes of a machine want the same copy, one makes it and the others wait. The cache is
+    What was copied is known by the names, sizes and versions that the store lists. Of several
+    processes that want the same copy, one makes it and the others wait. The cache is
     `$IMGCLS_CACHE`, else `imgcls_beam` below `$XDG_CACHE_HOME` or `~/.cache`; it may be deleted.
 
     Returns:
@@ -69,13 +69,13 @@ def _find_cache() -> pathlib.Path:
 
 
 def _copy(store: Any, paths: dict[str, str], place: pathlib.Path) -> None:  # noqa: ANN401
-    """Copies beside, then renames: a killed copy is never taken for a whole one."""
-    for dead in place.parent.glob(f"{place.name}.part-*"):  # we hold the lock: nobody's
+    """Copies to a temporary folder and renames it: a killed copy is never taken for a whole one."""
+    for dead in place.parent.glob(f"{place.name}.part-*"):  # we hold the lock, so none is in use
         shutil.rmtree(dead, ignore_errors=True)
     with tempfile.TemporaryDirectory(
         prefix=f"{place.name}.part-", dir=place.parent, ignore_cleanup_errors=True
-    ) as beside:
-        folder = pathlib.Path(beside)
+    ) as temporary:
+        folder = pathlib.Path(temporary)
         for name, path in paths.items():
             store.get_file(path, str(folder / name))
         (folder / _REVISION).write_text(hash_files(folder, paths), encoding="ascii")

@@ -50,7 +50,7 @@ def check_folder(model: str, names: Collection[str]) -> str:
 
 
 def list_needed(weights: str) -> list[str]:
-    """Patterns of what a classifier is loaded from, and nothing beside."""
+    """Patterns of the files that a classifier is loaded from."""
     return [*_CONFIGS, weights, *_SHARDS_OF[weights]]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from imgcls_beam.elements import ChannelAffine, ModelInputs, ModelSource, Pixels
+from imgcls_beam.elements import ChannelAffine, ModelInputs, ModelSource
 from imgcls_beam.errors import FailureCode, ImageError, ModelError
 from imgcls_beam.preparing.geometry import Geometry, refuse_long
 from imgcls_beam.preparing.processor_loading import load_processor
@@ -116,14 +116,15 @@ class Preparer:
         return {name: np.asarray(values[0]) for name, values in outputs.items()}
 
     def _is_equal(self, geometry: Geometry, affine: ChannelAffine) -> bool:
-        """Whether this way gave the processor's result on each probe that it takes, and on one."""
+        """Whether this gives the processor's result on each probe that it takes, one at least."""
         scale, shift = (np.asarray(each, np.float32) for each in (affine.scale, affine.shift))
         compared = 0
         for probe in map(_draw_probe, _PROBE_SIZES):
             with contextlib.suppress(ImageError):
-                ours = geometry.apply(probe).astype(np.float32) * scale + shift
+                ours = (geometry.apply(probe).astype(np.float32) * scale + shift).transpose(2, 0, 1)
                 compared += 1
-                if not _is_close(ours, self._call_processor(probe).get("pixel_values")):
+                theirs = self._call_processor(probe).get("pixel_values", np.empty(0))
+                if ours.shape != theirs.shape or not np.allclose(ours, theirs, 0, _PROBE_TOLERANCE):
                     return False
         return compared > 0
 
@@ -149,13 +150,6 @@ def load_preparer(source: ModelSource) -> Preparer:
         reason = "divides by zero" if isinstance(error, ZeroDivisionError) else f"fails ({error})"
         problem = f"{source.model_id}: its image processor {reason}"
         raise ModelError(" ".join(problem.split())) from error
-
-
-def _is_close(ours: Pixels, theirs: Pixels | None) -> bool:
-    """Whether (H, W, 3) and (3, H, W) are the same model input."""
-    if theirs is None or theirs.shape != ours.transpose(2, 0, 1).shape:
-        return False
-    return float(np.abs(ours - theirs.transpose(1, 2, 0)).max()) <= _PROBE_TOLERANCE
 
 
 def _draw_probe(size: tuple[int, int]) -> Image.Image:
