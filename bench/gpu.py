@@ -156,7 +156,7 @@ def _make_bare_forward(
 def _run_whole(bench: Bench, classifier: Classifier, size: int) -> None:
     scoring = Scoring(bench.source, _TOP_K)
     for batch in _batched(bench.prepare(), size):
-        predict_images(batch, classifier, scoring)
+        predict_images(batch, classifier, scoring, functools.partial(dict, batch[0].inputs))
 
 
 def _make_bench(flags: argparse.Namespace, folder: pathlib.Path) -> Bench:

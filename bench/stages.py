@@ -134,8 +134,13 @@ def _prepare(encoded: Sequence[EncodedImage], preparer: Preparer) -> list[Any]:
 def _predict(
     prepared: Sequence[PixelArray], batch_size: int, classifier: Classifier, scoring: Scoring
 ) -> list[Outcome]:
-    batches = _batched(prepared, batch_size)
-    return [each for batch in batches for each in predict_images(batch, classifier, scoring)]
+    predict = functools.partial(
+        predict_images,
+        classifier=classifier,
+        scoring=scoring,
+        draw_blank=lambda: prepared[0].inputs,
+    )
+    return [each for batch in _batched(prepared, batch_size) for each in predict(batch)]
 
 
 def _sink(batches: Sequence[Any], folder: pathlib.Path) -> None:

@@ -50,7 +50,7 @@ Example = bytes | Image.Image | ImageRef | EncodedImage | PixelArray | Failure
 """What the handler takes. A `Failure` of an earlier stage comes out as it is."""
 
 BATCH_SIZE_OF: dict[Device, int] = {"auto": 16, "cpu": 16, "cuda": 64}
-"""Images in a forward pass where nobody says."""
+"""Images in a forward pass by default."""
 
 _INFERENCE_ARGS = ("function_to_apply", "top_k")
 _SIZES = ("min_batch_size", "max_batch_size")
@@ -93,9 +93,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
             ConfigError: a name that neither knows, or a value that is not allowed.
         """
         check_names(keywords, (*MODEL_FIELDS, *_BATCHING))
-        asked = {name: value for name, value in keywords.items() if name in MODEL_FIELDS}
-        self._options = to_model_options(model, **asked)
-        batching = {name: value for name, value in keywords.items() if name in _BATCHING}
+        batching = {name: keywords.pop(name) for name in _BATCHING if name in keywords}
+        self._options = to_model_options(model, **keywords)
         sizes = _choose_batch_sizes(self._options, batching)
         super().__init__(large_model=share_model_across_processes, **(batching | sizes))
         self._has_copies = (batching.get("model_copies") or 1) > 1
@@ -123,12 +122,9 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         model: Classifier,
         inference_args: Mapping[str, Any] | None = None,
     ) -> list[PredictionResult]:
-        """Classifies a batch; one result each, in order.
+        """Classifies a batch, of any mix of the types in `Example`; one result each, in order.
 
-        Args:
-            batch: of any mix of the types in `Example`.
-            model: from `load_model`.
-            inference_args: `top_k` and `function_to_apply`, over the handler's own.
+        `inference_args` may hold `top_k` and `function_to_apply`, which stand over the handler's.
 
         Raises:
             TypeError: an example of another type.

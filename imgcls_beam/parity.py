@@ -1,4 +1,4 @@
-"""Our scores beside the reference's, on somebody's own images.
+"""Our scores compared with the reference's, on the user's own images.
 
 The reference is transformers' `pipeline("image-classification")`, one image at a time, in the
 dtype of our model and on its device. Both sides give every label, so that nothing hides below
@@ -15,11 +15,11 @@ from typing import Any
 
 from PIL import Image
 
-from imgcls_beam.classifying import ClassifierCard
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import fetch_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
+from imgcls_beam.preparing.grey import is_deep_grey
 from imgcls_beam.reading import read_images
 from imgcls_beam.scoring import ModelSource
 from imgcls_beam.spec import LabelScore
@@ -28,9 +28,6 @@ _BATCH_IMAGES = 16
 
 TOLERANCE = 1e-5
 """Scores in float32 are equal within this; labels whose scores lie closer may change places."""
-
-
-_DEEP_GREY = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class Comparison:
     @property
     def is_deep_grey(self) -> bool:
         """Whether it is grey of 16 or 32 bits: scaled here, cut off at 255 by the reference."""
-        return self.mode in _DEEP_GREY
+        return self.mode is not None and is_deep_grey(self.mode)
 
     @property
     def is_different(self) -> bool:
@@ -82,24 +79,24 @@ def compare_with_reference(
 ) -> list[Comparison]:
     """Classifies images both ways; one comparison each, in order.
 
-    Args:
-        listed: what listing gave.
-        options: the activation is used; top_k is not, for every label is compared.
-        source: the model, pinned.
-        read: limits of reading.
-        decode: limits of decoding, on our side.
+    The job's activation is used; its top_k is not, for every label is compared. The limits of
+    decoding hold on our side only.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
+    from transformers import pipeline
+
     from imgcls_beam.handler import OutcomeHandler  # heavy
 
     handler = OutcomeHandler(options, top_k=None, source=source, decode=decode)
     model = handler.load_model()
+    card = model.describe()
+    folder = str(fetch_model(source))
     ask = functools.partial(
-        _load_reference(source, model.describe()),
+        pipeline("image-classification", model=folder, device=card.device, dtype=card.dtype),
         function_to_apply=options.function_to_apply,
-        top_k=len(model.describe().labels),
+        top_k=len(card.labels),
     )
     comparisons: list[Comparison] = []
     for start in range(0, len(listed), _BATCH_IMAGES):
@@ -108,13 +105,6 @@ def compare_with_reference(
         pairs = zip(encoded, results, strict=True)
         comparisons += [_compare(each, result.inference, ask) for each, result in pairs]
     return comparisons
-
-
-def _load_reference(source: ModelSource, card: ClassifierCard) -> Any:  # noqa: ANN401
-    from transformers import pipeline
-
-    folder = str(fetch_model(source))
-    return pipeline("image-classification", model=folder, device=card.device, dtype=card.dtype)
 
 
 def _compare(

@@ -1,14 +1,13 @@
-"""A batch of pixels → one outcome each, whatever one of them does to the model.
+"""A batch of pixels → one outcome each, even if the model fails on one of them.
 
-A forward pass that raises is halved until the image that did it is alone. Before that image is
-blamed, the model is asked about a blank one: if it fails there too, the worker is sick, not the
-image, and the error is raised for the runner to retry elsewhere.
+A batch whose forward pass raises is halved until the image that causes it is alone. Before that
+image gets a failure, the model is asked about a blank one: if it fails there too, the worker is
+sick, not the image, and the error is raised for the runner to retry elsewhere.
 """
 
+import collections
 import dataclasses
-from collections.abc import Callable, Sequence
-
-import numpy as np
+from collections.abc import Callable, Hashable, Sequence
 
 from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass, Logits
 from imgcls_beam.elements import Failure, ModelInputs, Outcome, PixelArray, Prediction
@@ -29,21 +28,12 @@ class _Answer:
     origin: ForwardPass
     batch_size: int
 
-    def describe(self, card: ClassifierCard) -> Execution:
-        return Execution(
-            device=card.device,
-            dtype=card.dtype,
-            batch_size=self.batch_size,
-            inference_ms=self.origin.elapsed_ms / self.batch_size,
-            finished_at=self.origin.finished_at,
-        )
-
 
 def predict_images(
     images: Sequence[PixelArray],
     classifier: Classifier,
     scoring: Scoring,
-    draw_blank: Callable[[], ModelInputs] | None = None,
+    draw_blank: Callable[[], ModelInputs],
 ) -> list[Outcome]:
     """Predicts a batch; one outcome each, in order.
 
@@ -51,40 +41,28 @@ def predict_images(
         images: of any mix of shapes; each shape is a forward pass of its own.
         classifier: the model.
         scoring: the model, and the job's parameters; an image's own override them.
-        draw_blank: inputs of a blank image that the model is known to take; where there is none,
-            a blank of the failed image's own shape is asked about.
+        draw_blank: inputs of a blank image that the model is known to take.
 
     Raises:
         Exception: whatever the model raises on a blank image.
     """
     card = classifier.describe()
+    groups: dict[Hashable, list[int]] = collections.defaultdict(list)
+    for i, image in enumerate(images):
+        shapes = ((name, each.shape, each.dtype.str) for name, each in image.inputs.items())
+        groups[frozenset(shapes)].append(i)
     outcomes: dict[int, Outcome] = {}
-    for indices in _group_by_shape(images):
-        group = [images[i] for i in indices]
-        answers = _answer_isolated(group, classifier, draw_blank)
-        found = [
-            _to_outcome(image, answer, card, scoring)
-            for image, answer in zip(group, answers, strict=True)
-        ]
-        outcomes.update(zip(indices, found, strict=True))
+    for indices in groups.values():
+        answers = _answer_isolated([images[i] for i in indices], classifier, draw_blank)
+        for i, answer in zip(indices, answers, strict=True):
+            outcomes[i] = _to_outcome(images[i], answer, card, scoring)
     return [outcomes[i] for i in range(len(images))]
-
-
-def _group_by_shape(images: Sequence[PixelArray]) -> list[list[int]]:
-    groups: dict[frozenset[tuple[str, tuple[int, ...], str]], list[int]] = {}
-    for index, image in enumerate(images):
-        groups.setdefault(_shape_of(image.inputs), []).append(index)
-    return list(groups.values())
-
-
-def _shape_of(inputs: ModelInputs) -> frozenset[tuple[str, tuple[int, ...], str]]:
-    return frozenset((name, each.shape, each.dtype.str) for name, each in inputs.items())
 
 
 def _answer_isolated(
     images: Sequence[PixelArray],
     classifier: Classifier,
-    draw_blank: Callable[[], ModelInputs] | None,
+    draw_blank: Callable[[], ModelInputs],
 ) -> "list[_Answer | Failure]":
     answer = _try_classify([image.inputs for image in images], classifier)
     # Outside the except block: the failed pass's tensors live as long as its traceback.
@@ -93,11 +71,8 @@ def _answer_isolated(
     if len(images) == 1:
         return [_blame(images[0], answer, classifier, draw_blank)]
     middle = len(images) // 2
-    return [
-        outcome
-        for half in (images[:middle], images[middle:])
-        for outcome in _answer_isolated(half, classifier, draw_blank)
-    ]
+    first = _answer_isolated(images[:middle], classifier, draw_blank)
+    return first + _answer_isolated(images[middle:], classifier, draw_blank)
 
 
 def _try_classify(batch: Sequence[ModelInputs], classifier: Classifier) -> ForwardPass | Exception:
@@ -111,34 +86,26 @@ def _blame(
     image: PixelArray,
     error: Exception,
     classifier: Classifier,
-    draw_blank: Callable[[], ModelInputs] | None,
+    draw_blank: Callable[[], ModelInputs],
 ) -> Failure:
     """The image's failure, once the model has shown that it is well.
 
     Raises:
         RuntimeError: the model fails on a blank image too.
     """
-    blank = draw_blank() if draw_blank else _blank_out(image.inputs)
-    if isinstance(_try_classify([blank], classifier), Exception):
+    if isinstance(_try_classify([draw_blank()], classifier), Exception):
         raise RuntimeError("the model fails on a blank image too: this worker is sick") from error
-    if _is_out_of_memory(error):
-        blame = ImageError(FailureCode.OUT_OF_MEMORY, _OUT_OF_MEMORY, retryable=True)
-    else:
-        blame = ImageError(FailureCode.INFERENCE_FAILED, _FAILED)
-    return Failure.from_error(image.ref, blame, facts=image.facts)
+    # Torch's error by its name: this module is imported where torch need not be.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return _to_failure(image, FailureCode.OUT_OF_MEMORY, _OUT_OF_MEMORY, retryable=True)
+    return _to_failure(image, FailureCode.INFERENCE_FAILED, _FAILED)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """Torch's error by its name: this module is imported where torch need not be."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-
-
-def _blank_out(inputs: ModelInputs) -> ModelInputs:
-    """A blank image of the same shape; masks and shapes stay, for it has as many patches."""
-    return {
-        name: np.zeros_like(each) if name == "pixel_values" or len(inputs) == 1 else each
-        for name, each in inputs.items()
-    }
+def _to_failure(
+    image: PixelArray, code: FailureCode, message: str, *, retryable: bool = False
+) -> Failure:
+    error = ImageError(code, message, retryable=retryable)
+    return Failure.from_error(image.ref, error, facts=image.facts)
 
 
 def _to_outcome(
@@ -151,15 +118,20 @@ def _to_outcome(
     )
     ranking = rank(answer.logits, card.labels, applied)
     if ranking is None:
-        error = ImageError(FailureCode.NON_FINITE_SCORE, _NON_FINITE)
-        failure = Failure.from_error(image.ref, error, facts=image.facts)
-        return dataclasses.replace(failure, scoring=scoring)
+        answer = _to_failure(image, FailureCode.NON_FINITE_SCORE, _NON_FINITE)
+        return dataclasses.replace(answer, scoring=scoring)
     return Prediction(
         ref=image.ref,
         labels=ranking.labels,
         margin=ranking.margin,
         applied=applied,
-        execution=answer.describe(card),
+        execution=Execution(
+            device=card.device,
+            dtype=card.dtype,
+            batch_size=answer.batch_size,
+            inference_ms=answer.origin.elapsed_ms / answer.batch_size,
+            finished_at=answer.origin.finished_at,
+        ),
         scoring=scoring,
         facts=image.facts,
         prepare_ms=image.prepare_ms,

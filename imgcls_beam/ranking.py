@@ -34,13 +34,9 @@ def choose_parameters(
     job_function: FunctionToApply | None,
     model_function: FunctionToApply,
 ) -> AppliedParameters:
-    """What applies to one image: the request's word, then the job's, then the model's.
+    """What applies to one image: what its request says, else the job, else the model's config.
 
-    Args:
-        request: the image's own parameters.
-        job_top_k: the job's; None for every label.
-        job_function: the job's; None leaves it to the model.
-        model_function: what the model's config asks for.
+    A function of None leaves it to the next of them; a job's top_k of None is every label.
     """
     top_k = job_top_k if request.top_k is None else request.top_k
     if request.function_to_apply is not None:
@@ -51,15 +47,7 @@ def choose_parameters(
 
 
 def apply_function(logits: Scores, function: FunctionToApply) -> Scores:
-    """Scores of one image.
-
-    Args:
-        logits: float32 (C,).
-        function: sigmoid and softmax give probabilities, none the logits themselves.
-
-    Returns:
-        float32 (C,).
-    """
+    """Logits of one image → its scores, both float32 (C,); of `none` the logits themselves."""
     if function == "none":
         return logits
     # The sigmoid of a very negative logit is 0; infinity less infinity is the caller's to see.

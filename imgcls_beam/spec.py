@@ -44,13 +44,7 @@ class SpecError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels as its message: the value may be megabytes."""
-        return _remake_error, (str(self), self.field, self.allowed)
-
-
-def _remake_error(message: str, field: str, allowed: str) -> SpecError:
-    error = SpecError.__new__(SpecError, message)
-    error.field, error.allowed = field, allowed
-    return error
+        return SpecError.__new__, (SpecError, str(self)), vars(self)
 
 
 class ResponseElement(TypedDict):
@@ -99,28 +93,24 @@ class Request:
     parameters: Parameters = NO_PARAMETERS
 
 
-def check_top_k(value: object, field: str = "parameters.top_k") -> int:
-    """Returns a given top_k.
+def check_top_k(value: object) -> None:
+    """Checks a given top_k.
 
     Raises:
         SpecError: not an integer of 1 or more. Booleans, fractions and text are refused.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SpecError(field, value, "an integer of 1 or more")
-    return value
+        raise SpecError("parameters.top_k", value, "an integer of 1 or more")
 
 
-def check_function_to_apply(
-    value: object, field: str = "parameters.function_to_apply"
-) -> FunctionToApply:
-    """Returns a given function_to_apply.
+def check_function_to_apply(value: object) -> None:
+    """Checks a given function_to_apply.
 
     Raises:
         SpecError: not one of sigmoid, softmax, none, in small letters.
     """
     if not isinstance(value, str) or value not in FUNCTIONS:
-        raise SpecError(field, value, "sigmoid, softmax, none")
-    return value
+        raise SpecError("parameters.function_to_apply", value, "sigmoid, softmax, none")
 
 
 def parse_parameters(value: object) -> Parameters:
@@ -131,8 +121,7 @@ def parse_parameters(value: object) -> Parameters:
     """
     if value is None:
         return NO_PARAMETERS
-    fields = _require_fields(value, "parameters", ("function_to_apply", "top_k"))
-    return Parameters(**fields)
+    return Parameters(**_require_fields(value, "parameters", ("function_to_apply", "top_k")))
 
 
 def parse_request(payload: bytes | str | Mapping[str, Any]) -> Request:
@@ -147,7 +136,11 @@ def parse_request(payload: bytes | str | Mapping[str, Any]) -> Request:
     """
     if isinstance(payload, bytes):
         return Request(payload)
-    fields = _require_fields(_load_json(payload), "request", ("inputs", "parameters"))
+    try:
+        content = json.loads(payload) if isinstance(payload, str) else payload
+    except (ValueError, RecursionError) as error:  # the latter: 1,000 brackets
+        raise SpecError("request", payload, "JSON") from error
+    fields = _require_fields(content, "request", ("inputs", "parameters"))
     if "inputs" not in fields:
         raise SpecError("inputs", None, "the image as a base64-encoded string; it is required")
     return Request(decode_image_text(fields["inputs"]), parse_parameters(fields.get("parameters")))
@@ -159,16 +152,13 @@ def decode_image_text(value: object) -> bytes:
     Raises:
         SpecError: not text, empty, or not base64.
     """
-    allowed = "the image as a base64-encoded string"
-    if not isinstance(value, str):
-        raise SpecError("inputs", value, allowed)
-    head = _DATA_URI.match(value)
-    try:
-        data = _decode_base64(value[head.end() :] if head else value)
-    except ValueError as error:
-        raise SpecError("inputs", value, allowed) from error
+    data = b""
+    if isinstance(value, str):
+        head = _DATA_URI.match(value)
+        with contextlib.suppress(ValueError):
+            data = _decode_base64(value[head.end() :] if head else value)
     if not data:
-        raise SpecError("inputs", value, allowed)
+        raise SpecError("inputs", value, "the image as a base64-encoded string")
     return data
 
 
@@ -205,16 +195,10 @@ def _parse_element(value: object, field: str) -> LabelScore:
     label, score = fields.get("label"), fields.get("score")
     if not isinstance(label, str):
         raise SpecError(f"{field}.label", label, "text")
-    return LabelScore(label, _to_score(score, f"{field}.score"))
-
-
-def _to_score(value: object, field: str) -> float:
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    except OverflowError:  # an integer beyond the largest double
-        pass
-    raise SpecError(field, value, "a finite number")
+    with contextlib.suppress(OverflowError):  # an integer beyond the largest double
+        if isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score):
+            return LabelScore(label, float(score))
+    raise SpecError(f"{field}.score", score, "a finite number")
 
 
 def _require_fields(value: object, field: str, known: Sequence[str]) -> dict[str, Any]:
@@ -224,15 +208,6 @@ def _require_fields(value: object, field: str, known: Sequence[str]) -> dict[str
         if name not in known:
             raise SpecError(f"{field}.{name}", value[name], f"the fields {', '.join(known)}")
     return dict(value)
-
-
-def _load_json(payload: str | Mapping[str, Any]) -> object:
-    if not isinstance(payload, str):
-        return payload
-    try:
-        return json.loads(payload)
-    except (ValueError, RecursionError) as error:  # the latter: 1,000 brackets
-        raise SpecError("request", payload, "JSON") from error
 
 
 def _cut(text: str) -> str:

@@ -10,8 +10,8 @@ from imgcls_beam.classifying.protocol import (
     ClassifierSpec,
     ForwardPass,
     Logits,
+    load_classifier,
 )
-from imgcls_beam.classifying.shared_models import load_classifier
 
 __all__ = [
     "Classifier",

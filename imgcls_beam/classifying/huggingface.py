@@ -13,16 +13,10 @@ from safetensors import SafetensorError
 
 from imgcls_beam.classifying.configs import name_labels, read_config
 from imgcls_beam.classifying.prepacking import can_prepack, prepack
-from imgcls_beam.classifying.protocol import (
-    ClassifierCard,
-    ClassifierSpec,
-    ForwardPass,
-    Logits,
-)
+from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, ForwardPass, Logits
 from imgcls_beam.elements import ModelInputs, Pixels
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
-from imgcls_beam.models.model_files import is_safe
 from imgcls_beam.scoring import ModelSource
 from imgcls_beam.spec import FunctionToApply
 
@@ -33,10 +27,8 @@ _LOAD_FAULTS = (
 )
 """What a folder that holds no such model, or a damaged one, makes the libraries raise."""
 
-
 _PROBE_TOLERANCE = 1e-5
 """Of logits, times the largest of them."""
-
 
 _MAX_EDGE_PX = 8192
 """A config that names a larger image is not believed."""
@@ -48,11 +40,7 @@ class HuggingFaceClassifier:
     def __init__(
         self, spec: ClassifierSpec, clock_s: Callable[[], float] = time.perf_counter
     ) -> None:
-        """Loads the model and puts it on its device.
-
-        Args:
-            spec: which model, on what.
-            clock_s: by which its passes are timed, in seconds.
+        """Loads the model and puts it on its device; `clock_s` times its passes, in seconds.
 
         Raises:
             ModelError: it cannot be loaded, or would predict at random: its head is missing from
@@ -63,8 +51,8 @@ class HuggingFaceClassifier:
         config = read_config(fetch_model(spec.source), spec.source)
         self._model = _load_model(spec, self._device)
         if self._device.type == "cuda" and self._model.dtype == torch.float32:
-            # Torch rounds convolutions on CUDA to the 10 bits of TF32 unless told not to; who wants
-            # speed asks for bfloat16 and gets more of it. Holds for the whole process.
+            # Torch rounds convolutions on CUDA to the 10 bits of TF32 unless told not to; bfloat16
+            # is faster still, for those who ask for it. Holds for the whole process.
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cuda.matmul.allow_tf32 = False
         self._is_tuned = False
@@ -100,10 +88,9 @@ class HuggingFaceClassifier:
             outputs = self._model(**self._to_device(stacked))
             logits: Logits = outputs.logits.to(torch.float32).cpu().numpy()
             elapsed_ms = (self._clock_s() - start_s) * 1e3
-        labels = self._card.labels
-        if logits.shape != (len(batch), len(labels)):
-            problem = f"scores of shape {logits.shape} for {len(labels)} labels"
-            raise ModelError(f"the model gives {problem}")
+        count = len(self._card.labels)
+        if logits.shape != (len(batch), count):
+            raise ModelError(f"the model gives scores of shape {logits.shape} for {count} labels")
         return ForwardPass(logits, elapsed_ms)
 
     def _tune(self, one: dict[str, torch.Tensor]) -> None:
@@ -125,8 +112,10 @@ class HuggingFaceClassifier:
 
     def _to_device(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         moved = {name: each.to(self._device, non_blocking=True) for name, each in inputs.items()}
-        if self._affine is not None:
-            moved["pixel_values"] = _scale(moved["pixel_values"], self._affine)
+        if self._affine is not None:  # uint8 (N, H, W, 3) → float32 (N, 3, H, W)
+            pixels = moved["pixel_values"].to(torch.float32)
+            pixels = pixels.mul_(self._affine[0]).add_(self._affine[1])
+            moved["pixel_values"] = pixels.permute(0, 3, 1, 2)
         # Masks and shapes are integers, and stay what they are.
         return {
             name: each.to(self._model.dtype) if each.is_floating_point() else each
@@ -142,17 +131,12 @@ def _stack(arrays: Sequence[Pixels], *, is_pinned: bool) -> torch.Tensor:
     return stacked
 
 
-def _scale(pixels: torch.Tensor, affine: torch.Tensor) -> torch.Tensor:
-    """uint8 (N, H, W, 3) → float32 (N, 3, H, W)."""
-    return pixels.to(torch.float32).mul_(affine[0]).add_(affine[1]).permute(0, 3, 1, 2)
-
-
 def _choose_device(spec: ClassifierSpec) -> torch.device:
-    if spec.device == "cpu" or (spec.device == "auto" and not torch.cuda.is_available()):
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
+    if spec.device != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    if spec.device == "cuda":
         raise ModelError("device cuda was asked for, but torch finds no CUDA device here")
-    return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 def _is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -163,16 +147,14 @@ def _is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
 def _load_model(spec: ClassifierSpec, device: torch.device) -> Any:  # noqa: ANN401
     from transformers import AutoModelForImageClassification
 
-    dtype: Any = spec.dtype
-    if spec.dtype == "auto" and device.type == "cpu":
-        dtype = "float32"
+    dtype: Any = "float32" if (spec.dtype, device.type) == ("auto", "cpu") else spec.dtype
     source = spec.source
     try:
         model, info = AutoModelForImageClassification.from_pretrained(
             str(fetch_model(source)),
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=None if source.weights is None else is_safe(source.weights),
+            use_safetensors=None if source.weights is None else "safetensors" in source.weights,
             weights_only=True,
             dtype=dtype,
             output_loading_info=True,
@@ -200,8 +182,8 @@ def _check_complete(info: dict[str, Any], source: ModelSource, made_as: Sequence
 def _check_weights(model: Any, source: ModelSource) -> None:  # noqa: ANN401
     for name, weight in model.state_dict().items():  # the running variance of a norm, too
         if not bool(torch.isfinite(weight).all()):
-            problem = f"the weight {name} holds NaN or infinity"
-            raise ModelError(f"{source.model_id}: {problem}; it cannot predict")
+            problem = f"the weight {name} holds NaN or infinity; it cannot predict"
+            raise ModelError(f"{source.model_id}: {problem}")
 
 
 def _describe(model: Any, labels: tuple[str, ...], device: torch.device) -> ClassifierCard:  # noqa: ANN401
@@ -226,7 +208,7 @@ def _read_image_size(config: Any) -> tuple[int, int] | None:  # noqa: ANN401
 
 
 def _choose_function(config: Any) -> FunctionToApply:  # noqa: ANN401
-    """The activation where nobody asks for one: the rule of transformers' own pipeline."""
+    """The default activation of a model, by the rule of transformers' own pipeline."""
     if config.problem_type == "regression":
         return "none"
     if config.problem_type == "multi_label_classification" or config.num_labels == 1:

@@ -3,8 +3,7 @@
 Torch's CPU build hands a float32 `nn.Linear` to MKL, which on AMD takes an AVX2 path: ViT-base at
 batch 16 gives 4.8 images/s on two cores. oneDNN takes the AVX-512 path and gives 9.3; it wants the
 weight in a blocked layout, which is worth making once. The two operators used here are those that
-torch.compile emits for a frozen model; they are private, so whoever uses this compares the answers
-first.
+torch.compile emits for a frozen model; they are private, so the caller compares the logits first.
 """
 
 import functools
@@ -17,7 +16,6 @@ _OPERATORS = ("_reorder_linear_weight", "_linear_pointwise")
 _TUNED_IMAGES = 16
 """Images for which the layout is tuned; it is right for any number."""
 
-
 _WORTH_WEIGHTS = 1 << 14
 """Fewer weights are multiplied as fast without, and a layout costs up to 16 ms to begin with."""
 
@@ -26,12 +24,7 @@ class PackedLinear(torch.nn.Module):
     """An `nn.Linear` whose weight only oneDNN can read; for inference."""
 
     def __init__(self, linear: torch.nn.Linear, rows: int) -> None:
-        """Packs a weight.
-
-        Args:
-            linear: float32, on the CPU.
-            rows: how many vectors it will be given at once, about.
-        """
+        """Packs a float32 weight on the CPU, for about so many rows (vectors) at once."""
         super().__init__()
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), rows)
         self._bias = None if linear.bias is None else linear.bias.detach().clone()
@@ -52,28 +45,21 @@ def can_prepack(model: torch.nn.Module, device: torch.device) -> bool:
     return has_operators and any(map(_is_linear, model.modules()))
 
 
-def prepack(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> int:
-    """Replaces the linear layers of a model in place.
+def prepack(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> None:
+    """Replaces the linear layers of a float32 model on the CPU in place.
 
-    Args:
-        model: float32, on the CPU.
-        one: inputs of one image, to see how many vectors each layer gets.
-
-    Returns:
-        How many layers were replaced.
+    The inputs of one image show how many vectors each layer gets.
     """
-    rows_of = _count_rows(model, one)
-    for name, rows in rows_of.items():
-        # One at a time, and by name: whoever holds the layers holds their weights twice.
+    for name, rows in _count_rows(model, one).items():
+        # One at a time, by name: a list of the layers would keep their old weights in memory.
         parent_name, _, child_name = name.rpartition(".")
         parent = model.get_submodule(parent_name)
         linear = parent.get_submodule(child_name)
         assert isinstance(linear, torch.nn.Linear)
         setattr(parent, child_name, PackedLinear(linear, rows * _TUNED_IMAGES))
-    # What is left are views of the checkpoint's file, all of which stays mapped for their sake.
+    # The other weights are views of the checkpoint's file, which they would keep mapped.
     for weight in (*model.parameters(), *model.buffers()):
         weight.data = weight.data.clone()
-    return len(rows_of)
 
 
 def _count_rows(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> dict[str, int]:
@@ -97,7 +83,7 @@ def _count_rows(model: torch.nn.Module, one: Mapping[str, torch.Tensor]) -> dict
 
 
 def _is_linear(module: torch.nn.Module) -> bool:
-    """A plain one, worth the while: what is derived from it may do other things."""
+    """Whether it is a plain `nn.Linear`, large enough; a subclass may do other things."""
     if type(module) is not torch.nn.Linear or module.weight.dtype != torch.float32:
         return False
     return module.weight.numel() >= _WORTH_WEIGHTS

@@ -1,7 +1,9 @@
-"""What the pipeline knows of a model."""
+"""What the pipeline knows of a model, of which a process holds one."""
 
 import dataclasses
 import datetime
+import threading
+import weakref
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -87,3 +89,28 @@ class Classifier(Protocol):
             batch: N ≥ 1 images whose inputs have the same names and shapes; `pixel_values` is uint8
                 (H, W, 3) where the model was loaded with a `ChannelAffine`.
         """
+
+
+_LOADED: weakref.WeakValueDictionary[ClassifierSpec, Classifier] = weakref.WeakValueDictionary()
+_LOADING = threading.Lock()
+
+
+def load_classifier(spec: ClassifierSpec, *, is_copy: bool = False) -> Classifier:
+    """Loads a model, or gives back the one that this process already holds.
+
+    The process forgets a model when nobody holds it any more. A copy is loaded in any case, for the
+    caller alone.
+
+    Raises:
+        ModelError: it cannot be loaded, or would predict at random.
+    """
+    from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
+
+    with _LOADING:
+        if is_copy:
+            return HuggingFaceClassifier(spec)
+        classifier = _LOADED.get(spec)
+        if classifier is None:
+            classifier = HuggingFaceClassifier(spec)
+            _LOADED[spec] = classifier
+        return classifier

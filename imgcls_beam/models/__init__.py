@@ -6,7 +6,6 @@
     at launch, once                        travels        on each machine, once
 """
 
-from imgcls_beam.models.fetching import fetch_model
-from imgcls_beam.models.resolving import resolve_model
+from imgcls_beam.models.resolving import fetch_model, resolve_model
 
 __all__ = ["fetch_model", "resolve_model"]

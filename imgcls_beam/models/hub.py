@@ -73,15 +73,14 @@ def download(model: str, commit: str, patterns: list[str]) -> pathlib.Path:
     Raises:
         ModelError: the hub refuses them, or cannot be reached and the cache lacks one.
     """
-    from huggingface_hub import constants, errors, snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
     is_offline = constants.is_offline_mode()
-    faults: tuple[type[Exception], ...] = (*_faults(), errors.RevisionNotFoundError)
     try:
         folder = snapshot_download(
             model, revision=commit, allow_patterns=patterns, local_files_only=is_offline
         )
-    except faults as error:
+    except _faults() as error:
         raise ModelError(f"{model}: {_explain(error)}") from error
     return pathlib.Path(folder)
 
@@ -104,8 +103,7 @@ def _explain(error: Exception) -> str:
         return "no such folder or hub model; a private one needs HF_TOKEN"
     if isinstance(error, errors.HFValidationError):
         return "there is no such folder, and no hub model can have this name"
-    if isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500:
-        status = error.response.status_code
+    if isinstance(error, errors.HfHubHTTPError) and (status := error.response.status_code) < 500:
         return f"the hub refuses it (HTTP {status}); check HF_TOKEN, or try later"
     if isinstance(error, _NOT_A_HUB):
         return f"no such folder, and {constants.ENDPOINT} does not answer as a hub does"
@@ -115,7 +113,7 @@ def _explain(error: Exception) -> str:
 def _explain_absence() -> str:
     from huggingface_hub import constants
 
-    absent = "no such folder, it is not in the local cache"
-    if constants.is_offline_mode():
-        return f"{absent}, and the hub could not be reached, for HF_HUB_OFFLINE is set"
-    return f"{absent}, and the hub {constants.ENDPOINT} could not be reached"
+    hub = "the hub could not be reached, for HF_HUB_OFFLINE is set"
+    if not constants.is_offline_mode():
+        hub = f"the hub {constants.ENDPOINT} could not be reached"
+    return f"no such folder, it is not in the local cache, and {hub}"

@@ -1,17 +1,15 @@
 """A model's folder on an object store → a copy on this machine, made once for all processes."""
 
-import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.models.model_files import choose_needed, choose_weights, hash_files
+from imgcls_beam.models.model_files import check_folder, choose_needed, hash_files
 from imgcls_beam.stores import open_store, version_of
 
 _REVISION = "revision"
@@ -20,19 +18,16 @@ _REVISION = "revision"
 def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
     """Copies a model's files to the cache, unless a copy of exactly these is there.
 
-    What was copied is known by the names, sizes and versions that the store lists. Where several
-    processes of a machine want the same copy, one makes it and the others wait. The cache is
+    What was copied is known by the names, sizes and versions that the store lists. Of several
+    processes that want the same copy, one makes it and the others wait. The cache is
     `$IMGCLS_CACHE`, else `imgcls_beam` below `$XDG_CACHE_HOME` or `~/.cache`; it may be deleted.
-
-    Args:
-        url: of a folder, its scheme checked.
 
     Returns:
         The copy, and the SHA-256 over its files.
 
     Raises:
         ConfigError: there is no such folder, or no model in it.
-        OSError: the store does not deliver.
+        OSError: its files cannot be read.
     """
     from filelock import FileLock
 
@@ -58,11 +53,8 @@ def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  
         for info in infos
         if info["type"] == "file"
     }
-    weights = choose_weights(found)
-    if "config.json" not in found or weights is None:
-        problem = "the folder has no config.json, or no model.safetensors or pytorch_model.bin"
-        raise ConfigError("model", url, problem)
-    return {name: found[name] for name in choose_needed(found, weights)}
+    check_folder(url, found)
+    return {name: found[name] for name in choose_needed(found)}
 
 
 def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:
@@ -71,29 +63,21 @@ def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:
 
 
 def _find_cache() -> pathlib.Path:
-    own = os.environ.get("IMGCLS_CACHE")
-    if own:
+    if own := os.environ.get("IMGCLS_CACHE"):
         return pathlib.Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (pathlib.Path(base) if base else pathlib.Path.home() / ".cache") / "imgcls_beam"
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imgcls_beam"
 
 
 def _copy(store: Any, paths: dict[str, str], place: pathlib.Path) -> None:  # noqa: ANN401
-    """Copies beside, then renames: a killed copy is never taken for a whole one."""
-    with _folder_beside(place) as folder:
+    """Copies to a temporary folder and renames it: a killed copy is never taken for a whole one."""
+    for dead in place.parent.glob(f"{place.name}.part-*"):  # we hold the lock, so none is in use
+        shutil.rmtree(dead, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{place.name}.part-", dir=place.parent, ignore_cleanup_errors=True
+    ) as temporary:
+        folder = pathlib.Path(temporary)
         for name, path in paths.items():
             store.get_file(path, str(folder / name))
         (folder / _REVISION).write_text(hash_files(folder, paths), encoding="ascii")
         shutil.rmtree(place, ignore_errors=True)
         folder.rename(place)
-
-
-@contextlib.contextmanager
-def _folder_beside(place: pathlib.Path) -> Iterator[pathlib.Path]:
-    for dead in place.parent.glob(f"{place.name}.part-*"):  # we hold the lock: nobody's
-        shutil.rmtree(dead, ignore_errors=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{place.name}.part-", dir=place.parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,9 @@ import fnmatch
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+from imgcls_beam.errors import ConfigError
 
 _CONFIGS = ("config.json", "preprocessor_config.json", "processor_config.json")
 
@@ -23,30 +25,40 @@ everything else.
 _OTHER_WEIGHTS = ("*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.pt", "*.pth", "*.ckpt", "adapter_*")
 
 
-def choose_weights(names: Iterable[str]) -> str | None:
-    """The file to read the weights from, of all the files of a model; None where there is none."""
-    present = set(names)
-    return next((name for name in _SHARDS_OF if name in present), None)
+def choose_weights(model: str, names: Collection[str]) -> str:
+    """The file to read the weights from, of all the files of a model.
+
+    Raises:
+        ConfigError: there are no weights in a form that is read here.
+    """
+    if weights := _find_weights(names):
+        return weights
+    problem = "it has no model.safetensors and no pytorch_model.bin"
+    others = ", ".join(sorted(name for name in names if _matches(name, _OTHER_WEIGHTS))[:3])
+    raise ConfigError("model", model, f"{problem}, but {others}" if others else problem)
 
 
-def is_safe(weights: str) -> bool:
-    """Whether weights of this name are safetensors."""
-    return "safetensors" in weights
+def check_folder(model: str, names: Collection[str]) -> str:
+    """The file to read the weights from, of all the files in a model's folder.
 
-
-def find_other_weights(names: Iterable[str]) -> list[str]:
-    """Weights in forms that are not read here."""
-    return sorted(name for name in names if _matches(name, _OTHER_WEIGHTS))
+    Raises:
+        ConfigError: there is no config, or there are no weights in a form that is read here.
+    """
+    if "config.json" not in names:
+        raise ConfigError("model", model, "the folder has no config.json")
+    return choose_weights(model, names)
 
 
 def list_needed(weights: str) -> list[str]:
-    """Patterns of what a classifier is loaded from, and nothing beside."""
+    """Patterns of the files that a classifier is loaded from."""
     return [*_CONFIGS, weights, *_SHARDS_OF[weights]]
 
 
-def choose_needed(names: Iterable[str], weights: str) -> list[str]:
+def choose_needed(names: Collection[str]) -> list[str]:
     """What a classifier is loaded from, of the names of all files of a model."""
-    return [name for name in names if _matches(name, list_needed(weights))]
+    weights = _find_weights(names)
+    patterns = list_needed(weights) if weights else _CONFIGS
+    return [name for name in names if _matches(name, patterns)]
 
 
 def hash_files(folder: pathlib.Path, names: Iterable[str]) -> str:
@@ -58,6 +70,10 @@ def hash_files(folder: pathlib.Path, names: Iterable[str]) -> str:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
             digest.update(f"{content}  ".encode() + os.fsencode(path.name) + b"\n")
     return digest.hexdigest()
+
+
+def _find_weights(names: Collection[str]) -> str | None:
+    return next((name for name in _SHARDS_OF if name in names), None)
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

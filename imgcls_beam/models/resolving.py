@@ -1,19 +1,20 @@
-"""A model's name → a `ModelSource` pinned to one content."""
+"""A model's name → a `ModelSource` pinned to one content → a folder here that holds it."""
 
+import functools
 import os
 import pathlib
 import re
-from collections.abc import Sequence
 
 from imgcls_beam.checks import check_url
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.errors import ConfigError, ModelError
 from imgcls_beam.models import hub
 from imgcls_beam.models.mirroring import mirror_folder
 from imgcls_beam.models.model_files import (
+    check_folder,
     choose_needed,
     choose_weights,
-    find_other_weights,
     hash_files,
+    list_needed,
 )
 from imgcls_beam.scoring import ModelSource
 
@@ -35,48 +36,63 @@ def resolve_model(model: str, revision: str | None) -> ModelSource:
             read here, or the hub cannot be reached.
     """
     if os.path.isdir(model):
-        return _resolve_folder(model, revision)
+        return _resolve_folder(model, revision, os.path.normpath(model), os.path.realpath(model))
     if "://" in model:
-        return _resolve_url(model, revision)
+        check_url("model", model, ())
+        return _resolve_folder(model, revision, model.rstrip("/"), model)
     if not _HUB_ID.fullmatch(model):
         problem = "there is no such folder, and a hub model is named owner/name"
         raise ConfigError("model", model, problem)
     commit = hub.resolve_commit(model, revision)
-    weights = _require_weights(model, hub.list_files(model, commit))
+    weights = choose_weights(model, hub.list_files(model, commit))
     return ModelSource(model, commit, model, commit, weights)
 
 
-def _resolve_folder(model: str, revision: str | None) -> ModelSource:
-    folder = pathlib.Path(model)
-    _refuse_revision(model, revision)
-    if not (folder / "config.json").is_file():
-        raise ConfigError("model", model, "the folder has no config.json")
-    names = os.listdir(folder)
-    weights = _require_weights(model, names)
-    content = hash_files(folder, choose_needed(names, weights))
-    return ModelSource(os.path.normpath(model), content, str(folder.resolve()), None, weights)
-
-
-def _resolve_url(url: str, revision: str | None) -> ModelSource:
-    check_url("model", url, ())
-    _refuse_revision(url, revision)
-    try:
-        folder, content = mirror_folder(url)
-    except OSError as error:
-        raise ConfigError("model", url, "its store does not deliver it") from error
-    weights = _require_weights(url, os.listdir(folder))
-    return ModelSource(url.rstrip("/"), content, url, None, weights)
-
-
-def _refuse_revision(model: str, revision: str | None) -> None:
+def _resolve_folder(model: str, revision: str | None, model_id: str, location: str) -> ModelSource:
     if revision is not None:
         raise ConfigError("revision", revision, f"{model} is a folder, which has no revisions")
+    try:
+        folder, content = _open_folder(model)
+    except OSError as error:
+        raise ConfigError("model", model, "its files cannot be read") from error
+    weights = check_folder(model, os.listdir(folder))
+    return ModelSource(model_id, content, location, None, weights)
 
 
-def _require_weights(model: str, names: Sequence[str]) -> str:
-    weights = choose_weights(names)
-    if weights is None:
-        others = ", ".join(find_other_weights(names)[:3])
-        problem = "it has no model.safetensors and no pytorch_model.bin"
-        raise ConfigError("model", model, f"{problem}, but {others}" if others else problem)
-    return weights
+@functools.lru_cache(maxsize=8)
+def fetch_model(source: ModelSource) -> pathlib.Path:
+    """The folder that holds a model's config, image processor config and weights.
+
+    A local folder is where it is. A hub model is brought to the hub's own cache, and a folder
+    behind a URL to ours: once per machine, however many processes ask.
+
+    Raises:
+        ModelError: it is not there any more, changed since it was pinned, or cannot be fetched.
+    """
+    try:
+        if source.commit is not None:
+            names = [] if source.weights else hub.list_files(source.location, source.commit)
+            weights = source.weights or choose_weights(source.model_id, names)
+            return hub.download(source.location, source.commit, list_needed(weights))
+        folder, content = _open_folder(source.location)
+    except ConfigError as error:
+        raise ModelError(f"{source.model_id}: {error.problem}") from error
+    except OSError as error:
+        raise ModelError(f"{source.model_id}: its files cannot be read") from error
+    if content != source.revision:
+        problem = "its files have changed since the job was started; start it again"
+        raise ModelError(f"{source.model_id}: {problem}")
+    return folder
+
+
+def _open_folder(location: str) -> tuple[pathlib.Path, str]:
+    """A folder, or a URL's copy on this machine, and the SHA-256 over a model's files in it.
+
+    Raises:
+        ConfigError: there is no such folder on the store, or no model in it.
+        OSError: its files cannot be read.
+    """
+    if "://" in location:
+        return mirror_folder(location)
+    folder = pathlib.Path(location)
+    return folder, hash_files(folder, choose_needed(os.listdir(folder)))

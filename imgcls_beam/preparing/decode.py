@@ -18,7 +18,6 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.formats import FORMATS, identify
 from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
-from imgcls_beam.preparing.inspecting import Inspection
 from imgcls_beam.preparing.inspecting.tags import is_tag_bomb
 from imgcls_beam.preparing.limits import check_inspection, check_size
 
@@ -67,11 +66,8 @@ def try_decode(
 ) -> DecodedImage | UndecodedImage:
     """Decodes an untrusted image; what is wrong with it comes back as a value, with the facts.
 
-    Args:
-        data: the encoded image.
-        options: how far it may go.
-        before_load: called, once or twice, with the image's number of pixels, when it is within
-            the limit and before its memory is taken.
+    `before_load` is called, once or twice, with the image's number of pixels, when it is within the
+    limit and before its memory is taken.
     """
     facts = measure(data)
     try:
@@ -82,15 +78,15 @@ def try_decode(
         if found.size and not found.is_opened_small:
             facts = _with_size(facts, found.size)
             before_load(check_size(found.size, options))
-        with _blaming_the_image(name, found):
+        with _blaming_the_image(name, is_cut=found.is_cut):
             opened = FORMATS[name].reader(io.BytesIO(found.data))
         facts = _with_size(facts, _upright_size(opened))
         before_load(check_size(opened.size, options))
-        with _blaming_the_image(name, found):
+        with _blaming_the_image(name, is_cut=found.is_cut):
             opened.load()
         # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
         opened.info.pop("transparency", None)
-        image = _to_upright_rgb(opened, is_ours=True)
+        image = upright_rgb(opened, is_ours=True)
         return DecodedImage(image, _with_size(facts, image.size))
     except ImageError as error:
         # Made anew: the caught one holds every half-decoded pixel, by its traceback.
@@ -108,7 +104,7 @@ def _with_size(facts: ImageFacts, size: tuple[int, int]) -> ImageFacts:
 
 
 @contextlib.contextmanager
-def _blaming_the_image(name: str, found: Inspection | None = None) -> Iterator[None]:
+def _blaming_the_image(name: str, *, is_cut: bool = False) -> Iterator[None]:
     """Whatever a decoder raises becomes an `ImageError` with a sentence of ours.
 
     Raises:
@@ -125,8 +121,7 @@ def _blaming_the_image(name: str, found: Inspection | None = None) -> Iterator[N
         message = f"the {name} has more pixels than Pillow's own limit"
         raise ImageError(FailureCode.TOO_MANY_PIXELS, message) from error
     except Exception as error:  # a dozen classes come out of Pillow for bad bytes
-        is_cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
-        if is_cut or (found and found.is_cut):
+        if is_cut or isinstance(error, EOFError) or "truncated" in str(error).lower():
             message = f"the {name} ends too early"
             raise ImageError(FailureCode.TRUNCATED, message) from error
         message = f"the {name} is damaged and cannot be decoded"
@@ -140,11 +135,12 @@ def _upright_size(opened: ImageFile.ImageFile) -> tuple[int, int]:
     return (opened.height, opened.width) if is_lying else opened.size
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
     """An image after its EXIF orientation, as RGB.
 
     Args:
         image: of any mode, a file's or made in memory; it is loaded, else left as it is.
+        is_ours: whether it may be closed where it changes: else three are in memory at once.
 
     Returns:
         The same object where it is upright and RGB already.
@@ -152,23 +148,19 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     Raises:
         ImageError: `truncated` or `corrupt`; it cannot be loaded or converted.
     """
-    return _to_upright_rgb(image, is_ours=False)
-
-
-def _to_upright_rgb(image: Image.Image, *, is_ours: bool) -> Image.Image:
     with _blaming_the_image("image"):
         image.load()
         for change in _find_changes(image):
             changed = change(image)
             if is_ours:
-                image.close()  # otherwise three of them are in memory at once
+                image.close()
             image, is_ours = changed, True
         return image
 
 
 def _find_changes(image: Image.Image) -> list[Callable[[Image.Image], Image.Image]]:
     changes: list[Callable[[Image.Image], Image.Image]] = []
-    if is_deep_grey(image):
+    if is_deep_grey(image.mode):
         changes.append(scale_grey)
     if image.mode == "La":  # which Pillow converts to LA only
         changes.append(operator.methodcaller("convert", "LA"))

@@ -16,8 +16,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.preparing import inspecting
-from imgcls_beam.preparing.inspecting import avif, bmp, gif, jpeg, jpeg2000, png, ppm, tiff, webp
+from imgcls_beam.preparing.inspecting import Inspection, boxed, gif, headers, jpeg, tiff
 
 _HEAD_BYTES = 1024
 
@@ -33,7 +32,7 @@ class Format(NamedTuple):
     """
 
     signature: bytes
-    inspect: Callable[[bytes], inspecting.Inspection]
+    inspect: Callable[[bytes], Inspection]
     reader: type[ImageFile]
 
 
@@ -44,22 +43,22 @@ _JPEG2000 = rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"
 
 FORMATS = {
     # What cameras, phones and the web write.
-    "JPEG": Format(rb"\xff\xd8\xff", jpeg.inspect, JpegImageFile),
-    "PNG": Format(rb"\x89PNG\r\n\x1a\n", png.inspect, PngImageFile),
-    "WEBP": Format(rb"RIFF....WEBP", webp.inspect, WebPImageFile),
-    "GIF": Format(rb"GIF8[79]a", gif.inspect, GifImageFile),
-    "AVIF": Format(_AVIF, avif.inspect, AvifImageFile),
+    "JPEG": Format(rb"\xff\xd8\xff", jpeg.inspect_jpeg, JpegImageFile),
+    "PNG": Format(rb"\x89PNG\r\n\x1a\n", headers.inspect_png, PngImageFile),
+    "WEBP": Format(rb"RIFF....WEBP", headers.inspect_webp, WebPImageFile),
+    "GIF": Format(rb"GIF8[79]a", gif.inspect_gif, GifImageFile),
+    "AVIF": Format(_AVIF, boxed.inspect_avif, AvifImageFile),
     # What scanners, microscopes and archives write.
-    "BMP": Format(_BMP, bmp.inspect, BmpImageFile),
-    "TIFF": Format(_TIFF, tiff.inspect, TiffImageFile),
-    "JPEG2000": Format(_JPEG2000, jpeg2000.inspect, Jpeg2KImageFile),
-    "PPM": Format(rb"P[1-6f]\s", ppm.inspect, PpmImageFile),
+    "BMP": Format(_BMP, headers.inspect_bmp, BmpImageFile),
+    "TIFF": Format(_TIFF, tiff.inspect_tiff, TiffImageFile),
+    "JPEG2000": Format(_JPEG2000, boxed.inspect_jpeg2000, Jpeg2KImageFile),
+    "PPM": Format(rb"P[1-6f]\s", headers.inspect_ppm, PpmImageFile),
 }
 """The formats that are decoded, by Pillow's names. The rest of Pillow's 44 are left out: an icon
 has no first frame but its largest, which is decoded on opening; the others (PostScript, which
 starts another program, game textures, weather data, old paint programs) are no photographs."""
 
-_SUPPORTED = {name: re.compile(each.signature, re.DOTALL) for name, each in FORMATS.items()}
+_SUPPORTED = {name: each.signature for name, each in FORMATS.items()}
 _UNSUPPORTED = {
     "HEIF": rb"....ftyp(hei|hev|mif1|msf1)",
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
@@ -103,9 +102,8 @@ def identify(data: bytes) -> str:
     if not data:
         raise ImageError(FailureCode.EMPTY, "the object has no bytes")
     head = data[:_HEAD_BYTES]
-    for name, signature in _SUPPORTED.items():
-        if signature.match(head):
-            return name
+    if name := _match(_SUPPORTED, head):
+        return name
     if other := _match(_UNSUPPORTED, head):
         message = f"{other} images are not decoded; decoded are {', '.join(FORMATS)}"
         raise ImageError(FailureCode.UNSUPPORTED_FORMAT, message)

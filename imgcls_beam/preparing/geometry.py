@@ -6,14 +6,13 @@ level, to `transformers`' Pillow processors, whose steps are: Pillow's resize, n
 """
 
 import dataclasses
-import math
 
 import numpy as np
 from PIL import Image
 
 from imgcls_beam.elements import Pixels
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.preparing.resizing import centre_span, resize, resize_centre
+from imgcls_beam.preparing.resizing import resize_centre
 from imgcls_beam.preparing.sizes import Size, SizeRule, Warp
 
 _MAX_CROPPED_PIXELS = 256 << 20
@@ -52,9 +51,8 @@ class Resize:
         size = self.rule((image.height, image.width))
         if not isinstance(self.rule, Warp):
             refuse_long(image, size, _MAX_CROPPED_PIXELS if self.crop else self.max_pixels)
-        if self.crop is None:
-            return resize(image, size, self.resample)
-        return _pad(resize_centre(image, size, self.crop, self.resample), self.crop)
+        crop = self.crop or size
+        return _crop_centre(resize_centre(image, size, crop, self.resample), crop)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class CenterCrop:
 
     def apply(self, image: Image.Image) -> Image.Image:
         """The middle of the image."""
-        return _pad(_crop(image, self.size), self.size)
+        return _crop_centre(image, self.size)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class CenterShare:
         if not min(size):
             return Image.new("RGB", (1, 1))
         refuse_long(image, size, max(MAX_WHOLE_PIXELS, image.width * image.height))
-        return _pad(_crop(image, size), size)
+        return _crop_centre(image, size)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class PadAround:
         top_px, left_px = self.size[0] - image.height, self.size[1] - image.width
         if min(top_px, left_px) < 0:
             raise ImageError(FailureCode.UNPREPARABLE, "the image is larger than the model's frame")
-        return _paste(image, self.size, (top_px // 2, left_px // 2))
+        return _crop(image, self.size, (-(top_px // 2), -(left_px // 2)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,9 +135,8 @@ class Keep:
             ImageError: it has too many pixels.
         """
         if image.width * image.height > MAX_WHOLE_PIXELS:
-            message = (
-                f"{image.width} × {image.height} pixels are too many for a model that takes all"
-            )
+            size = f"{image.width} × {image.height} pixels"
+            message = f"{size} are too many for a model that takes all"
             raise ImageError(FailureCode.UNPREPARABLE, message)
         return image
 
@@ -160,10 +157,7 @@ class Geometry:
     is_bgr: bool = False
 
     def apply(self, image: Image.Image) -> Pixels:
-        """Geometry of one image.
-
-        Args:
-            image: mode RGB, upright.
+        """Geometry of one image, which is upright and of mode RGB.
 
         Returns:
             uint8 (H, W, 3), in the model's order of channels.
@@ -190,20 +184,13 @@ def refuse_long(image: Image.Image, size: Size, max_pixels: int) -> None:
         raise ImageError(FailureCode.UNPREPARABLE, message)
 
 
-def _crop(image: Image.Image, size: Size) -> Image.Image:
-    rows, columns = centre_span(image.height, size[0]), centre_span(image.width, size[1])
-    return image.crop((columns[0], rows[0], columns[1], rows[1]))
-
-
-def _pad(image: Image.Image, size: Size) -> Image.Image:
-    """Black around an image that is smaller; the odd pixel goes above and to the left."""
+def _crop_centre(image: Image.Image, size: Size) -> Image.Image:
+    """The middle; black around an image that is smaller, the odd pixel above and to the left."""
     if (image.height, image.width) == size:
         return image
-    start = math.ceil((size[0] - image.height) / 2), math.ceil((size[1] - image.width) / 2)
-    return _paste(image, size, start)
+    return _crop(image, size, ((image.height - size[0]) // 2, (image.width - size[1]) // 2))
 
 
-def _paste(image: Image.Image, size: Size, start: Size) -> Image.Image:
-    frame = Image.new("RGB", (size[1], size[0]))
-    frame.paste(image, (start[1], start[0]))
-    return frame
+def _crop(image: Image.Image, size: Size, start: Size) -> Image.Image:
+    """What begins at (top, left), either of which may be negative; black outside the image."""
+    return image.crop((start[1], start[0], start[1] + size[1], start[0] + size[0]))

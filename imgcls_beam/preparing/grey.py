@@ -26,9 +26,9 @@ _LEVEL_OF_16_BITS = np.rint(np.arange(_MAX_16_BITS + 1) * (255 / _MAX_16_BITS)).
 _CHUNK_VALUES = 1 << 20
 
 
-def is_deep_grey(image: Image.Image) -> bool:
-    """Whether an image is grey of 16 or 32 bits."""
-    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+def is_deep_grey(mode: str) -> bool:
+    """Whether images of this mode of Pillow's are grey of 16 or 32 bits."""
+    return mode in ("I", "F") or mode.startswith("I;16")
 
 
 def scale_grey(image: Image.Image) -> Image.Image:
@@ -46,8 +46,7 @@ def _scale(values: npt.NDArray[Any], white: float) -> npt.NDArray[np.uint8]:
     for start in range(0, source.size, _CHUNK_VALUES):
         part = source[start : start + _CHUNK_VALUES].astype(np.float64)
         part = np.clip(np.nan_to_num(part, nan=0.0, posinf=white), 0.0, white)
-        is_as_is = white == 255
-        target[start : start + len(part)] = part if is_as_is else np.rint(part * (255 / white))
+        target[start : start + len(part)] = part if white == 255 else np.rint(part * (255 / white))
     return levels
 
 

@@ -18,11 +18,6 @@ _MAX_SMALL_TILES = 1024
 def check_inspection(name: str, found: Inspection, options: DecodeOptions) -> None:
     """Refuses an image that would take a decoder's memory or time, whatever its size.
 
-    Args:
-        name: the image's format.
-        found: what the image declares.
-        options: how far it may go.
-
     Raises:
         ImageError: `corrupt` or `too_many_scans`.
     """

@@ -1,12 +1,8 @@
 """A model's files → its image processor, of the Pillow backend."""
 
-import contextlib
 import importlib.util
 import json
 import pathlib
-import shutil
-import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 from imgcls_beam.errors import ModelError
@@ -33,34 +29,29 @@ def load_processor(source: ModelSource) -> Any:  # noqa: ANN401  transformers' o
 
     folder = fetch_model(source)
     try:
-        with _rename_extractor(folder) as readable:
-            return AutoImageProcessor.from_pretrained(
-                str(readable), backend="pil", trust_remote_code=False, local_files_only=True
-            )
+        if extractor := _find_renamed(folder):
+            return extractor.from_pretrained(str(folder), local_files_only=True)
+        return AutoImageProcessor.from_pretrained(
+            str(folder), backend="pil", trust_remote_code=False, local_files_only=True
+        )
     except _FAULTS as error:
         reason = _explain(folder, error)
         raise ModelError(f"{source.model_id}: its image processor {reason}") from error
 
 
-@contextlib.contextmanager
-def _rename_extractor(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A folder whose config names an image processor.
+def _find_renamed(folder: pathlib.Path) -> Any:  # noqa: ANN401
+    """The class for a config that names a feature extractor, as image processors were called once.
 
-    Many a config was written when image processors were called feature extractors. Transformers 5
-    fails on `image_processor_type: ViTFeatureExtractor`, though the settings are the same.
+    Transformers 5 fails on `image_processor_type: ViTFeatureExtractor`, though the settings are the
+    same. None for other configs.
     """
-    config = _read_config(folder)
-    name = str(config.get("image_processor_type", ""))
+    import transformers
+
+    name = str(_read_config(folder).get("image_processor_type"))
     if not name.endswith("FeatureExtractor"):
-        yield folder
-        return
-    config["image_processor_type"] = name.replace("FeatureExtractor", "ImageProcessor")
-    with tempfile.TemporaryDirectory(prefix="imgcls-processor-") as renamed:
-        copy = pathlib.Path(renamed)
-        (copy / "preprocessor_config.json").write_text(json.dumps(config), "utf-8")
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copy(folder / "config.json", copy)
-        yield copy
+        return None
+    renamed = name.replace("FeatureExtractor", "ImageProcessor")
+    return getattr(transformers, f"{renamed}Pil", None) or getattr(transformers, renamed, None)
 
 
 def _read_config(folder: pathlib.Path) -> dict[str, Any]:
@@ -113,4 +104,4 @@ def _list_forms(folder: pathlib.Path) -> list[str]:
             return list(forms.values())
     config = _read_json(folder / "config.json")
     family = "timm_wrapper" if "pretrained_cfg" in config else config.get("model_type")
-    return list(IMAGE_PROCESSOR_MAPPING_NAMES.get(family, {}).values())
+    return list(IMAGE_PROCESSOR_MAPPING_NAMES.get(str(family), {}).values())

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from imgcls_beam.elements import ModelInputs, Pixels
+from imgcls_beam.elements import ModelInputs
 from imgcls_beam.errors import FailureCode, ImageError, ModelError
 from imgcls_beam.preparing.geometry import Geometry, refuse_long
 from imgcls_beam.preparing.processor_loading import load_processor
@@ -79,10 +79,7 @@ class Preparer:
         return self if self.geometry is None else self.geometry
 
     def prepare(self, image: Image.Image) -> ModelInputs:
-        """What one image gives the model.
-
-        Args:
-            image: mode RGB, upright.
+        """What one image, upright and of mode RGB, gives the model.
 
         Returns:
             `pixel_values`, uint8 (H, W, 3), where there is a geometry; else all that the processor
@@ -106,7 +103,8 @@ class Preparer:
         if getattr(self._processor, "do_resize", True):
             if not edge_px or getattr(size, "longest_edge", None):
                 return
-            pixels = ShortestEdge(int(edge_px / _get_crop_pct(self._processor)))(pixels)
+            crop_pct = float(getattr(self._processor, "crop_pct", None) or 1.0)
+            pixels = ShortestEdge(int(edge_px / crop_pct))(pixels)
         crops = getattr(self._processor, "do_center_crop", None)
         refuse_long(image, pixels, _MAX_CALLED_CROPPED_PIXELS if crops else _MAX_CALLED_PIXELS)
 
@@ -119,14 +117,15 @@ class Preparer:
         return {name: np.asarray(values[0]) for name, values in outputs.items()}
 
     def _is_equal(self, geometry: Geometry, affine: ChannelAffine) -> bool:
-        """Whether this way gave the processor's result on each probe that it takes, and on one."""
+        """Whether this gives the processor's result on each probe that it takes, one at least."""
         scale, shift = (np.asarray(each, np.float32) for each in (affine.scale, affine.shift))
         compared = 0
         for probe in map(_draw_probe, _PROBE_SIZES):
             with contextlib.suppress(ImageError):
-                ours = geometry.apply(probe).astype(np.float32) * scale + shift
+                ours = (geometry.apply(probe).astype(np.float32) * scale + shift).transpose(2, 0, 1)
                 compared += 1
-                if not _is_close(ours, self._call_processor(probe).get("pixel_values")):
+                theirs = self._call_processor(probe).get("pixel_values", np.empty(0))
+                if ours.shape != theirs.shape or not np.allclose(ours, theirs, 0, _PROBE_TOLERANCE):
                     return False
         return compared > 0
 
@@ -152,18 +151,6 @@ def load_preparer(source: ModelSource) -> Preparer:
         reason = "divides by zero" if isinstance(error, ZeroDivisionError) else f"fails ({error})"
         problem = f"{source.model_id}: its image processor {reason}"
         raise ModelError(" ".join(problem.split())) from error
-
-
-def _is_close(ours: Pixels, theirs: Pixels | None) -> bool:
-    """Whether (H, W, 3) and (3, H, W) are the same model input."""
-    if theirs is None or theirs.shape != ours.transpose(2, 0, 1).shape:
-        return False
-    return float(np.abs(ours - theirs.transpose(1, 2, 0)).max()) <= _PROBE_TOLERANCE
-
-
-def _get_crop_pct(processor: Any) -> float:  # noqa: ANN401
-    value = getattr(processor, "crop_pct", None)
-    return float(value) if value else 1.0
 
 
 def _draw_probe(size: tuple[int, int]) -> Image.Image:

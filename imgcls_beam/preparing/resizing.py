@@ -11,11 +11,6 @@ _STRIP_PIXELS = 4 << 20
 _Span = tuple[int, int]
 
 
-def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.Image:
-    """The whole of a resized image."""
-    return image.resize((size[1], size[0]), resample)
-
-
 def resize_centre(
     image: Image.Image, size: Size, crop: Size, resample: Image.Resampling
 ) -> Image.Image:
@@ -26,9 +21,9 @@ def resize_centre(
     only what the crop keeps, with the same result: a 3000 × 1 image, which becomes 768,000 × 256
     before its crop, would else take 590 MB.
     """
-    rows, columns = centre_span(size[0], crop[0]), centre_span(size[1], crop[1])
+    rows, columns = _find_span(size[0], crop[0]), _find_span(size[1], crop[1])
     if rows == (0, size[0]) and columns == (0, size[1]):
-        return resize(image, size, resample)
+        return image.resize((size[1], size[0]), resample)
     if image.height > image.width * 100 and size[0] < image.height:  # Pillow turns these round
         return _resize_width(
             _resize_height(image, size[0], rows, resample), size[1], columns, resample
@@ -36,7 +31,7 @@ def resize_centre(
     return _resize_height(_resize_width(image, size[1], columns, resample), size[0], rows, resample)
 
 
-def centre_span(size_px: int, crop_px: int) -> _Span:
+def _find_span(size_px: int, crop_px: int) -> _Span:
     """What of an edge a centre crop keeps: [start, end)."""
     start_px = max(0, (size_px - crop_px) // 2)
     return start_px, min(size_px, start_px + crop_px)

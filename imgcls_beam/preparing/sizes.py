@@ -5,17 +5,13 @@ of a product in the original's order: another order gives another pixel here and
 """
 
 import dataclasses
-from typing import Protocol
+from collections.abc import Callable
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
-
-class SizeRule(Protocol):
-    """The size of an image → its size after the resize."""
-
-    def __call__(self, size: Size, /) -> Size:
-        """The new size; an edge of it may be 0, which no image can have."""
+SizeRule = Callable[[Size], Size]
+"""An image's size → its size after the resize; an edge may become 0, which no image can have."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide: str) -> None:
     torch.cuda.set_per_process_memory_fraction(limit / total)
     with pytest.raises(torch.OutOfMemoryError):
         classifier.classify(inputs_of(images))
-    outcomes = predict_images(images, classifier, SCORING)
+    outcomes = predict_images(images, classifier, SCORING, lambda: images[0].inputs)
     assert all(isinstance(outcome, Prediction) for outcome in outcomes)
     sizes = {each.execution.batch_size for each in outcomes if isinstance(each, Prediction)}
     assert max(sizes) < len(images)
@@ -153,5 +153,8 @@ def measure(classifier: Classifier, images: list[PixelArray]) -> int:
 
 
 def predict_each(images: list[PixelArray], classifier: Classifier) -> list[Prediction]:
-    outcomes = [predict_images([image], classifier, SCORING)[0] for image in images[:IMAGES]]
+    outcomes = [
+        predict_images([image], classifier, SCORING, lambda: images[0].inputs)[0]
+        for image in images[:IMAGES]
+    ]
     return [outcome for outcome in outcomes if isinstance(outcome, Prediction)]

@@ -5,7 +5,8 @@ from PIL import Image
 
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.formats import FORMATS
-from imgcls_beam.preparing.inspecting import jpeg, png, webp
+from imgcls_beam.preparing.inspecting.headers import inspect_png, inspect_webp
+from imgcls_beam.preparing.inspecting.jpeg import inspect_jpeg
 from imgcls_beam.preparing.inspecting.tags import is_tag_bomb
 from imgcls_beam.preparing.limits import check_inspection
 from tests import pictures
@@ -59,12 +60,12 @@ def test_the_size_is_found_in_the_rarer_forms_of_a_format(name: str, data: bytes
 @pytest.mark.parametrize(("lossless", "exif"), [(True, b""), (False, pictures.exif_block(1))])
 def test_each_kind_of_webp_declares_its_size(lossless: bool, exif: bytes) -> None:
     data = pictures.encode(PICTURE, "WEBP", lossless=lossless, exif=exif)
-    assert webp.inspect(data).size == pictures.SIZE_PX
+    assert inspect_webp(data).size == pictures.SIZE_PX
 
 
 def test_the_last_header_of_a_png_counts_too() -> None:
     small_first = pictures.png_of((1, 1), pictures.png_of(BIG_PX)[8:33])
-    assert png.inspect(small_first).size == BIG_PX
+    assert inspect_png(small_first).size == BIG_PX
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -89,23 +90,23 @@ def test_an_image_without_its_end_is_cut_short(name: str, kept_ratio: float) -> 
 
 
 def test_the_scans_of_a_jpeg_are_counted() -> None:
-    assert jpeg.inspect(ENCODED["JPEG"]).scans == 1
-    assert jpeg.inspect(pictures.jpeg_with_scans(30)).scans == 30
+    assert inspect_jpeg(ENCODED["JPEG"]).scans == 1
+    assert inspect_jpeg(pictures.jpeg_with_scans(30)).scans == 30
 
 
 def test_many_scans_are_counted_and_not_walked() -> None:
-    found = jpeg.inspect(pictures.jpeg_with_scans(5000))
+    found = inspect_jpeg(pictures.jpeg_with_scans(5000))
     assert (found.size, found.scans, found.is_cut) == (pictures.SIZE_PX, 5000, False)
 
 
 def test_a_film_behind_a_jpeg_holds_no_scans() -> None:
     moving = ENCODED["JPEG"] + b"\xff\xda\x00\x08" * 500
-    assert jpeg.inspect(moving).scans == 1
+    assert inspect_jpeg(moving).scans == 1
 
 
 def test_scan_marks_in_a_comment_are_no_scans() -> None:
     data = pictures.with_jpeg_segments(ENCODED["JPEG"], 0xFE, b"\xff\xda" * 500)
-    assert jpeg.inspect(data).scans == 1
+    assert inspect_jpeg(data).scans == 1
 
 
 def test_tags_that_share_their_bytes_are_a_bomb_and_a_cameras_are_not() -> None:
@@ -128,6 +129,6 @@ def test_a_jpegs_exif_is_renamed_only_where_it_is_a_bomb() -> None:
     block = pictures.tag_bomb(9000, 120_000)
     parts = [b"Exif\0\0" + block[i : i + 60_000] for i in range(0, len(block), 60_000)]
     bad = pictures.with_jpeg_segments(plain, 0xE1, pictures.exif_block(6), *parts)
-    assert jpeg.inspect(good).data is good
-    assert b"Exif" not in jpeg.inspect(bad).data
-    assert len(jpeg.inspect(bad).data) == len(bad)
+    assert inspect_jpeg(good).data is good
+    assert b"Exif" not in inspect_jpeg(bad).data
+    assert len(inspect_jpeg(bad).data) == len(bad)

@@ -167,6 +167,7 @@ CODE = {"AutoModelForImageClassification": "model.Mine", "AutoConfig": "model.My
     ("changes", "problem"),
     [
         ({"model_type": "mine", "auto_map": CODE}, "code of a model is never run here"),
+        ({"model_type": ["mine"], "auto_map": CODE}, "code of a model is never run here"),
         ({"id2label": {"cat": "0", "dog": "1"}}, "keys that are not the numbers of classes"),
         ({"id2label": {"-1": "cat", "0": "dog"}}, "keys that are not the numbers of classes"),
         ({"id2label": {"1": "cat", "01": "dog"}}, "keys that are not the numbers of classes"),
@@ -210,7 +211,7 @@ def test_a_config_that_is_none_is_refused(folder: pathlib.Path, text: str, probl
 def test_weights_that_went_away_are_said_to_be_gone(folder: pathlib.Path) -> None:
     spec = make_spec(folder)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=f"^{folder}: the model cannot be loaded"):
+    with pytest.raises(ModelError, match=f"^{folder}: its files have changed since the job"):
         load_classifier(spec)
 
 

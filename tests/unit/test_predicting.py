@@ -68,7 +68,11 @@ def make_image(grey: int, name: str = "", size_px: int = 4, **ref: object) -> Pi
 def ask(
     images: Sequence[PixelArray], model: MeanClassifier | None = None, top_k: int | None = 3
 ) -> list[Outcome]:
-    return predict_images(images, model or MeanClassifier(), Scoring(MODEL, top_k))
+    return predict_images(images, model or MeanClassifier(), Scoring(MODEL, top_k), draw_blank)
+
+
+def draw_blank() -> ModelInputs:
+    return make_image(0).inputs
 
 
 def test_each_image_gets_its_own_answer_in_order() -> None:
@@ -140,7 +144,7 @@ def test_requests_of_a_batch_keep_their_own_parameters_in_one_pass() -> None:
     model = MeanClassifier()
     asked = [Parameters("sigmoid", 1), Parameters("none", 2), Parameters(), Parameters(top_k=3)]
     images = [make_image(50, f"memory://{i}", parameters=each) for i, each in enumerate(asked)]
-    outcomes = predict_images(images, model, Scoring(MODEL, 2, "softmax"))
+    outcomes = predict_images(images, model, Scoring(MODEL, 2, "softmax"), draw_blank)
     applied = [each.applied for each in outcomes if isinstance(each, Prediction)]
     assert model.passes == [4]
     assert [(each.function_to_apply, each.function_source, each.top_k) for each in applied] == [

@@ -10,6 +10,7 @@ from PIL import Image
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from imgcls_beam.errors import ModelError
+from imgcls_beam.models.model_files import hash_files
 from imgcls_beam.preparing import load_preparer
 from imgcls_beam.scoring import ModelSource
 
@@ -17,7 +18,9 @@ SIZE = {"height": 32, "width": 32}
 IMAGE = Image.new("RGB", (96, 64))
 
 
-def pin(folder: pathlib.Path, revision: str = "0" * 64) -> ModelSource:
+def pin(folder: pathlib.Path) -> ModelSource:
+    """As `resolve_model` does it, but of a folder that need not hold a whole model."""
+    revision = hash_files(folder, [path.name for path in folder.iterdir()])
     return ModelSource(str(folder), revision, str(folder))
 
 
@@ -193,6 +196,6 @@ def test_a_processor_is_loaded_once_for_each_content_of_a_model(tmp_path: pathli
     first = load_preparer(pin(tmp_path))
     assert load_preparer(pin(tmp_path)) is first
     write_config(tmp_path, None, size={"height": 16, "width": 16})
-    second = load_preparer(pin(tmp_path, "1" * 64))
+    second = load_preparer(pin(tmp_path))
     shapes = [each.prepare(IMAGE)["pixel_values"].shape for each in (first, second)]
     assert shapes == [(32, 32, 3), (16, 16, 3)]

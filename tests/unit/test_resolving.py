@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import fsspec
 import pytest
 
-from imgcls_beam.errors import ConfigError
-from imgcls_beam.models import resolve_model
+from imgcls_beam.errors import ConfigError, ModelError
+from imgcls_beam.models import fetch_model, resolve_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -117,6 +117,34 @@ def test_a_folder_has_no_revisions_and_must_hold_a_model(folder: pathlib.Path) -
     (folder / "config.json").unlink()
     with pytest.raises(ConfigError, match=r"no config\.json"):
         resolve_model(str(folder), None)
+
+
+@pytest.mark.parametrize("change", ["other weights", "another config", "no weights", "no folder"])
+def test_a_folder_that_changed_since_the_launch_is_not_loaded(
+    folder: pathlib.Path, change: str
+) -> None:
+    """Else rows would name a content that did not make them."""
+    source = resolve_model(str(folder), None)
+    weights = folder / "model.safetensors"
+    kept = weights.stat()
+    if change == "other weights":  # as long and as old as those that were pinned
+        weights.write_text("model.safetensorz")
+        os.utime(weights, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    elif change == "another config":
+        (folder / "config.json").write_text("{}")
+    elif change == "no weights":
+        weights.unlink()
+    else:
+        shutil.rmtree(folder)
+    problem = "cannot be read" if change == "no folder" else "changed since the job was started"
+    with pytest.raises(ModelError, match=f"^{folder}: its files .*{problem}"):
+        fetch_model(source)
+
+
+def test_a_folder_whose_other_files_changed_is_loaded(folder: pathlib.Path) -> None:
+    source = resolve_model(str(folder), None)
+    (folder / "README.md").write_text("not read by any classifier")
+    assert fetch_model(source) == folder
 
 
 NONSENSE = (

@@ -8,7 +8,7 @@ from imgcls_beam.preparing.limits import MAX_HEAD_BYTES
 _COMMENT = 0xFE
 
 
-def inspect(data: bytes) -> Inspection:
+def inspect_gif(data: bytes) -> Inspection:
     """The canvas with the first frame in it, and what comes before that frame."""
     at, comment_bytes = _find_frame(data)
     sizes = []

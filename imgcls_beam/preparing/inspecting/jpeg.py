@@ -18,7 +18,7 @@ _MAX_EXIF_BYTES = 8 << 20
 _MAX_EXIF_HEADS = 16
 
 
-def inspect(data: bytes) -> Inspection:
+def inspect_jpeg(data: bytes) -> Inspection:
     """The first image's size, scans and end; its EXIF is renamed where it is a bomb.
 
     What lies behind the first image, as the film of a phone's moving picture, is not walked.

@@ -51,11 +51,9 @@ def _byte_order(block: bytes) -> str:
 
 
 def read_tags(block: bytes, offset: int | None = None) -> Iterator[Tag]:
-    """Yields a directory's entries, as far as the block has them.
+    """Yields the entries of the directory at `offset`, or the first one, as far as they are there.
 
-    Args:
-        block: a TIFF, from its byte order mark on.
-        offset: where the directory lies; None for the first one.
+    The block is a TIFF, from its byte order mark on.
     """
     order, is_big = _byte_order(block), block[2:3] == b"+"
     count_form, tag_form, pointer_form = ("Q", "HHQ", "Q") if is_big else ("H", "HHL", "L")

@@ -13,7 +13,7 @@ _PIECES = ((273, 279), (324, 325))
 _PIECE_NUMBERS = frozenset(number for pair in _PIECES for number in pair)
 
 
-def inspect(data: bytes) -> Inspection:
+def inspect_tiff(data: bytes) -> Inspection:
     """The image's size or its tile's, its strips or tiles, and what its tags claim."""
     entries = list(itertools.islice(tags.read_tags(data), tags.MAX_TAGS))
     sizes = {
