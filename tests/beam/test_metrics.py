@@ -9,6 +9,7 @@ from imgcls_beam.elements import ImageRef, Outcome, PixelArray, Prediction
 from imgcls_beam.metrics import count_outcome, count_prepared
 from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.spec import LabelScore
+from tests.staged import SCORING
 
 NOW = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
 IMAGE = PixelArray(ImageRef("memory://x"), {}, None, 0.4)
@@ -18,6 +19,7 @@ PREDICTION = Prediction(
     margin=None,
     applied=AppliedParameters(1, "softmax", "model"),
     execution=Execution("cuda:0", "bfloat16", 128, 0.25, NOW),
+    scoring=SCORING,
 )
 
 
