@@ -113,7 +113,7 @@ def _show(command: Sequence[str]) -> list[str]:
 
 
 def _write_spec(flags: argparse.Namespace) -> None:
-    from imgcls_beam.sinks import file_operations
+    from imgcls_beam.stores import file_operations
 
     with file_operations.refuse_unwritable("spec", flags.spec):
         file_operations.write_file(flags.spec, json.dumps(make_spec(flags.image)).encode())

@@ -18,13 +18,13 @@ from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.rows import to_record_batch
 from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
-from imgcls_beam.sinks import Session, begin_session, file_operations
+from imgcls_beam.sinks import Session, begin_session
 from imgcls_beam.sinks.commit import commit_session
 from imgcls_beam.sinks.merging import MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord, read_record
-from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.sinks.staged_files import BundleWriter, StagedFiles, merge_staged
 from imgcls_beam.spec import FunctionToApply, LabelScore
+from imgcls_beam.stores import file_operations, join
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 STARTED = datetime.datetime(2020, 2, 20, tzinfo=datetime.UTC)

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from imgcls_beam.bigquery import TableName
-from imgcls_beam.sinks import RunRecord, file_operations
-from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.sinks import RunRecord
+from imgcls_beam.stores import file_operations, join
 from tests.bigquery import ask, make_client
 from tests.staged import RUN, Run, begin, commit, stage_merged
 

@@ -2,7 +2,6 @@
 
 from imgcls_beam.sinks.abandoning import abandon_on_error
 from imgcls_beam.sinks.base import Base, make_exists_error
-from imgcls_beam.sinks.file_operations import remove_folder as remove_output
 from imgcls_beam.sinks.history import Selection
 from imgcls_beam.sinks.jsonl import WriteJsonl
 from imgcls_beam.sinks.jsonl_files import (
@@ -28,6 +27,7 @@ from imgcls_beam.sinks.session import (
     check_writable,
     sweep_sessions,
 )
+from imgcls_beam.stores.file_operations import remove_folder as remove_output
 
 __all__ = [
     "Base",

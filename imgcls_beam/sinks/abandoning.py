@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from imgcls_beam.sinks import file_operations
+from imgcls_beam.stores import file_operations
 
 
 @contextlib.contextmanager

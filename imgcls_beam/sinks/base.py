@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 from imgcls_beam.errors import ConfigError, RunExistsError
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks.compare_and_swap import read_with_etag
 from imgcls_beam.sinks.record import RecordedFile, RecordedModel, RunRecord, read_record
-from imgcls_beam.sinks.run_paths import join, locate_record
+from imgcls_beam.sinks.run_paths import locate_record
+from imgcls_beam.stores import join
+from imgcls_beam.stores.compare_and_swap import read_with_etag
 
 NEW, REPLACE, APPEND, ERRORS = "new", "replace", "append", "errors"
 

@@ -24,10 +24,7 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import ConfigError, PublishError, RunExistsError
 from imgcls_beam.library_versions import find_versions
-from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.base import APPEND, ERRORS, Current, check_models, find_current
-from imgcls_beam.sinks.compare_and_swap import compare_and_swap
-from imgcls_beam.sinks.disk_lock import hold_lock
 from imgcls_beam.sinks.leftovers import clear_finished, read_note, roll_back, write_note
 from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import (
@@ -39,10 +36,13 @@ from imgcls_beam.sinks.record import (
     RunRecord,
     encode_record,
 )
-from imgcls_beam.sinks.run_paths import join, locate_staging
+from imgcls_beam.sinks.run_paths import locate_staging
 from imgcls_beam.sinks.session import Session, check_distinct, make_note
 from imgcls_beam.sinks.staged_files import StagedFile, StagedFiles
 from imgcls_beam.sinks.summary import Summary, merge_summaries
+from imgcls_beam.stores import file_operations, join
+from imgcls_beam.stores.compare_and_swap import compare_and_swap
+from imgcls_beam.stores.disk_lock import hold_lock
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

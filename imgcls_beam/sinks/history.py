@@ -21,9 +21,8 @@ import pyarrow.parquet as pq
 from imgcls_beam.listing import uri_digest
 from imgcls_beam.options import IfExists, Only, OutputOptions
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.record import DONE, RecordedModel, RunRecord, read_record
-from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.stores import file_operations, join
 
 
 class Kind(enum.StrEnum):

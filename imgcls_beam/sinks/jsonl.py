@@ -23,7 +23,6 @@ from apache_beam.utils.windowed_value import WindowedValue
 from imgcls_beam.elements import Outcome
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import require_bounded
-from imgcls_beam.sinks.file_operations import find_missing_folders
 from imgcls_beam.sinks.jsonl_files import (
     JsonlFile,
     JsonlSession,
@@ -32,6 +31,7 @@ from imgcls_beam.sinks.jsonl_files import (
     begin_jsonl,
     commit_jsonl,
 )
+from imgcls_beam.stores.file_operations import find_missing_folders
 from imgcls_beam.upstream import count_taken
 
 

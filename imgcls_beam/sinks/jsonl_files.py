@@ -23,12 +23,10 @@ from typing import IO, Any
 
 from imgcls_beam.elements import Failure, Outcome
 from imgcls_beam.errors import ConfigError, PublishError
-from imgcls_beam.sinks import file_operations
-from imgcls_beam.sinks.disk_lock import hold_lock
-from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.sinks.session import STALE
 from imgcls_beam.spec import to_response
-from imgcls_beam.stores import open_store
+from imgcls_beam.stores import file_operations, join, open_store
+from imgcls_beam.stores.disk_lock import hold_lock
 
 _CHUNK_BYTES = 1 << 20
 # What UTF-8 does not have, and what JSON lets stand but other readers take for the end of a line.

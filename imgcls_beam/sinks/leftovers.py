@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Iterator
 
-from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.record import RunRecord
-from imgcls_beam.sinks.run_paths import join, locate_staging
+from imgcls_beam.sinks.run_paths import locate_staging
+from imgcls_beam.stores import file_operations, join
 
 NOTE = "session.json"
 _STAGING = re.compile(r"(?P<run_id>.+)-[0-9a-f]{32}")

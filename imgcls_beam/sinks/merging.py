@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import Distinct, uri_digest
-from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.base import ERRORS
 from imgcls_beam.sinks.record import RecordedFile
-from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.sinks.session import Session
 from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFile, StagedFiles, StagingWriter
 from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize
+from imgcls_beam.stores import file_operations, join
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -34,12 +34,12 @@ from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import require_bounded
 from imgcls_beam.sinks.commit import commit_session
-from imgcls_beam.sinks.file_operations import find_missing_folders
 from imgcls_beam.sinks.merging import Merge, MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord
 from imgcls_beam.sinks.run_paths import RunPaths
 from imgcls_beam.sinks.session import Session, abandon_paths, abandon_session, begin_session
 from imgcls_beam.sinks.staged_files import BundleWriter, merge_staged
+from imgcls_beam.stores.file_operations import find_missing_folders
 from imgcls_beam.upstream import count_taken, find_classifications
 
 BATCH_ROWS = 1024

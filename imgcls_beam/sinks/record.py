@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imgcls_beam.scoring import Scoring, make_model_key
-from imgcls_beam.sinks import file_operations
+from imgcls_beam.stores import file_operations
 
 FORMAT_VERSION = 1
 DONE = "DONE"

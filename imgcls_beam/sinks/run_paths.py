@@ -22,11 +22,11 @@ import re
 from imgcls_beam.checks import scheme_of
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
+from imgcls_beam.stores import join
 
 TAG_CHARS = 8
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?", re.ASCII)
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
-_FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
 _LOCKED_SCHEMES = ("file", "local")
 _SLUG_CHARS = 96
 _DIGEST_CHARS = 8
@@ -144,12 +144,6 @@ def locate_staging(output: str) -> str:
 def locate_lock(output: str, run_id: str) -> str:
     """The lock of a run below an output folder."""
     return join(locate_staging(output), f"{run_id}.lock")
-
-
-def join(folder: str, *names: str) -> str:
-    """A path below a folder, which may be a bare `scheme://` or `/`, or end in slashes."""
-    anchor, rest = _FOLDER.fullmatch(folder).groups()  # type: ignore[union-attr]  # matches all
-    return anchor + "/".join((rest, *names) if rest else names)
 
 
 def _make_fit(text: str) -> str:

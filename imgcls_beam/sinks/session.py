@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.base import (
     ERRORS,
     Base,
@@ -26,7 +25,6 @@ from imgcls_beam.sinks.base import (
     make_exists_error,
     plan_base,
 )
-from imgcls_beam.sinks.disk_lock import hold_lock
 from imgcls_beam.sinks.leftovers import (
     Note,
     clear_finished,
@@ -37,6 +35,8 @@ from imgcls_beam.sinks.leftovers import (
 )
 from imgcls_beam.sinks.record import RecordedModel
 from imgcls_beam.sinks.run_paths import RunPaths, locate_lock, locate_staging
+from imgcls_beam.stores import file_operations
+from imgcls_beam.stores.disk_lock import hold_lock
 
 STALE = datetime.timedelta(days=7)
 """A session that has staged nothing for so long is taken for dead, whatever run it belongs to."""

@@ -22,9 +22,8 @@ from typing_extensions import Buffer
 
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks import file_operations
-from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize
+from imgcls_beam.stores import file_operations, join
 
 FILE_BYTES = 128 << 20
 """About the size of a published file: one split of most query engines."""

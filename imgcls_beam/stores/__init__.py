@@ -8,7 +8,7 @@ from imgcls_beam.stores.infos import (
     is_local,
     list_below,
 )
-from imgcls_beam.stores.keys import StoreKey, open_store, spell_uri, split_url
+from imgcls_beam.stores.keys import StoreKey, join, open_store, spell_uri, split_url
 from imgcls_beam.stores.versions import (
     checksum_of,
     facts_of,
@@ -32,6 +32,7 @@ __all__ = [
     "has_version",
     "is_content",
     "is_local",
+    "join",
     "list_below",
     "open_store",
     "size_of",

@@ -20,6 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
 
+_FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
@@ -175,3 +176,9 @@ def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _K
     if authority not in root:
         raise ValueError("what reads this scheme does not tell such a host from others")
     return shared
+
+
+def join(folder: str, *names: str) -> str:
+    """A path below a folder, which may be a bare `scheme://` or `/`, or end in slashes."""
+    anchor, rest = _FOLDER.fullmatch(folder).groups()  # type: ignore[union-attr]  # matches all
+    return anchor + "/".join((rest, *names) if rest else names)

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
 from imgcls_beam.rows import SCHEMA
-from imgcls_beam.sinks import RunRecord, file_operations
+from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import DONE
-from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.stores import file_operations, join
 
 
 def check_files(output: str, record: RunRecord) -> None:

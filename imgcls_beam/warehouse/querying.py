@@ -26,8 +26,7 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import DONE
-from imgcls_beam.sinks.run_paths import join
-from imgcls_beam.stores import is_local, open_store
+from imgcls_beam.stores import is_local, join, open_store
 from imgcls_beam.warehouse.columns import REPEATED, RUNS, Column, to_run_row
 from imgcls_beam.warehouse.duckdb_sources import PREDICTIONS_NAME, RUNS_NAME, quote
 from imgcls_beam.warehouse.views import DUCKDB, VIEWS

@@ -17,8 +17,7 @@ from typing import IO, TYPE_CHECKING
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.checks import scheme_of
 from imgcls_beam.rows import replace_surrogates
-from imgcls_beam.sinks import file_operations
-from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.stores import file_operations, join
 from imgcls_beam.warehouse.bigquery_jobs import run_job
 from imgcls_beam.warehouse.bigquery_session import BigQuerySession
 from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column, to_run_row

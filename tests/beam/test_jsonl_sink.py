@@ -16,9 +16,10 @@ from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.scoring import AppliedParameters, Execution
-from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet, file_operations
+from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet
 from imgcls_beam.sinks.jsonl_files import encode_line
 from imgcls_beam.spec import LabelScore
+from imgcls_beam.stores import file_operations
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 from tests.staged import NOON, RUN, SCORING
 

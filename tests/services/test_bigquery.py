@@ -13,7 +13,7 @@ from google.cloud import bigquery
 
 from imgcls_beam.bigquery import TableName, quote_text
 from imgcls_beam.errors import PublishError
-from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.stores import join
 from imgcls_beam.warehouse import load_run
 from imgcls_beam.warehouse.columns import to_run_row
 from tests.bigquery import Emulator, make_client

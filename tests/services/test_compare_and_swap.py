@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from imgcls_beam.sinks import file_operations
-from imgcls_beam.sinks.compare_and_swap import compare_and_swap, read_with_etag
+from imgcls_beam.stores import file_operations
+from imgcls_beam.stores.compare_and_swap import compare_and_swap, read_with_etag
 from tests.servers import Server
 
 _RACERS = 20

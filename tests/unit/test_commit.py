@@ -9,12 +9,13 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import PublishError, RunExistsError
-from imgcls_beam.sinks import abandon_session, file_operations
+from imgcls_beam.sinks import abandon_session
 from imgcls_beam.sinks.base import find_current
-from imgcls_beam.sinks.compare_and_swap import compare_and_swap
 from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import RunRecord, read_record
 from imgcls_beam.sinks.staged_files import StagedFiles
+from imgcls_beam.stores import file_operations
+from imgcls_beam.stores.compare_and_swap import compare_and_swap
 from tests.staged import (
     RUN,
     SCORING,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from imgcls_beam.sinks import Session, abandon_session, file_operations
+from imgcls_beam.sinks import Session, abandon_session
 from imgcls_beam.sinks.record import RunRecord, read_record
-from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.stores import file_operations, join
 from tests.staged import (
     FUSE,
     RUN,

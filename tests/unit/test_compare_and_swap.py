@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
-from imgcls_beam.sinks import file_operations
-from imgcls_beam.sinks.compare_and_swap import compare_and_swap, read_with_etag
-from imgcls_beam.sinks.disk_lock import hold_lock
+from imgcls_beam.stores import file_operations
+from imgcls_beam.stores.compare_and_swap import compare_and_swap, read_with_etag
+from imgcls_beam.stores.disk_lock import hold_lock
 
 _RACERS = 20
 

@@ -9,9 +9,10 @@ import threading
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from imgcls_beam.sinks import JsonlSession, file_operations
-from imgcls_beam.sinks.disk_lock import hold_lock
+from imgcls_beam.sinks import JsonlSession
 from imgcls_beam.sinks.jsonl_files import commit_jsonl
+from imgcls_beam.stores import file_operations
+from imgcls_beam.stores.disk_lock import hold_lock
 from tests.staged import begin, commit, stage_merged
 
 

@@ -12,10 +12,11 @@ import pytest
 from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, PublishError, Stage
 from imgcls_beam.scoring import AppliedParameters, Execution
-from imgcls_beam.sinks import JsonlFile, JsonlSession, abandon_jsonl, begin_jsonl, file_operations
+from imgcls_beam.sinks import JsonlFile, JsonlSession, abandon_jsonl, begin_jsonl
 from imgcls_beam.sinks.jsonl_files import LineWriter, commit_jsonl, encode_line, sweep_jsonl
 from imgcls_beam.sinks.session import STALE
 from imgcls_beam.spec import LabelScore, parse_response
+from imgcls_beam.stores import file_operations
 from tests.staged import FUSE, NOON, SCORING, Killed, empty_stores
 
 SESSION, OTHER = "ab" * 16, "cd" * 16

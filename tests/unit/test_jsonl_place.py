@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.sinks import check_jsonl_free, file_operations
+from imgcls_beam.sinks import check_jsonl_free
+from imgcls_beam.stores import file_operations
 from tests.staged import empty_stores
 
 

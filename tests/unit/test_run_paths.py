@@ -5,7 +5,8 @@ import re
 import pytest
 
 from imgcls_beam.scoring import make_model_key
-from imgcls_beam.sinks.run_paths import RunPaths, join, locate_record, slug_model
+from imgcls_beam.sinks.run_paths import RunPaths, locate_record, slug_model
+from imgcls_beam.stores import join
 
 REVISION = "3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3"
 KEY = "google/vit-base-patch16-224@3f49326eb077"

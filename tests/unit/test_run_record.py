@@ -8,9 +8,9 @@ import pytest
 
 from imgcls_beam.errors import ConfigError, RunExistsError
 from imgcls_beam.library_versions import find_versions
-from imgcls_beam.sinks import abandon_session, check_writable, file_operations
+from imgcls_beam.sinks import abandon_session, check_writable
 from imgcls_beam.sinks.record import RunRecord, encode_record
-from imgcls_beam.sinks.run_paths import join
+from imgcls_beam.stores import file_operations, join
 from tests.staged import (
     FUSE,
     RUN,

@@ -10,17 +10,12 @@ from typing import Any
 import pytest
 
 from imgcls_beam.errors import ConfigError, PublishError, RunExistsError
-from imgcls_beam.sinks import (
-    abandon_session,
-    begin_session,
-    file_operations,
-    sweep_sessions,
-)
+from imgcls_beam.sinks import abandon_session, begin_session, sweep_sessions
 from imgcls_beam.sinks.leftovers import NOTE, write_note
 from imgcls_beam.sinks.merging import merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord, encode_record, read_record
-from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.sinks.session import STALE, make_note
+from imgcls_beam.stores import file_operations, join
 from tests.staged import (
     FUSE,
     RUN,

@@ -12,7 +12,6 @@ from imgcls_beam.elements import Failure, ImageRef, Prediction
 from imgcls_beam.errors import FailureCode, PublishError, Stage
 from imgcls_beam.rows import SCHEMA, to_record_batch
 from imgcls_beam.scoring import AppliedParameters, Execution
-from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.merging import merge_files, plan_merges
 from imgcls_beam.sinks.staged_files import (
     MAX_GROUP_BYTES,
@@ -22,6 +21,7 @@ from imgcls_beam.sinks.staged_files import (
     StagingWriter,
 )
 from imgcls_beam.spec import LabelScore
+from imgcls_beam.stores import file_operations
 from tests.staged import (
     NOON,
     SCORING,

@@ -18,8 +18,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.sinks.run_paths import join
-from imgcls_beam.stores import open_store, updated_at_of
+from imgcls_beam.stores.keys import join, open_store
+from imgcls_beam.stores.versions import updated_at_of
 
 _ResultT = TypeVar("_ResultT")
 

@@ -13,8 +13,8 @@ import fsspec
 from fsspec.asyn import sync
 from fsspec.implementations.local import LocalFileSystem
 
-from imgcls_beam.sinks import file_operations
-from imgcls_beam.stores import has_protocol
+from imgcls_beam.stores import file_operations
+from imgcls_beam.stores.infos import has_protocol
 
 _CONFLICT_WAITS_S = (0.1, 0.4, 1.6)
 

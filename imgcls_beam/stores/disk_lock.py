@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from filelock import FileLock
 from fsspec.implementations.local import LocalFileSystem
 
-from imgcls_beam.sinks import file_operations
+from imgcls_beam.stores import file_operations
 
 _POLL_S = 0.02
 _WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
