@@ -39,10 +39,10 @@ from imgcls_beam.sinks.record import (
 from imgcls_beam.sinks.run_paths import locate_staging
 from imgcls_beam.sinks.session import Session, check_distinct, make_note
 from imgcls_beam.sinks.staged_files import StagedFile, StagedFiles
-from imgcls_beam.sinks.summary import Summary, merge_summaries
 from imgcls_beam.stores import file_operations, join
 from imgcls_beam.stores.compare_and_swap import compare_and_swap
 from imgcls_beam.stores.disk_lock import hold_lock
+from imgcls_beam.summary import Summary, merge_summaries
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

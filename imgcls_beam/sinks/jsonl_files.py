@@ -5,7 +5,6 @@
     FILE                                there once every line of the run is in it
     FILE.staging/<session>/lines-…      a bundle's lines; gone once the file is published
 
-A line is `{"id": …, "image_uri": …, "response": […]}`, or has `error` in the place of `response`.
 Every staged file has a name of its own, so a bundle that runs twice writes two; only the one that
 the runner committed is reported. Nothing here knows of Beam.
 """
@@ -14,24 +13,22 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
-import json
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any
+from typing import IO
 
-from imgcls_beam.elements import Failure, Outcome
+from imgcls_beam.elements import Outcome
 from imgcls_beam.errors import ConfigError, PublishError
+from imgcls_beam.lines import encode_line
 from imgcls_beam.sinks.session import STALE
-from imgcls_beam.spec import to_response
 from imgcls_beam.stores import file_operations, join, open_store
 from imgcls_beam.stores.disk_lock import hold_lock
 
 _CHUNK_BYTES = 1 << 20
-# What UTF-8 does not have, and what JSON lets stand but other readers take for the end of a line.
 _OWN = re.compile(r"[0-9a-f]{32}/(lines-[0-9a-f-]+|merged)")
-_UNFIT = re.compile("[\ud800-\udfff\x85\u2028\u2029]")
+"""Names of our own files below `FILE.staging/`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,29 +46,6 @@ class JsonlFile:
     lines: int
     size_bytes: int
     sha256: str
-
-
-def encode_line(outcome: Outcome) -> bytes:
-    """One outcome as one line of JSON in UTF-8, with its line end.
-
-    `id` stands in it where the request had one, of its own type. Scores are written with as many
-    digits as give the same float64 again.
-    """
-    ref = outcome.ref
-    line: dict[str, Any] = {} if ref.request_id is None else {"id": ref.request_id}
-    line["image_uri"] = ref.uri
-    if isinstance(outcome, Failure):
-        error = {"stage": outcome.stage, "code": outcome.code, "message": outcome.message}
-        line["error"] = error
-    else:
-        line["response"] = to_response(outcome.labels)
-    text = json.dumps(line, ensure_ascii=False, allow_nan=False)
-    return _UNFIT.sub(_fit, text).encode() + b"\n"
-
-
-def _fit(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -166,7 +140,7 @@ class LineWriter:
     """Streams one bundle's lines into one staged file; it is opened by the first of them."""
 
     def __init__(self, staging: str) -> None:
-        """Chooses the file's name; by their names, files stand in the order of their beginning."""
+        """Chooses the file's name; by their names, files are in the order of their beginning."""
         self._path = join(staging, f"lines-{time.time_ns():020d}-{uuid.uuid4().hex}")
         self._target: IO[bytes] | None = None
         self._digest = hashlib.sha256()
@@ -261,7 +235,7 @@ def _recognise(pieces: Sequence[JsonlFile], url: str) -> str:
     """SHA-256 of the file that is there, if it is this one: an earlier try has moved it."""
     sha256 = _match(pieces, url)
     if sha256 is None:
-        raise _make_error(url, "another file stands there; it was left as it is")
+        raise _make_error(url, "another file is there; it was left as it is")
     return sha256
 
 

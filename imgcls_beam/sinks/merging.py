@@ -17,8 +17,8 @@ from imgcls_beam.sinks.base import ERRORS
 from imgcls_beam.sinks.record import RecordedFile
 from imgcls_beam.sinks.session import Session
 from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFile, StagedFiles, StagingWriter
-from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize
 from imgcls_beam.stores import file_operations, join
+from imgcls_beam.summary import Summary, merge_summaries, summarize
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from typing_extensions import Buffer
 
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks.summary import Summary, merge_summaries, summarize
 from imgcls_beam.stores import file_operations, join
+from imgcls_beam.summary import Summary, merge_summaries, summarize
 
 FILE_BYTES = 128 << 20
 """About the size of a published file: one split of most query engines."""

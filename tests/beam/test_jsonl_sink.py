@@ -14,10 +14,10 @@ from apache_beam.testing.util import assert_that
 
 from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, Stage
+from imgcls_beam.lines import encode_line
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet
-from imgcls_beam.sinks.jsonl_files import encode_line
 from imgcls_beam.spec import LabelScore
 from imgcls_beam.stores import file_operations
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
@@ -159,7 +159,7 @@ def test_a_run_that_dies_leaves_no_file_and_the_next_one_clears_what_it_staged(
 
 def test_a_file_that_appeared_during_the_run_is_left_as_it_is(tmp_path: pathlib.Path) -> None:
     with (
-        pytest.raises(Exception, match="another file stands there"),
+        pytest.raises(Exception, match="another file is there"),
         beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline,
     ):
         outcomes = pipeline | beam.Create(range(10)) | beam.Map(make_outcome)

@@ -22,8 +22,8 @@ from imgcls_beam import (
     WriteParquet,
 )
 from imgcls_beam.elements import Outcome
+from imgcls_beam.lines import encode_line
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks.jsonl_files import encode_line
 from tests.runners import IN_MEMORY
 from tests.scenes import draw_photo, encode, write_broken, write_photos
 from tests.staged import NOON

@@ -8,9 +8,9 @@ import pytest
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Prediction
 from imgcls_beam.errors import STAGE_OF, FailureCode
+from imgcls_beam.lines import encode_line
 from imgcls_beam.reading.request_images import MAX_ID_CHARS, open_request
 from imgcls_beam.scoring import AppliedParameters, Execution
-from imgcls_beam.sinks.jsonl_files import encode_line
 from imgcls_beam.spec import LabelScore
 from schemas import load_schema
 from tests.staged import NOON, SCORING

@@ -11,9 +11,10 @@ import pytest
 
 from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, PublishError, Stage
+from imgcls_beam.lines import encode_line
 from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, JsonlSession, abandon_jsonl, begin_jsonl
-from imgcls_beam.sinks.jsonl_files import LineWriter, commit_jsonl, encode_line, sweep_jsonl
+from imgcls_beam.sinks.jsonl_files import LineWriter, commit_jsonl, sweep_jsonl
 from imgcls_beam.sinks.session import STALE
 from imgcls_beam.spec import LabelScore, parse_response
 from imgcls_beam.stores import file_operations
@@ -149,7 +150,7 @@ def test_lines_that_are_not_as_many_as_the_images_are_not_published(url: str, li
 @pytest.mark.parametrize("standing", [b"", b"mine\n", make_lines(4), make_lines(6)])
 def test_a_file_that_stands_there_is_left_as_it_is(url: str, standing: bytes) -> None:
     file_operations.write_file(url, standing)
-    with pytest.raises(PublishError, match="another file stands there"):
+    with pytest.raises(PublishError, match="another file is there"):
         commit_jsonl(stage(url, [2, 3]), 5, JsonlSession(url, SESSION))
     assert read(url) == standing
 
@@ -192,7 +193,7 @@ def test_a_program_that_dies_at_any_operation_leaves_the_whole_file_or_none(
 def test_of_two_sessions_the_second_is_told_and_changes_nothing(url: str) -> None:
     first, second = stage(url, [2, 3]), stage(url, [4], OTHER)
     commit_jsonl(first, 5, JsonlSession(url, SESSION))
-    with pytest.raises(PublishError, match="another file stands there"):
+    with pytest.raises(PublishError, match="another file is there"):
         commit_jsonl(second, 4, JsonlSession(url, OTHER))
     assert read(url) == make_lines(5)
     abandon_jsonl(JsonlSession(url, OTHER))

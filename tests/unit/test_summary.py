@@ -8,8 +8,8 @@ from imgcls_beam.elements import Failure, ImageFacts, ImageRef, Outcome, Predict
 from imgcls_beam.errors import STAGE_OF, FailureCode
 from imgcls_beam.rows import to_record_batch
 from imgcls_beam.scoring import AppliedParameters, Execution
-from imgcls_beam.sinks.summary import BINS, Summary, merge_summaries, summarize
 from imgcls_beam.spec import LabelScore
+from imgcls_beam.summary import BINS, Summary, merge_summaries, summarize
 from tests.staged import NOON, SCORING
 
 

@@ -10,7 +10,7 @@ import pytest
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import RecordedFile, RecordedModel, RecordedPublication
-from imgcls_beam.sinks.summary import summarize
+from imgcls_beam.summary import summarize
 from imgcls_beam.warehouse.columns import (
     PREDICTIONS,
     REPEATED,
