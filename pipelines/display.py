@@ -98,7 +98,7 @@ def describe_run(record: RunRecord, output: str | None) -> str:
         + (f", {counts['skipped']:,} skipped" if counts["skipped"] else "")
         + f" of {counts['listed']:,} listed"
         + f" · {record.images_per_s:.1f} img/s with start-up"
-        + f" · model {', '.join(model.key for model in record.models)}",
+        + f" · model {', '.join(model.display_name for model in record.models)}",
         *(f"  {each['count']:,} × {each['stage']}: {each['code']}" for each in _errors(record)),
         *([] if output is None else _describe_places(record, output.rstrip("/"))),
     ]

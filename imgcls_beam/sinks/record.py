@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from imgcls_beam.scoring import Scoring, make_model_key
+from imgcls_beam.scoring import REVISION_CHARS, Scoring, make_model_key
 from imgcls_beam.stores import file_operations
 
 FORMAT_VERSION = 1
@@ -56,6 +56,11 @@ class RecordedModel:
     def identity(self) -> tuple[str, int | None, str | None]:
         """Rows of equal identity can be compared."""
         return self.key, self.top_k, self.function_to_apply
+
+    @property
+    def display_name(self) -> str:
+        """For people, see `ModelSource.display_name`."""
+        return f"{self.id}@{self.revision[:REVISION_CHARS]}"
 
     @property
     def names(self) -> dict[str, str]:
