@@ -12,13 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from imgcls_beam.rows import describe_schema
-from imgcls_beam.warehouse.columns import describe_predictions, describe_runs
+from imgcls_beam.warehouse.columns import describe_predictions
 from imgcls_beam.warehouse.views import render_bigquery, render_duckdb
 
 GENERATED: dict[str, Callable[[], Any]] = {
     "predictions.arrow.json": describe_schema,
     "predictions.bigquery.json": describe_predictions,
-    "prediction_runs.bigquery.json": describe_runs,
 }
 RENDERED: dict[str, Callable[[], str]] = {
     "views.duckdb.sql": render_duckdb,

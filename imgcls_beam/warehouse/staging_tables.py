@@ -10,18 +10,16 @@ own: it drops a staging table after a day.
 import datetime
 import functools
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.checks import scheme_of
-from imgcls_beam.rows import replace_surrogates
 from imgcls_beam.sinks import file_operations
 from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.warehouse.bigquery_jobs import run_job
 from imgcls_beam.warehouse.bigquery_session import BigQuerySession
-from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column, to_run_row
+from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column, encode_run_row
 from imgcls_beam.warehouse.create_tables import to_fields
 
 if TYPE_CHECKING:
@@ -115,8 +113,7 @@ def _stage_record(session: BigQuerySession, target: TableName) -> None:
         create_disposition="CREATE_NEVER",
         write_disposition="WRITE_TRUNCATE",  # of the staging table: it has one row, always the same
     )
-    text = json.dumps(to_run_row(session.record), ensure_ascii=False)
-    read = functools.partial(io.BytesIO, replace_surrogates(text).encode())
+    read = functools.partial(io.BytesIO, encode_run_row(session.record))
     begin = functools.partial(_upload, session.client, read, str(target), config)
     run_job(session.client, target.table, begin)
 

@@ -25,7 +25,7 @@ from imgcls_beam.options import Only, OutputOptions
 from imgcls_beam.sinks import RunRecord, Selection, WriteParquet, begin_session, read_record
 from imgcls_beam.sinks.history import find_history, read_known_rows
 from imgcls_beam.spec import LabelScore
-from imgcls_beam.warehouse.tables import to_run_row
+from imgcls_beam.warehouse.columns import to_run_row
 from tests.runners import IN_MEMORY
 from tests.staged import NOON
 
