@@ -30,8 +30,7 @@ from imgcls_beam.sinks.record import DONE
 from imgcls_beam.sinks.run_paths import join
 from imgcls_beam.stores import is_local, open_store
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS, encode_run_row
-from imgcls_beam.warehouse.duckdb_sources import PREDICTIONS_NAME, RUNS_NAME, quote
-from imgcls_beam.warehouse.views import DUCKDB, VIEWS
+from imgcls_beam.warehouse.views import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote, render_views
 
 if TYPE_CHECKING:
     import duckdb
@@ -67,8 +66,7 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     connection = duckdb.connect(":memory:")
     connection.register(RUNS_NAME, make_runs_table(records))
     connection.register(PREDICTIONS_NAME, make_dataset(output, records))
-    for view in VIEWS:
-        connection.execute(f"CREATE VIEW {view.name} AS {view.render(DUCKDB)}")
+    connection.execute(render_views(DUCKDB))
     scratch = tempfile.mkdtemp(prefix="imgcls-sql-")  # ours alone, and removed with the connection
     weakref.finalize(connection, shutil.rmtree, scratch, ignore_errors=True)
     connection.execute(f"SET temp_directory = {quote(scratch)}")  # where memory does not suffice
