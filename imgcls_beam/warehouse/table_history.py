@@ -24,11 +24,13 @@ _PAGE_ROWS = 10_000
 _IMAGES = """
 SELECT image_uri FROM `{table}` WHERE run_id = @run_id AND @status IN ('', status)
 """
+# A run of several models has all their keys, and no parameters: what was asked is not known.
 _SCORED = """
 SELECT DISTINCT image.image_uri, image.image_version
 FROM `{table}` AS image
 JOIN `{runs}` AS run ON run.run_id = image.run_id AND run.run_date = image.run_date
 WHERE image.status = 'ok' AND image.model_key = @model_key
+  AND run.model_key = image.model_key
   AND run.state = 'DONE' AND run.run_id != @except_run
   AND COALESCE(run.parameters.top_k, 0) = @top_k
   AND COALESCE(run.parameters.function_to_apply, '') = @function_to_apply
@@ -67,23 +69,22 @@ def read_images(name: TableName, run_id: str, status: str = "") -> Iterator[str]
         yield uri
 
 
-def read_table_marks(selection: Selection) -> Iterator[KnownRow]:
+def read_table_history(selection: Selection) -> Iterator[KnownRow]:
     """What is known of images by the rows of a selection's table.
 
     Raises:
         ConfigError: BigQuery refuses to say.
     """
-    name = parse_table(str(selection.table))
+    name, run_id = parse_table(str(selection.table)), selection.run_id
     if selection.only == "errors":
-        for uri in read_images(name, selection.run_id, "error"):
+        for uri in read_images(name, run_id, "error"):
             yield KnownRow(uri_digest(uri), Kind.FAILED, None)
         return
     if selection.if_exists == "append":
-        for uri in read_images(name, selection.run_id):
+        for uri in read_images(name, run_id):
             yield KnownRow(uri_digest(uri), Kind.PRESENT, None)
     if selection.only == "new":
-        scored = read_scored(name, selection.scoring, except_run=selection.run_id)
-        for uri, version in scored:
+        for uri, version in read_scored(name, selection.scoring, except_run=run_id):
             yield KnownRow(uri_digest(uri), Kind.SCORED, version)
 
 

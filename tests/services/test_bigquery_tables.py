@@ -21,7 +21,7 @@ from imgcls_beam.warehouse import (
     parse_table,
     read_images,
     read_scored,
-    read_table_marks,
+    read_table_history,
 )
 from imgcls_beam.warehouse.columns import CLUSTERING
 from tests.bigquery import Emulator, make_client
@@ -105,6 +105,18 @@ def test_what_is_published_is_found_by_run_model_and_parameters(
     assert list(read_images(table.beside("absent"), "r1")) == []
 
 
+def test_a_run_of_several_models_says_nothing_to_a_new_run_as_its_parameters_are_not_there(
+    table: TableName, tmp_path: pathlib.Path
+) -> None:
+    record = publish_run(str(tmp_path), [8])
+    other = dataclasses.replace(record.models[0], id="z/other", key=f"z/other@{'0' * 12}")
+    record = dataclasses.replace(record, models=(*record.models, other))
+    assert record.parameters is None
+    load_run(table, str(tmp_path), record)
+    for top_k in (SCORING.top_k, None):
+        assert list(read_scored(table, dataclasses.replace(SCORING, top_k=top_k))) == []
+
+
 def test_the_table_says_to_a_new_run_what_the_files_say(
     table: TableName, tmp_path: pathlib.Path
 ) -> None:
@@ -120,6 +132,6 @@ def test_the_table_says_to_a_new_run_what_the_files_say(
         options = OutputOptions(None, run_id, RUN.run_date, if_exists, table=str(table), only=only)
         selection = Selection.of_run(options, scoring_of(run))
         assert selection is not None
-        marks = list(read_table_marks(selection))
-        assert collections.Counter(mark.kind for mark in marks) == kinds
-        assert len({mark.digest for mark in marks}) == len(marks)
+        known = list(read_table_history(selection))
+        assert collections.Counter(row.kind for row in known) == kinds
+        assert len({row.digest for row in known}) == len(known)
