@@ -102,12 +102,8 @@ class SelectImages(beam.PTransform):
             "listed": listed | "KeyListed" >> beam.Map(_key),
             "known": known | "KeyKnown" >> beam.Map(_key_known),
         }
-        chosen = (
-            keyed
-            | "Join" >> beam.CoGroupByKey()
-            | "Select"
-            >> beam.FlatMap(_select_joined, self.selection).with_outputs(_SKIPPED, main="wanted")
-        )
+        select = beam.FlatMap(_select_joined, self.selection).with_outputs(_SKIPPED, main="wanted")
+        chosen = keyed | "Join" >> beam.CoGroupByKey() | "Select" >> select
         return Selected(chosen.wanted | "Spread" >> SpreadImages(), chosen.skipped)
 
 

@@ -8,7 +8,7 @@ in the record's JSON is flat here, and the two objects of open shape are JSON in
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -94,7 +94,7 @@ PREDICTIONS = (*FILE_COLUMNS, *(each for each in RUNS if each.name in ("run_id",
 """One row per image and run."""
 
 PARTITION = "run_date"
-CLUSTERING = ("model_key", "top_label", "image_uri")
+CLUSTERING = ["model_key", "top_label", "image_uri"]
 """How `predictions` is laid out; `prediction_runs` has the partitions and no clusters."""
 
 _MODEL = ("id", "revision", "key", "weights")
@@ -123,9 +123,9 @@ def encode_run_row(record: RunRecord) -> bytes:
     return replace_surrogates(json.dumps(to_run_row(record), ensure_ascii=False)).encode()
 
 
-def describe_predictions() -> list[dict[str, Any]]:
-    """What `schemas/predictions.bigquery.json` holds, as `bq mk --schema` takes it."""
-    return [column.to_json() for column in PREDICTIONS]
+def describe(columns: Iterable[Column]) -> list[dict[str, Any]]:
+    """The columns as the client takes them, and in a file of JSON `bq mk --schema`."""
+    return [column.to_json() for column in columns]
 
 
 def _to_text(fields: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ and locked: a query reads these relations and nothing else, and writes nowhere. 
 of statement would not do: DuckDB 2 takes a COPY inside a WITH of a SELECT.
 """
 
+import contextlib
 import io
 import shutil
 import tempfile
@@ -88,9 +89,14 @@ def read_records(output: str) -> Iterator[RunRecord]:
         return
     wanted = sorted(path for path in paths if path.endswith(".json"))
     for text in store.cat_ranges(wanted, None, None, on_error="return"):
-        record = _parse(text)
-        if record is not None and record.state == DONE:
-            yield record
+        if isinstance(text, FileNotFoundError):  # it went meanwhile
+            continue
+        if isinstance(text, Exception):
+            raise text
+        with contextlib.suppress(ValueError):  # it is no record
+            record = RunRecord.from_json(text)
+            if record.state == DONE:
+                yield record
 
 
 def make_runs_table(records: Sequence[RunRecord]) -> pa.Table:
@@ -123,15 +129,3 @@ def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
         for file in record.files
     ]
     return ds.FileSystemDataset(pieces, ROWS_SCHEMA, kind, system)
-
-
-def _parse(text: bytes | Exception) -> RunRecord | None:
-    """A record; None where it went meanwhile, or is none."""
-    if isinstance(text, FileNotFoundError):
-        return None
-    if isinstance(text, Exception):
-        raise text
-    try:
-        return RunRecord.from_json(text)
-    except ValueError:
-        return None

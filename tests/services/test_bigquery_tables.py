@@ -25,7 +25,7 @@ from imgcls_beam.warehouse import (
 )
 from imgcls_beam.warehouse.columns import CLUSTERING
 from tests.bigquery import Emulator, make_client
-from tests.staged import RUN, SCORING, scoring_of
+from tests.staged import RUN, SCORING, make_session_id, scoring_of
 from tests.warehouse import publish_run, read_files, read_rows
 
 OTHER_MODEL = ModelSource("owner/model", "b" * 40, "owner/model", "b" * 40)
@@ -93,7 +93,7 @@ def test_what_is_published_is_found_by_run_model_and_parameters(
     assert find_run(table, "r1") == find_run(table.beside("absent"), "r1") == CurrentRun()
     for run, rows in ((RUN, 8), (dataclasses.replace(RUN, run_id="r2", top_k=None), 4)):
         load_run(table, str(tmp_path), publish_run(str(tmp_path), [rows], run=run))
-    assert find_run(table, "r1").session_id == f"{1:032x}"
+    assert find_run(table, "r1").session_id == make_session_id(1)
     scored = {(f"gs://b/{i:06d}", None) for i in range(8) if i % 4}
     assert set(read_scored(table, SCORING)) == scored
     assert set(read_scored(table, SCORING, except_run="r1")) == set()
