@@ -109,10 +109,7 @@ class SelectImages(beam.PTransform):
 
 def _find_sources(selection: Selection) -> Iterator[HistoryFile | Selection]:
     """Where the rows of a selection are: files, or the table, which one worker reads."""
-    if selection.output is not None:
-        yield from find_history(selection)
-    else:
-        yield selection
+    return iter((selection,)) if selection.output is None else find_history(selection)
 
 
 def _read_source(source: HistoryFile | Selection) -> Iterator[KnownRow]:
