@@ -9,9 +9,9 @@ Where the work is spread, this is a join by URI: neither side has to fit anywher
 joins on its disk. Either way an image is taken once, whoever names it again.
 """
 
-import contextlib
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -102,31 +102,23 @@ class SelectImages(beam.PTransform):
             "listed": listed | "KeyListed" >> beam.Map(_key),
             "known": known | "KeyKnown" >> beam.Map(_key_known),
         }
-        chosen = (
-            keyed
-            | "Join" >> beam.CoGroupByKey()
-            | "Select"
-            >> beam.FlatMap(_select_joined, self.selection).with_outputs(_SKIPPED, main="wanted")
-        )
+        select = beam.FlatMap(_select_joined, self.selection).with_outputs(_SKIPPED, main="wanted")
+        chosen = keyed | "Join" >> beam.CoGroupByKey() | "Select" >> select
         return Selected(chosen.wanted | "Spread" >> SpreadImages(), chosen.skipped)
 
 
 def _find_sources(selection: Selection) -> Iterator[HistoryFile | Selection]:
     """Where the rows of a selection are: files, or the table, which one worker reads."""
-    if selection.output is not None:
-        yield from find_history(selection)
-    else:
-        yield selection
+    return iter((selection,)) if selection.output is None else find_history(selection)
 
 
 def _read_source(source: HistoryFile | Selection) -> Iterator[KnownRow]:
-    """The known rows of a file, or of the selection's table."""
     if isinstance(source, HistoryFile):
         yield from read_known_rows(source)
         return
-    from imgcls_beam.warehouse import read_table_marks
+    from imgcls_beam.warehouse import read_table_history
 
-    yield from read_table_marks(source)
+    yield from read_table_history(source)
 
 
 def _select_once(
@@ -138,12 +130,7 @@ def _select_once(
     left.
     """
     chosen = _select_on_disk(options, selection, read)
-    counted = map(_count, chosen)
-    for each in spool(counted) if spools else chosen:
-        if isinstance(each, Skipped):
-            yield beam.pvalue.TaggedOutput(_SKIPPED, each)
-        else:
-            yield each
+    return map(_tag, spool(map(_count, chosen)) if spools else chosen)
 
 
 def _select_on_disk(
@@ -153,13 +140,12 @@ def _select_on_disk(
     if selection.only == "new":
         listed = fill_versions(listed, read)
     taken = 0
-    with contextlib.ExitStack() as stack:
-        sets = {kind: stack.enter_context(Distinct()) for kind in Kind}
+    with Distinct() as known:
         for source in _find_sources(selection):
             for row in _read_source(source):
-                sets[row.kind].add(_to_element(row.kind, row.digest, row.version))
+                known.add(_to_element(row))
         for each in listed:
-            chosen = _choose(each, selection, _Known.of_sets(each, sets))
+            chosen = _choose(each, selection, known)
             taken += chosen is each
             if chosen is not None:
                 yield chosen
@@ -178,73 +164,55 @@ def _select_joined(
     group: tuple[bytes, dict[str, Iterable[Any]]], selection: Selection
 ) -> Iterator[Any]:
     """Takes one URI once, with all that is known of it."""
-    listed = next(iter(group[1]["listed"]), None)
-    if listed is None:
-        return
-    chosen = _choose(listed, selection, _Known.of_rows(listed, group[1]["known"]))
-    if isinstance(chosen, Skipped):
-        yield beam.pvalue.TaggedOutput(_SKIPPED, chosen)
-    elif chosen is not None:
-        yield chosen
+    for listed in itertools.islice(group[1]["listed"], 1):
+        chosen = _choose(listed, selection, set(group[1]["known"]))
+        if chosen is not None:
+            yield _tag(chosen)
 
 
-class _Known(NamedTuple):
-    """What earlier rows say of one listed image.
-
-    Attributes:
-        is_scored: there is a good row of this very version.
-        is_present: the run to which rows are added has a row of it.
-        is_failed: the run whose failures are tried again has an error row of it.
-    """
-
-    is_scored: bool
-    is_present: bool
-    is_failed: bool
-
-    @classmethod
-    def of_sets(cls, listed: Listed, sets: dict[Kind, Distinct]) -> "_Known":
-        digest, version = _digest_of(listed), _ref_of(listed).version
-        return cls(*(_to_element(kind, digest, version) in sets[kind] for kind in Kind))
-
-    @classmethod
-    def of_rows(cls, listed: Listed, rows: Iterable[tuple[Kind, str | None]]) -> "_Known":
-        version = _ref_of(listed).version
-        found = {kind for kind, seen in rows if kind is not Kind.SCORED or seen == version}
-        return cls(*(kind in found for kind in Kind))
+def _tag(chosen: Listed | Skipped) -> Any:  # noqa: ANN401 - Beam's class is untyped
+    return beam.pvalue.TaggedOutput(_SKIPPED, chosen) if isinstance(chosen, Skipped) else chosen
 
 
-def _choose(listed: Listed, selection: Selection, known: _Known) -> Listed | Skipped | None:
+def _choose(
+    listed: Listed, selection: Selection, known: Distinct | set[bytes]
+) -> Listed | Skipped | None:
     """Gives what becomes of a listed image: itself, a skipped row, or nothing in this run.
+
+    Args:
+        listed: the image.
+        selection: which images are wanted.
+        known: what earlier rows say, see `_to_element`.
 
     Raises:
         PublishError: to take it would double its row.
     """
-    ref = _ref_of(listed)
+    ref, digest = _ref_of(listed), _digest_of(listed)
+    found = {kind for kind in Kind if _to_element(KnownRow(digest, kind, ref.version)) in known}
     if selection.only == "errors":
-        return listed if known.is_failed else None
-    if known.is_present and selection.only == "new":
+        return listed if Kind.FAILED in found else None
+    if Kind.PRESENT in found and selection.only == "new":
         return None
-    if known.is_present:
+    if Kind.PRESENT in found:
         problem = "--only=new leaves out what the run holds already"
         raise PublishError(f"run {selection.run_id} already has a row of {ref.uri}; {problem}")
-    is_same = known.is_scored and ref.version is not None
+    is_same = Kind.SCORED in found and ref.version is not None
     return Skipped(ref, selection.scoring) if selection.only == "new" and is_same else listed
 
 
-def _to_element(kind: Kind, digest: bytes, version: str | None) -> bytes:
+def _to_element(row: KnownRow) -> bytes:
     """What a set holds of a known row; only where an image was scored does its version matter."""
-    if kind is not Kind.SCORED:
-        return digest
-    seen = digest + b"\0" + (b"" if version is None else b"\1" + version.encode("utf-8", "replace"))
-    return hashlib.blake2b(seen, digest_size=16).digest()
+    seen = row.version if row.kind is Kind.SCORED else None
+    version = b"" if seen is None else b"\0" + replace_surrogates(seen).encode()
+    return hashlib.blake2b(row.digest + row.kind.encode() + version, digest_size=16).digest()
 
 
 def _key(listed: Listed) -> tuple[bytes, Listed]:
     return _digest_of(listed), listed
 
 
-def _key_known(row: KnownRow) -> tuple[bytes, tuple[Kind, str | None]]:
-    return row.digest, (row.kind, row.version)
+def _key_known(row: KnownRow) -> tuple[bytes, bytes]:
+    return row.digest, _to_element(row)
 
 
 def _digest_of(listed: Listed) -> bytes:

@@ -3,18 +3,24 @@
 --   imgcls sql --dialect duckdb --output DIR
 -- gs:// and s3:// take DuckDB's httpfs: INSTALL httpfs; LOAD httpfs; CREATE SECRET …
 
--- One row per run: the records, which are written last.
+-- One row per run: the records, which are written last. Names of several models stand side by side;
+-- records of before November 2026 have one model, and no list of them.
 CREATE OR REPLACE VIEW prediction_runs AS
 SELECT
-  run_id, run_date, attempt, state, model.id AS model_id, model.revision AS model_revision,
-  model.key AS model_key, model.weights AS model_weights, parameters, counts.listed AS listed,
-  counts.ok AS ok, counts.error AS error, counts.skipped AS skipped, error_ratio, duration_s,
-  images_per_s, started_at, finished_at, first_at, last_at, bytes_read, preprocess_ms,
-  inference_ms, CAST(configuration AS VARCHAR) AS configuration, configuration_sha256,
+  run_id, run_date, attempt, state,
+  array_to_string([m.id FOR m IN coalesce(models, [model])], ', ') AS model_id,
+  array_to_string([m.revision FOR m IN coalesce(models, [model])], ', ') AS model_revision,
+  array_to_string([m.key FOR m IN coalesce(models, [model])], ', ') AS model_key,
+  array_to_string([m.weights FOR m IN coalesce(models, [model])], ', ') AS model_weights,
+  parameters, counts.listed AS listed, counts.ok AS ok, counts.error AS error,
+  counts.skipped AS skipped, error_ratio, duration_s, images_per_s, started_at, finished_at,
+  first_at, last_at, bytes_read, preprocess_ms, inference_ms,
+  CAST(configuration AS VARCHAR) AS configuration, configuration_sha256,
   CAST(library_versions AS VARCHAR) AS library_versions, labels, errors, score_histogram, files,
   publications
 FROM read_json('OUT/runs/*.json', columns = {
     model: 'STRUCT(id VARCHAR, revision VARCHAR, key VARCHAR, weights VARCHAR)',
+    models: 'STRUCT(id VARCHAR, revision VARCHAR, key VARCHAR, weights VARCHAR)[]',
     counts: 'STRUCT(listed BIGINT, ok BIGINT, error BIGINT, skipped BIGINT)',
     run_id: 'VARCHAR',
     run_date: 'DATE',

@@ -3,11 +3,7 @@
 from imgcls_beam.bigquery import TableName, parse_table
 from imgcls_beam.warehouse.create_tables import ensure_tables
 from imgcls_beam.warehouse.current_run import CurrentRun, find_run
-from imgcls_beam.warehouse.table_history import (
-    read_images,
-    read_scored,
-    read_table_marks,
-)
+from imgcls_beam.warehouse.table_history import read_images, read_scored, read_table_history
 from imgcls_beam.warehouse.table_loading import LoadedRun, load_run
 from imgcls_beam.warehouse.write_table import WriteTable
 
@@ -22,5 +18,5 @@ __all__ = [
     "parse_table",
     "read_images",
     "read_scored",
-    "read_table_marks",
+    "read_table_history",
 ]

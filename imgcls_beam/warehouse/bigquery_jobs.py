@@ -89,6 +89,7 @@ def _is_passing(error: "GoogleAPICallError") -> bool:
     from google.api_core.exceptions import ServerError, TooManyRequests
 
     reasons = {each.get("reason") for each in error.errors if isinstance(each, dict)}
-    if isinstance(error, ServerError | TooManyRequests) or reasons.intersection(_PASSING):
-        return True
-    return _CONFLICT in str(error)
+    is_passing = isinstance(error, ServerError | TooManyRequests) or not reasons.isdisjoint(
+        _PASSING
+    )
+    return is_passing or _CONFLICT in str(error)

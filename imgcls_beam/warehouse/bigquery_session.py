@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from imgcls_beam.bigquery import TableName, to_line
 from imgcls_beam.errors import PublishError
 from imgcls_beam.sinks import RunRecord
-from imgcls_beam.warehouse.current_run import CurrentRun, read_current
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -37,18 +36,9 @@ class BigQuerySession:
     record: RunRecord
 
     @property
-    def session_id(self) -> str:
-        """Which start of the program published the files."""
-        return self.record.session_id
-
-    @property
     def rows(self) -> int:
         """How many rows the files hold."""
         return sum(file.rows for file in self.record.files)
-
-    def read_current(self) -> CurrentRun:
-        """What the tables hold under the run's id."""
-        return read_current(self.client, self.table, self.record.run_id)
 
     def make_key(self, session_id: str) -> str:
         """Letters, digits and `_`: another key for each table, run and session."""

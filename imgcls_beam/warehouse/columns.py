@@ -1,29 +1,36 @@
-"""The two tables of the warehouse, as data: `predictions`, and `prediction_runs` beside it.
+"""The two tables of the warehouse: `predictions`, and `prediction_runs` beside it.
 
 `predictions` is `rows.SCHEMA` and two of the keys that files carry in their path. `prediction_runs`
-is the run record, a row a run: what nests in the record's JSON under `model` and `counts` is flat
-here, and the two objects of open shape, configuration and library versions, are JSON in text.
-
-Types and modes are spelled as BigQuery's API spells them.
+is defined in `schemas/prediction_runs.bigquery.json`. It is the run record, a row a run: what nests
+in the record's JSON is flat here, and the two objects of open shape are JSON in text.
 """
 
 import dataclasses
-import functools
 import json
-from collections.abc import Mapping, Sequence
+import pathlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from imgcls_beam.rows import SCHEMA
+from imgcls_beam.rows import SCHEMA, replace_surrogates
 from imgcls_beam.sinks import RunRecord
 
 REQUIRED, NULLABLE, REPEATED = "REQUIRED", "NULLABLE", "REPEATED"
 
+_ARROW_TYPES = {
+    "STRING": pa.string(),
+    "INTEGER": pa.int64(),
+    "FLOAT": pa.float64(),
+    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+    "DATE": pa.date32(),
+}
+_KINDS = {kind: name for name, kind in _ARROW_TYPES.items()} | {pa.int32(): "INTEGER"}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table, or a field of a struct.
+    """A column of a table, or a field of a struct, in the words of BigQuery's API.
 
     Attributes:
         name: of the column.
@@ -39,144 +46,58 @@ class Column:
     description: str = ""
     fields: tuple["Column", ...] = ()
 
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Column":
+        """The column that `to_json` describes."""
+        nested = tuple(map(cls.from_json, fields.get("fields", ())))
+        description = fields.get("description", "")
+        return cls(fields["name"], fields["type"], fields["mode"], description, nested)
+
     def to_json(self) -> dict[str, Any]:
         """The column as BigQuery's API takes it."""
         described = {"description": self.description} if self.description else {}
         nested = {"fields": [field.to_json() for field in self.fields]} if self.fields else {}
         return {"name": self.name, "type": self.kind, "mode": self.mode, **described, **nested}
 
+    @classmethod
+    def from_arrow(cls, field: pa.Field) -> "Column":
+        """The column that holds this field of Parquet files."""
+        repeated = pa.types.is_list(field.type)
+        kind = field.type.value_type if repeated else field.type
+        mode = REPEATED if repeated else NULLABLE if field.nullable else REQUIRED
+        nested = tuple(map(cls.from_arrow, kind)) if pa.types.is_struct(kind) else ()
+        description = (field.metadata or {}).get(b"description", b"").decode()
+        return cls(field.name, "RECORD" if nested else _KINDS[kind], mode, description, nested)
 
-def _column(field: pa.Field, described: str = "") -> Column:
-    repeated = pa.types.is_list(field.type)
-    kind = field.type.value_type if repeated else field.type
-    mode = REPEATED if repeated else NULLABLE if field.nullable else REQUIRED
-    nested = tuple(map(_column, kind)) if pa.types.is_struct(kind) else ()
-    return Column(field.name, _name_kind(kind), mode, described, nested)
-
-
-def _name_kind(kind: pa.DataType) -> str:
-    for holds, name in (
-        (pa.types.is_struct, "RECORD"),
-        (pa.types.is_string, "STRING"),
-        (pa.types.is_integer, "INTEGER"),
-        (pa.types.is_floating, "FLOAT"),
-        (pa.types.is_timestamp, "TIMESTAMP"),
-    ):
-        if holds(kind):
-            return name
-    raise ValueError(f"no column of BigQuery holds {kind}")
+    def to_arrow(self) -> pa.Field:
+        """The field of an Arrow table that holds this column; any may be null."""
+        nested = pa.struct([field.to_arrow() for field in self.fields])
+        kind = nested if self.fields else _ARROW_TYPES[self.kind]
+        return pa.field(self.name, pa.list_(kind) if self.mode == REPEATED else kind)
 
 
-FILE_COLUMNS = tuple(_column(field, field.metadata[b"description"].decode()) for field in SCHEMA)
+def read_schema(name: str) -> str:
+    """The text of a file of `schemas/`: a folder of the package, or beside it in a checkout."""
+    package = pathlib.Path(__file__).parents[1]
+    folders = (package / "schemas", package.parent / "schemas")
+    found = next(folder for folder in folders if folder.is_dir())
+    return (found / name).read_text(encoding="utf-8")
+
+
+FILE_COLUMNS = tuple(map(Column.from_arrow, SCHEMA))
 """The columns of a published file, in its order."""
 
-_RUN_ID = Column("run_id", "STRING", REQUIRED, "Name of the run")
-_RUN_DATE = Column("run_date", "DATE", REQUIRED, "The day to which the run's rows belong")
-
-PREDICTIONS = (*FILE_COLUMNS, _RUN_ID, _RUN_DATE)
-"""One row per image and run."""
-
-
-def _make(kind: str, name: str, description: str, mode: str = REQUIRED) -> Column:
-    return Column(name, kind, mode, description)
-
-
-_count = functools.partial(_make, "INTEGER")
-_text = functools.partial(_make, "STRING")
-_number = functools.partial(_make, "FLOAT")
-_time = functools.partial(_make, "TIMESTAMP")
-
-
-def _record(name: str, mode: str, description: str, *fields: Column) -> Column:
-    return Column(name, "RECORD", mode, description, fields)
-
-
-RUNS = (
-    _RUN_ID,
-    _RUN_DATE,
-    _text("attempt", "Which start of the program published it, or published to it last"),
-    _text("state", "DONE: rows, files and counts add up"),
-    _text("model_id", "Hub id or folder of the model"),
-    _text("model_revision", "Commit of the model, or SHA-256 of its folder"),
-    _text("model_key", "Hub id or the word folder, @, and 12 characters of the revision"),
-    _text("model_weights", "The file of the model's weights, where that is known", NULLABLE),
-    _record(
-        "parameters",
-        NULLABLE,
-        "As the job asked for them",
-        _count("top_k", "Labels per image; null for all", NULLABLE),
-        _text("function_to_apply", "Null leaves it to the model", NULLABLE),
-    ),
-    _count("listed", "Images listed: the sum of the next three"),
-    _count("ok", "Images with a prediction"),
-    _count("error", "Images that failed"),
-    _count("skipped", "Images that were not looked at again"),
-    _number("error_ratio", "Error rows per listed image, 0.0 to 1.0"),
-    _number("duration_s", "How long the program ran, seconds"),
-    _number("images_per_s", "Images looked at per second of that time, start-up included"),
-    _time("started_at", "When the program was first started, UTC"),
-    _time("finished_at", "When the run record was made, UTC"),
-    _time("first_at", "When the first image was done with, UTC", NULLABLE),
-    _time("last_at", "When the last image was done with, UTC", NULLABLE),
-    _count("bytes_read", "Encoded bytes of the images that were read"),
-    _number("preprocess_ms", "Sum over rows, milliseconds"),
-    _number("inference_ms", "Sum over rows, milliseconds"),
-    _text("configuration", "Of the job, a JSON object"),
-    _text("configuration_sha256", "Of the configuration: equal jobs, equal hash"),
-    _text("library_versions", "Versions of the libraries in use, a JSON object"),
-    _record(
-        "labels",
-        REPEATED,
-        "Rows by their best label, the most frequent first",
-        _text("label", ""),
-        _count("count", ""),
-    ),
-    _record(
-        "errors",
-        REPEATED,
-        "Error rows by stage and code, the most frequent first",
-        _text("stage", ""),
-        _text("code", ""),
-        _count("count", ""),
-    ),
-    _record(
-        "score_histogram",
-        NULLABLE,
-        "Rows by their best score",
-        _count("below", "Below 0"),
-        _count("bins", "Bins of equal width from 0 to 1", REPEATED),
-        _count("above", "Above 1"),
-    ),
-    _record(
-        "files",
-        REPEATED,
-        "The published Parquet files that were loaded",
-        _text("path", "Relative to the output folder"),
-        _count("rows", ""),
-        _count("size_bytes", ""),
-        _text("sha256", ""),
-    ),
-    _record(
-        "publications",
-        REPEATED,
-        "Each time that rows of the run were published, the first first",
-        _text("attempt", ""),
-        _text("how", "new, replace, append or errors"),
-        _time("started_at", "UTC"),
-        _time("finished_at", "UTC"),
-        _count("rows", ""),
-        _count("skipped", ""),
-    ),
-)
+RUNS = tuple(map(Column.from_json, json.loads(read_schema("prediction_runs.bigquery.json"))))
 """One row per run."""
 
+PREDICTIONS = (*FILE_COLUMNS, *(each for each in RUNS if each.name in ("run_id", "run_date")))
+"""One row per image and run."""
+
 PARTITION = "run_date"
-CLUSTERING = ("model_key", "top_label", "image_uri")
+CLUSTERING = ["model_key", "top_label", "image_uri"]
 """How `predictions` is laid out; `prediction_runs` has the partitions and no clusters."""
 
-
 _MODEL = ("id", "revision", "key", "weights")
-_FILE = ("path", "rows", "size_bytes", "sha256")
 
 
 def to_run_row(record: RunRecord) -> dict[str, Any]:
@@ -185,24 +106,26 @@ def to_run_row(record: RunRecord) -> dict[str, Any]:
     Where a run has several models, their names stand side by side, and the parameters are null.
     """
     fields = json.loads(record.to_json())
-    names = {name: [each.get(name) for each in fields["models"]] for name in _MODEL}
-    row = fields | {
-        **{f"model_{name}": ", ".join(filter(None, names[name])) for name in _MODEL},
-        "model_weights": ", ".join(filter(None, names["weights"])) or None,
-        "files": [{name: file[name] for name in _FILE} for file in fields["files"]],
-        **fields["counts"],
-        **{name: _to_text(fields[name]) for name in ("configuration", "library_versions")},
+    names = {
+        f"model_{name}": ", ".join(each[name] for each in fields["models"] if each.get(name))
+        for name in _MODEL
     }
+    texts = {name: _to_text(fields[name]) for name in ("configuration", "library_versions")}
+    row = fields | names | fields["counts"] | texts
+    row["model_weights"] = row["model_weights"] or None
+    for file in row["files"]:
+        del file["model_key"]
     return {column.name: row[column.name] for column in RUNS}
 
 
-def _describe(columns: Sequence[Column]) -> list[dict[str, Any]]:
+def encode_run_row(record: RunRecord) -> bytes:
+    """The row of `to_run_row` as a line of JSON, without its end."""
+    return replace_surrogates(json.dumps(to_run_row(record), ensure_ascii=False)).encode()
+
+
+def describe(columns: Iterable[Column]) -> list[dict[str, Any]]:
+    """The columns as the client takes them, and in a file of JSON `bq mk --schema`."""
     return [column.to_json() for column in columns]
-
-
-describe_predictions = functools.partial(_describe, PREDICTIONS)
-describe_runs = functools.partial(_describe, RUNS)
-"""What `schemas/*.bigquery.json` hold, as `bq mk --schema` takes it."""
 
 
 def _to_text(fields: Mapping[str, Any]) -> str:

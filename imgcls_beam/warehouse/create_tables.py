@@ -13,6 +13,7 @@ from imgcls_beam.warehouse.columns import (
     REQUIRED,
     RUNS,
     Column,
+    describe,
 )
 
 if TYPE_CHECKING:
@@ -32,32 +33,18 @@ def ensure_tables(name: TableName) -> None:
             or has it of another type.
     """
     client = connect(OUTPUT_OPTION, name)
-    for table, columns, clustering in ((name, PREDICTIONS, CLUSTERING), (name.runs, RUNS, ())):
-        wanted = _describe_table(table, columns, clustering)
+    from google.cloud.bigquery import Table, TimePartitioning
+
+    for table, columns, clustering in ((name, PREDICTIONS, CLUSTERING), (name.runs, RUNS, None)):
+        wanted = Table(str(table), schema=describe(columns))
+        wanted.time_partitioning = TimePartitioning(field=PARTITION)
+        wanted.clustering_fields = clustering
         with refuse_faults(OUTPUT_OPTION, str(table)):
             found = client.create_table(wanted, exists_ok=True, **look_up())
         problem = _find_problem(found.schema, columns)
         if problem is not None:
             problem = f"{problem}; give another table, or alter this one"
             raise ConfigError(OUTPUT_OPTION, str(table), problem)
-
-
-def to_fields(columns: Sequence[Column]) -> "list[bigquery.SchemaField]":
-    """The columns as the client takes them."""
-    from google.cloud.bigquery import SchemaField
-
-    return [SchemaField.from_api_repr(column.to_json()) for column in columns]
-
-
-def _describe_table(
-    name: TableName, columns: Sequence[Column], clustering: Sequence[str]
-) -> "bigquery.Table":
-    from google.cloud.bigquery import Table, TimePartitioning
-
-    table = Table(str(name), schema=to_fields(columns))
-    table.time_partitioning = TimePartitioning(field=PARTITION)
-    table.clustering_fields = list(clustering) or None
-    return table
 
 
 def _find_problem(

@@ -11,15 +11,17 @@ and locked: a query reads these relations and nothing else, and writes nowhere. 
 of statement would not do: DuckDB 2 takes a COPY inside a WITH of a SELECT.
 """
 
-import datetime
+import contextlib
+import io
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.json as pj
 from pyarrow import fs
 
 from imgcls_beam.errors import ConfigError
@@ -27,26 +29,15 @@ from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import DONE
 from imgcls_beam.stores import is_local, join, open_store
-from imgcls_beam.warehouse.columns import REPEATED, RUNS, Column, to_run_row
-from imgcls_beam.warehouse.duckdb_sources import PREDICTIONS_NAME, RUNS_NAME, quote
-from imgcls_beam.warehouse.views import DUCKDB, VIEWS
+from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS, encode_run_row
+from imgcls_beam.warehouse.views import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote, render_views
 
 if TYPE_CHECKING:
     import duckdb
 
-ROWS_SCHEMA = pa.schema(
-    [*SCHEMA, pa.field("run_id", pa.string()), pa.field("run_date", pa.date32())]
-)
+ROWS_SCHEMA = pa.schema([*SCHEMA, *(key.to_arrow() for key in PREDICTIONS[len(SCHEMA) :])])
 """What a file holds, and the keys of its path that the tables have."""
 
-_TYPES = {
-    "STRING": pa.string(),
-    "INTEGER": pa.int64(),
-    "FLOAT": pa.float64(),
-    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
-    "DATE": pa.date32(),
-}
-_PARSERS = {"TIMESTAMP": datetime.datetime.fromisoformat, "DATE": datetime.date.fromisoformat}
 _LOCKED = (
     "SET TimeZone = 'UTC'",
     "SET python_enable_replacements = false",  # or a name that is no table is a variable of ours
@@ -75,8 +66,7 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     connection = duckdb.connect(":memory:")
     connection.register(RUNS_NAME, make_runs_table(records))
     connection.register(PREDICTIONS_NAME, make_dataset(output, records))
-    for view in VIEWS:
-        connection.execute(f"CREATE VIEW {view.name} AS {view.render(DUCKDB)}")
+    connection.execute(render_views(DUCKDB))
     scratch = tempfile.mkdtemp(prefix="imgcls-sql-")  # ours alone, and removed with the connection
     weakref.finalize(connection, shutil.rmtree, scratch, ignore_errors=True)
     connection.execute(f"SET temp_directory = {quote(scratch)}")  # where memory does not suffice
@@ -98,19 +88,28 @@ def read_records(output: str) -> Iterator[RunRecord]:
         return
     wanted = sorted(path for path in paths if path.endswith(".json"))
     for text in store.cat_ranges(wanted, None, None, on_error="return"):
-        record = _parse(text)
-        if record is not None and record.state == DONE:
-            yield record
+        if isinstance(text, FileNotFoundError):  # it went meanwhile
+            continue
+        if isinstance(text, Exception):
+            raise text
+        with contextlib.suppress(ValueError):  # it is no record
+            record = RunRecord.from_json(text)
+            if record.state == DONE:
+                yield record
 
 
 def make_runs_table(records: Sequence[RunRecord]) -> pa.Table:
     """`prediction_runs`: one row per record."""
-    schema = pa.schema([pa.field(column.name, _find_type(column)) for column in RUNS])
-    rows = [
-        {column.name: _parse_value(column, row[column.name]) for column in RUNS}
-        for row in map(to_run_row, records)
-    ]
-    return pa.Table.from_pylist(rows, schema=schema)
+    schema = pa.schema([column.to_arrow() for column in RUNS])
+    # Arrow reads a date from JSON only as a time.
+    times = {pa.date32(): pa.timestamp("s")}
+    read = pa.schema([field.with_type(times.get(field.type, field.type)) for field in schema])
+    lines = [encode_run_row(record) + b"\n" for record in records]
+    return pj.read_json(
+        io.BytesIO(b"".join(lines)),
+        pj.ReadOptions(block_size=max(1 << 20, *map(len, lines))),  # a longer line is refused
+        pj.ParseOptions(explicit_schema=read),
+    ).cast(schema)
 
 
 def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
@@ -129,38 +128,3 @@ def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
         for file in record.files
     ]
     return ds.FileSystemDataset(pieces, ROWS_SCHEMA, kind, system)
-
-
-def _parse(text: bytes | Exception) -> RunRecord | None:
-    """A record; None where it went meanwhile, or is none."""
-    if isinstance(text, FileNotFoundError):
-        return None
-    if isinstance(text, Exception):
-        raise text
-    try:
-        return RunRecord.from_json(text)
-    except ValueError:
-        return None
-
-
-def _find_type(column: Column) -> pa.DataType:
-    kind = _TYPES.get(column.kind)
-    if kind is None:
-        kind = pa.struct([pa.field(field.name, _find_type(field)) for field in column.fields])
-    return pa.list_(kind) if column.mode == REPEATED else kind
-
-
-def _parse_value(column: Column, value: Any) -> Any:  # noqa: ANN401 - what JSON holds
-    """A value of JSON as Arrow takes it for this column."""
-    if value is None:
-        return None
-    if column.mode == REPEATED:
-        return [_parse_one(column, each) for each in value]
-    return _parse_one(column, value)
-
-
-def _parse_one(column: Column, value: Any) -> Any:  # noqa: ANN401 - what JSON holds
-    if column.fields:
-        return {field.name: _parse_value(field, value.get(field.name)) for field in column.fields}
-    parse = _PARSERS.get(column.kind)
-    return parse(value) if parse else value

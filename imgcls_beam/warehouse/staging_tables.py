@@ -10,18 +10,15 @@ own: it drops a staging table after a day.
 import datetime
 import functools
 import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, TYPE_CHECKING
 
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.checks import scheme_of
-from imgcls_beam.rows import replace_surrogates
 from imgcls_beam.stores import file_operations, join
 from imgcls_beam.warehouse.bigquery_jobs import run_job
 from imgcls_beam.warehouse.bigquery_session import BigQuerySession
-from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column, to_run_row
-from imgcls_beam.warehouse.create_tables import to_fields
+from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column, describe, encode_run_row
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -44,8 +41,11 @@ def stage(session: BigQuerySession, number: int) -> TableName:
         GoogleAPICallError: what the service says where it cannot be done.
     """
     staging = _name_staging(session, number)
-    _stage_rows(session, staging)
-    _stage_record(session, staging.runs)
+    _make_table(session.client, staging, FILE_COLUMNS)
+    for index, begin in enumerate(_plan_loads(session, str(staging))):
+        run_job(session.client, f"{staging.table}_{index:05d}", begin)
+    _make_table(session.client, staging.runs, RUNS)
+    run_job(session.client, staging.runs.table, _plan_record(session, str(staging.runs)))
     return staging
 
 
@@ -62,19 +62,11 @@ def abandon(session: BigQuerySession) -> None:
 
 
 def _name_staging(session: BigQuerySession, number: int) -> TableName:
-    key = session.make_key(session.session_id)
+    key = session.make_key(session.record.session_id)
     return session.table.beside(f"_imgcls_staging_{key}_{number}")
 
 
-def _stage_rows(session: BigQuerySession, target: TableName) -> None:
-    _make_table(session.client, target, FILE_COLUMNS)
-    for index, begin in enumerate(_plan_loads(session, target)):
-        run_job(session.client, f"{target.table}_{index:05d}", begin)
-
-
-def _plan_loads(
-    session: BigQuerySession, target: TableName
-) -> Iterator[Callable[..., "bigquery.LoadJob"]]:
+def _plan_loads(session: BigQuerySession, target: str) -> "list[Callable[..., bigquery.LoadJob]]":
     """What begins each load job, given its id."""
     from google.cloud.bigquery import LoadJobConfig, ParquetOptions
 
@@ -88,15 +80,14 @@ def _plan_loads(
     )
     urls = [join(session.output, file.path) for file in session.record.files]
     uris = [f"gs://{url.partition('://')[2]}" for url in urls if _is_on_gcs(url)]
-    for first in range(0, len(uris), _URIS_PER_JOB):
-        load = session.client.load_table_from_uri
-        yield functools.partial(
-            load, uris[first : first + _URIS_PER_JOB], str(target), job_config=config
-        )
-    for url in urls:
-        if not _is_on_gcs(url):
-            read = functools.partial(file_operations.open_existing, url)
-            yield functools.partial(_upload, session.client, read, str(target), config)
+    batches = [uris[i : i + _URIS_PER_JOB] for i in range(0, len(uris), _URIS_PER_JOB)]
+    load = functools.partial(session.client.load_table_from_uri, job_config=config)
+    uploaded = [url for url in urls if not _is_on_gcs(url)]
+    reads = [functools.partial(file_operations.open_existing, url) for url in uploaded]
+    return [
+        *(functools.partial(load, batch, target) for batch in batches),
+        *(functools.partial(_upload, session.client, read, target, config) for read in reads),
+    ]
 
 
 def _is_on_gcs(url: str) -> bool:
@@ -104,20 +95,17 @@ def _is_on_gcs(url: str) -> bool:
     return scheme_of(url) in ("gs", "gcs") and "*" not in url
 
 
-def _stage_record(session: BigQuerySession, target: TableName) -> None:
+def _plan_record(session: BigQuerySession, target: str) -> "Callable[..., bigquery.LoadJob]":
     from google.cloud.bigquery import LoadJobConfig
 
-    _make_table(session.client, target, RUNS)
     config = LoadJobConfig(
         source_format="NEWLINE_DELIMITED_JSON",
-        schema=to_fields(RUNS),
+        schema=describe(RUNS),
         create_disposition="CREATE_NEVER",
         write_disposition="WRITE_TRUNCATE",  # of the staging table: it has one row, always the same
     )
-    text = json.dumps(to_run_row(session.record), ensure_ascii=False)
-    read = functools.partial(io.BytesIO, replace_surrogates(text).encode())
-    begin = functools.partial(_upload, session.client, read, str(target), config)
-    run_job(session.client, target.table, begin)
+    read = functools.partial(io.BytesIO, encode_run_row(session.record))
+    return functools.partial(_upload, session.client, read, target, config)
 
 
 def _upload(
@@ -136,6 +124,6 @@ def _upload(
 def _make_table(client: "bigquery.Client", name: TableName, columns: Sequence[Column]) -> None:
     from google.cloud.bigquery import Table
 
-    table = Table(str(name), schema=to_fields(columns))
+    table = Table(str(name), schema=describe(columns))
     table.expires = datetime.datetime.now(datetime.UTC) + _KEPT
     client.create_table(table, exists_ok=True)

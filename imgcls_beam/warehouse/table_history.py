@@ -4,7 +4,7 @@ Answers are paged, so memory holds a page. A table that is not there yet holds n
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from imgcls_beam.bigquery import (
@@ -24,11 +24,13 @@ _PAGE_ROWS = 10_000
 _IMAGES = """
 SELECT image_uri FROM `{table}` WHERE run_id = @run_id AND @status IN ('', status)
 """
+# A run of several models has all their keys, and no parameters: what was asked is not known.
 _SCORED = """
 SELECT DISTINCT image.image_uri, image.image_version
 FROM `{table}` AS image
 JOIN `{runs}` AS run ON run.run_id = image.run_id AND run.run_date = image.run_date
-WHERE image.status = 'ok' AND image.model_key = @model_key AND run.model_key = @model_key
+WHERE image.status = 'ok' AND image.model_key = @model_key
+  AND run.model_key = image.model_key
   AND run.state = 'DONE' AND run.run_id != @except_run
   AND COALESCE(run.parameters.top_k, 0) = @top_k
   AND COALESCE(run.parameters.function_to_apply, '') = @function_to_apply
@@ -48,13 +50,8 @@ def read_scored(
     Raises:
         ConfigError: BigQuery refuses to say.
     """
-    values: dict[str, str | int] = {
-        "model_key": scoring.model.key,
-        "except_run": except_run,
-        "top_k": scoring.top_k or 0,
-        "function_to_apply": scoring.function_to_apply or "",
-    }
-    return _ask(name, _SCORED, values)
+    asked = {"top_k": scoring.top_k or 0, "function_to_apply": scoring.function_to_apply or ""}
+    return _ask(name, _SCORED, model_key=scoring.model.key, except_run=except_run, **asked)
 
 
 def read_images(name: TableName, run_id: str, status: str = "") -> Iterator[str]:
@@ -63,31 +60,27 @@ def read_images(name: TableName, run_id: str, status: str = "") -> Iterator[str]
     Raises:
         ConfigError: BigQuery refuses to say.
     """
-    for (uri,) in _ask(name, _IMAGES, {"run_id": run_id, "status": status}):
-        yield uri
+    return (uri for (uri,) in _ask(name, _IMAGES, run_id=run_id, status=status))
 
 
-def read_table_marks(selection: Selection) -> Iterator[KnownRow]:
+def read_table_history(selection: Selection) -> Iterator[KnownRow]:
     """What is known of images by the rows of a selection's table.
 
     Raises:
         ConfigError: BigQuery refuses to say.
     """
-    name = parse_table(str(selection.table))
-    if selection.only == "errors":
-        for uri in read_images(name, selection.run_id, "error"):
-            yield KnownRow(uri_digest(uri), Kind.FAILED, None)
-        return
-    if selection.if_exists == "append":
-        for uri in read_images(name, selection.run_id):
-            yield KnownRow(uri_digest(uri), Kind.PRESENT, None)
+    name, run_id = parse_table(str(selection.table)), selection.run_id
+    is_retry = selection.only == "errors"
+    if is_retry or selection.if_exists == "append":
+        kind, status = (Kind.FAILED, "error") if is_retry else (Kind.PRESENT, "")
+        for uri in read_images(name, run_id, status):
+            yield KnownRow(uri_digest(uri), kind, None)
     if selection.only == "new":
-        scored = read_scored(name, selection.scoring, except_run=selection.run_id)
-        for uri, version in scored:
+        for uri, version in read_scored(name, selection.scoring, except_run=run_id):
             yield KnownRow(uri_digest(uri), Kind.SCORED, version)
 
 
-def _ask(name: TableName, sql: str, values: Mapping[str, str | int]) -> Iterator[Any]:
+def _ask(name: TableName, sql: str, **values: str | int) -> Iterator[Any]:
     """The answer's rows; none where the table is not there."""
     client = connect(OUTPUT_OPTION, name)
     sql = sql.format(table=name, runs=name.runs)

@@ -10,8 +10,8 @@ again. A session that comes after a later one loads nothing, and its error says 
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from imgcls_beam.bigquery import OUTPUT_OPTION, TableName, connect, quote_text, to_line
 from imgcls_beam.errors import PublishError
@@ -20,11 +20,8 @@ from imgcls_beam.warehouse.bigquery_jobs import run_job
 from imgcls_beam.warehouse.bigquery_session import BigQuerySession
 from imgcls_beam.warehouse.check_files import check_files
 from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column
-from imgcls_beam.warehouse.current_run import CurrentRun
+from imgcls_beam.warehouse.current_run import CurrentRun, read_current
 from imgcls_beam.warehouse.staging_tables import TRIES, abandon, stage
-
-if TYPE_CHECKING:
-    from google.cloud import bigquery
 
 _GUARD = "the tables changed while this run was loaded"
 
@@ -69,8 +66,8 @@ def load_run(
     """
     session = BigQuerySession(connect(OUTPUT_OPTION, table), table, output, record)
     with session.refuse_faults():
-        current = session.read_current()
-        was_loaded = current.session_id == session.session_id
+        current = read_current(session.client, table, record.run_id)
+        was_loaded = current.session_id == record.session_id
         try:
             if not was_loaded:
                 check_files(output, record)
@@ -79,7 +76,7 @@ def load_run(
             abandon(session)
             raise
         abandon(session)
-    return LoadedRun(table, record.run_id, session.session_id, session.rows, was_loaded)
+    return LoadedRun(table, record.run_id, record.session_id, session.rows, was_loaded)
 
 
 def _publish(session: BigQuerySession, current: CurrentRun, expected_session: str | None) -> None:
@@ -90,7 +87,7 @@ def _publish(session: BigQuerySession, current: CurrentRun, expected_session: st
     """
     from google.api_core.exceptions import GoogleAPICallError, NotFound
 
-    problem, number, spent = "", 0, set[str]()
+    record, problem, number, spent = session.record, "", 0, set[str]()
     for _ in range(TRIES):
         _check_may_replace(session, current, expected_session)
         try:
@@ -100,8 +97,8 @@ def _publish(session: BigQuerySession, current: CurrentRun, expected_session: st
             if not isinstance(error, NotFound) and _GUARD not in str(error):
                 raise
             problem = to_line(error.message)
-        seen, current = current, session.read_current()
-        if current.session_id == session.session_id:
+        seen, current = current, read_current(session.client, session.table, record.run_id)
+        if current.session_id == record.session_id:
             return
         number += current == seen  # then the staged rows were refused
     raise session.refuse(f"it was tried {TRIES} times; {problem}")
@@ -126,10 +123,7 @@ def _commit(
         Whether this program's transaction was committed.
     """
     script = _write_script(session, staging, current)
-
-    def begin(job_id: str) -> "bigquery.QueryJob":
-        return session.client.query(script, job_id=job_id, job_retry=None)
-
+    begin = functools.partial(session.client.query, script, job_retry=None)
     job_id = f"imgcls_publish_{session.make_key(current.session_id)}"
     job_id, was_begun = run_job(session.client, job_id, begin, spent)
     spent.add(job_id)

@@ -133,6 +133,9 @@ def test_what_is_copied_is_all_that_the_programs_need(tmp_path: pathlib.Path) ->
     assert all(each.startswith(str(installed)) for each in found)
     shown = run(sys.executable, image / "launch.py", "--help", **settings)
     assert "--output" in shown.stdout, shown.stderr
+    views = "from imgcls_beam.warehouse.views import render_duckdb; print(render_duckdb())"
+    rendered = run(sys.executable, "-c", views, **settings)
+    assert "VIEW prediction_runs" in rendered.stdout, rendered.stderr
     listed = run(sys.executable, installed / "bin" / "imgcls", "--help", **settings)
     assert "classify" in listed.stdout, listed.stderr
 

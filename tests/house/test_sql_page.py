@@ -46,4 +46,4 @@ def test_the_printed_views_answer_the_same(gallery: str) -> None:
 
 def test_the_page_names_every_relation() -> None:
     named = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
-    assert named == {"predictions", "prediction_runs", *(view.name for view in VIEWS)}
+    assert named == {"predictions", "prediction_runs", *VIEWS}

@@ -12,7 +12,7 @@ from google.cloud import bigquery
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.errors import PublishError
 from imgcls_beam.warehouse import load_run
-from tests.staged import FUSE, RUN, Killed
+from tests.staged import FUSE, RUN, Killed, make_session_id
 from tests.warehouse import count_rows, list_tables, publish_run, read_files, read_rows
 
 
@@ -111,7 +111,7 @@ def test_programs_that_load_at_the_same_time_do_not_disturb_each_other(
     told = [load.exception() for load in (loads[0], loads[3])]
     assert None in told
     assert all(error is None or isinstance(error, PublishError) for error in told)
-    assert count_rows(table) == {run.run_id: (f"{1:032x}", 11, 11) for run in runs}
+    assert count_rows(table) == {run.run_id: (make_session_id(1), 11, 11) for run in runs}
 
 
 CALLS = ("create_table", "load_table_from_file", "query", "delete_table")

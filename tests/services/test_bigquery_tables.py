@@ -21,11 +21,11 @@ from imgcls_beam.warehouse import (
     parse_table,
     read_images,
     read_scored,
-    read_table_marks,
+    read_table_history,
 )
 from imgcls_beam.warehouse.columns import CLUSTERING
 from tests.bigquery import Emulator, make_client
-from tests.staged import RUN, SCORING, scoring_of
+from tests.staged import RUN, SCORING, make_session_id, scoring_of
 from tests.warehouse import publish_run, read_files, read_rows
 
 OTHER_MODEL = ModelSource("owner/model", "b" * 40, "owner/model", "b" * 40)
@@ -93,7 +93,7 @@ def test_what_is_published_is_found_by_run_model_and_parameters(
     assert find_run(table, "r1") == find_run(table.beside("absent"), "r1") == CurrentRun()
     for run, rows in ((RUN, 8), (dataclasses.replace(RUN, run_id="r2", top_k=None), 4)):
         load_run(table, str(tmp_path), publish_run(str(tmp_path), [rows], run=run))
-    assert find_run(table, "r1").session_id == f"{1:032x}"
+    assert find_run(table, "r1").session_id == make_session_id(1)
     scored = {(f"gs://b/{i:06d}", None) for i in range(8) if i % 4}
     assert set(read_scored(table, SCORING)) == scored
     assert set(read_scored(table, SCORING, except_run="r1")) == set()
@@ -103,6 +103,18 @@ def test_what_is_published_is_found_by_run_model_and_parameters(
     assert sorted(read_images(table, "r1", "error")) == ["gs://b/000000", "gs://b/000004"]
     assert len(list(read_images(table, "r2"))) == 4
     assert list(read_images(table.beside("absent"), "r1")) == []
+
+
+def test_a_run_of_several_models_says_nothing_to_a_new_run_as_its_parameters_are_not_there(
+    table: TableName, tmp_path: pathlib.Path
+) -> None:
+    record = publish_run(str(tmp_path), [8])
+    other = dataclasses.replace(record.models[0], id="z/other", key=f"z/other@{'0' * 12}")
+    record = dataclasses.replace(record, models=(*record.models, other))
+    assert record.parameters is None
+    load_run(table, str(tmp_path), record)
+    for top_k in (SCORING.top_k, None):
+        assert list(read_scored(table, dataclasses.replace(SCORING, top_k=top_k))) == []
 
 
 def test_the_table_says_to_a_new_run_what_the_files_say(
@@ -120,6 +132,6 @@ def test_the_table_says_to_a_new_run_what_the_files_say(
         options = OutputOptions(None, run_id, RUN.run_date, if_exists, table=str(table), only=only)
         selection = Selection.of_run(options, scoring_of(run))
         assert selection is not None
-        marks = list(read_table_marks(selection))
-        assert collections.Counter(mark.kind for mark in marks) == kinds
-        assert len({mark.digest for mark in marks}) == len(marks)
+        known = list(read_table_history(selection))
+        assert collections.Counter(row.kind for row in known) == kinds
+        assert len({row.digest for row in known}) == len(known)

@@ -31,7 +31,7 @@ from tests.gallery import (
 
 pytestmark = pytest.mark.slow
 
-RELATIONS = {"predictions", "prediction_runs", *(view.name for view in VIEWS)}
+RELATIONS = {"predictions", "prediction_runs", *VIEWS}
 BOTH = pytest.mark.parametrize("open_output", [open_runs, open_views], ids=["asked", "printed"])
 
 

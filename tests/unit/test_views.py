@@ -6,18 +6,16 @@ import re
 from collections.abc import Callable
 
 import pytest
+import sqlglot
 
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS
 from imgcls_beam.warehouse.querying import open_runs
 from imgcls_beam.warehouse.views import (
-    DUCKDB,
     VIEWS,
-    View,
     render_bigquery,
     render_duckdb,
-    spell_bigquery,
 )
 from tests.gallery import (
     FIRST,
@@ -37,10 +35,20 @@ from tests.gallery import (
 )
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+
+def read_views(text: str, dialect: str) -> dict[str, sqlglot.exp.Query]:
+    """The queries of views by their names, in the order of the text."""
+    created = [each for each in sqlglot.parse(text, dialect=dialect) if each is not None]
+    return {each.this.name: each.expression for each in created}
+
+
+IN_DUCKDB = read_views(render_duckdb(), "duckdb")
+IN_BIGQUERY = read_views(render_bigquery("p.d"), "bigquery")
 COLUMNS = {
     "predictions": [column.name for column in PREDICTIONS],
     "prediction_runs": [column.name for column in RUNS],
-    **{view.name: [name for name, _ in view.columns] for view in VIEWS},
+    **{name: query.named_selects for name, query in IN_BIGQUERY.items()},
 }
 
 BOTH = pytest.mark.parametrize("open_output", [open_runs, open_views], ids=["asked", "printed"])
@@ -63,18 +71,14 @@ def test_the_published_views_are_those_of_the_code(name: str, render: Callable[[
 
 
 def test_both_dialects_have_the_same_views() -> None:
-    created = re.compile(r"CREATE OR REPLACE VIEW `?(?:PROJECT\.DATASET\.)?(\w+)`? AS")
-    derived = [view.name for view in VIEWS]
-    assert created.findall(render_duckdb()) == ["prediction_runs", "predictions", *derived]
-    assert created.findall(render_bigquery()) == derived
+    assert list(IN_DUCKDB) == ["prediction_runs", "predictions", *VIEWS]
+    assert list(IN_BIGQUERY) == list(VIEWS)
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_both_dialects_select_the_same_columns(view: View) -> None:
-    duckdb_wanted, bigquery_wanted = (
-        view.render(words).partition("\nFROM ")[0] for words in (DUCKDB, spell_bigquery("p.d"))
-    )
-    assert duckdb_wanted == bigquery_wanted
+@pytest.mark.parametrize("view", VIEWS)
+def test_both_dialects_select_the_same_columns(view: str) -> None:
+    duckdb_wanted, bigquery_wanted = IN_DUCKDB[view].selects, IN_BIGQUERY[view].selects
+    assert [each.sql() for each in duckdb_wanted] == [each.sql() for each in bigquery_wanted]
 
 
 @BOTH
@@ -220,3 +224,28 @@ def test_the_runs_table_is_the_record(gallery: str) -> None:
     assert errors == [{"stage": "prepare", "code": "truncated", "count": 1}]
     assert parameters == {"top_k": 2, "function_to_apply": None}
     assert (how, files, json.loads(versions)) == ("new", 1, find_versions())
+
+
+@pytest.mark.parametrize("weights", [{}, {"weights": "model.safetensors"}])
+@pytest.mark.parametrize("kind", ["several models", "before there was a list of models"])
+def test_both_ways_name_the_models_of_a_run_alike(
+    tmp_path: pathlib.Path, kind: str, weights: dict[str, str]
+) -> None:
+    output = make_small(tmp_path)
+    path = tmp_path / "runs" / f"{FIRST}.json"
+    record = json.loads(path.read_text())
+    record["model"] |= weights
+    model = record.pop("models")[0] | weights
+    if kind == "several models":
+        other = model | {
+            "id": "owner/other",
+            "revision": "0" * 40,
+            "key": "owner/other@000000000000",
+        }
+        record |= {"models": [model, other], "model": None, "parameters": None}
+    path.write_text(json.dumps(record))
+    query = "SELECT COLUMNS('model_.*'), parameters FROM prediction_runs"
+    found = ask(open_runs(output), query)
+    assert found == ask(open_views(output), query)
+    ((names, *_),) = found
+    assert names.endswith(", owner/other") == (kind == "several models")

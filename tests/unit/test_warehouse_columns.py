@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from google.cloud import bigquery
 
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
@@ -42,6 +43,15 @@ RECORD = RunRecord(
 def test_the_schemas_are_what_the_code_says(name: str) -> None:
     text = json.dumps(GENERATED[name](), indent=2, ensure_ascii=False) + "\n"
     assert (FOLDER / name).read_text(encoding="utf-8") == text, "run `make schemas`"
+
+
+def test_the_runs_table_is_read_whole_from_the_schema_that_people_copy() -> None:
+    described = json.loads((FOLDER / "prediction_runs.bigquery.json").read_text(encoding="utf-8"))
+    assert [column.to_json() for column in RUNS] == described
+    assert [bigquery.SchemaField.from_api_repr(each).to_api_repr() for each in described] == (
+        described
+    )
+    assert all(column.description for column in RUNS)
 
 
 def test_predictions_are_the_columns_of_the_files_and_two_keys() -> None:
