@@ -47,6 +47,7 @@ EXTRAS = {
         "pytest-xdist",
         "ruff",
         "s3fs>=2025.9",
+        "sqlglot",
     ],
 }
 

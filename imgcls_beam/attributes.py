@@ -35,8 +35,6 @@ def find_attributes_problem(attributes: Mapping[str, Any] | None) -> str | None:
         text = encode_attributes(attributes)
     except RecursionError:
         return "its attributes are nested too deeply"
-    if len(text) * 4 <= MAX_ATTRIBUTES_BYTES:  # UTF-8 takes up to four bytes a character
-        return None
     if len(text.encode("utf-8", "replace")) <= MAX_ATTRIBUTES_BYTES:
         return None
     return f"its attributes are larger than {MAX_ATTRIBUTES_BYTES} bytes of JSON"

@@ -98,13 +98,7 @@ def check_names(given: Mapping[str, object], known: Sequence[str]) -> None:
 
 
 def check_type(option: str, value: object, kinds: type | tuple[type, ...], allowed: str) -> None:
-    """Checks the type of a value.
-
-    Args:
-        option: its name.
-        value: what was given.
-        kinds: the types that are allowed.
-        allowed: the same in words.
+    """Checks the type of a value; `allowed` says in words what `kinds` are.
 
     Raises:
         ConfigError: it is of another type.

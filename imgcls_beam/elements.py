@@ -112,11 +112,7 @@ class ImageRef:
     checksum: str | None = None
 
     def __post_init__(self) -> None:
-        """Checks what callers get wrong.
-
-        Raises:
-            ConfigError: a URI that is no text, or attributes that are no mapping from text.
-        """
+        """Raises `ConfigError` for a URI that is no text, or attributes not named by texts."""
         if not isinstance(self.uri, str):
             raise ConfigError("uri", self.uri, "give a text")
         given = self.attributes

@@ -59,26 +59,20 @@ class FailureCode(enum.StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
 
 
-_READ = frozenset(
-    {
-        FailureCode.INVALID_REQUEST,
-        FailureCode.NOT_FOUND,
-        FailureCode.PERMISSION_DENIED,
-        FailureCode.UNAVAILABLE,
-        FailureCode.TOO_MANY_BYTES,
-        FailureCode.EMPTY,
-        FailureCode.CHANGED,
-        FailureCode.UNREADABLE,
-    }
-)
-_PREDICT = frozenset(
-    {FailureCode.NON_FINITE_SCORE, FailureCode.INFERENCE_FAILED, FailureCode.OUT_OF_MEMORY}
-)
-
-STAGE_OF: dict[FailureCode, Stage] = {
-    code: Stage.READ if code in _READ else Stage.PREDICT if code in _PREDICT else Stage.PREPARE
-    for code in FailureCode
-} | {FailureCode.INVALID_REFERENCE: Stage.LIST}
+_CODES_OF = {
+    Stage.LIST: (FailureCode.INVALID_REFERENCE,),
+    Stage.READ: (
+        *(FailureCode.INVALID_REQUEST, FailureCode.NOT_FOUND, FailureCode.PERMISSION_DENIED),
+        *(FailureCode.UNAVAILABLE, FailureCode.TOO_MANY_BYTES, FailureCode.EMPTY),
+        *(FailureCode.CHANGED, FailureCode.UNREADABLE),
+    ),
+    Stage.PREDICT: (
+        *(FailureCode.NON_FINITE_SCORE, FailureCode.INFERENCE_FAILED, FailureCode.OUT_OF_MEMORY),
+    ),
+}
+STAGE_OF: dict[FailureCode, Stage] = dict.fromkeys(FailureCode, Stage.PREPARE) | {
+    code: stage for stage, codes in _CODES_OF.items() for code in codes
+}
 
 
 class ImgclsError(Exception):
@@ -94,13 +88,7 @@ class ConfigError(ImgclsError):
     """
 
     def __init__(self, option: str, value: object, problem: str) -> None:
-        """Says option, value and what to do instead.
-
-        Args:
-            option: the option's name, e.g. `top_k`.
-            value: what was given; shown as its `repr`.
-            problem: what is wrong with it and what is allowed, without a full stop.
-        """
+        """Says option, value (as its `repr`), what is wrong with it and what is allowed."""
         super().__init__(option, value, problem)
         self.option = option
         self.value = value

@@ -138,11 +138,7 @@ class ReadOptions:
     allow_schemes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks every field.
-
-        Raises:
-            ConfigError: a count below 1, a wait below 0 or above an hour.
-        """
+        """Raises `ConfigError` for a count below 1, a wait below 0 or above an hour."""
         check_count("max_image_bytes", self.max_bytes)
         check_count("read_tries", self.tries)
         check_number("read_first_wait_s", self.first_wait_s, 0, 3600)
@@ -165,11 +161,7 @@ class DecodeOptions:
     max_scans: int = 100
 
     def __post_init__(self) -> None:
-        """Checks every field.
-
-        Raises:
-            ConfigError: a value below 1.
-        """
+        """Raises `ConfigError` for a value below 1."""
         check_count("max_image_pixels", self.max_pixels)
         check_count("max_jpeg_scans", self.max_scans)
 

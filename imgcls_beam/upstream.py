@@ -71,10 +71,7 @@ def count_taken(
     Outcomes are counted where the images come in. Where nothing in the graph classifies, the
     outcomes themselves are counted.
 
-    Args:
-        outcomes: of any models.
-        others: what is to be counted beside.
-        hints: resource hints of what gives the outcomes.
+    `hints` are the resource hints of what gives the outcomes.
     """
     taken = [each.taken for each in find_classifications(outcomes)]
     counts = [_count(each, f"Taken{index}") for index, each in enumerate([*taken, *others])]

@@ -53,11 +53,7 @@ class ReadImages(beam.PTransform):
     options: ReadOptions = ReadOptions()
 
     def __post_init__(self) -> None:
-        """Checks the options where the pipeline is written.
-
-        Raises:
-            ConfigError: something else than `ReadOptions`.
-        """
+        """Raises `ConfigError` for something else than `ReadOptions`."""
         super().__init__()
         check_type("options", self.options, ReadOptions, "ReadOptions")
 
@@ -81,11 +77,7 @@ class PrepareImages(beam.PTransform):
     options: DecodeOptions = DecodeOptions()
 
     def __post_init__(self) -> None:
-        """Checks the options where the pipeline is written.
-
-        Raises:
-            ConfigError: something else than a model, or than `DecodeOptions`.
-        """
+        """Raises `ConfigError` for something else than a model, or than `DecodeOptions`."""
         super().__init__()
         kinds, allowed = (str, ModelOptions, ModelSource), "its name, ModelOptions or ModelSource"
         check_type("model", self.model, kinds, allowed)
@@ -166,11 +158,7 @@ class ClassifyImagesByModel(Classifies, beam.PTransform):
     decode: DecodeOptions = DecodeOptions()
 
     def __post_init__(self) -> None:
-        """Checks the options where the pipeline is written.
-
-        Raises:
-            ConfigError: there is no model, or one is no `ModelOptions`.
-        """
+        """Raises `ConfigError` for no model, or one that is no `ModelOptions`."""
         super().__init__()
         self.models = tuple(self.models)
         if not self.models or not all(isinstance(each, ModelOptions) for each in self.models):

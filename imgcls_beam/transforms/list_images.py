@@ -31,11 +31,7 @@ class ListImages(beam.PTransform):
     is_spread: bool = True
 
     def __post_init__(self) -> None:
-        """Checks the options where the pipeline is written.
-
-        Raises:
-            ConfigError: what is no input, or a URL that is not allowed.
-        """
+        """Raises `ConfigError` for what is no input, or a URL that is not allowed."""
         super().__init__()
         self.options = to_input_options(self.options)
 
