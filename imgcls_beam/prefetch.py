@@ -43,12 +43,7 @@ class PrefetchQueue(Generic[_ResultT]):
     """What is under way in one bundle, oldest first; not shared between threads."""
 
     def __init__(self, max_elements: int, max_bytes: int) -> None:
-        """Sets how much is under way at once.
-
-        Args:
-            max_elements: no more elements than this are held.
-            max_bytes: nor more bytes, as the caller counts them; one task is always allowed.
-        """
+        """Limits what is under way, in bytes as the caller counts them; one task always is."""
         self._max_elements = max_elements
         self._max_bytes = max_bytes
         self._tasks: collections.deque[_Task[_ResultT]] = collections.deque()
