@@ -124,7 +124,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
     ) -> list[PredictionResult]:
         """Classifies a batch, of any mix of the types in `Example`; one result each, in order.
 
-        `inference_args` may hold `top_k` and `function_to_apply`, which stand over the handler's.
+        `inference_args` may hold `top_k` and `function_to_apply`, which override the handler's.
 
         Raises:
             TypeError: an example of another type.

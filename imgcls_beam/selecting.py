@@ -6,7 +6,7 @@
     earlier rows ─────▶ KnownRow ─┴▶ select ─▶ wanted, or Skipped
 
 Where the work is spread, this is a join by URI: neither side has to fit anywhere. One local worker
-joins on its disk. Either way an image is taken once, whoever names it again.
+joins on its disk. Either way an image is taken once, however often it is named.
 """
 
 import dataclasses

@@ -51,7 +51,7 @@ class _Sink(NamedTuple):
 
 
 class _Guard:
-    """Stands in the place of a pipeline's `run`."""
+    """Takes the place of a pipeline's `run`."""
 
     def __init__(self, run: Callable[..., PipelineResult]) -> None:
         self._run = run

@@ -47,7 +47,7 @@ from imgcls_beam.summary import Summary, merge_summaries
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Work:
-    """What is to be committed, and upon which record."""
+    """What is to be committed, and which record it replaces."""
 
     merged: Sequence[MergedFile]
     staged: StagedFiles

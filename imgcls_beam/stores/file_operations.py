@@ -98,12 +98,12 @@ def move_file(source: str, target: str) -> None:
 
 
 def move_new_file(source: str, target: str) -> None:
-    """Moves one file to a place where nothing stands; in one step on a local disk.
+    """Moves one file to a place where there is nothing; in one step on a local disk.
 
     Other stores are asked first and written then: in between, another program may write there.
 
     Raises:
-        FileExistsError: something stands there; it was left as it is.
+        FileExistsError: there is something; it was left as it is.
     """
     store, source_path = resolve(source)
     _, target_path = resolve(target)
@@ -136,8 +136,8 @@ def write_new_file(url: str, data: bytes, scratch: str) -> None:
     """Writes a small file in one step, unless there is one.
 
     On a local disk the bytes are written to `scratch` (on the same disk) and linked to their
-    place, which fails where something stands. Elsewhere the store is asked to create only; where it
-    refuses and exactly these bytes stand, its first answer was lost.
+    place, which fails where there is something. Elsewhere the store is asked to create only; where it
+    refuses and exactly these bytes are there, its first answer was lost.
 
     Raises:
         FileExistsError: there is one; it was left as it is.

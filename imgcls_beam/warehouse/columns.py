@@ -103,7 +103,7 @@ _MODEL = ("id", "revision", "key", "weights")
 def to_run_row(record: RunRecord) -> dict[str, Any]:
     """The record as a row of `RUNS`, in JSON's types and in the order of the columns.
 
-    Where a run has several models, their names stand side by side, and the parameters are null.
+    Where a run has several models, their names are joined, and the parameters are null.
     """
     fields = json.loads(record.to_json())
     names = {

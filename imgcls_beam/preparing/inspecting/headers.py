@@ -1,4 +1,4 @@
-"""BMP, PNG, PPM and WebP, whose sizes stand in a header."""
+"""BMP, PNG, PPM and WebP, whose sizes are in a header."""
 
 import re
 import struct
