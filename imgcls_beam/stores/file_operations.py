@@ -136,8 +136,8 @@ def write_new_file(url: str, data: bytes, scratch: str) -> None:
     """Writes a small file in one step, unless there is one.
 
     On a local disk the bytes are written to `scratch` (on the same disk) and linked to their
-    place, which fails where there is something. Elsewhere the store is asked to create only; where it
-    refuses and exactly these bytes are there, its first answer was lost.
+    place, which fails where there is something. Elsewhere the store is asked to create only; where
+    it refuses and exactly these bytes are there, its first answer was lost.
 
     Raises:
         FileExistsError: there is one; it was left as it is.
