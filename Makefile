@@ -7,9 +7,10 @@ BIGQUERY := .venv-bigquery
 AIRFLOW := .venv-airflow
 LOWEST := .venv-lowest
 APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed
-JOBS ?= auto
+JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # A file's tests stay in one process, and folders follow each other, so a server is started once in
-# each; the small files of tests/unit come last. More threads than cores would only wait.
+# each; the small files of tests/unit come last. One process more than cores, since many tests wait
+# for servers and programs; one thread in each.
 PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test check test-lowest: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
