@@ -21,6 +21,8 @@ from imgcls_beam.warehouse.columns import to_run_row
 from tests.runners import IN_MEMORY
 from tests.staged import NOON
 
+pytestmark = pytest.mark.slow
+
 ONE = Scoring(ModelSource("owner/one", "1" * 40, "owner/one", "1" * 40), 5)
 TWO = Scoring(ModelSource("owner/two", "2" * 40, "owner/two", "2" * 40), 3, "sigmoid")
 OTHER = dataclasses.replace(ONE, top_k=1)

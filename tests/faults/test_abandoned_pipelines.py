@@ -15,6 +15,8 @@ from imgcls_beam.sinks import JsonlSession, WriteJsonl, WriteParquet, begin_json
 from tests.runners import IN_MEMORY
 from tests.staged import NOON, SCORING
 
+pytestmark = pytest.mark.slow
+
 Contents = dict[str, bytes]
 
 

@@ -54,6 +54,7 @@ def test_every_block_of_the_page_is_run() -> None:
     assert sorted(PROGRAMS) == sorted(PRINTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_runs_and_prints(
     name: str, in_a_copy: pathlib.Path, capfd: pytest.CaptureFixture[str]
