@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).parent
 # shows the README without the files beside it: its links lead there, or are left out.
 REPOSITORY = ""
 
-# The oldest that pass the tests (`make test-lowest`): a plug-in lives in other people's
+# The oldest that were tried (`make test-lowest` tests them): a plug-in lives in other people's
 # environments. Those before them: Beam wants a pyarrow below 24, which writes no Bloom filters;
 # transformers wants torchvision for any image processor, and refuses the older torch for weights
 # that are pickled; Pillow resizes in another order.
