@@ -54,7 +54,9 @@ BATCH_SIZE_OF: dict[Device, int] = {"auto": 16, "cpu": 16, "cuda": 64}
 
 _INFERENCE_ARGS = ("function_to_apply", "top_k")
 _SIZES = ("min_batch_size", "max_batch_size")
-_BATCHING = (*inspect.signature(ModelHandler.__init__).parameters, "env_vars")[1:]
+_BATCHING = {*inspect.getfullargspec(ModelHandler.__init__).kwonlyargs, "env_vars"} - {
+    "large_model"  # here it is called share_model_across_processes
+}
 
 
 class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Classifier]):
@@ -92,7 +94,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         Raises:
             ConfigError: a name that neither knows, or a value that is not allowed.
         """
-        check_names(keywords, (*MODEL_FIELDS, *_BATCHING))
+        check_names(keywords, (*MODEL_FIELDS, *sorted(_BATCHING)))
         batching = {name: keywords.pop(name) for name in _BATCHING if name in keywords}
         self._options = to_model_options(model, **keywords)
         sizes = _choose_batch_sizes(self._options, batching)

@@ -53,11 +53,12 @@ def find_classifications(outcomes: beam.PCollection) -> list[Classification]:
             continue
         seen.add(id(producer))
         classified = [each for each in _climb(producer) if isinstance(each.transform, Classifies)]
-        scoring = next((each.transform.scoring for each in classified if each.transform.scoring), 0)
-        if isinstance(scoring, Scoring):
-            found.append(Classification(scoring, classified[-1].inputs[0]))
-        else:
+        asked = [each for each in classified if each.transform.scoring is not None]
+        if not asked:
             waiting += producer.inputs
+        elif id(asked[0]) not in seen:  # its predictions and its failures are of one transform
+            seen.add(id(asked[0]))
+            found.append(Classification(asked[0].transform.scoring, classified[-1].inputs[0]))
     return found[::-1]
 
 

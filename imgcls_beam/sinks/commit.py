@@ -2,10 +2,10 @@
 
 ::
 
-    verify ─▶ move ─▶ swap the record ─▶ clear what went out of use, and what dead sessions left
+    verify ─▶ move ─▶ replace the record ─▶ clear what went out of use, and what dead sessions left
 
 The record names every file of the run. Where rows are published already, the new files are put
-beside them under names of their own, and the record is swapped in one step: readers that use the
+beside them under names of their own, and the record is replaced in one step: readers that use the
 run record see the old table or the new one. Nothing here knows of Beam. A runner may call
 `commit_session` again after it failed at any point, or after its answer was lost: the result is the
 same run.

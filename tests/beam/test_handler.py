@@ -159,6 +159,8 @@ def test_the_batch_sizes_of_beam_are_taken_as_well(
     [
         ({"topk": 1}, "topk=1: there is no such option; did you mean top_k?"),
         ({"batchsize": 1}, "did you mean batch_size?"),
+        ({"kwargs": {"env_vars": {}}}, "there is no such option"),
+        ({"large_model": True}, "there is no such option"),
         ({"zzz": 1}, "there is no such option; there are model, revision, top_k, "),
         ({"batch_size": 4, "max_batch_size": 8}, "max_batch_size=8: batch_size=4 says"),
         ({"max_batch_size": 0}, "max_batch_size=0: allowed: an integer of 1 or more"),

@@ -48,6 +48,11 @@ def split_and_join(refs: beam.PCollection) -> beam.PCollection:
     return (good, bad) | beam.Flatten()
 
 
+def join_what_it_gives_apart(refs: beam.PCollection) -> beam.PCollection:
+    classified = refs | classify(A, top_k=3)
+    return (classified.predictions, classified.failures) | beam.Flatten()
+
+
 def join_two_models(refs: beam.PCollection) -> beam.PCollection:
     first = (refs | "First" >> classify(A, top_k=3)).outcomes
     second = (refs | "Second" >> classify(B, function_to_apply="none")).outcomes
@@ -71,6 +76,7 @@ def take_nothing(refs: beam.PCollection) -> beam.PCollection:
         (take_the_good, [(A, 3, None)]),
         (change, [(A, 3, None)]),
         (split_and_join, [(A, 3, None)]),
+        (join_what_it_gives_apart, [(A, 3, None)]),
         (join_two_models, [(A, 3, None), (B, 5, "none")]),
         (take_nothing, []),
     ],
