@@ -25,6 +25,7 @@ from imgcls_beam.rows import to_record_batch
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.sinks.parquet import BATCH_ROWS
 from imgcls_beam.sinks.staged_files import StagingWriter
+from imgcls_beam.stores.opening import open_folder
 
 _SINK_ROWS = 8192
 """Rows and sink are measured on so many rows: the images' own, over and over."""
@@ -144,12 +145,12 @@ def _predict(
 
 
 def _sink(batches: Sequence[Any], folder: pathlib.Path) -> None:
-    writer = StagingWriter(str(folder), "bench")
+    writer = StagingWriter(open_folder("output", str(folder)), "bench")
     for batch in batches:
         writer.write(batch)
     file = writer.close()
     if file is not None:
-        pathlib.Path(file.path).unlink()
+        (folder / file.path).unlink()
 
 
 def _make_bare_forward(stages: Stages) -> Callable[[], object]:

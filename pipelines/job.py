@@ -31,7 +31,6 @@ from imgcls_beam.sinks import (
     abandon_session,
     begin_jsonl,
     begin_session,
-    read_record,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
@@ -82,7 +81,7 @@ def _run_checked(
         model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
         with model, display.show_progress():
             counts = _run_to_end(pipeline, rows, job.output)
-    return counts if rows is None else read_record(rows.paths.record)
+    return counts if rows is None else rows.read_record()
 
 
 def _begin_rows(
@@ -210,5 +209,5 @@ def _is_published(session: Session | None) -> bool:
     """Whether this very session has committed its rows."""
     with contextlib.suppress(OSError, ValueError):
         if session is not None:
-            return read_record(session.paths.record).session_id == session.session_id
+            return session.read_record().session_id == session.session_id
     return False

@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import Distinct, uri_digest
-from imgcls_beam.sinks.base import ERRORS
-from imgcls_beam.sinks.record import RecordedFile
-from imgcls_beam.sinks.session import Session
+from imgcls_beam.sinks.record_parts import RecordedFile
+from imgcls_beam.sinks.session import ERRORS, Session
 from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFile, StagedFiles, StagingWriter
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
 
 
@@ -81,7 +80,7 @@ def plan_session(staged: StagedFiles, session: Session) -> list[Merge]:
     tried = {file.model_key for file in staged.files}
     files = [file for file in session.base.files if file.model_key in tried]
     try:
-        failed = find_failed_files(session.paths.output, files)
+        failed = find_failed_files(session.folder, files)
     except FileNotFoundError as error:
         raise _make_gone_error("a published file") from error
     return plan_merges((*staged.files, *failed), session.file_bytes, retries=staged.files)
@@ -125,20 +124,18 @@ def _group(files: Sequence[StagedFile], target_bytes: int) -> list[list[StagedFi
     return groups
 
 
-def find_failed_files(output: str, files: Iterable[RecordedFile]) -> list[StagedFile]:
+def find_failed_files(folder: Folder, files: Iterable[RecordedFile]) -> list[StagedFile]:
     """The published files that hold error rows, by the statistics in their footers."""
     found = []
     for file in files:
-        url = join(output, file.path)
-        with file_operations.open_existing(url) as source:
+        with folder.open_existing(file.path) as source:
             if _holds_errors(pq.read_metadata(source)):
-                found.append(
-                    StagedFile(url, file.rows, file.size_bytes, file.sha256, file.model_key)
-                )
+                known = file.rows, file.size_bytes, file.sha256, file.model_key
+                found.append(StagedFile(file.path, *known))
     return found
 
 
-def merge_files(merge: Merge, staging: str) -> MergedFile:
+def merge_files(merge: Merge, folder: Folder, staging: str) -> MergedFile:
     """Merges files into one new staged file, a row group at a time, and reads it back.
 
     A single file is taken as it is. The files merged stay where they are, so that this may run
@@ -149,11 +146,11 @@ def merge_files(merge: Merge, staging: str) -> MergedFile:
             written.
     """
     try:
-        merged, dropped = _merge(merge, staging)
-        if merged.rows and file_operations.hash_file(merged.path) != merged.sha256:
+        merged, dropped = _merge(merge, folder, staging)
+        if merged.rows and folder.hash_file(merged.path) != merged.sha256:
             raise PublishError(f"file {merge.index} holds other bytes than were written")
     except FileNotFoundError as error:
-        raise _make_gone_error(f"a staged file below {staging}") from error
+        raise _make_gone_error(f"a staged file below {folder.url_of(staging)}") from error
     if merged.rows + dropped.rows != merge.rows:
         raise PublishError(f"file {merge.index} holds other rows than the {merge.rows} counted")
     published = [file for file in merge.files if _is_published(file, merge, staging)]
@@ -171,16 +168,17 @@ def _make_gone_error(what: str) -> PublishError:
     return PublishError(f"{what} is gone: another session may have published this run")
 
 
-def _merge(merge: Merge, staging: str) -> tuple[StagedFile, Summary]:
+def _merge(merge: Merge, folder: Folder, staging: str) -> tuple[StagedFile, Summary]:
     if len(merge.files) == 1 and not merge.retries:
         return merge.files[0], Summary()
-    writer, dropped = StagingWriter(staging, "merged", model_key=merge.model_key), [Summary()]
+    writer = StagingWriter(folder, f"{staging}/merged", model_key=merge.model_key)
+    dropped = [Summary()]
     try:
         with Distinct() as retried:
-            for uri in _read_uris(merge.retries):
+            for uri in _read_uris(folder, merge.retries):
                 retried.add(uri_digest(uri))
             for file in merge.files:
-                for batch in _read_batches(file):
+                for batch in _read_batches(folder, file):
                     if _is_published(file, merge, staging):
                         is_dropped = _find_retried(batch, retried)
                         dropped.append(summarize(batch.filter(is_dropped)))
@@ -193,7 +191,7 @@ def _merge(merge: Merge, staging: str) -> tuple[StagedFile, Summary]:
 
 
 def _is_published(file: StagedFile, merge: Merge, staging: str) -> bool:
-    return bool(merge.retries) and not file.path.startswith(join(staging, ""))
+    return bool(merge.retries) and not file.path.startswith(f"{staging}/")
 
 
 def _find_retried(batch: pa.RecordBatch, retried: Distinct) -> pa.Array:
@@ -204,9 +202,9 @@ def _find_retried(batch: pa.RecordBatch, retried: Distinct) -> pa.Array:
     )
 
 
-def _read_uris(files: Sequence[StagedFile]) -> Iterator[str]:
+def _read_uris(folder: Folder, files: Sequence[StagedFile]) -> Iterator[str]:
     for file in files:
-        for batch in _read_batches(file, ["image_uri"]):
+        for batch in _read_batches(folder, file, ["image_uri"]):
             yield from batch["image_uri"].to_pylist()
 
 
@@ -219,9 +217,9 @@ def _holds_errors(metadata: pq.FileMetaData) -> bool:
 
 
 def _read_batches(
-    file: StagedFile, columns: Sequence[str] | None = None
+    folder: Folder, file: StagedFile, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    with file_operations.open_existing(file.path) as source:
+    with folder.open_existing(file.path) as source:
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
             yield from parquet.read_row_group(group, columns).to_batches()

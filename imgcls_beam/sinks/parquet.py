@@ -36,10 +36,14 @@ from imgcls_beam.sinks.bounded import require_bounded
 from imgcls_beam.sinks.commit import commit_session
 from imgcls_beam.sinks.merging import Merge, MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord
-from imgcls_beam.sinks.run_paths import RunPaths
-from imgcls_beam.sinks.session import Session, abandon_paths, abandon_session, begin_session
+from imgcls_beam.sinks.session import (
+    Session,
+    abandon_output,
+    abandon_session,
+    begin_session,
+    find_missing_folders,
+)
 from imgcls_beam.sinks.staged_files import BundleWriter, merge_staged
-from imgcls_beam.stores.file_operations import find_missing_folders
 from imgcls_beam.upstream import count_taken, find_classifications
 
 BATCH_ROWS = 1024
@@ -139,9 +143,8 @@ class WriteParquet(beam.PTransform):
             abandon_with(pipeline, lambda: abandon_session(given), lambda: given.made)
             return output
         assert isinstance(output, OutputOptions)
-        paths = RunPaths.of_output(output)
-        find_made = functools.partial(find_missing_folders, paths.staging)
-        abandon_with(pipeline, lambda: abandon_paths(paths), find_made)
+        find_made = functools.partial(find_missing_folders, output)
+        abandon_with(pipeline, functools.partial(abandon_output, output), find_made)
         scorings = [each.scoring for each in find_classifications(outcomes)]
         begin = beam.Map(begin_session, scorings, self.started_at)
         return AsSingleton(
@@ -170,7 +173,7 @@ class _StageRows(beam.DoFn):
 
     def process(self, outcome: Outcome | Skipped, session: Session) -> None:
         if self._writer is None:
-            self._writer = BundleWriter(session.paths.staging, session.file_bytes)
+            self._writer = BundleWriter(session.folder, session.paths.staging, session.file_bytes)
         self._waiting[scoring_of(outcome)].append(outcome)
         self._rows += 1
         self._size_bytes += weigh(outcome)
@@ -221,7 +224,7 @@ def weigh(outcome: Outcome | Skipped) -> int:
 
 
 def _merge(merge: Merge, session: Session) -> MergedFile:
-    return merge_files(merge, session.paths.staging)
+    return merge_files(merge, session.folder, session.paths.staging)
 
 
 def _check_json_object(option: str, text: str) -> None:

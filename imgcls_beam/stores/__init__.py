@@ -1,5 +1,6 @@
 """Stores of files and objects, through fsspec: opened, asked for versions, listed in pages."""
 
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.infos import (
     Info,
     find_info,
@@ -8,7 +9,15 @@ from imgcls_beam.stores.infos import (
     is_local,
     list_below,
 )
-from imgcls_beam.stores.keys import StoreKey, join, open_store, spell_uri, split_url
+from imgcls_beam.stores.opening import (
+    StoreKey,
+    join_url,
+    open_folder,
+    open_parent,
+    open_store,
+    spell_uri,
+    split_url,
+)
 from imgcls_beam.stores.versions import (
     checksum_of,
     facts_of,
@@ -21,6 +30,7 @@ from imgcls_beam.stores.versions import (
 )
 
 __all__ = [
+    "Folder",
     "Info",
     "StoreKey",
     "checksum_of",
@@ -32,8 +42,10 @@ __all__ = [
     "has_version",
     "is_content",
     "is_local",
-    "join",
+    "join_url",
     "list_below",
+    "open_folder",
+    "open_parent",
     "open_store",
     "size_of",
     "spell_uri",

@@ -28,7 +28,9 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import DONE
-from imgcls_beam.stores import is_local, join, open_store
+from imgcls_beam.sinks.run_paths import RUNS as RUNS_FOLDER
+from imgcls_beam.stores import is_local
+from imgcls_beam.stores.opening import open_folder
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS, encode_run_row
 from imgcls_beam.warehouse.views import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote, render_views
 
@@ -81,11 +83,13 @@ def read_records(output: str) -> Iterator[RunRecord]:
     Raises:
         ConfigError: nothing that is installed reads the folder's scheme.
     """
-    store, folder = open_store("output", join(output, "runs"))
+    folder = open_folder("output", output)
+    store = folder.store
     try:
-        paths = [info["name"] for info in store.ls(folder, detail=True) if info["type"] == "file"]
+        found = store.ls(folder.path_of(RUNS_FOLDER), detail=True)
     except FileNotFoundError:
         return
+    paths = (info["name"] for info in found if info["type"] == "file")
     wanted = sorted(path for path in paths if path.endswith(".json"))
     for text in store.cat_ranges(wanted, None, None, on_error="return"):
         if isinstance(text, FileNotFoundError):  # it went meanwhile
@@ -114,12 +118,13 @@ def make_runs_table(records: Sequence[RunRecord]) -> pa.Table:
 
 def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
     """`predictions`: the rows of the files that these records name, none of which is opened yet."""
-    store, folder = open_store("output", output)
-    system = fs.LocalFileSystem() if is_local(store) else fs.PyFileSystem(fs.FSSpecHandler(store))
+    folder = open_folder("output", output)
+    handler = fs.FSSpecHandler(folder.store)
+    system = fs.LocalFileSystem() if is_local(folder.store) else fs.PyFileSystem(handler)
     kind = ds.ParquetFileFormat()
     pieces = [
         kind.make_fragment(
-            join(folder, file.path),
+            folder.path_of(file.path),
             system,
             (ds.field("run_id") == record.run_id) & (ds.field("run_date") == record.run_date),
             file_size=file.size_bytes,

@@ -19,8 +19,13 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.stores.cloud_folders import GcsFolder, S3Folder
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.infos import has_protocol, is_local
+from imgcls_beam.stores.local_folder import LocalFolder
 
 _FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
+_ANCHOR = re.compile(r"((?:[^/]*://)?/?)(.*)", re.DOTALL)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
@@ -132,6 +137,36 @@ def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
         raise ConfigError(option, url, "its host does not answer, or refuses") from error
 
 
+def open_folder(option: str, url: str) -> Folder:
+    """Opens a folder, which need not exist.
+
+    Args:
+        option: the option to name in an error.
+        url: a path, or a URL whose scheme has been checked.
+
+    Raises:
+        ConfigError: nothing that is installed reads its scheme, or its host does not answer.
+    """
+    store, root = open_store(option, url)
+    url = join_url(url)
+    if is_local(store):
+        return LocalFolder(option, url, store, root)
+    if has_protocol(store, "gs"):
+        return GcsFolder(option, url, store, root)
+    kind = S3Folder if has_protocol(store, "s3") else Folder
+    return kind(option, url, store, root)
+
+
+def open_parent(option: str, url: str) -> tuple[Folder, str]:
+    """The folder in which a file lies, and the file's name in it.
+
+    Raises:
+        ConfigError: as `open_folder`.
+    """
+    folder, name = split_name(url)
+    return open_folder(option, folder), name
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Known:
     """What follows from a scheme and an authority.
@@ -178,7 +213,14 @@ def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _K
     return shared
 
 
-def join(folder: str, *names: str) -> str:
+def join_url(folder: str, *names: str) -> str:
     """A path below a folder, which may be a bare `scheme://` or `/`, or end in slashes."""
     anchor, rest = _FOLDER.fullmatch(folder).groups()  # type: ignore[union-attr]  # matches all
     return anchor + "/".join((rest, *names) if rest else names)
+
+
+def split_name(url: str) -> tuple[str, str]:
+    """The folder of a file, and the file's name in it; `join_url` puts them together again."""
+    anchor, rest = _ANCHOR.fullmatch(url).groups()  # type: ignore[union-attr]  # matches all
+    folder, _, name = rest.rpartition("/")
+    return anchor + folder or ".", name
