@@ -43,7 +43,7 @@ from imgcls_beam.sinks.record_parts import (
 )
 from imgcls_beam.sinks.run_paths import STAGING
 from imgcls_beam.sinks.session import APPEND, ERRORS, Session, make_note
-from imgcls_beam.sinks.staged_files import StagedFile, StagedFiles
+from imgcls_beam.sinks.staged_files import StagedFiles
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries
 
@@ -129,7 +129,7 @@ def _publish(work: _Work, record: RunRecord) -> RunRecord:
         raise
 
 
-def _move(folder: Folder, file: StagedFile, final: str) -> None:
+def _move(folder: Folder, file: RecordedFile, final: str) -> None:
     if folder.find_size(file.path) is not None:
         folder.move(file.path, final)
     if folder.find_size(final) != file.size_bytes:
@@ -236,7 +236,9 @@ def _make_record(work: _Work, configuration: Mapping[str, Any]) -> RunRecord:
                 session.session_id, base.how, started_at, now, summary.rows, skipped
             ),
         ),
-        files=tuple(_describe_file(each, work) for each in work.published),
+        files=tuple(
+            dataclasses.replace(each.file, path=work.locate(each)) for each in work.published
+        ),
         configuration=configuration,
         library_versions=find_versions(),
     )
@@ -261,8 +263,3 @@ def _add_to(current: RunRecord, added: RunRecord, work: _Work) -> RunRecord:
         files=(*kept, *added.files),
         configuration=current.configuration if is_retry else added.configuration,
     )
-
-
-def _describe_file(each: MergedFile, work: _Work) -> RecordedFile:
-    file = each.file
-    return RecordedFile(work.locate(each), file.rows, file.size_bytes, file.sha256, file.model_key)

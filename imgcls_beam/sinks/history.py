@@ -21,9 +21,8 @@ import pyarrow.parquet as pq
 from imgcls_beam.listing import uri_digest
 from imgcls_beam.options import IfExists, Only, OutputOptions
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks.record import DONE, RunRecord, read_record_in
+from imgcls_beam.sinks.record import RunRecord, read_records
 from imgcls_beam.sinks.record_parts import RecordedModel
-from imgcls_beam.sinks.run_paths import RUNS
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.opening import open_folder
 
@@ -113,15 +112,11 @@ class HistoryFile:
 def find_history(selection: Selection) -> Iterator[HistoryFile]:
     """The published files that matter to a selection, run by run."""
     folder = open_folder("output", str(selection.output))
-    for name in folder.list_names(RUNS):
-        if "/" in name or not name.endswith(".json"):
-            continue  # records of failed runs lie a folder below
-        record = _read(folder, f"{RUNS}/{name}")
-        kind = selection.find_kind(record) if record is not None else None
-        if record is not None and kind is not None:
-            for file in record.files:
-                if file.model_key == selection.scoring.model.key:
-                    yield HistoryFile(folder, file.path, kind)
+    for record in read_records(folder):
+        kind = selection.find_kind(record)
+        if kind is not None:
+            own = (file for file in record.files if file.model_key == selection.scoring.model.key)
+            yield from (HistoryFile(folder, file.path, kind) for file in own)
 
 
 def read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
@@ -143,15 +138,6 @@ def _read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
             uris, versions = rows["image_uri"].to_pylist(), rows["image_version"].to_pylist()
             for uri, version in zip(uris, versions, strict=True):
                 yield KnownRow(uri_digest(uri), file.kind, version)
-
-
-def _read(folder: Folder, name: str) -> RunRecord | None:
-    """A committed record; None where it is gone by now, or is no record."""
-    try:
-        record = read_record_in(folder, name)
-    except (FileNotFoundError, ValueError):
-        return None
-    return record if record.state == DONE else None
 
 
 def _may_hold(group: pq.RowGroupMetaData, status: str | None) -> bool:

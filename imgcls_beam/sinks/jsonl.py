@@ -17,12 +17,11 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.elements import Outcome
 from imgcls_beam.sinks.abandoning import abandon_with
-from imgcls_beam.sinks.bounded import require_bounded
+from imgcls_beam.sinks.bounded import in_one_window, require_bounded
 from imgcls_beam.sinks.jsonl_files import (
     JsonlFile,
     JsonlSession,
@@ -124,8 +123,7 @@ class _StageLines(beam.DoFn):
         staged = self._writer.close() if self._writer else None
         self._writer = None
         if staged is not None:
-            window = GlobalWindow()
-            yield WindowedValue(staged, window.max_timestamp(), [window])
+            yield in_one_window(staged)
 
     def teardown(self) -> None:
         if self._writer is not None:

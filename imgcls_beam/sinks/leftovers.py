@@ -81,9 +81,7 @@ def abandon_staging(folder: Folder, staging: str) -> None:
 
 
 def find_sessions(
-    folder: Folder,
-    run_id: str | None = None,
-    unwritten_since: datetime.datetime | None = None,
+    folder: Folder, run_id: str | None = None, unwritten_since: datetime.datetime | None = None
 ) -> list[str]:
     """The staging folders of a run, or of all runs; of these, see `Folder.list_folders`."""
     found = map(_STAGING.fullmatch, folder.list_folders(STAGING, unwritten_since))
@@ -109,11 +107,9 @@ def clear_run(folder: Folder, run_id: str) -> Current | None:
 
 
 def clear_finished(folder: Folder, record: RunRecord) -> None:
-    """Clears each session of a run that can no longer commit; those that began from `record` can.
+    """Clears each session of a run that can no longer commit.
 
-    Args:
-        folder: the output, of all runs.
-        record: the current one of the run.
+    Those can that began from `record`, its current one.
     """
     for staging in find_sessions(folder, record.run_id):
         note = read_note(folder, staging)

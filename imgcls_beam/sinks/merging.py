@@ -15,7 +15,7 @@ from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import Distinct, uri_digest
 from imgcls_beam.sinks.record_parts import RecordedFile
 from imgcls_beam.sinks.session import ERRORS, Session
-from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFile, StagedFiles, StagingWriter
+from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFiles, StagingWriter
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
 
@@ -34,8 +34,8 @@ class Merge:
 
     index: int
     count: int
-    files: tuple[StagedFile, ...]
-    retries: tuple[StagedFile, ...] = ()
+    files: tuple[RecordedFile, ...]
+    retries: tuple[RecordedFile, ...] = ()
 
     @property
     def model_key(self) -> str:
@@ -63,7 +63,7 @@ class MergedFile:
 
     index: int
     count: int
-    file: StagedFile
+    file: RecordedFile
     replaced: tuple[str, ...] = ()
     replaced_rows: int = 0
     dropped: Summary = Summary()
@@ -87,9 +87,9 @@ def plan_session(staged: StagedFiles, session: Session) -> list[Merge]:
 
 
 def plan_merges(
-    files: Iterable[StagedFile],
+    files: Iterable[RecordedFile],
     target_bytes: int = FILE_BYTES,
-    retries: Sequence[StagedFile] = (),
+    retries: Sequence[RecordedFile] = (),
 ) -> list[Merge]:
     """Groups the staged files of each model into files of about the target size.
 
@@ -101,7 +101,7 @@ def plan_merges(
         target_bytes: of one file.
         retries: see `Merge.retries`.
     """
-    by_model: dict[str, list[StagedFile]] = collections.defaultdict(list)
+    by_model: dict[str, list[RecordedFile]] = collections.defaultdict(list)
     for file in files:
         by_model[file.model_key].append(file)
     merges = []
@@ -112,8 +112,8 @@ def plan_merges(
     return merges
 
 
-def _group(files: Sequence[StagedFile], target_bytes: int) -> list[list[StagedFile]]:
-    groups: list[list[StagedFile]] = []
+def _group(files: Sequence[RecordedFile], target_bytes: int) -> list[list[RecordedFile]]:
+    groups: list[list[RecordedFile]] = []
     room = 0
     for file in sorted(files, key=lambda file: file.path):
         if not groups or file.size_bytes > room:
@@ -124,14 +124,13 @@ def _group(files: Sequence[StagedFile], target_bytes: int) -> list[list[StagedFi
     return groups
 
 
-def find_failed_files(folder: Folder, files: Iterable[RecordedFile]) -> list[StagedFile]:
+def find_failed_files(folder: Folder, files: Iterable[RecordedFile]) -> list[RecordedFile]:
     """The published files that hold error rows, by the statistics in their footers."""
     found = []
     for file in files:
         with folder.open_existing(file.path) as source:
             if _holds_errors(pq.read_metadata(source)):
-                known = file.rows, file.size_bytes, file.sha256, file.model_key
-                found.append(StagedFile(file.path, *known))
+                found.append(file)
     return found
 
 
@@ -168,7 +167,7 @@ def _make_gone_error(what: str) -> PublishError:
     return PublishError(f"{what} is gone: another session may have published this run")
 
 
-def _merge(merge: Merge, folder: Folder, staging: str) -> tuple[StagedFile, Summary]:
+def _merge(merge: Merge, folder: Folder, staging: str) -> tuple[RecordedFile, Summary]:
     if len(merge.files) == 1 and not merge.retries:
         return merge.files[0], Summary()
     writer = StagingWriter(folder, f"{staging}/merged", model_key=merge.model_key)
@@ -184,13 +183,13 @@ def _merge(merge: Merge, folder: Folder, staging: str) -> tuple[StagedFile, Summ
                         dropped.append(summarize(batch.filter(is_dropped)))
                         batch = batch.filter(pc.invert(is_dropped))
                     writer.write(batch)
-        merged = writer.close() or StagedFile("", 0, 0, "", merge.model_key)
+        merged = writer.close() or RecordedFile("", 0, 0, "", merge.model_key)
     finally:
         writer.discard()
     return merged, merge_summaries(dropped)
 
 
-def _is_published(file: StagedFile, merge: Merge, staging: str) -> bool:
+def _is_published(file: RecordedFile, merge: Merge, staging: str) -> bool:
     return bool(merge.retries) and not file.path.startswith(f"{staging}/")
 
 
@@ -202,7 +201,7 @@ def _find_retried(batch: pa.RecordBatch, retried: Distinct) -> pa.Array:
     )
 
 
-def _read_uris(folder: Folder, files: Sequence[StagedFile]) -> Iterator[str]:
+def _read_uris(folder: Folder, files: Sequence[RecordedFile]) -> Iterator[str]:
     for file in files:
         for batch in _read_batches(folder, file, ["image_uri"]):
             yield from batch["image_uri"].to_pylist()
@@ -217,7 +216,7 @@ def _holds_errors(metadata: pq.FileMetaData) -> bool:
 
 
 def _read_batches(
-    folder: Folder, file: StagedFile, columns: Sequence[str] | None = None
+    folder: Folder, file: RecordedFile, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     with folder.open_existing(file.path) as source:
         parquet = pq.ParquetFile(source)

@@ -20,7 +20,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.attributes import encode_attributes
@@ -32,7 +31,7 @@ from imgcls_beam.options import IfExists, OutputOptions
 from imgcls_beam.rows import scoring_of, to_record_batch
 from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks.abandoning import abandon_with
-from imgcls_beam.sinks.bounded import require_bounded
+from imgcls_beam.sinks.bounded import in_one_window, require_bounded
 from imgcls_beam.sinks.commit import commit_session
 from imgcls_beam.sinks.merging import Merge, MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord
@@ -186,8 +185,7 @@ class _StageRows(beam.DoFn):
         self._writer = None
         if staged is not None:
             count_staged(staged.summary.rows, sum(file.size_bytes for file in staged.files))
-            window = GlobalWindow()
-            yield WindowedValue(staged, window.max_timestamp(), [window])
+            yield in_one_window(staged)
 
     def teardown(self) -> None:
         if self._writer is not None:
@@ -209,11 +207,9 @@ class _StageRows(beam.DoFn):
 def weigh(outcome: Outcome | Skipped) -> int:
     """About how many bytes a row takes: that of its texts, and of what has a fixed size."""
     ref = outcome.ref
-    size = (
-        _ROW_BYTES
-        + len(ref.uri)
-        + (len(encode_attributes(ref.attributes)) if ref.attributes else 0)
-    )
+    size = _ROW_BYTES + len(ref.uri)
+    if ref.attributes:
+        size += len(encode_attributes(ref.attributes))
     if isinstance(ref.request_id, str):
         size += len(ref.request_id)
     if isinstance(outcome, Prediction):

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from imgcls_beam.errors import ConfigError, RunExistsError
@@ -19,7 +19,7 @@ from imgcls_beam.sinks.record_parts import (
     RecordedPublication,
     parse_models,
 )
-from imgcls_beam.sinks.run_paths import PREDICTIONS, name_record
+from imgcls_beam.sinks.run_paths import PREDICTIONS, RUNS, name_record
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.opening import open_parent
 
@@ -184,6 +184,25 @@ def read_record_in(folder: Folder, name: str) -> RunRecord:
     """`read_record` of a file in a folder."""
     with folder.open_existing(name) as source:
         return RunRecord.from_json(source.read())
+
+
+def read_records(folder: Folder) -> Iterator[RunRecord]:
+    """The records of the finished runs of an output folder, by run id."""
+    try:
+        found = folder.store.ls(folder.path_of(RUNS), detail=True)
+    except FileNotFoundError:
+        return
+    paths = (info["name"] for info in found if info["type"] == "file")
+    wanted = sorted(path for path in paths if path.endswith(".json"))
+    for text in folder.store.cat_ranges(wanted, None, None, on_error="return"):
+        if isinstance(text, FileNotFoundError):  # it went meanwhile
+            continue
+        if isinstance(text, Exception):
+            raise text
+        with contextlib.suppress(ValueError):  # it is no record
+            record = RunRecord.from_json(text)
+            if record.state == DONE:
+                yield record
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

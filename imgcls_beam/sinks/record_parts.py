@@ -97,7 +97,15 @@ def check_distinct(scorings: Sequence[Scoring]) -> tuple[RecordedModel, ...]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RecordedFile:
-    """One published file: its path relative to the output folder, and what it holds."""
+    """One complete Parquet file of a run, staged or published.
+
+    Attributes:
+        path: where it lies in the output folder.
+        rows: how many rows went into it.
+        size_bytes: its length.
+        sha256: of its bytes, taken while they were written.
+        model_key: the model of its rows.
+    """
 
     path: str
     rows: int

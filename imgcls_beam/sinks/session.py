@@ -86,12 +86,7 @@ class Session:
         return self.paths.session_id
 
     def read_record(self) -> RunRecord:
-        """The record that is published under its run's name.
-
-        Raises:
-            FileNotFoundError: there is none.
-            ValueError: what is there is no record.
-        """
+        """`record.read_record` of what is published under its run's name."""
         return read_record_in(self.folder, self.paths.record)
 
 
@@ -179,11 +174,7 @@ def _plan_base(
 
 
 def check_writable(output: OutputOptions) -> None:
-    """Writes and removes a small object in the staging folder, and leaves nothing behind.
-
-    Raises:
-        ConfigError: nothing can be written there.
-    """
+    """`Folder.check_writable` of the staging folder."""
     open_output(output)[0].check_writable(STAGING)
 
 

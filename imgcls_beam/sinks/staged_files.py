@@ -22,6 +22,7 @@ from typing_extensions import Buffer
 
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.scoring import Scoring
+from imgcls_beam.sinks.record_parts import RecordedFile
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
 
@@ -38,29 +39,10 @@ filter of 2 bytes a row says so, even where rows lie in no order."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StagedFile:
-    """One complete Parquet file in a staging folder.
-
-    Attributes:
-        path: where it lies in the output folder.
-        rows: how many rows went into it.
-        size_bytes: its length.
-        sha256: of its bytes, taken while they were written.
-        model_key: the model of its rows.
-    """
-
-    path: str
-    rows: int
-    size_bytes: int
-    sha256: str
-    model_key: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class StagedFiles:
     """Staged files, what their rows add up to, and what these rows say they were scored by."""
 
-    files: tuple[StagedFile, ...] = ()
+    files: tuple[RecordedFile, ...] = ()
     summary: Summary = Summary()
     scorings: tuple[Scoring, ...] = ()
 
@@ -115,7 +97,7 @@ class StagingWriter:
             self.discard()
             raise
 
-    def close(self) -> StagedFile | None:
+    def close(self) -> RecordedFile | None:
         """Completes the file; None where no row was written."""
         if self._rows == 0:
             return None
@@ -129,7 +111,7 @@ class StagingWriter:
             raise
         self._sink = self._parquet = None  # complete: no longer ours to discard
         digest = sink.digest.hexdigest()
-        return StagedFile(self._path, self._rows, sink.size_bytes, digest, self._model_key)
+        return RecordedFile(self._path, self._rows, sink.size_bytes, digest, self._model_key)
 
     def discard(self) -> None:
         """Drops what was written. What cannot be removed is left: nothing refers to it."""
@@ -191,7 +173,7 @@ class BundleWriter:
         self._prefix = f"{staging}/staged"
         self._file_bytes = file_bytes
         self._writers: dict[Scoring, StagingWriter] = {}
-        self._files: list[StagedFile] = []
+        self._files: list[RecordedFile] = []
         self._summary = Summary()
 
     def write(self, batch: pa.RecordBatch, scoring: Scoring) -> None:

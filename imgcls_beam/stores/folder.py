@@ -172,9 +172,8 @@ class Folder:
     def swap(self, name: str, data: bytes, etag: str | None, scratch: str) -> None:
         """Writes a small file if its content is still the expected one: compare-and-swap.
 
-        The answer of a store may be lost, and its client asks again: then the second request is
-        refused, because the first one was done. So a refused swap counts as done where exactly its
-        bytes are there. Two programs must not write equal bytes: a record names its session.
+        Where an answer is lost, the client asks again, and is refused because it was done. So a
+        refused swap counts as done where exactly its bytes are there: a record names its session.
 
         Args:
             name: the file.

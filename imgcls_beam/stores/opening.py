@@ -138,11 +138,7 @@ def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
 
 
 def open_folder(option: str, url: str) -> Folder:
-    """Opens a folder, which need not exist.
-
-    Args:
-        option: the option to name in an error.
-        url: a path, or a URL whose scheme has been checked.
+    """Opens a folder, which need not exist: `open_store`, as the kind of folder that it has.
 
     Raises:
         ConfigError: nothing that is installed reads its scheme, or its host does not answer.
@@ -158,11 +154,7 @@ def open_folder(option: str, url: str) -> Folder:
 
 
 def open_parent(option: str, url: str) -> tuple[Folder, str]:
-    """The folder in which a file lies, and the file's name in it.
-
-    Raises:
-        ConfigError: as `open_folder`.
-    """
+    """`open_folder` of the folder in which a file lies; and the file's name in it."""
     folder, name = split_name(url)
     return open_folder(option, folder), name
 

@@ -11,12 +11,11 @@ and locked: a query reads these relations and nothing else, and writes nowhere. 
 of statement would not do: DuckDB 2 takes a COPY inside a WITH of a SELECT.
 """
 
-import contextlib
 import io
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -27,9 +26,9 @@ from pyarrow import fs
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
-from imgcls_beam.sinks.record import DONE
-from imgcls_beam.sinks.run_paths import RUNS as RUNS_FOLDER
+from imgcls_beam.sinks.record import read_records
 from imgcls_beam.stores import is_local
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.opening import open_folder
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS, encode_run_row
 from imgcls_beam.warehouse.views import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote, render_views
@@ -62,12 +61,13 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     except ImportError as error:
         problem = "this takes DuckDB; pip install 'imgcls_beam[sql]'"
         raise ConfigError("sql", output, problem) from error
-    records = list(read_records(output))
+    folder = open_folder("output", output)
+    records = list(read_records(folder))
     if not records:
         raise ConfigError("output", output, "there is no finished run, so there is nothing to ask")
     connection = duckdb.connect(":memory:")
     connection.register(RUNS_NAME, make_runs_table(records))
-    connection.register(PREDICTIONS_NAME, make_dataset(output, records))
+    connection.register(PREDICTIONS_NAME, make_dataset(folder, records))
     connection.execute(render_views(DUCKDB))
     scratch = tempfile.mkdtemp(prefix="imgcls-sql-")  # ours alone, and removed with the connection
     weakref.finalize(connection, shutil.rmtree, scratch, ignore_errors=True)
@@ -75,31 +75,6 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     for statement in _LOCKED:
         connection.execute(statement)
     return connection
-
-
-def read_records(output: str) -> Iterator[RunRecord]:
-    """The records of the finished runs of an output folder, by run id.
-
-    Raises:
-        ConfigError: nothing that is installed reads the folder's scheme.
-    """
-    folder = open_folder("output", output)
-    store = folder.store
-    try:
-        found = store.ls(folder.path_of(RUNS_FOLDER), detail=True)
-    except FileNotFoundError:
-        return
-    paths = (info["name"] for info in found if info["type"] == "file")
-    wanted = sorted(path for path in paths if path.endswith(".json"))
-    for text in store.cat_ranges(wanted, None, None, on_error="return"):
-        if isinstance(text, FileNotFoundError):  # it went meanwhile
-            continue
-        if isinstance(text, Exception):
-            raise text
-        with contextlib.suppress(ValueError):  # it is no record
-            record = RunRecord.from_json(text)
-            if record.state == DONE:
-                yield record
 
 
 def make_runs_table(records: Sequence[RunRecord]) -> pa.Table:
@@ -116,9 +91,8 @@ def make_runs_table(records: Sequence[RunRecord]) -> pa.Table:
     ).cast(schema)
 
 
-def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
+def make_dataset(folder: Folder, records: Sequence[RunRecord]) -> ds.Dataset:
     """`predictions`: the rows of the files that these records name, none of which is opened yet."""
-    folder = open_folder("output", output)
     handler = fs.FSSpecHandler(folder.store)
     system = fs.LocalFileSystem() if is_local(folder.store) else fs.PyFileSystem(handler)
     kind = ds.ParquetFileFormat()

@@ -16,9 +16,10 @@ from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, JsonlSession, abandon_jsonl, begin_jsonl
 from imgcls_beam.sinks.jsonl_files import LineWriter, commit_jsonl, sweep_jsonl
 from imgcls_beam.sinks.leftovers import STALE
-from imgcls_beam.spec import LabelScore, parse_response
+from imgcls_beam.spec import LabelScore
 from imgcls_beam.stores import open_parent
 from tests import by_url
+from tests.spec_parsers import parse_response
 from tests.staged import FUSE, NOON, SCORING, Killed, empty_stores
 
 SESSION, OTHER = "ab" * 16, "cd" * 16

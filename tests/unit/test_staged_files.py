@@ -18,7 +18,7 @@ from imgcls_beam.sinks.staged_files import (
     MAX_GROUP_BYTES,
     MAX_GROUP_ROWS,
     BundleWriter,
-    StagedFile,
+    RecordedFile,
     StagingWriter,
 )
 from imgcls_beam.spec import LabelScore
@@ -45,8 +45,8 @@ def make_writer(output: pathlib.Path, **changes: int) -> BundleWriter:
     return BundleWriter(open_folder("output", str(output)), "staging", **changes)
 
 
-def make_files(*sizes: int) -> list[StagedFile]:
-    return [StagedFile(f"f{i:03d}", 10, size, "00") for i, size in enumerate(sizes)]
+def make_files(*sizes: int) -> list[RecordedFile]:
+    return [RecordedFile(f"f{i:03d}", 10, size, "00") for i, size in enumerate(sizes)]
 
 
 @pytest.mark.parametrize(
