@@ -19,7 +19,13 @@ from imgcls_beam.listing import list_images
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
 from imgcls_beam.predicting import predict_images
-from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
+from imgcls_beam.preparing import (
+    Preparer,
+    decode_pool,
+    draw_probes,
+    load_preparer,
+    prepare_image,
+)
 from imgcls_beam.reading import read_images
 from imgcls_beam.rows import to_record_batch
 from imgcls_beam.scoring import ModelSource, Scoring
@@ -66,7 +72,10 @@ def run_stages(folder: pathlib.Path, model: pathlib.Path, batch_size: int) -> St
     """
     source = resolve_model(str(model), None)
     preparer = load_preparer(source)
-    classifier = load_classifier(ClassifierSpec(source, preparer.affine, "cpu", "float32"))
+    classifier = load_classifier(
+        ClassifierSpec(source, preparer.affine, "cpu", "float32"),
+        functools.partial(draw_probes, preparer),
+    )
     refs = _list(folder)
     encoded = [each for each in _read(refs) if isinstance(each, EncodedImage)]
     prepared = [each for each in _prepare(encoded, preparer) if isinstance(each, PixelArray)]
