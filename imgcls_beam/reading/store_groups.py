@@ -9,16 +9,27 @@ from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import to_image_error
-from imgcls_beam.stores import FaultKind, StoreKey, ask, has_bucket, kind_of, split_url
+from imgcls_beam.stores import (
+    FaultKind,
+    StoreKey,
+    ask,
+    has_bucket,
+    is_bucket_name,
+    kind_of,
+    split_url,
+)
 
 _SCHEME_REFUSED = "the scheme of its URI is not allowed (--allow_scheme)"
 _NOT_INSTALLED = "nothing that is installed reads the scheme of its URI"
 _NO_OBJECT = "its URI names a store or a bucket, and no object in it"
-_NO_NAME = "its URI is no name of an object: a bucket has 3 or more characters, a key 1,024 bytes"
+_NO_NAME = (
+    "its URI is no name of an object: a bucket has 3 to 63 small letters, digits, dots and "
+    "hyphens, a key at most 1,024 bytes"
+)
 _NO_BUCKET = "there is no such bucket"
 _NO_STORE = "its URI names no store that can be opened; check its host and the credentials"
 
-_MIN_BUCKET_CHARS, _MAX_KEY_BYTES = 3, 1024
+_MAX_KEY_BYTES = 1024
 """Of S3 and GCS alike, as their pages on names have it."""
 _BUCKETS = ("s3", "s3a", "gs", "gcs")
 _Group = tuple[list[int], AbstractFileSystem | ImageError, list[str]]
@@ -110,7 +121,7 @@ def _find_problem(key: StoreKey, path: str) -> str | None:
     if not name:
         return _NO_OBJECT
     is_long = len(name.encode("utf-8", "surrogatepass")) > _MAX_KEY_BYTES
-    return _NO_NAME if is_long or len(bucket) < _MIN_BUCKET_CHARS else None
+    return None if is_bucket_name(bucket) and not is_long else _NO_NAME
 
 
 def _open(key: StoreKey) -> AbstractFileSystem | ImageError:

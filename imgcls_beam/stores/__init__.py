@@ -9,7 +9,14 @@ from imgcls_beam.stores.infos import (
     is_local,
     list_below,
 )
-from imgcls_beam.stores.keys import StoreKey, join, open_store, spell_uri, split_url
+from imgcls_beam.stores.keys import (
+    StoreKey,
+    is_bucket_name,
+    join,
+    open_store,
+    spell_uri,
+    split_url,
+)
 from imgcls_beam.stores.store_checks import check_store
 from imgcls_beam.stores.store_refusals import has_bucket, refuse_store_faults
 from imgcls_beam.stores.versions import (
@@ -37,6 +44,7 @@ __all__ = [
     "has_protocol",
     "has_secret_etag",
     "has_version",
+    "is_bucket_name",
     "is_content",
     "is_fault",
     "is_local",

@@ -13,15 +13,24 @@ import time
 import urllib.error
 import urllib.request
 
+from fsspec import AbstractFileSystem
+from fsspec.asyn import sync
+
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.stores.client_faults import FaultKind, ask, code_of, kind_of
 from imgcls_beam.stores.infos import list_below
-from imgcls_beam.stores.keys import open_store, split_url
-from imgcls_beam.stores.store_refusals import refuse_silence, refuse_store_faults
+from imgcls_beam.stores.keys import is_bucket_name, open_store, split_url
+from imgcls_beam.stores.store_refusals import (
+    refuse_bucket_name,
+    refuse_credentials,
+    refuse_silence,
+    refuse_store_faults,
+)
 
 _ANSWER_S = 4.0
 _WAITS_S = (0.3, 1.0, None)
 _GCS = "https://storage.googleapis.com"
+_GCS_SCHEMES, _S3_SCHEMES = ("gs", "gcs"), ("s3", "s3a")
 _UNKNOWN_USER = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
 
 
@@ -33,20 +42,29 @@ def check_store(option: str, url: str) -> None:
     Raises:
         ConfigError: it does not answer, there are no credentials, or there is no such bucket.
     """
-    scheme = split_url(url)[0]
-    if scheme in ("gs", "gcs"):  # its client looks for credentials for 20 s when it is opened
+    scheme, bucket, _ = split_url(url)
+    if scheme not in (*_GCS_SCHEMES, *_S3_SCHEMES):
+        return
+    if not is_bucket_name(bucket):
+        raise refuse_bucket_name(option, url)
+    if scheme in _GCS_SCHEMES:  # its client looks for credentials for 20 s when it is opened
         _check_key_file(option, url)
         _check_endpoint(option, url, os.environ.get("STORAGE_EMULATOR_HOST") or _GCS)
-    elif scheme not in ("s3", "s3a"):
-        return
     with refuse_store_faults(option, url):
-        store, path = open_store(option, url)
-        if scheme in ("s3", "s3a"):
-            _check_endpoint(option, url, store.s3.meta.endpoint_url)
-        start = f"{path.partition('/')[0]}/"
-        found = ask(lambda: next(list_below(store, start, is_deep=False), None))
+        store, _ = open_store(option, url)
+        if scheme in _S3_SCHEMES:
+            _check_s3_client(option, url, store)
+        found = ask(lambda: next(list_below(store, f"{bucket}/", is_deep=False), None))
         if isinstance(found, Exception) and not _may_be_read_still(found):
             raise found
+
+
+def _check_s3_client(option: str, url: str, store: AbstractFileSystem) -> None:
+    """Credentials first, which need no network; they are looked for as each request does."""
+    client = store.s3
+    if not store.anon and sync(store.loop, store.session.get_credentials) is None:
+        raise refuse_credentials(option, url)
+    _check_endpoint(option, url, client.meta.endpoint_url)
 
 
 def _may_be_read_still(fault: Exception) -> bool:

@@ -22,7 +22,7 @@ _SET = {
 }
 _NETWORK = {
     "s3": "AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, the network and its proxy",
-    "gs": "STORAGE_EMULATOR_HOST, the network and its proxy",
+    "gs": "the network, its proxy, and STORAGE_EMULATOR_HOST where that is set",
     "": "its host, the network and its proxy",
 }
 _BUCKETS = "a bucket's has 3 to 63 small letters, digits, dots and hyphens"
@@ -63,6 +63,16 @@ def refuse_store_faults(option: str, url: str, *, is_parsing: bool = False) -> I
         raise ConfigError(option, url, _describe(error, url)) from error
 
 
+def refuse_credentials(option: str, url: str) -> ConfigError:
+    """The error where a store's client finds no credentials."""
+    return ConfigError(option, url, _fill(FaultKind.NO_CREDENTIALS, url))
+
+
+def refuse_bucket_name(option: str, url: str) -> ConfigError:
+    """The error for a bucket that no store can have."""
+    return ConfigError(option, url, _fill(FaultKind.MALFORMED, url))
+
+
 def refuse_silence(option: str, url: str, endpoint: str) -> ConfigError:
     """The error for an endpoint that does not answer."""
     network = _NETWORK[_NAMES.get(split_url(url)[0], "")]
@@ -94,12 +104,17 @@ def _is_of_store(error: Exception) -> bool:
 
 
 def _describe(error: Exception, url: str) -> str:
-    scheme, authority, _ = split_url(url)
-    name, kind, code = _NAMES.get(scheme, ""), kind_of(error), code_of(error)
+    name, kind = _NAMES.get(split_url(url)[0], ""), kind_of(error)
     if kind is FaultKind.DENIED and not name:
         return "it may not be read; check its permissions"
     if kind is FaultKind.NO_OBJECT and name and not has_bucket(url):
         kind = FaultKind.NO_BUCKET
+    return _fill(kind, url, code_of(error))
+
+
+def _fill(kind: FaultKind, url: str, code: str = "") -> str:
+    scheme, authority, _ = split_url(url)
+    name = _NAMES.get(scheme, "")
     return _SENTENCES[kind].format(
         scheme=scheme,
         bucket=authority,

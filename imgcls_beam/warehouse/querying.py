@@ -28,7 +28,7 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import DONE
-from imgcls_beam.stores import is_local, join, open_store
+from imgcls_beam.stores import is_local, join, open_store, refuse_store_faults
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS, encode_run_row
 from imgcls_beam.warehouse.views import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote, render_views
 
@@ -60,7 +60,8 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     except ImportError as error:
         problem = "this takes DuckDB; pip install 'imgcls_beam[sql]'"
         raise ConfigError("sql", output, problem) from error
-    records = list(read_records(output))
+    with refuse_store_faults("output", output):
+        records = list(read_records(output))
     if not records:
         raise ConfigError("output", output, "there is no finished run, so there is nothing to ask")
     connection = duckdb.connect(":memory:")
