@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
-from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.listing.folders import IMAGE_SUFFIXES, open_file
 from imgcls_beam.listing.on_disk import Distinct, uri_digest
 
@@ -24,6 +24,7 @@ _HEADER_ERRORS = (tarfile.TarError, ValueError, LookupError, OverflowError, Recu
 
 _NO_ARCHIVE = "this is no tar archive, or a compressed one; unpack it, or pack it again as .tar"
 _DAMAGED = "the archive is damaged or cut off here; what lies behind it is not listed"
+_NOT_READ = "the archive may not be read, or not to its end; what lies in it is not listed"
 _SPARSE = "a sparse member's bytes do not lie together; pack it again without --sparse"
 _COLONS = "the archive's own path holds ::, which stands between archive and member; rename it"
 
@@ -40,16 +41,16 @@ def list_archive(archive: ImageRef) -> Iterator[ImageRef | Failure]:
     Yields:
         Refs, and failures for what cannot be listed. Where the archive is damaged or cut off, the
         failure's URI ends in `::` and the byte at which reading stopped. An archive without an end
-        mark counts as cut off.
-
-    Raises:
-        ConfigError: it is not there or may not be read.
+        mark counts as cut off. Where its store does not give it, the failure has its own name.
     """
     if "::" in archive.uri:
         yield _to_failure(archive, _COLONS)
         return
-    with open_file("input", archive.uri) as file, Distinct() as names:
-        yield from _list_members(archive, _HeaderReader(file), names)
+    try:
+        with open_file("input", archive.uri) as file, Distinct() as names:
+            yield from _list_members(archive, _HeaderReader(file), names)
+    except ConfigError as error:
+        yield _to_failure(archive, _NOT_READ, cause=error, code=FailureCode.UNLISTABLE)
 
 
 def _list_members(
@@ -84,9 +85,13 @@ def _to_listed(archive: ImageRef, member: tarfile.TarInfo, names: Distinct) -> I
 
 
 def _to_failure(
-    archive: ImageRef, message: str, inside: str = "", cause: Exception | None = None
+    archive: ImageRef,
+    message: str,
+    inside: str = "",
+    cause: Exception | None = None,
+    code: FailureCode = FailureCode.INVALID_REFERENCE,
 ) -> Failure:
-    error = ImageError(FailureCode.INVALID_REFERENCE, message)
+    error = ImageError(code, message)
     error.__cause__ = cause
     ref = dataclasses.replace(archive, uri=archive.uri + inside, size_bytes=None)
     return Failure.from_error(ref, error)

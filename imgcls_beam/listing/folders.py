@@ -9,6 +9,7 @@ names, folder by folder. Links to folders are not followed: they may lead back.
 """
 
 import contextlib
+import functools
 import math
 import os
 import re
@@ -19,17 +20,21 @@ from typing import Any
 from fsspec import AbstractFileSystem
 from fsspec.utils import glob_translate
 
-from imgcls_beam.elements import ImageRef
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.elements import Failure, ImageRef
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.stores import (
+    FaultKind,
     Info,
     StoreKey,
+    ask,
     facts_of,
     find_info,
     has_pages,
     is_local,
+    kind_of,
     list_below,
     open_store,
+    refuse_store_faults,
 )
 
 IMAGE_SUFFIXES = (
@@ -37,6 +42,10 @@ IMAGE_SUFFIXES = (
     *(".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"),
 )
 ARCHIVE_SUFFIX = ".tar"
+_UNLISTABLE = "unlistable"
+"""The type of a folder that cannot be listed; what says why is its `fault`."""
+_MAY_NOT = "the folder may not be listed; check its permissions"
+_CANNOT = "the folder cannot be listed, so what lies in it is not known"
 _MAGIC = re.compile(r"[*?\[]")
 
 _PACKED_SUFFIXES = (
@@ -44,13 +53,19 @@ _PACKED_SUFFIXES = (
 )
 
 
-def list_input(url: str) -> Iterator[ImageRef]:
+def list_input(url: str) -> Iterator[ImageRef | Failure]:
     """Lists the image files and the tar archives of one input; no archive is opened.
+
+    Yields:
+        Refs; and a failure for each folder below the input that cannot be listed.
 
     Raises:
         ConfigError: it is not there or may not be read, or is an archive of another kind.
     """
-    for ref in list_files("input", url, (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)):
+    for ref in _list_places("input", url, (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)):
+        if isinstance(ref, Failure):
+            yield ref
+            continue
         if ref.uri.lower().endswith(_PACKED_SUFFIXES):
             problem = "images are read in a plain .tar only; unpack it, or pack it again as .tar"
             raise ConfigError("input", ref.uri, problem)
@@ -68,11 +83,30 @@ def list_files(option: str, url: str, suffixes: tuple[str, ...]) -> Iterator[Ima
     Raises:
         ConfigError: it is not there or may not be read.
     """
-    store, path = open_store(option, url)
-    key = StoreKey.of(url)
-    with _refuse_faults(option, url):
+    for place in _list_places(option, url, suffixes):
+        if isinstance(place, Failure):  # a part of a table would be missing
+            raise ConfigError(option, place.ref.uri, place.message)
+        yield place
+
+
+def _list_places(option: str, url: str, suffixes: tuple[str, ...]) -> Iterator[ImageRef | Failure]:
+    """`list_files`, and a failure for each folder below that cannot be listed."""
+    with refuse_store_faults(option, url):
+        store, path = open_store(option, url)
+        key = StoreKey.of(url)
         for info in _find(option, store, path, suffixes):
-            yield ImageRef(key.uri_of(info["name"]), **facts_of(info))
+            if info["type"] == _UNLISTABLE:
+                yield _to_failure(key.uri_of(info["name"]), info["fault"])
+            else:
+                yield ImageRef(key.uri_of(info["name"]), **facts_of(info))
+
+
+def _to_failure(uri: str, fault: Exception) -> Failure:
+    kind = kind_of(fault)
+    message = _MAY_NOT if kind is FaultKind.DENIED else _CANNOT
+    is_passing = kind is FaultKind.UNREACHABLE
+    error = ImageError(FailureCode.UNLISTABLE, message, retryable=is_passing)
+    return Failure.from_error(ImageRef(uri), error)
 
 
 @contextlib.contextmanager
@@ -82,21 +116,11 @@ def open_file(option: str, url: str, mode: str = "rb", **how: str) -> Iterator[A
     Raises:
         ConfigError: the store cannot give what is asked for.
     """
-    store, path = open_store(option, url)
-    with _refuse_faults(option, url), store.open(path, mode, **how) as file:
+    with refuse_store_faults(option, url):
+        store, path = open_store(option, url)
+        opened = store.open(path, mode, **how)
+    with refuse_store_faults(option, url, is_parsing=True), opened as file:
         yield file
-
-
-@contextlib.contextmanager
-def _refuse_faults(option: str, url: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ConfigError(option, url, "there is no such file or folder") from error
-    except PermissionError as error:
-        raise ConfigError(option, url, "it may not be read; check its permissions") from error
-    except OSError as error:  # a name too long, links that lead round, a store that is not there
-        raise ConfigError(option, url, "it cannot be listed or read") from error
 
 
 def _find(
@@ -117,7 +141,9 @@ def _find(
         found = list_below(store, path.rstrip("/") + "/", is_deep=True)
     else:
         found = _walk(store, path)
-    yield from (info for info in found if info["name"].lower().endswith(suffixes))
+    for info in found:
+        if info["type"] == _UNLISTABLE or info["name"].lower().endswith(suffixes):
+            yield info
 
 
 def _is_pattern(option: str, store: AbstractFileSystem, path: str) -> bool:
@@ -155,7 +181,7 @@ def _find_matches(option: str, store: AbstractFileSystem, pattern: str) -> Itera
         found = list_below(store, literal, is_deep=True)
     else:
         found = _descend(store, "", pattern.split("/"))
-    return (info for info in found if matches(info["name"]))
+    return (info for info in found if info["type"] == _UNLISTABLE or matches(info["name"]))
 
 
 def _descend(store: AbstractFileSystem, folder: str, segments: list[str]) -> Iterator[Info]:
@@ -177,12 +203,21 @@ def _descend(store: AbstractFileSystem, folder: str, segments: list[str]) -> Ite
 
 
 def _walk(store: AbstractFileSystem, folder: str, depth: float = math.inf) -> Iterator[Info]:
-    """Files below a folder, and below its own folders down to a depth; 0 for none of them."""
+    """Files below a folder, and below its own folders down to a depth; 0 for none of them.
+
+    One of its own folders that cannot be listed is given too, with the fault.
+    """
     for info in _list_disk(folder) if is_local(store) else _list_store(store, folder):
         if info["type"] == "file":
             yield info
         elif depth > 0:
-            yield from _walk(store, info["name"], depth - 1)
+            below = _walk(store, info["name"], depth - 1)
+            first = ask(functools.partial(next, below, None))  # here the folder is listed
+            if isinstance(first, Exception):
+                yield {"name": info["name"], "type": _UNLISTABLE, "fault": first}
+            elif first is not None:
+                yield first
+                yield from below
 
 
 def _list_disk(folder: str) -> Iterator[Info]:

@@ -81,9 +81,11 @@ def _list_sample(options: InputOptions) -> Iterator[ImageRef | Failure]:
 
 
 def _list_input(url: str) -> Iterator[ImageRef | Failure]:
-    for ref in list_input(url):
-        is_archive = ref.uri.lower().endswith(ARCHIVE_SUFFIX)
-        yield from list_archive(ref) if is_archive else (ref,)
+    for place in list_input(url):
+        if isinstance(place, ImageRef) and place.uri.lower().endswith(ARCHIVE_SUFFIX):
+            yield from list_archive(place)
+        else:
+            yield place
 
 
 def _uri_of(listed: ImageRef | Failure) -> str:

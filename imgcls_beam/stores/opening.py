@@ -30,6 +30,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*")
 _EXTRA_OF = {"gs": "gcp", "gcs": "gcp", "s3": "s3", "s3a": "s3"}
 
 
@@ -95,6 +96,11 @@ def split_url(url: str) -> tuple[str, str, str]:
     """Scheme in small letters, authority, and the rest from its slash on; a path is all rest."""
     match = _URL.fullmatch(url)
     return (match[1].lower(), match[2], match[3]) if match else ("file", "", url)
+
+
+def is_bucket_name(name: str) -> bool:
+    """Whether S3 and GCS can have a bucket of this name, those of long ago included."""
+    return _BUCKET.fullmatch(name) is not None
 
 
 def spell_uri(url: str) -> str:

@@ -27,7 +27,7 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import read_records
-from imgcls_beam.stores import is_local
+from imgcls_beam.stores import is_local, refuse_store_faults
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.opening import open_folder
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS, encode_run_row
@@ -61,8 +61,9 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     except ImportError as error:
         problem = "this takes DuckDB; pip install 'imgcls_beam[sql]'"
         raise ConfigError("sql", output, problem) from error
-    folder = open_folder("output", output)
-    records = list(read_records(folder))
+    with refuse_store_faults("output", output):
+        folder = open_folder("output", output)
+        records = list(read_records(folder))
     if not records:
         raise ConfigError("output", output, "there is no finished run, so there is nothing to ask")
     connection = duckdb.connect(":memory:")
