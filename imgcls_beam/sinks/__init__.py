@@ -19,7 +19,7 @@ from imgcls_beam.sinks.record import (
     RunRecord,
     read_record,
 )
-from imgcls_beam.sinks.run_paths import RunPaths, locate_record
+from imgcls_beam.sinks.run_paths import RunPaths, list_own, locate_record
 from imgcls_beam.sinks.session import (
     Session,
     abandon_session,
@@ -49,6 +49,7 @@ __all__ = [
     "begin_session",
     "check_jsonl_free",
     "check_writable",
+    "list_own",
     "locate_record",
     "make_exists_error",
     "read_record",

@@ -8,7 +8,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.scoring import REVISION_CHARS, Scoring, make_model_key
@@ -126,9 +126,7 @@ class RecordedPublication:
         """Parses what `to_json` gives.
 
         Raises:
-            KeyError: something of it is missing.
-            TypeError: something of it is of another kind.
-            ValueError: a time that is none.
+            KeyError, TypeError, ValueError: something of it is missing, or of another kind.
         """
         given = dict(fields)
         times = {name: datetime.datetime.fromisoformat(given[name]) for name in _TIMES}
@@ -152,6 +150,7 @@ class RunRecord:
         configuration: of the job, as it was given.
         library_versions: versions by name.
         problem: why the run failed; None where it did not.
+        passed_over: what was seen beside the images, as `PassedOver.to_json` gives it.
     """
 
     run_id: str
@@ -166,6 +165,7 @@ class RunRecord:
     configuration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     library_versions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
+    passed_over: Sequence[Mapping[str, Any]] = ()
 
     @property
     def model(self) -> dict[str, str] | None:
@@ -214,6 +214,7 @@ class RunRecord:
             **self.summary,
             **{name: getattr(self, name) for name in (*_PLAIN, *_DERIVED)},
             "format_version": FORMAT_VERSION,
+            "passed_over": self.passed_over,
             "attempt": self.session_id,
             "models": [{**each.names, "parameters": each.parameters} for each in self.models],
             "run_date": self.run_date.isoformat(),
@@ -248,6 +249,7 @@ class RunRecord:
         return cls(
             **{name: fields[name] for name in _PLAIN},
             session_id=fields["attempt"],
+            passed_over=fields.get("passed_over", ()),
             models=models,
             run_date=datetime.date.fromisoformat(fields["run_date"]),
             listed=counts.pop("listed"),

@@ -131,6 +131,14 @@ class RunPaths:
         return url.removeprefix(join(self.output, ""))
 
 
+def list_own(output: OutputOptions) -> tuple[str, ...]:
+    """URLs of all that runs write to an output: files, and folders, which end in a slash."""
+    folders = ("predictions", "runs", "reports", "_staging")
+    rows = () if output.output is None else (join(output.output, each, "") for each in folders)
+    lines = () if output.jsonl is None else (output.jsonl, f"{output.jsonl}.staging/")
+    return (*rows, *lines)
+
+
 def locate_record(output: str, run_id: str) -> str:
     """The record of a run below an output folder."""
     return join(output, "runs", f"{run_id}.json")
