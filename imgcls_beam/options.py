@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from imgcls_beam.checks import (
     check_choice,
     check_count,
+    check_encoding,
     check_number,
     check_text,
     check_type,
@@ -46,12 +47,15 @@ class ManifestOptions:
             `bytes`; in place of `uri_column`.
         carry_columns: columns that come back in the rows' `attributes`; `a.b` is a field of a
             struct.
+        encoding: of a manifest of lines that is neither UTF-8 nor has a byte order mark, by its
+            name in Python.
     """
 
     url: str
     uri_column: str | None = None
     image_column: str | None = None
     carry_columns: tuple[str, ...] = ()
+    encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -66,6 +70,7 @@ class ManifestOptions:
             raise ConfigError("carry_columns", self.carry_columns, "give a tuple of texts")
         for name in self.carry_columns:
             check_text("carry_columns", name)
+        check_encoding("manifest_encoding", self.encoding)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class InputOptions:
         sample_ratio: the share of images to take, chosen by their URI; 1.0 for all.
         manifest: a table of images.
         requests: JSONL files, folders or globs of them, each line a request of the task.
+        own_output: where this job writes: URLs of files, and of folders, which end in a slash. No
+            folder and no glob takes what is there. The program fills it in.
     """
 
     inputs: tuple[str, ...] = ()
@@ -87,6 +94,7 @@ class InputOptions:
     sample_ratio: float = 1.0
     manifest: ManifestOptions | None = None
     requests: tuple[str, ...] = ()
+    own_output: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""

@@ -20,6 +20,7 @@ from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.metrics import BOARD, RunCounts
 from imgcls_beam.options import OutputOptions
+from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.stores import open_store
 
@@ -124,7 +125,7 @@ def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
 
 def describe_run(record: RunRecord, output: str | None) -> str:
     """The end of a run: some rows, the counts, and where the rows are; None where in no folder."""
-    counts = record.counts
+    counts, beside = record.counts, PassedOver.from_json(record.passed_over).describe()
     lines = [
         *([] if output is None else [*_make_table(_read_some_rows(record, output)), ""]),
         f"{counts['ok']:,} ok, {counts['error']:,} error"
@@ -133,6 +134,7 @@ def describe_run(record: RunRecord, output: str | None) -> str:
         + f" · {record.images_per_s:.1f} img/s with start-up"
         + f" · model {', '.join(model.display_name for model in record.models)}",
         *(f"  {each['count']:,} × {each['stage']}: {each['code']}" for each in _errors(record)),
+        *([f"passed over: {beside}"] if beside else []),
         *([] if output is None else _describe_places(record, output.rstrip("/"))),
     ]
     return escape("\n".join(lines), keep="\n") + "\n"

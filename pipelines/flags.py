@@ -68,6 +68,7 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     add("--uri_column", metavar="C", help="its column of image URIs")
     add("--image_column", metavar="C", help="its Parquet column that holds the images")
     add("--carry_columns", metavar="C,C", help="its columns that come back in attributes")
+    add("--manifest_encoding", metavar="E", help="of its lines, such as cp1252 (utf-8)")
     add("--requests", action="append", default=[], metavar="URL", help="JSONL of task requests")
     add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
     add("--limit", metavar="N", help="at most N images")
@@ -149,9 +150,9 @@ def to_input(flags: argparse.Namespace) -> InputOptions:
 
 def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
     if flags.input_manifest is None:
-        for option in ("uri_column", "image_column", "carry_columns"):
+        for option in ("uri_column", "image_column", "carry_columns", "manifest_encoding"):
             if getattr(flags, option) is not None:
-                problem = "it is a column of --input_manifest, which is not given"
+                problem = "it says how to read --input_manifest, which is not given"
                 raise ConfigError(option, getattr(flags, option), problem)
         return None
     return ManifestOptions(
@@ -159,6 +160,7 @@ def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
         uri_column=flags.uri_column,
         image_column=flags.image_column,
         carry_columns=tuple(flags.carry_columns.split(",")) if flags.carry_columns else (),
+        encoding="utf-8" if flags.manifest_encoding is None else flags.manifest_encoding,
     )
 
 

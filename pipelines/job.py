@@ -17,7 +17,7 @@ from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import JobOptions, OutputOptions
+from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import (
@@ -32,6 +32,7 @@ from imgcls_beam.sinks import (
     abandon_session,
     begin_jsonl,
     begin_session,
+    list_own,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
@@ -56,11 +57,17 @@ def run(
     """
     options = to_beam_options(beam_arguments)
     preflight.check_job(job, options)
+    job = dataclasses.replace(job, input=_leave_out_own(job.input, job.output))
     check_inputs(job.input)
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
         current = table_output.begin_table(output)
         job = dataclasses.replace(job, output=output)
         return _run_checked(job, options, started_at, current)
+
+
+def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
+    """The inputs, without what this job and earlier ones wrote to the same place."""
+    return dataclasses.replace(images, own_output=list_own(output))
 
 
 def _run_checked(
@@ -160,6 +167,7 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     described = dataclasses.asdict(job)
     del described["output"], described["accelerator"]
     images, model = described["input"], described["model"]
+    del images["own_output"]
     for name in ("inputs", "requests"):
         images[name] = [_make_absolute(each) for each in images[name]]
     if images["manifest"] is not None:
@@ -170,7 +178,7 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
 
 
 def _make_absolute(url: str) -> str:
-    is_url = "://" in url or url.lower().startswith("bq:")
+    is_url = "://" in url or url.lower().startswith(("bq:", "file:/"))
     return url if is_url else os.path.abspath(os.path.expanduser(url))
 
 

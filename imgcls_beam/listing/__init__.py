@@ -1,11 +1,9 @@
 """What is to be classified → `ImageRef`s, and a `Failure` for each line that names no image."""
 
-from imgcls_beam.listing.folders import IMAGE_SUFFIXES
 from imgcls_beam.listing.on_disk import Distinct, spool, uri_digest
 from imgcls_beam.listing.sources import check_inputs, list_distinct, list_images
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "Distinct",
     "check_inputs",
     "list_distinct",

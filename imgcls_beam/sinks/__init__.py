@@ -16,7 +16,7 @@ from imgcls_beam.sinks.record import (
     read_record,
 )
 from imgcls_beam.sinks.record_parts import RecordedFile, RecordedModel, RecordedPublication
-from imgcls_beam.sinks.run_paths import RunPaths, locate_record
+from imgcls_beam.sinks.run_paths import RunPaths, list_own, locate_record
 from imgcls_beam.sinks.session import (
     Base,
     Session,
@@ -45,6 +45,7 @@ __all__ = [
     "begin_session",
     "check_jsonl_free",
     "check_writable",
+    "list_own",
     "locate_record",
     "read_record",
 ]

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import ConfigError, PublishError, RunExistsError
 from imgcls_beam.library_versions import find_versions
+from imgcls_beam.passed_over import PassedOver, merge_passed_over
 from imgcls_beam.sinks.leftovers import clear_finished, read_note, roll_back, write_note
 from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import (
@@ -74,6 +75,7 @@ def commit_session(
     listed: int,
     session: Session,
     configuration: str = "{}",
+    passed_over: PassedOver | None = None,
 ) -> RunRecord:
     """Commits a run: all of its files and then its record, or nothing.
 
@@ -83,6 +85,7 @@ def commit_session(
         listed: how many images were listed, an image counted once for each model.
         session: as it was begun.
         configuration: of the job, a JSON object in text.
+        passed_over: what was seen beside the images; None where nothing was listed.
 
     Returns:
         The current record; that of the first time where this is a repetition.
@@ -102,7 +105,8 @@ def commit_session(
                 raise _make_overtaken_error(session)
             ordered = sorted(merged, key=lambda each: (each.file.model_key, each.index))
             work = _Work(ordered, staged, listed, session, current)
-            record = _publish(work, _make_record(work, json.loads(configuration)))
+            seen = PassedOver() if passed_over is None else passed_over
+            record = _publish(work, _make_record(work, json.loads(configuration), seen))
         clear_finished(folder, record)
     folder.prune(STAGING)
     return record
@@ -219,7 +223,9 @@ def _count_rows(folder: Folder, name: str) -> int | None:
     return rows
 
 
-def _make_record(work: _Work, configuration: Mapping[str, Any]) -> RunRecord:
+def _make_record(
+    work: _Work, configuration: Mapping[str, Any], passed_over: PassedOver
+) -> RunRecord:
     session, summary, base = work.session, work.staged.summary, work.session.base
     skipped = summary.statuses.get("skipped", 0)
     started_at, now = session.started_at, datetime.datetime.now(datetime.UTC)
@@ -241,6 +247,7 @@ def _make_record(work: _Work, configuration: Mapping[str, Any]) -> RunRecord:
         ),
         configuration=configuration,
         library_versions=find_versions(),
+        passed_over=passed_over.to_json(),
     )
     if work.current is None or base.how not in (APPEND, ERRORS):
         return record
@@ -258,8 +265,14 @@ def _add_to(current: RunRecord, added: RunRecord, work: _Work) -> RunRecord:
         added,
         models=current.models or added.models,
         listed=current.listed + (0 if is_retry else added.listed),
+        passed_over=current.passed_over if is_retry else _add_passed_over(current, added),
         summary=both.without(dropped).to_json(),
         publications=(*current.publications, *added.publications),
         files=(*kept, *added.files),
         configuration=current.configuration if is_retry else added.configuration,
     )
+
+
+def _add_passed_over(*records: RunRecord) -> list[dict[str, Any]]:
+    found = [PassedOver.from_json(record.passed_over) for record in records]
+    return merge_passed_over(found).to_json()

@@ -28,6 +28,7 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.metrics import count_staged
 from imgcls_beam.options import IfExists, OutputOptions
+from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.rows import scoring_of, to_record_batch
 from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks.abandoning import abandon_with
@@ -43,7 +44,7 @@ from imgcls_beam.sinks.session import (
     find_missing_folders,
 )
 from imgcls_beam.sinks.staged_files import BundleWriter, merge_staged
-from imgcls_beam.upstream import count_taken, find_classifications
+from imgcls_beam.upstream import count_taken, find_classifications, find_passed_over
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 4 << 20
@@ -125,13 +126,15 @@ class WriteParquet(beam.PTransform):
         if listed is None:
             listed = count_taken(outcomes, others, hints)
         counted = AsSingleton(staged), AsSingleton(listed)
+        passed_over = find_passed_over(outcomes)
+        beside = PassedOver() if passed_over is None else AsSingleton(passed_over)
         return (
             staged
             | "Plan" >> beam.FlatMap(plan_session, session)
             | "Spread" >> beam.Reshuffle()
             | "Merge" >> beam.Map(_merge, session)
             | "CollectMerged" >> beam.combiners.ToList()
-            | "Commit" >> beam.Map(commit_session, *counted, session, self._configuration)
+            | "Commit" >> beam.Map(commit_session, *counted, session, self._configuration, beside)
         )
 
     def _begin(self, outcomes: beam.PCollection) -> "Session | AsSingleton":

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.errors import ConfigError, RunExistsError
@@ -45,6 +45,7 @@ class RunRecord:
         configuration: of the job, as it was given.
         library_versions: versions by name.
         problem: why the run failed; None where it did not.
+        passed_over: what was seen beside the images, as `PassedOver.to_json` gives it.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class RunRecord:
     configuration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     library_versions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
+    passed_over: Sequence[Mapping[str, Any]] = ()
 
     @property
     def model(self) -> dict[str, str] | None:
@@ -107,6 +109,7 @@ class RunRecord:
             **self.summary,
             **{name: getattr(self, name) for name in (*_PLAIN, *_DERIVED)},
             "format_version": FORMAT_VERSION,
+            "passed_over": self.passed_over,
             "attempt": self.session_id,
             "models": [{**each.names, "parameters": each.parameters} for each in self.models],
             "run_date": self.run_date.isoformat(),
@@ -141,6 +144,7 @@ class RunRecord:
         return cls(
             **{name: fields[name] for name in _PLAIN},
             session_id=fields["attempt"],
+            passed_over=fields.get("passed_over", ()),
             models=models,
             run_date=datetime.date.fromisoformat(fields["run_date"]),
             listed=counts.pop("listed"),

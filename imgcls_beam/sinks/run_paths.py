@@ -19,6 +19,7 @@ import datetime
 import hashlib
 import re
 
+from imgcls_beam.options import OutputOptions
 from imgcls_beam.stores import join_url
 
 PREDICTIONS, RUNS, STAGING = "predictions", "runs", "_staging"
@@ -96,6 +97,14 @@ class RunPaths:
         """The final path of one of a model's files, counted from 0."""
         tag = f"-{self.tag}" if self.tag else ""
         return f"{self.run_folder(model_key)}/part-{index:05d}-of-{count:05d}{tag}.parquet"
+
+
+def list_own(output: OutputOptions) -> tuple[str, ...]:
+    """URLs of all that runs write to an output: files, and folders, which end in a slash."""
+    folders = (PREDICTIONS, RUNS, "reports", STAGING)
+    rows = () if output.output is None else (join_url(output.output, each, "") for each in folders)
+    lines = () if output.jsonl is None else (output.jsonl, f"{output.jsonl}.staging/")
+    return (*rows, *lines)
 
 
 def locate_record(output: str, run_id: str) -> str:

@@ -27,6 +27,8 @@ from imgcls_beam.stores.local_folder import LocalFolder
 _FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
 _ANCHOR = re.compile(r"((?:[^/]*://)?/?)(.*)", re.DOTALL)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
+_LOCAL_URL = re.compile(r"(file|local):(?://localhost)?(/(?!/).*)", re.DOTALL | re.IGNORECASE)
+"""Two more spellings of a local path: as Java writes it, and with the name of this machine."""
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
@@ -94,6 +96,8 @@ class StoreKey:
 
 def split_url(url: str) -> tuple[str, str, str]:
     """Scheme in small letters, authority, and the rest from its slash on; a path is all rest."""
+    if match := _LOCAL_URL.fullmatch(url):
+        return match[1].lower(), "", match[2]
     match = _URL.fullmatch(url)
     return (match[1].lower(), match[2], match[3]) if match else ("file", "", url)
 
