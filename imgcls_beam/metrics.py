@@ -35,7 +35,7 @@ class Board:
     """How far the runs of this process are; counts since `reset`.
 
     Attributes:
-        listed: images listed so far; duplicates are taken off as they are found.
+        listed: references listed so far; equal ones are taken off as they are found.
         ok: images predicted.
         error: images that failed, in whatever stage.
     """
@@ -63,7 +63,7 @@ class RunCounts:
     """What the runner counted over all of its workers.
 
     Attributes:
-        listed: distinct images.
+        listed: distinct references.
         ok: images predicted.
     """
 
@@ -92,13 +92,13 @@ BOARD = Board()
 """The one of this process; for people to look at, never for a decision."""
 
 
-def count_found() -> None:
-    """Counts one listed image, before duplicates are dropped: a terminal wants to know soon."""
-    BOARD.add(listed=1)
+def count_found(copies: int = 1) -> None:
+    """Counts listed references, before equal ones are one: a terminal wants to know soon."""
+    BOARD.add(listed=copies)
 
 
 def count_listed(copies: int) -> None:
-    """Counts one distinct image that was found `copies` times, from 1."""
+    """Counts one distinct reference that was found `copies` times, from 1."""
     LIST_IMAGES.inc()
     BOARD.add(listed=1 - copies)
 

@@ -1,23 +1,25 @@
-"""Every image of every input, manifest and request file, in the order in which they were given."""
+"""Every reference of every manifest, input and request file, in the order in which they lie."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.archives import list_archive
 from imgcls_beam.listing.folders import ARCHIVE_SUFFIX, IMAGE_SUFFIXES, list_input
 from imgcls_beam.listing.manifests import list_manifest
-from imgcls_beam.listing.on_disk import Distinct, uri_digest
+from imgcls_beam.listing.on_disk import uri_digest
+from imgcls_beam.listing.reference_groups import group_references
+from imgcls_beam.listing.reference_keys import ref_of
 from imgcls_beam.listing.request_files import list_requests
 from imgcls_beam.options import InputOptions
 
 
 def list_images(options: InputOptions) -> Iterator[ImageRef | Failure]:
-    """Lists every image: of the inputs, then of the manifest, then of the requests, in order.
+    """Lists every reference: of the manifest, then of the inputs, then of the requests, in order.
 
     What names no image, or cannot be listed, is a failure among them: it becomes a row. An image
-    that is named twice comes twice, unless there is a limit: the pipeline drops duplicates in a
+    that is named twice comes twice, unless there is a limit: the pipeline groups references in a
     shuffle.
 
     Raises:
@@ -26,15 +28,22 @@ def list_images(options: InputOptions) -> Iterator[ImageRef | Failure]:
     yield from _list_sample(options) if options.limit is None else list_distinct(options)
 
 
-def list_distinct(options: InputOptions) -> Iterator[ImageRef | Failure]:
-    """Lists every image once, up to the limit; memory does not grow with them.
+def list_distinct(
+    options: InputOptions, count: Callable[[], object] = lambda: None
+) -> Iterator[ImageRef | Failure]:
+    """Lists every reference once, up to the limit; those to one image follow each other.
+
+    Everything is listed before the first is given; memory does not grow with it. A manifest comes
+    first: its line wins over the same object in an input, under any limit.
+
+    Args:
+        options: what to list.
+        count: called for each that is listed, equal ones too, while they are.
 
     Raises:
         ConfigError: a source that is not there or may not be read.
     """
-    with Distinct() as seen:
-        found = (each for each in _list_sample(options) if seen.add(uri_digest(_uri_of(each))))
-        yield from itertools.islice(found, options.limit)
+    yield from group_references(_list_sample(options), options.limit, count)
 
 
 def check_inputs(options: InputOptions) -> None:
@@ -71,20 +80,16 @@ def _check_input(url: str) -> None:
 def _list_sample(options: InputOptions) -> Iterator[ImageRef | Failure]:
     manifest, below = options.manifest, options.sample_ratio * 2**64
     listed = itertools.chain(
-        *map(_list_input, options.inputs),
         list_manifest(manifest, options.allow_schemes) if manifest else (),
+        *map(_list_input, options.inputs),
         *map(list_requests, options.requests),
     )
     if options.sample_ratio >= 1:
         return listed
-    return (each for each in listed if int.from_bytes(uri_digest(_uri_of(each))[:8]) < below)
+    return (each for each in listed if int.from_bytes(uri_digest(ref_of(each).uri)[:8]) < below)
 
 
 def _list_input(url: str) -> Iterator[ImageRef | Failure]:
     for ref in list_input(url):
         is_archive = ref.uri.lower().endswith(ARCHIVE_SUFFIX)
         yield from list_archive(ref) if is_archive else (ref,)
-
-
-def _uri_of(listed: ImageRef | Failure) -> str:
-    return listed.ref.uri if isinstance(listed, Failure) else listed.uri

@@ -6,19 +6,23 @@ Nothing here knows of Beam, and each function may run again: files that were mer
 import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
-from imgcls_beam.listing import Distinct, uri_digest
+from imgcls_beam.listing import Distinct, row_digest
 from imgcls_beam.sinks.base import ERRORS
 from imgcls_beam.sinks.record import RecordedFile
 from imgcls_beam.sinks.session import Session
 from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFile, StagedFiles, StagingWriter
 from imgcls_beam.stores import file_operations, join
 from imgcls_beam.summary import Summary, merge_summaries, summarize
+
+_REFERENCE = ("image_uri", "attributes")
+"""The columns by which a reference is known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,8 +181,8 @@ def _merge(merge: Merge, staging: str) -> tuple[StagedFile, Summary]:
     writer, dropped = StagingWriter(staging, "merged", model_key=merge.model_key), [Summary()]
     try:
         with Distinct() as retried:
-            for uri in _read_uris(merge.retries):
-                retried.add(uri_digest(uri))
+            for row in _read_references(merge.retries):
+                retried.add(row_digest(*row))
             for file in merge.files:
                 for batch in _read_batches(file):
                     if _is_published(file, merge, staging):
@@ -197,17 +201,21 @@ def _is_published(file: StagedFile, merge: Merge, staging: str) -> bool:
 
 
 def _find_retried(batch: pa.RecordBatch, retried: Distinct) -> pa.Array:
-    """Which rows say that an image failed that has been tried again; one boolean a row."""
-    pairs = zip(batch["image_uri"].to_pylist(), batch["status"].to_pylist(), strict=True)
+    """Which rows say that a reference failed that has been tried again; one boolean a row."""
+    rows = zip(batch["status"].to_pylist(), *_list_references(batch), strict=True)
     return pa.array(
-        [status == "error" and uri_digest(uri) in retried for uri, status in pairs], pa.bool_()
+        [status == "error" and row_digest(*row) in retried for status, *row in rows], pa.bool_()
     )
 
 
-def _read_uris(files: Sequence[StagedFile]) -> Iterator[str]:
+def _read_references(files: Sequence[StagedFile]) -> Iterator[tuple[str, str | None]]:
     for file in files:
-        for batch in _read_batches(file, ["image_uri"]):
-            yield from batch["image_uri"].to_pylist()
+        for batch in _read_batches(file, _REFERENCE):
+            yield from zip(*_list_references(batch), strict=True)
+
+
+def _list_references(batch: pa.RecordBatch) -> list[list[Any]]:
+    return [batch[name].to_pylist() for name in _REFERENCE]
 
 
 def _holds_errors(metadata: pq.FileMetaData) -> bool:
