@@ -6,6 +6,7 @@ Importing this module imports torch, because `apache_beam.ml.inference` does.
 import dataclasses
 import functools
 import inspect
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ from imgcls_beam.preparing import (
 )
 from imgcls_beam.reading import read_images
 from imgcls_beam.scoring import ModelSource, Scoring
+from imgcls_beam.shared_answers import Answers, find_answers
 from imgcls_beam.spec import ResponseElement, to_response
 
 Example = bytes | Image.Image | ImageRef | EncodedImage | PixelArray | Failure
@@ -135,7 +137,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         images = [each for each in prepared if isinstance(each, PixelArray)]
         scoring = self._to_scoring(inference_args)
         draw_blank = functools.partial(_draw_blank, model, self._find_preparer())
-        predicted = iter(predict_images(images, model, scoring, draw_blank))
+        answers = self._find_answers()
+        predicted = iter(predict_images(images, model, scoring, draw_blank, answers))
         outcomes = [
             dataclasses.replace(each, scoring=scoring)
             if isinstance(each, Failure)
@@ -169,6 +172,10 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         if model_path and model_path != self._options.model:
             self._options = dataclasses.replace(self._options, model=model_path, revision=None)
             self._source = None
+
+    def _find_answers(self) -> Answers | None:
+        """Earlier answers, for images of the same bytes; None: each image is asked about."""
+        return None
 
     def _to_inference(self, outcome: Outcome) -> list[ResponseElement] | Outcome:
         return outcome if isinstance(outcome, Failure) else to_response(outcome.labels)
@@ -269,7 +276,21 @@ def _count_bytes(example: Example) -> int:
 
 
 class OutcomeHandler(ImageClassificationModelHandler):
-    """The handler of our own pipeline: `PredictionResult.inference` is the whole outcome."""
+    """The handler of our own pipeline: `PredictionResult.inference` is the whole outcome.
+
+    Unless `ReadOptions.dedupe` says otherwise, images of the same bytes are predicted once.
+    """
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:  # noqa: ANN401
+        """What the handler takes."""
+        super().__init__(*args, **keywords)
+        self._application = uuid.uuid4().hex
+        self._answers: Answers | None = None
+
+    def _find_answers(self) -> Answers | None:
+        if self._answers is None and self._read.dedupe == "on":
+            self._answers = find_answers(self._application)
+        return self._answers
 
     def _to_inference(self, outcome: Outcome) -> Outcome:
         return outcome

@@ -24,6 +24,7 @@ from imgcls_beam.model_options import ModelOptions
 
 IfExists = Literal["fail", "replace", "append"]
 Only = Literal["all", "new", "errors"]
+Dedupe = Literal["on", "off"]
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MIB = 1 << 20
@@ -128,6 +129,8 @@ class ReadOptions:
         concurrency: objects of one batch in flight at once.
         batch_bytes: objects are read in batches of about so many bytes.
         allow_schemes: schemes that may be read beside `checks.SCHEMES`.
+        dedupe: `on`: references to one object share its bytes, and images of the same bytes share
+            their pixels and their scores, which their rows say; `off`: each is looked at alone.
     """
 
     max_bytes: int = 64 * _MIB
@@ -136,9 +139,11 @@ class ReadOptions:
     concurrency: int = 64
     batch_bytes: int = 32 * _MIB
     allow_schemes: tuple[str, ...] = ()
+    dedupe: Dedupe = "on"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a count below 1, a wait below 0 or above an hour."""
+        check_choice("dedupe", self.dedupe, get_args(Dedupe))
         check_count("max_image_bytes", self.max_bytes)
         check_count("read_tries", self.tries)
         check_number("read_first_wait_s", self.first_wait_s, 0, 3600)

@@ -9,11 +9,14 @@ from imgcls_beam.preparing.prepare import (
     prepare_opened,
 )
 from imgcls_beam.preparing.processors import Preparer, load_preparer
+from imgcls_beam.preparing.shared_pixels import Prepared, SharedPixels
 
 __all__ = [
     "DecodedImage",
     "Geometry",
+    "Prepared",
     "Preparer",
+    "SharedPixels",
     "UndecodedImage",
     "decode_pool",
     "load_preparer",

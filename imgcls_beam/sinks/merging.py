@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import Distinct, row_digest
+from imgcls_beam.rows import fit_columns
 from imgcls_beam.sinks.base import ERRORS
 from imgcls_beam.sinks.record import RecordedFile
 from imgcls_beam.sinks.session import Session
@@ -232,4 +233,5 @@ def _read_batches(
     with file_operations.open_existing(file.path) as source:
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
-            yield from parquet.read_row_group(group, columns).to_batches()
+            batches = parquet.read_row_group(group, columns).to_batches()
+            yield from batches if columns else map(fit_columns, batches)
