@@ -80,6 +80,8 @@ class InputOptions:
         sample_ratio: the share of images to take, chosen by their URI; 1.0 for all.
         manifest: a table of images.
         requests: JSONL files, folders or globs of them, each line a request of the task.
+        allow_empty: whether a source that names nothing is a run of 0 images. Of a bucket that is
+            a folder without objects too; a file that is not there is an error in any case.
     """
 
     inputs: tuple[str, ...] = ()
@@ -88,6 +90,7 @@ class InputOptions:
     sample_ratio: float = 1.0
     manifest: ManifestOptions | None = None
     requests: tuple[str, ...] = ()
+    allow_empty: bool = False
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""

@@ -154,7 +154,7 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     is in it, and not where it runs. So paths are absolute: a retry may be started elsewhere.
     """
     described = dataclasses.asdict(job)
-    del described["output"], described["accelerator"]
+    del described["output"], described["accelerator"], described["input"]["allow_empty"]
     images, model = described["input"], described["model"]
     for name in ("inputs", "requests"):
         images[name] = [_make_absolute(each) for each in images[name]]

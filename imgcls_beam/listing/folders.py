@@ -44,26 +44,33 @@ _PACKED_SUFFIXES = (
 )
 
 
-def list_input(url: str) -> Iterator[ImageRef]:
+def list_input(url: str, *, allow_empty: bool = False) -> Iterator[ImageRef]:
     """Lists the image files and the tar archives of one input; no archive is opened.
+
+    With `allow_empty` a folder of a bucket may have no objects, and so not be there.
 
     Raises:
         ConfigError: it is not there or may not be read, or is an archive of another kind.
     """
-    for ref in list_files("input", url, (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)):
+    suffixes = (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)
+    may_be_empty = allow_empty and not url.lower().endswith((*suffixes, *_PACKED_SUFFIXES))
+    for ref in list_files("input", url, suffixes, may_be_empty=may_be_empty):
         if ref.uri.lower().endswith(_PACKED_SUFFIXES):
             problem = "images are read in a plain .tar only; unpack it, or pack it again as .tar"
             raise ConfigError("input", ref.uri, problem)
         yield ref
 
 
-def list_files(option: str, url: str, suffixes: tuple[str, ...]) -> Iterator[ImageRef]:
+def list_files(
+    option: str, url: str, suffixes: tuple[str, ...], *, may_be_empty: bool = False
+) -> Iterator[ImageRef]:
     """Lists files: the one that is named, those that a glob matches, or those of a folder.
 
     Args:
         option: the option to name in an error.
         url: a path, or a URL whose scheme has been checked.
         suffixes: in small letters; what a folder is searched for.
+        may_be_empty: whether a folder of a bucket may have no objects.
 
     Raises:
         ConfigError: it is not there or may not be read.
@@ -71,7 +78,7 @@ def list_files(option: str, url: str, suffixes: tuple[str, ...]) -> Iterator[Ima
     store, path = open_store(option, url)
     key = StoreKey.of(url)
     with _refuse_faults(option, url):
-        for info in _find(option, store, path, suffixes):
+        for info in _find(option, store, path, suffixes, may_be_empty):
             yield ImageRef(key.uri_of(info["name"]), **facts_of(info))
 
 
@@ -100,13 +107,17 @@ def _refuse_faults(option: str, url: str) -> Iterator[None]:
 
 
 def _find(
-    option: str, store: AbstractFileSystem, path: str, suffixes: tuple[str, ...]
+    option: str,
+    store: AbstractFileSystem,
+    path: str,
+    suffixes: tuple[str, ...],
+    may_be_empty: bool = False,
 ) -> Iterator[Info]:
     if _is_pattern(option, store, path):
         yield from _find_matches(option, store, path)
         return
     if not has_pages(store) or "/" in path.rstrip("/"):  # a bucket is a folder: it is not asked for
-        info = find_info(store, path)
+        info = _find_first(store, path, may_be_empty)
         if info["type"] == "other":  # opening a pipe waits for ever, reading a device never ends
             raise ConfigError(option, path, "it is neither a file nor a folder")
         if info["type"] != "directory":
@@ -118,6 +129,16 @@ def _find(
     else:
         found = _walk(store, path)
     yield from (info for info in found if info["name"].lower().endswith(suffixes))
+
+
+def _find_first(store: AbstractFileSystem, path: str, may_be_empty: bool) -> Info:
+    """What a path names; a folder of a bucket that has no objects is none to the store."""
+    try:
+        return find_info(store, path)
+    except FileNotFoundError:
+        if not (may_be_empty and has_pages(store)):
+            raise
+        return {"name": path, "type": "directory"}
 
 
 def _is_pattern(option: str, store: AbstractFileSystem, path: str) -> bool:

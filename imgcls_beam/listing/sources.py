@@ -50,21 +50,29 @@ def check_inputs(options: InputOptions) -> None:
     """Looks at each source until the first thing it names.
 
     Raises:
-        ConfigError: a source that is not there, may not be read, or names nothing.
+        ConfigError: a source that is not there, may not be read, or names nothing without being
+            allowed to.
     """
     for url in options.inputs:
-        _check_input(url)
+        _check_input(url, options.allow_empty)
     manifest = options.manifest
     if manifest and next(list_manifest(manifest, options.allow_schemes), None) is None:
         problem = "no images there: it has no lines, or the folder has no *.parquet"
-        raise ConfigError("input_manifest", manifest.url, problem)
+        _refuse_empty(options.allow_empty, "input_manifest", manifest.url, problem)
     for url in options.requests:
         if next(list_requests(url), None) is None:
-            raise ConfigError("requests", url, "no requests there: there is no line")
+            problem = "no requests there: there is no line"
+            _refuse_empty(options.allow_empty, "requests", url, problem)
 
 
-def _check_input(url: str) -> None:
-    found = _list_input(url)
+def _refuse_empty(is_allowed: bool, option: str, url: str, problem: str) -> None:
+    if not is_allowed:
+        problem = f"{problem}; if that may be, --allow_empty makes it a run of 0 images"
+        raise ConfigError(option, url, problem)
+
+
+def _check_input(url: str, allow_empty: bool) -> None:
+    found = _list_input(url, allow_empty)
     first = next(found, None)
     if first is None:
         problem = (
@@ -72,7 +80,7 @@ def _check_input(url: str) -> None:
             f"*{', *'.join((*IMAGE_SUFFIXES, ARCHIVE_SUFFIX))}; "
             "a pattern such as FOLDER/** takes every file"
         )
-        raise ConfigError("input", url, problem)
+        _refuse_empty(allow_empty, "input", url, problem)
     if isinstance(first, Failure) and next(found, None) is None:
         raise ConfigError("input", url, first.message)
 
@@ -81,7 +89,7 @@ def _list_sample(options: InputOptions) -> Iterator[ImageRef | Failure]:
     manifest, below = options.manifest, options.sample_ratio * 2**64
     listed = itertools.chain(
         list_manifest(manifest, options.allow_schemes) if manifest else (),
-        *map(_list_input, options.inputs),
+        *(_list_input(url, options.allow_empty) for url in options.inputs),
         *map(list_requests, options.requests),
     )
     if options.sample_ratio >= 1:
@@ -89,7 +97,7 @@ def _list_sample(options: InputOptions) -> Iterator[ImageRef | Failure]:
     return (each for each in listed if int.from_bytes(uri_digest(ref_of(each).uri)[:8]) < below)
 
 
-def _list_input(url: str) -> Iterator[ImageRef | Failure]:
-    for ref in list_input(url):
+def _list_input(url: str, allow_empty: bool) -> Iterator[ImageRef | Failure]:
+    for ref in list_input(url, allow_empty=allow_empty):
         is_archive = ref.uri.lower().endswith(ARCHIVE_SUFFIX)
         yield from list_archive(ref) if is_archive else (ref,)
