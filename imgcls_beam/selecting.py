@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.typehints.decorators import no_annotations
 
-from imgcls_beam.elements import Failure, ImageRef, Skipped
+from imgcls_beam.elements import ImageRef, Skipped
 from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import (
     Distinct,
+    Listed,
     carried_text,
     group_few,
     list_distinct,
@@ -42,8 +43,6 @@ from imgcls_beam.sinks.history import (
     read_known_rows,
 )
 from imgcls_beam.transforms import SpreadImages
-
-Listed = ImageRef | Failure
 
 _SKIPPED = "skipped"
 _LOOK_UP_TOGETHER = 64

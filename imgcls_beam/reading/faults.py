@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.archived import is_archived
 
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PASSING_ERRNO = frozenset(
@@ -27,6 +28,7 @@ _PASSING_KINDS = frozenset(
 """Faults of a connection that are no `ConnectionError`, of packages that need not be installed."""
 _REFUSALS = {
     FailureCode.NOT_FOUND: "the object was listed but is not there any more",
+    FailureCode.ARCHIVED: "the object is archived; restore it in its store, and then try again",
     FailureCode.PERMISSION_DENIED: "the store does not let these credentials read the object",
     FailureCode.UNAVAILABLE: "the store did not deliver the object",
     FailureCode.UNREADABLE: "the store refused to read the object",
@@ -83,6 +85,8 @@ def _code_of(error: BaseException) -> FailureCode | None:
     status = _http_status(error)
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return FailureCode.NOT_FOUND
+    if is_archived(error):
+        return FailureCode.ARCHIVED
     if isinstance(error, PermissionError) or status in (401, 403) or _is_gcs_refusal(error):
         return FailureCode.PERMISSION_DENIED
     if _is_passing(error, status):
