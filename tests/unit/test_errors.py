@@ -83,8 +83,8 @@ def test_every_code_has_a_stage_and_nothing_else_has() -> None:
         (Stage.LIST, "invalid_reference unlistable"),
         (
             Stage.READ,
-            "invalid_request not_found permission_denied unavailable too_many_bytes empty changed "
-            "unreadable",
+            "invalid_request not_found permission_denied archived unavailable too_many_bytes empty "
+            "changed unreadable",
         ),
         (
             Stage.PREPARE,
