@@ -49,7 +49,7 @@ class FailureCode(enum.StrEnum):
     UNREADABLE = "unreadable"
 
     NOT_AN_IMAGE = "not_an_image"
-    UNSUPPORTED_FORMAT = "unsupported_format"
+    UNSUPPORTED = "unsupported"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     TOO_MANY_PIXELS = "too_many_pixels"
