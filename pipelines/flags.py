@@ -1,16 +1,9 @@
-"""The flags of `classify` → `JobOptions`, and what is left for Beam.
-
-Flags are spelled with underscores, as Beam's are; hyphens are accepted. A flag that is neither ours
-nor one of Beam's, and looks like one of ours, is an error: Beam would drop it in silence.
-"""
+"""The flags of `classify` → `JobOptions`, and what is left for Beam."""
 
 import argparse
 import dataclasses
 import datetime
-import difflib
 from collections.abc import Sequence
-
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.model_options import DEFAULT_MODEL, DEFAULT_TOP_K, ModelOptions
@@ -24,14 +17,13 @@ from imgcls_beam.options import (
     make_run_id,
 )
 
+from .arguments import parse_known
 from .workers import add_worker_flags, apply_gpu
 
 EPILOG = """\
 Flags that are not listed here go to Beam (--runner, --project, --temp_location, …).
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
 """
-
-_SIMILAR_RATIO = 0.75
 
 
 def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
@@ -49,21 +41,6 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
     """
     flags, rest = parse_known(make_parser(), argv)
     return apply_gpu(flags, _to_job(flags), rest)
-
-
-def parse_known(
-    parser: argparse.ArgumentParser, argv: Sequence[str]
-) -> tuple[argparse.Namespace, list[str]]:
-    """The flags that a parser knows, and the rest, which has to be Beam's.
-
-    Raises:
-        ConfigError: a word that belongs to no flag, or a near miss of one of ours.
-        SystemExit: `--help` (0), or a flag without its value (2).
-    """
-    names = [name for action in parser._actions for name in action.option_strings]
-    flags, rest = parser.parse_known_args([underscore(each, names) for each in argv])
-    _check_rest(rest, names)
-    return flags, rest
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -269,38 +246,3 @@ def _to_date(text: str) -> datetime.date:
 def _to_run_id(template: str, run_date: datetime.date) -> str:
     """`nightly-{run_date}` → `nightly-2026-11-23`; other braces stay, and no run id has them."""
     return template.replace("{run_date}", run_date.isoformat())
-
-
-def underscore(argument: str, names: Sequence[str]) -> str:
-    """`--top-k=3` → `--top_k=3`, where that is one of our flags."""
-    name, equals, value = argument.partition("=")
-    spelled = "--" + name[2:].replace("-", "_")
-    return f"{spelled}{equals}{value}" if name.startswith("--") and spelled in names else argument
-
-
-def _check_rest(rest: Sequence[str], names: Sequence[str]) -> None:
-    """Refuses what Beam would drop in silence.
-
-    Raises:
-        ConfigError: a word that belongs to no flag, or a near miss.
-    """
-    known_to_beam = PipelineOptions([]).get_all_options()
-    previous = ""
-    for argument in rest:
-        if argument.startswith("-"):
-            _check_flag(argument, names, known_to_beam)
-        elif not previous.startswith("-") or "=" in previous:
-            problem = "it belongs to no flag; images are --input=…, a pattern in quotes"
-            raise ConfigError("argument", argument, problem)
-        previous = argument
-
-
-def _check_flag(argument: str, names: Sequence[str], known_to_beam: dict[str, object]) -> None:
-    flag = argument.partition("=")[0]
-    name = flag.lstrip("-").replace("-", "_")
-    if name in known_to_beam or name.removeprefix("no_") in known_to_beam:
-        return
-    ours = [*names, "--runner"]
-    near = difflib.get_close_matches(f"--{name}", ours, 1, _SIMILAR_RATIO)
-    if near:
-        raise ConfigError("flag", flag, f"there is no such flag; did you mean {near[0]}?")

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,13 +33,14 @@ from imgcls_beam.sinks import (
     begin_jsonl,
     begin_session,
     list_own,
-    read_record,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import display, table_output
+from . import display, preflight, table_output
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
+
+_LOG = logging.getLogger("imgcls")
 
 
 def run(
@@ -54,6 +56,7 @@ def run(
         ImgclsError: in one sentence, what is wrong; nothing was published.
     """
     options = to_beam_options(beam_arguments)
+    preflight.check_job(job, options)
     job = dataclasses.replace(job, input=_leave_out_own(job.input, job.output))
     check_inputs(job.input)
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
@@ -84,12 +87,13 @@ def _run_checked(
         write_table = table_output.make_writer(job.output, current, is_local(options))
         pipeline = build(beam.Pipeline(options=options), job, scoring, rows, lines, write_table)
         if goes_on_alone(options):
-            display.say_submitted(pipeline.run(), options)
+            result = pipeline.run()
+            display.say(functools.partial(display.describe_submitted, result, options))
             return None
         model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
         with model, display.show_progress():
             counts = _run_to_end(pipeline, rows, job.output)
-    return counts if rows is None else read_record(rows.paths.record)
+    return counts if rows is None else rows.read_record()
 
 
 def _begin_rows(
@@ -193,8 +197,13 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     del classifier
 
 
-def _run_to_end(pipeline: beam.Pipeline, rows: Session | None, output: OutputOptions) -> RunCounts:
+def _run_to_end(
+    pipeline: beam.Pipeline, rows: Session | None, output: OutputOptions
+) -> RunCounts | None:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
+
+    Returns:
+        The counts; None where the run was published, and what failed came after that.
 
     Raises:
         PublishError: the run failed.
@@ -206,17 +215,29 @@ def _run_to_end(pipeline: beam.Pipeline, rows: Session | None, output: OutputOpt
     except Exception as error:  # the program's edge: a defect is told in one sentence too
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         problem = f"{type(error).__name__}: {reason}"
-        later = {"the table": output.table, "the responses": output.jsonl}
-        missing = " or ".join(name for name, place in later.items() if place is not None)
-        what = f"the rows were published, but not {missing}"
-        if not _is_published(rows) or output.is_scratch:
-            what = "the run failed and nothing was published"
+        what = "the run failed and nothing was published"
+        if _is_published(rows) and not output.is_scratch:
+            missing = _name_later(output)
+            if not missing:
+                _LOG.warning("the rows were published; what followed failed (%s)", problem)
+                return None
+            what = f"the rows were published, but not {missing}"
         raise PublishError(f"{what} ({problem})") from error
+    except KeyboardInterrupt:
+        if _is_published(rows) and not output.is_scratch and not _name_later(output):
+            return None
+        raise
+
+
+def _name_later(output: OutputOptions) -> str:
+    """What is written after the rows are published."""
+    later = {"the table": output.table, "the responses": output.jsonl}
+    return " or ".join(name for name, place in later.items() if place is not None)
 
 
 def _is_published(session: Session | None) -> bool:
     """Whether this very session has committed its rows."""
     with contextlib.suppress(OSError, ValueError):
         if session is not None:
-            return read_record(session.paths.record).session_id == session.session_id
+            return session.read_record().session_id == session.session_id
     return False

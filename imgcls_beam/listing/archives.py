@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
-from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.listing.folders import open_file
 from imgcls_beam.listing.on_disk import Distinct, uri_digest
 from imgcls_beam.listing.sifting import is_hidden
@@ -32,6 +32,7 @@ _MAX_PIECES = 1024
 _HEADER_ERRORS = (tarfile.TarError, ValueError, LookupError, OverflowError, RecursionError)
 
 _NO_ARCHIVE = "this is no tar archive, or a compressed one; unpack it, or pack it again as .tar"
+_NOT_READ = "the archive may not be read, or not to its end; what lies in it is not listed"
 _DAMAGED = "the archive is damaged or cut off here; what lies behind it is not listed"
 _SPARSE = f"a sparse member of more than {_MAX_PIECES:,} pieces; pack it again without --sparse"
 _NO_TARGET = "a hard link to a name that the archive does not hold before it"
@@ -53,22 +54,28 @@ def list_archive(
     Yields:
         Refs, and failures for what cannot be listed. Where the archive is damaged or cut off, the
         failure's URI ends in `::` and the byte at which reading stopped. An archive without an end
-        mark counts as cut off.
-
-    Raises:
-        ConfigError: it is not there or may not be read.
+        mark counts as cut off. Where its store does not give it, the failure has its own name.
     """
     if "::" in archive.uri:
         yield _to_failure(archive, _COLONS)
         return
-    with open_file("input", archive.uri) as file, _Members(archive) as members:
-        for member in members.read(_HeaderReader(file)):
-            if isinstance(member, Failure):
-                yield member
-            elif (reason := _find_reason(member)) is None:
-                yield members.to_listed(member)
-            elif passed_over is not None and not member.isdir():
-                passed_over.add(reason, member.name)
+    try:
+        with open_file("input", archive.uri) as file, _Members(archive) as members:
+            yield from _list_members(members, _HeaderReader(file), passed_over)
+    except ConfigError as error:
+        yield _to_failure(archive, _NOT_READ, cause=error, code=FailureCode.UNLISTABLE)
+
+
+def _list_members(
+    members: "_Members", file: "_HeaderReader", passed_over: PassedOver | None
+) -> Iterator[ImageRef | Failure]:
+    for member in members.read(file):
+        if isinstance(member, Failure):
+            yield member
+        elif (reason := _find_reason(member)) is None:
+            yield members.to_listed(member)
+        elif passed_over is not None and not member.isdir():
+            passed_over.add(reason, member.name)
 
 
 def _find_reason(member: tarfile.TarInfo) -> Reason | None:
@@ -170,9 +177,13 @@ def _pieces_of(member: tarfile.TarInfo) -> Sequence[tuple[int, int]] | None:
 
 
 def _to_failure(
-    archive: ImageRef, message: str, inside: str = "", cause: Exception | None = None
+    archive: ImageRef,
+    message: str,
+    inside: str = "",
+    cause: Exception | None = None,
+    code: FailureCode = FailureCode.INVALID_REFERENCE,
 ) -> Failure:
-    error = ImageError(FailureCode.INVALID_REFERENCE, message)
+    error = ImageError(code, message)
     error.__cause__ = cause
     ref = dataclasses.replace(archive, uri=archive.uri + inside, size_bytes=None)
     return Failure.from_error(ref, error)

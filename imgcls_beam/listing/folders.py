@@ -18,20 +18,23 @@ from typing import Any
 from fsspec import AbstractFileSystem
 from fsspec.utils import glob_translate
 
-from imgcls_beam.elements import ImageRef
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.elements import Failure, ImageRef
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.listing.braces import expand_braces
 from imgcls_beam.listing.sifting import Sieve
-from imgcls_beam.listing.walking import walk
+from imgcls_beam.listing.walking import UNLISTABLE, walk
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.stores import (
+    FaultKind,
     Info,
     StoreKey,
     facts_of,
     find_info,
     has_pages,
+    kind_of,
     list_below,
     open_store,
+    refuse_store_faults,
 )
 from imgcls_beam.suffixes import IMAGE_SUFFIXES
 
@@ -39,19 +42,27 @@ ARCHIVE_SUFFIX = ".tar"
 PACKED_SUFFIXES = (
     *(".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip", ".7z", ".rar"),
 )
+_MAY_NOT = "the folder may not be listed; check its permissions"
+_CANNOT = "the folder cannot be listed, so what lies in it is not known"
 _MAGIC = re.compile(r"[*?\[]")
 
 
 def list_input(
     url: str, passed_over: PassedOver | None = None, own_output: Sequence[str] = ()
-) -> Iterator[ImageRef]:
+) -> Iterator[ImageRef | Failure]:
     """Lists the image files and the tar archives of one input; no archive is opened.
+
+    Yields:
+        Refs; and a failure for each folder below the input that cannot be listed.
 
     Raises:
         ConfigError: it is not there or may not be read, or is an archive of another kind.
     """
     wanted = (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)
-    for ref in list_files("input", url, wanted, passed_over, own_output):
+    for ref in _list_places("input", url, wanted, passed_over, own_output):
+        if isinstance(ref, Failure):
+            yield ref
+            continue
         if ref.uri.lower().endswith(PACKED_SUFFIXES):
             problem = "images are read in a plain .tar only; unpack it, or pack it again as .tar"
             raise ConfigError("input", ref.uri, problem)
@@ -78,14 +89,40 @@ def list_files(
     Raises:
         ConfigError: it is not there or may not be read.
     """
+    for place in _list_places(option, url, suffixes, passed_over, own_output):
+        if isinstance(place, Failure):  # a part of a table would be missing
+            raise ConfigError(option, place.ref.uri, place.message)
+        yield place
+
+
+def _list_places(
+    option: str,
+    url: str,
+    suffixes: tuple[str, ...],
+    passed_over: PassedOver | None,
+    own_output: Sequence[str],
+) -> Iterator[ImageRef | Failure]:
+    """`list_files`, and a failure for each folder below that cannot be listed."""
     passed_over = PassedOver() if passed_over is None else passed_over
     for each in _expand(option, url):
-        store, path = open_store(option, each)
-        key = StoreKey.of(each)
-        sieve = Sieve(suffixes, passed_over, tuple(_find_own(key, own_output)))
-        with _refuse_faults(option, each):
+        with refuse_store_faults(option, each):
+            store, path = open_store(option, each)
+            key = StoreKey.of(each)
+            sieve = Sieve(suffixes, passed_over, tuple(_find_own(key, own_output)))
             for info in _find(option, store, path, sieve):
-                yield ImageRef(key.uri_of(info["name"]), **facts_of(info))
+                uri = key.uri_of(info["name"])
+                if info["type"] == UNLISTABLE:
+                    yield _to_failure(uri, info["fault"])
+                else:
+                    yield ImageRef(uri, **facts_of(info))
+
+
+def _to_failure(uri: str, fault: Exception) -> Failure:
+    kind = kind_of(fault)
+    message = _MAY_NOT if kind is FaultKind.DENIED else _CANNOT
+    is_passing = kind is FaultKind.UNREACHABLE
+    error = ImageError(FailureCode.UNLISTABLE, message, retryable=is_passing)
+    return Failure.from_error(ImageRef(uri), error)
 
 
 def _expand(option: str, url: str) -> Iterator[str]:
@@ -99,7 +136,7 @@ def _expand(option: str, url: str) -> Iterator[str]:
     bucket = path.partition("/")[0]
     if not has_pages(store) or f"//{bucket}/" in url:  # braces in a bucket's name are none of it
         store, path = open_store(option, url)
-        with _refuse_faults(option, url):
+        with refuse_store_faults(option, url):
             if store.exists(path):
                 yield url
                 return
@@ -123,21 +160,11 @@ def open_file(option: str, url: str, mode: str = "rb", **how: str) -> Iterator[A
     Raises:
         ConfigError: the store cannot give what is asked for.
     """
-    store, path = open_store(option, url)
-    with _refuse_faults(option, url), store.open(path, mode, **how) as file:
+    with refuse_store_faults(option, url):
+        store, path = open_store(option, url)
+        opened = store.open(path, mode, **how)
+    with refuse_store_faults(option, url, is_parsing=True), opened as file:
         yield file
-
-
-@contextlib.contextmanager
-def _refuse_faults(option: str, url: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ConfigError(option, url, "there is no such file or folder") from error
-    except PermissionError as error:
-        raise ConfigError(option, url, "it may not be read; check its permissions") from error
-    except OSError as error:  # a name too long, links that lead round, a store that is not there
-        raise ConfigError(option, url, "it cannot be listed or read") from error
 
 
 def _find(option: str, store: AbstractFileSystem, path: str, sieve: Sieve) -> Iterator[Info]:
@@ -196,7 +223,7 @@ def _find_matches(option: str, store: AbstractFileSystem, pattern: str) -> Itera
         found = list_below(store, literal, is_deep=True)
     else:
         found = _descend(store, "", pattern.split("/"))
-    return (info for info in found if matches(info["name"]))
+    return (info for info in found if info["type"] == UNLISTABLE or matches(info["name"]))
 
 
 def _descend(store: AbstractFileSystem, folder: str, segments: list[str]) -> Iterator[Info]:

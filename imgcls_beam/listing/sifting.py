@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from imgcls_beam.listing.walking import UNLISTABLE
 from imgcls_beam.passed_over import PassedOver, Reason
 from imgcls_beam.stores import Info
 from imgcls_beam.suffixes import IMAGE_SUFFIXES
@@ -49,6 +50,8 @@ class Sieve:
                 self.passed_over.add(reason, info["name"])
 
     def _find_reason(self, info: Info, path: str) -> Reason | None:
+        if info["type"] == UNLISTABLE:
+            return None
         if info["type"] != "file":
             return Reason(info["type"])
         name = info["name"].lower()

@@ -95,9 +95,11 @@ def _list_sample(
 def _list_input(
     url: str, options: InputOptions, passed_over: PassedOver | None
 ) -> Iterator[ImageRef | Failure]:
-    for ref in list_input(url, passed_over, options.own_output):
-        is_archive = ref.uri.lower().endswith(ARCHIVE_SUFFIX)
-        yield from list_archive(ref, passed_over) if is_archive else (ref,)
+    for place in list_input(url, passed_over, options.own_output):
+        if isinstance(place, ImageRef) and place.uri.lower().endswith(ARCHIVE_SUFFIX):
+            yield from list_archive(place, passed_over)
+        else:
+            yield place
 
 
 def _uri_of(listed: ImageRef | Failure) -> str:

@@ -6,6 +6,7 @@ has one below the folder that was asked for: links wait until all others are don
 """
 
 import collections
+import functools
 import math
 import os
 import stat
@@ -15,18 +16,21 @@ from fsspec import AbstractFileSystem
 
 from imgcls_beam.listing.on_disk import Distinct
 from imgcls_beam.passed_over import Reason
-from imgcls_beam.stores import Info, is_local
+from imgcls_beam.stores import Info, ask, is_local
 
 FOLDER = "directory"
 """fsspec's word. Beside it and `file`, an info is of the type of a `Reason` to pass it over."""
+
+UNLISTABLE = "unlistable"
+"""The type of a folder that cannot be listed; what says why is its `fault`."""
 
 
 def walk(store: AbstractFileSystem, folder: str, depth: float = math.inf) -> Iterator[Info]:
     """Lists what is below a folder, and below its own folders down to a depth; 0 for none of them.
 
     Yields:
-        What the store says of a file; and what is no file and not followed, with a `Reason` as its
-        type.
+        What the store says of a file; what is no file and not followed, with a `Reason` as its
+        type; and a folder below this one that is `UNLISTABLE`, with the fault.
     """
     if not is_local(store):
         yield from _walk_store(store, folder, depth)
@@ -42,7 +46,8 @@ def _walk_store(store: AbstractFileSystem, folder: str, depth: float) -> Iterato
         if info["type"] != FOLDER:
             yield info
         elif depth > 0:
-            yield from _walk_store(store, info["name"], depth - 1)
+            name = info["name"]
+            yield from _find_fault(name, _walk_store(store, name, depth - 1))
 
 
 def _walk_down(folder: str, depth: float) -> Iterator[Info]:
@@ -50,18 +55,23 @@ def _walk_down(folder: str, depth: float) -> Iterator[Info]:
         if info["type"] != FOLDER:
             yield info
         elif depth > 0:
-            yield from _walk_down(info["name"], depth - 1)
+            yield from _find_fault(info["name"], _walk_down(info["name"], depth - 1))
 
 
 def _walk_once(folder: str, seen: Distinct) -> Iterator[Info]:
     """Lists each folder once, whatever links lead to it."""
-    links = collections.deque((folder,))
+    links = collections.deque[str]()
+    yield from _walk_new(folder, seen, links)
     while links:
         link = links.popleft()
-        if _is_new(link, seen):
-            yield from _walk_tree(link, seen, links)
-        else:
-            yield {"name": link, "type": Reason.LINKED_AGAIN}
+        yield from _find_fault(link, _walk_new(link, seen, links))
+
+
+def _walk_new(link: str, seen: Distinct, links: collections.deque[str]) -> Iterator[Info]:
+    if _is_new(link, seen):
+        yield from _walk_tree(link, seen, links)
+    else:
+        yield {"name": link, "type": Reason.LINKED_AGAIN}
 
 
 def _walk_tree(folder: str, seen: Distinct, links: collections.deque[str]) -> Iterator[Info]:
@@ -72,7 +82,17 @@ def _walk_tree(folder: str, seen: Distinct, links: collections.deque[str]) -> It
         elif info["islink"]:
             links.append(info["name"])
         elif _is_new(info["name"], seen):  # a link that was followed may have led here
-            yield from _walk_tree(info["name"], seen, links)
+            yield from _find_fault(info["name"], _walk_tree(info["name"], seen, links))
+
+
+def _find_fault(folder: str, found: Iterator[Info]) -> Iterator[Info]:
+    """What was found in a folder; or the folder itself, with the fault, where it is not listed."""
+    first = ask(functools.partial(next, found, None))  # here the folder is listed
+    if isinstance(first, Exception):
+        yield {"name": folder, "type": UNLISTABLE, "fault": first}
+    elif first is not None:
+        yield first
+        yield from found
 
 
 def _is_new(folder: str, seen: Distinct) -> bool:

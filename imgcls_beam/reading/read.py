@@ -36,8 +36,8 @@ from imgcls_beam.reading.faults import (
 )
 from imgcls_beam.reading.pinning import find_faults
 from imgcls_beam.reading.request_images import limit_line_bytes, open_request
-from imgcls_beam.reading.store_groups import open_stores
-from imgcls_beam.stores import has_version, is_local
+from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
+from imgcls_beam.stores import ask, has_version, is_local
 
 _STRETCHES = (ByteSpan, RequestLine)
 
@@ -89,9 +89,10 @@ def _read_objects(
 ) -> list[EncodedImage | Failure]:
     """Reads objects, members of archives and images in requests.
 
-    Only faults that look passing are tried again: time-outs, broken connections, HTTP 408, 425,
-    429 and 5xx, and bytes that lack the listed checksum while the store has the listed version.
-    Content that is not what was listed is `changed`.
+    Only faults that look passing are tried again: time-outs, connections that are refused or break,
+    HTTP 408, 425, 429 and 5xx, credentials that could not be had, and bytes that lack the listed
+    checksum while the store has the listed version. Content that is not what was listed is
+    `changed`.
     """
     results: dict[int, EncodedImage | Failure] = {}
     pending = list(range(len(refs)))
@@ -126,6 +127,7 @@ def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | BaseE
         )
         got = _fetch_ranges(store, paths, [refs[i] for i in asked], options)
         answers |= zip(asked, got, strict=True)
+    answers |= find_missing_buckets(refs, answers)
     return list(answers.values())
 
 
@@ -144,10 +146,27 @@ def _fetch_ranges(
     ]
     if is_local(store):
         return list(map(_read_file, refs, paths, starts, ends))
-    limits = {"batch_size": options.concurrency} if store.async_impl else {}
-    got = store.cat_ranges(paths, starts, ends, on_error="return", **limits)
+    got = _ask_ranges(store, paths, starts, ends, options)
     faults = find_faults(store, paths, refs, got)
     return [faults.get(index, answer) for index, answer in enumerate(got)]
+
+
+def _ask_ranges(
+    store: AbstractFileSystem,
+    paths: list[str],
+    starts: list[int | None],
+    ends: list[int],
+    options: ReadOptions,
+) -> Sequence[bytes | BaseException]:
+    """An answer for each path; where a client gives up all of them for one, each is asked alone."""
+    limits = {"batch_size": options.concurrency} if store.async_impl else {}
+    got = ask(lambda: store.cat_ranges(paths, starts, ends, on_error="return", **limits))
+    if not isinstance(got, Exception):
+        return list(got)
+    if len(paths) == 1:
+        return [got]
+    alone = zip(paths, starts, ends, strict=True)
+    return [_ask_ranges(store, [path], [start], [end], options)[0] for path, start, end in alone]
 
 
 def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes | BaseException:
@@ -158,7 +177,7 @@ def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes |
     """
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter: a name that no file can have
         return error
     try:
         seen = os.fstat(opened)
@@ -201,7 +220,7 @@ def _judge(
 ) -> EncodedImage | Failure:
     try:
         if isinstance(answer, BaseException):
-            raise to_image_error(answer)
+            raise to_image_error(answer, was_listed=ref.version is not None)
         _check_length(ref, len(answer), options)
     except ImageError as error:
         return Failure.from_error(ref, error, tries=tries)

@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 from imgcls_beam.listing import uri_digest
 from imgcls_beam.options import IfExists, Only, OutputOptions
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks.record import DONE, RecordedModel, RunRecord, read_record
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.sinks.record import RunRecord, read_records
+from imgcls_beam.sinks.record_parts import RecordedModel
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.opening import open_folder
 
 
 class Kind(enum.StrEnum):
@@ -102,23 +104,19 @@ class Selection:
 class HistoryFile:
     """A published file, and what its rows say."""
 
-    url: str
+    folder: Folder
+    path: str
     kind: Kind
 
 
 def find_history(selection: Selection) -> Iterator[HistoryFile]:
     """The published files that matter to a selection, run by run."""
-    output = str(selection.output)
-    runs = join(output, "runs")
-    for name in file_operations.list_names(runs):
-        if "/" in name or not name.endswith(".json"):
-            continue  # records of failed runs lie a folder below
-        record = _read(join(runs, name))
-        kind = selection.find_kind(record) if record is not None else None
-        if record is not None and kind is not None:
-            for file in record.files:
-                if file.model_key == selection.scoring.model.key:
-                    yield HistoryFile(join(output, file.path), kind)
+    folder = open_folder("output", str(selection.output))
+    for record in read_records(folder):
+        kind = selection.find_kind(record)
+        if kind is not None:
+            own = (file for file in record.files if file.model_key == selection.scoring.model.key)
+            yield from (HistoryFile(folder, file.path, kind) for file in own)
 
 
 def read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
@@ -129,7 +127,7 @@ def read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
 
 def _read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
     status = {Kind.SCORED: "ok", Kind.FAILED: "error", Kind.PRESENT: None}[file.kind]
-    with file_operations.open_existing(file.url) as source:
+    with file.folder.open_existing(file.path) as source:
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
             if not _may_hold(parquet.metadata.row_group(group), status):
@@ -140,15 +138,6 @@ def _read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
             uris, versions = rows["image_uri"].to_pylist(), rows["image_version"].to_pylist()
             for uri, version in zip(uris, versions, strict=True):
                 yield KnownRow(uri_digest(uri), file.kind, version)
-
-
-def _read(url: str) -> RunRecord | None:
-    """A committed record; None where it is gone by now, or is no record."""
-    try:
-        record = read_record(url)
-    except (FileNotFoundError, ValueError):
-        return None
-    return record if record.state == DONE else None
 
 
 def _may_hold(group: pq.RowGroupMetaData, status: str | None) -> bool:

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from imgcls_beam.elements import ByteSpan, Failure, ImageRef
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.errors import FailureCode
 from imgcls_beam.listing import list_images
 from imgcls_beam.listing.archives import list_archive
 from imgcls_beam.listing.folders import list_input
@@ -130,14 +130,16 @@ def test_an_archive_in_a_store_is_listed_and_read_there(tmp_path: pathlib.Path) 
     store.rm("/shards", recursive=True)
 
 
-def test_an_archive_that_may_not_be_read_stops_the_job(
+def test_an_archive_that_may_not_be_read_is_a_failure_under_its_own_name(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (archive,) = list_input(str(write_tar(tmp_path / "s.tar", [("a.jpg", b"1")])))
+    assert isinstance(archive, ImageRef)
 
     def refuse(*args: Any, **options: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(fsspec.AbstractFileSystem, "open", refuse)  # root may read everything
-    with pytest.raises(ConfigError, match="check its permissions"):
-        list(list_archive(archive))
+    (failure,) = list_archive(archive)
+    assert isinstance(failure, Failure)
+    assert (failure.ref.uri, failure.code) == (archive.uri, FailureCode.UNLISTABLE)

@@ -80,7 +80,7 @@ def test_every_code_has_a_stage_and_nothing_else_has() -> None:
 @pytest.mark.parametrize(
     ("stage", "codes"),
     [
-        (Stage.LIST, "invalid_reference"),
+        (Stage.LIST, "invalid_reference unlistable"),
         (
             Stage.READ,
             "invalid_request not_found permission_denied unavailable too_many_bytes empty changed "
