@@ -30,9 +30,16 @@ RECOGNISED = {
         *(".rwl", ".sr2", ".srf", ".srw", ".x3f"),
     ),
     "Photoshop": (".psd", ".psb"),
+    "GIMP": (".xcf",),
     "OpenEXR": (".exr",),
-    "QOI": (".qoi",),
+    "DICOM": (".dcm", ".dicom"),
+    "TGA": (".tga",),
+    "SGI": (".sgi",),
     "PCX": (".pcx",),
+    "PAM": (".pam",),
+    "QOI": (".qoi",),
+    "BPG": (".bpg",),
+    "FLIF": (".flif",),
 }
 """Suffixes of pictures that are decoded with an extra, or not at all: each is a row all the same.
 Drawings, icons and textures are no pictures that somebody took: a folder passes them over."""

@@ -19,6 +19,7 @@ MAX_FIELD_CHARS = 1 << 17
 _MAX_RECORD_LINES = 1000
 _SHAPES_KEPT = 64
 
+_BLANK = " \r\n"
 _QUOTE = re.compile(r' *+"')
 _DOUBLED = re.compile(r' *+"([^"]*+(?:""[^"]*+)*+)" *+')
 _ESCAPED = re.compile(r' *+"([^"\\]*+(?:\\.[^"\\]*+)*+)" *+', re.DOTALL)
@@ -88,7 +89,7 @@ class Records:
             yield record
 
     def _read(self) -> Record | None:
-        line = next((line for line in self._lines if line.problem or line.text.strip()), None)
+        line = next((line for line in self._lines if line.problem or line.text.strip(_BLANK)), None)
         if line is None:
             return None
         if line.problem:
@@ -134,7 +135,8 @@ class Records:
         The lines then come again.
         """
         taken: list[TextLine] = []
-        text = first.text
+        inner: list[str] = []
+        text, field = first.text, fault.field
         while len(text) <= MAX_FIELD_CHARS and len(taken) < _MAX_RECORD_LINES:
             line = next(self._lines, None)
             if line is None:
@@ -143,31 +145,34 @@ class Records:
             if line.problem:
                 break
             text += line.text
-            if '"' not in line.text:
-                continue
-            found = self._parse(text)
+            found = self._parse(text) if '"' in line.text else _Fault(True, 0, field)
             if isinstance(found, _Fault) and found.is_open:
+                inner += [line.text] if found.field == field else []
+                field = found.field
                 continue
-            if isinstance(found, list) and self._is_one(found, first, taken, fault):
-                return found
+            if isinstance(found, list):
+                inner.append(first.text if fault.field < self._uri_index else line.text)
+                if self._is_one(found, inner, fault.field):
+                    return found
             break
         self._lines.give_back(taken)
         return None
 
-    def _is_one(
-        self, fields: list[str], first: TextLine, taken: list[TextLine], fault: _Fault
-    ) -> bool:
+    def _is_one(self, fields: list[str], inner: list[str], field: int) -> bool:
         """Whether the fields of several lines are one record, and no line of them looks like one.
 
-        A line does that has a URI where it belongs. The first line has its own where the URI stands
-        before the quote, the last one where it stands behind; so these count the other way round.
+        A line does that has a URI where it belongs.
+
+        Args:
+            fields: of all of the lines.
+            inner: the lines that lie in a quoted field; and the first one where the URI stands
+                behind the quote that it opens, else the last one: they have no URI in a record.
+            field: which field's quote goes over the first line's end.
         """
-        if self._width not in (None, len(fields)) or fault.field == self._uri_index:
+        if self._width not in (None, len(fields)) or field == self._uri_index:
             return self._width is None  # no URI spans lines
-        lines = [line.text for line in taken[:-1]]
-        lines.append(first.text if fault.field < self._uri_index else taken[-1].text)
         shapes = {*self._shapes, _find_shape(self._pick_uri(fields))}
-        split = (text.rstrip("\r\n").split(self._delimiter) for text in lines)
+        split = (text.rstrip("\r\n").split(self._delimiter) for text in inner)
         return not any(
             len(parts) == self._width and _is_uri(self._pick_uri(parts), shapes) for parts in split
         )
