@@ -160,7 +160,7 @@ def _image_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array]
             [None if r.request_id is None else spell_id(r.request_id) for r in refs]
         ),
         "attributes": _texts(list(map(_encode_attributes, refs))),
-        "duplicates": pa.array([min(ref.duplicates, _INT32_MAX) for ref in refs], _INT32),
+        "duplicates": pa.array([min(ref.duplicates, INT32_MAX) for ref in refs], _INT32),
     }
 
 
