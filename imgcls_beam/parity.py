@@ -20,6 +20,7 @@ from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import fetch_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.preparing.grey import is_deep_grey
+from imgcls_beam.preparing.processor_loading import load_processor
 from imgcls_beam.reading import read_images
 from imgcls_beam.scoring import ModelSource
 from imgcls_beam.spec import LabelScore
@@ -94,7 +95,14 @@ def compare_with_reference(
     card = model.describe()
     folder = str(fetch_model(source))
     ask = functools.partial(
-        pipeline("image-classification", model=folder, device=card.device, dtype=card.dtype),
+        pipeline(
+            "image-classification",
+            model=folder,
+            # With torchvision installed it would take the other backend, which differs by a level.
+            image_processor=load_processor(source),
+            device=card.device,
+            dtype=card.dtype,
+        ),
         function_to_apply=options.function_to_apply,
         top_k=len(card.labels),
     )
