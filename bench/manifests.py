@@ -160,8 +160,8 @@ def _run(manifest: pathlib.Path, limit: int | None, output: pathlib.Path) -> Non
 
 
 def _make_handler() -> Any:  # noqa: ANN401  the class is made here: its base is heavy to import
-    from imgcls_beam.handler import OutcomeHandler
     from imgcls_beam.models import resolve_model
+    from imgcls_beam.outcome_handler import OutcomeHandler
 
     handler: Any = OutcomeHandler(str(_MODEL), source=resolve_model(str(_MODEL), None))
     handler.load_model = SameClassifier

@@ -45,6 +45,7 @@ from imgcls_beam.preparing import (
 )
 from imgcls_beam.reading import read_images
 from imgcls_beam.scoring import ModelSource, Scoring
+from imgcls_beam.shared_answers import Answers
 from imgcls_beam.spec import ResponseElement, to_response
 
 Example = bytes | Image.Image | ImageRef | EncodedImage | PixelArray | Failure
@@ -137,7 +138,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         images = [each for each in prepared if isinstance(each, PixelArray)]
         scoring = self._to_scoring(inference_args)
         draw_blank = functools.partial(_draw_blank, model, self._find_preparer())
-        predicted = iter(predict_images(images, model, scoring, draw_blank))
+        answers = self._find_answers()
+        predicted = iter(predict_images(images, model, scoring, draw_blank, answers))
         outcomes = [
             dataclasses.replace(each, scoring=scoring)
             if isinstance(each, Failure)
@@ -171,6 +173,10 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         if model_path and model_path != self._options.model:
             self._options = dataclasses.replace(self._options, model=model_path, revision=None)
             self._source = None
+
+    def _find_answers(self) -> Answers | None:
+        """Earlier answers, for images of the same bytes; None: each image is asked about."""
+        return None
 
     def _to_inference(self, outcome: Outcome) -> list[ResponseElement] | Outcome:
         return outcome if isinstance(outcome, Failure) else to_response(outcome.labels)
@@ -278,10 +284,3 @@ def _count_bytes(example: Example) -> int:
     if isinstance(example, Image.Image):
         return example.width * example.height * len(example.getbands())
     return (example.size_bytes or 0) if isinstance(example, ImageRef) else 0
-
-
-class OutcomeHandler(ImageClassificationModelHandler):
-    """The handler of our own pipeline: `PredictionResult.inference` is the whole outcome."""
-
-    def _to_inference(self, outcome: Outcome) -> Outcome:
-        return outcome

@@ -87,7 +87,7 @@ def compare_with_reference(
     """
     from transformers import pipeline
 
-    from imgcls_beam.handler import OutcomeHandler  # heavy
+    from imgcls_beam.outcome_handler import OutcomeHandler  # heavy
 
     handler = OutcomeHandler(options, top_k=None, source=source, decode=decode)
     model = handler.load_model()

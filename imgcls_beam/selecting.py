@@ -6,21 +6,29 @@
     earlier rows ─────▶ KnownRow ─┴▶ select ─▶ wanted, or Skipped
 
 Where the work is spread, this is a join by URI: neither side has to fit anywhere. One local worker
-joins on its disk. Either way an image is taken once, however often it is named.
+joins on its disk. Either way a reference is taken once, however often it is listed.
 """
 
 import dataclasses
 import hashlib
-import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.typehints.decorators import no_annotations
 
-from imgcls_beam.elements import Failure, ImageRef, Skipped
+from imgcls_beam.elements import ImageRef, Skipped
 from imgcls_beam.errors import PublishError
-from imgcls_beam.listing import Distinct, list_distinct, spool, uri_digest
+from imgcls_beam.listing import (
+    Distinct,
+    Listed,
+    carried_text,
+    group_few,
+    list_distinct,
+    ref_of,
+    spool,
+    uri_digest,
+)
 from imgcls_beam.metrics import count_found, count_listed
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.passed_over import PassedOver
@@ -36,8 +44,6 @@ from imgcls_beam.sinks.history import (
 )
 from imgcls_beam.transforms import LISTED, PASSED_OVER, SpreadImages, list_counted
 from imgcls_beam.upstream import Lists
-
-Listed = ImageRef | Failure
 
 _SKIPPED = "skipped"
 _LOOK_UP_TOGETHER = 64
@@ -163,17 +169,19 @@ def _select_on_disk(
 
 def _count(chosen: Listed | Skipped) -> Listed | Skipped:
     if not isinstance(chosen, Skipped):
-        count_found()
-        count_listed(1)
+        copies = 1 + ref_of(chosen).duplicates
+        count_found(copies)
+        count_listed(copies)
     return chosen
 
 
 def _select_joined(
     group: tuple[bytes, dict[str, Iterable[Any]]], selection: Selection
 ) -> Iterator[Any]:
-    """Takes one URI once, with all that is known of it."""
-    for listed in itertools.islice(group[1]["listed"], 1):
-        chosen = _choose(listed, selection, set(group[1]["known"]))
+    """Takes the references to one image, with all that is known of it."""
+    known = set(group[1]["known"])
+    for listed in group_few(group[1]["listed"]):
+        chosen = _choose(listed, selection, known)
         if chosen is not None:
             yield _tag(chosen)
 
@@ -195,8 +203,8 @@ def _choose(
     Raises:
         PublishError: to take it would double its row.
     """
-    ref, digest = _ref_of(listed), _digest_of(listed)
-    found = {kind for kind in Kind if _to_element(KnownRow(digest, kind, ref.version)) in known}
+    ref = ref_of(listed)
+    found = {kind for kind in Kind if _to_element(_to_row(kind, ref)) in known}
     if selection.only == "errors":
         return listed if Kind.FAILED in found else None
     if Kind.PRESENT in found and selection.only == "new":
@@ -209,10 +217,17 @@ def _choose(
 
 
 def _to_element(row: KnownRow) -> bytes:
-    """What a set holds of a known row; only where an image was scored does its version matter."""
-    seen = row.version if row.kind is Kind.SCORED else None
-    version = b"" if seen is None else b"\0" + replace_surrogates(seen).encode()
-    return hashlib.blake2b(row.digest + row.kind.encode() + version, digest_size=16).digest()
+    """What a set holds of a known row."""
+    version = b"" if row.version is None else b"\0" + replace_surrogates(row.version).encode()
+    said = row.digest + row.kind.encode() + row.reference + version
+    return hashlib.blake2b(said, digest_size=16).digest()
+
+
+def _to_row(kind: Kind, ref: ImageRef) -> KnownRow:
+    """What a row of that kind would say of a reference."""
+    uri = replace_surrogates(ref.uri)
+    said = ref.version if kind is Kind.SCORED else carried_text(ref)
+    return KnownRow.of_row(kind, uri, None if said is None else replace_surrogates(said))
 
 
 def _key(listed: Listed) -> tuple[bytes, Listed]:
@@ -224,8 +239,4 @@ def _key_known(row: KnownRow) -> tuple[bytes, bytes]:
 
 
 def _digest_of(listed: Listed) -> bytes:
-    return uri_digest(replace_surrogates(_ref_of(listed).uri))
-
-
-def _ref_of(listed: Listed) -> ImageRef:
-    return listed.ref if isinstance(listed, Failure) else listed
+    return uri_digest(replace_surrogates(ref_of(listed).uri))

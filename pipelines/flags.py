@@ -72,6 +72,14 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     add("--requests", action="append", default=[], metavar="URL", help="JSONL of task requests")
     add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
     add("--limit", metavar="N", help="at most N images")
+    add(
+        "--allow_empty",
+        nargs="?",
+        const="true",
+        default="false",
+        metavar="B",
+        help="no images there: a run of 0 images, not an error",
+    )
     add("--sample", default="1.0", metavar="R", help="share of the images, 0 to 1, by their URI")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
@@ -93,6 +101,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--batch_size", default="auto", metavar="N", help="images in a forward pass, or auto")
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda")
     add("--dtype", default="auto", metavar="T", help="auto, float32, bfloat16, float16")
+    add("--dedupe", default="on", metavar="W", help="on: equal images are scored once; off")
     add("--preprocess", default="exact", metavar="P", help="exact: the model's own processor")
 
 
@@ -117,6 +126,7 @@ def _to_job(flags: argparse.Namespace) -> JobOptions:
     run_date = _to_date(flags.run_date)
     run_id = make_run_id() if flags.run_id is None else _to_run_id(flags.run_id, run_date)
     read, decode = to_limits(flags)
+    read = dataclasses.replace(read, dedupe=flags.dedupe)
     return JobOptions(
         input=to_input(flags),
         model=to_model(flags),
@@ -145,6 +155,7 @@ def to_input(flags: argparse.Namespace) -> InputOptions:
         sample_ratio=to_float("sample", flags.sample),
         manifest=_to_manifest(flags),
         requests=tuple(flags.requests),
+        allow_empty=_to_bool("allow_empty", flags.allow_empty),
     )
 
 
@@ -204,6 +215,12 @@ def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
         max_pixels = to_int("max_image_pixels", flags.max_image_pixels)
         decode = dataclasses.replace(decode, max_pixels=max_pixels)
     return read, decode
+
+
+def _to_bool(option: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ConfigError(option, text, "allowed: true, false")
+    return text.lower() == "true"
 
 
 def to_int(option: str, text: str) -> int:

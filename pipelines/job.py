@@ -165,7 +165,7 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     is in it, and not where it runs. So paths are absolute: a retry may be started elsewhere.
     """
     described = dataclasses.asdict(job)
-    del described["output"], described["accelerator"]
+    del described["output"], described["accelerator"], described["input"]["allow_empty"]
     images, model = described["input"], described["model"]
     del images["own_output"]
     for name in ("inputs", "requests"):
@@ -189,7 +189,7 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
     """
-    from imgcls_beam.handler import OutcomeHandler
+    from imgcls_beam.outcome_handler import OutcomeHandler
 
     display.quiet_transformers()
     classifier = OutcomeHandler(job.model, source=source).load_model()

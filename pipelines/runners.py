@@ -51,9 +51,9 @@ def find_runner(name: str | None) -> str:
         raise ConfigError("runner", name, "it runs the last sink only and says DONE")
     known = {path.rpartition(".")[2]: path for path in StandardOptions.ALL_KNOWN_RUNNERS}
     spelled: dict[str, str] = {each.lower(): each for each in known}
-    for spelling in (name.lower(), f"{name.lower()}runner"):
-        if spelling in spelled:
-            return spelled[spelling]
+    spelled |= {short.removesuffix("runner"): each for short, each in spelled.items()}
+    if name.lower() in spelled:
+        return spelled[name.lower()]
     if name in known.values():
         return name.rpartition(".")[2]
     if _is_class(name):

@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 from imgcls_beam.options import DecodeOptions
@@ -35,6 +36,9 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     if "append_images" in options:
         options["append_images"] = [each.copy() for each in options["append_images"]]
+    if kind == "HEIF":  # not registered with Pillow, lest the reference read it, too
+        pillow_heif.from_pillow(image).save(buffer, **options)
+        return buffer.getvalue()
     # Pillow leaves the settings of one encoder on the image, where the next one trips on them.
     image.copy().save(buffer, kind, **options)
     return buffer.getvalue()

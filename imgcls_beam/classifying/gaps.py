@@ -16,13 +16,13 @@ from imgcls_beam.scoring import ModelSource
 
 _SHOWN = 3
 
-Answer = Callable[[], torch.Tensor]
+Ask = Callable[[], torch.Tensor]
 """Asks a model, as it is now, about the probes: its logits."""
 
 _Weights = Mapping[str, torch.Tensor]
 
 
-def check_gaps(checkpoint: Checkpoint, source: ModelSource, answer: Answer) -> None:
+def check_gaps(checkpoint: Checkpoint, source: ModelSource, ask: Ask) -> None:
     """Refuses a model of which a prediction reads a weight that the checkpoint lacks.
 
     It would be filled at random, with a warning only.
@@ -31,12 +31,12 @@ def check_gaps(checkpoint: Checkpoint, source: ModelSource, answer: Answer) -> N
         checkpoint: as it was loaded. What the library filled a gap with is there again afterwards,
             unless it was not finite.
         source: is named.
-        answer: asks this model.
+        ask: asks this model.
 
     Raises:
         ModelError: such a weight is missing.
     """
-    read = list(itertools.islice(_find_read(checkpoint, answer), _SHOWN + 1))
+    read = list(itertools.islice(_find_read(checkpoint, ask), _SHOWN + 1))
     if not read:
         return
     if prefix := _find_prefix(checkpoint):
@@ -60,14 +60,14 @@ def _find_prefix(checkpoint: Checkpoint) -> str | None:
     return None
 
 
-def _find_read(checkpoint: Checkpoint, answer: Answer) -> Iterator[str]:
+def _find_read(checkpoint: Checkpoint, ask: Ask) -> Iterator[str]:
     weights = _name_weights(checkpoint.model)
     known = {name: weights[name] for name in checkpoint.missing if name in weights}
     for weight in known.values():
         weight.nan_to_num_(0.0, 0.0, 0.0)  # the library leaves memory as it is here and there
     computed = _find_computed(known, checkpoint)
     yield from (name for name in checkpoint.missing if name not in weights)
-    yield from _find_moving({name: known[name] for name in known if name not in computed}, answer)
+    yield from _find_moving({name: known[name] for name in known if name not in computed}, ask)
 
 
 def _name_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -90,9 +90,9 @@ def _find_computed(weights: _Weights, checkpoint: Checkpoint) -> set[str]:
     return {name for name in tables if torch.equal(made[name].to(weights[name]), weights[name])}
 
 
-def _find_moving(gaps: _Weights, answer: Answer) -> Iterator[str]:
+def _find_moving(gaps: _Weights, ask: Ask) -> Iterator[str]:
     """Halves the gaps as long as a half moves the answer by itself."""
-    if not gaps or not _move(gaps, answer):
+    if not gaps or not _move(gaps, ask):
         return
     if len(gaps) == 1:
         yield from gaps
@@ -100,17 +100,17 @@ def _find_moving(gaps: _Weights, answer: Answer) -> Iterator[str]:
     names = list(gaps)
     middle = len(names) // 2
     halves = ({name: gaps[name] for name in half} for half in (names[:middle], names[middle:]))
-    found = (name for half in halves for name in _find_moving(half, answer))
+    found = (name for half in halves for name in _find_moving(half, ask))
     # Together they may move what none moves alone: a weight behind one that is zero, say.
     first = list(itertools.islice(found, 1))
     yield from itertools.chain(first or names, found)
 
 
-def _move(gaps: _Weights, answer: Answer) -> bool:
+def _move(gaps: _Weights, ask: Ask) -> bool:
     """Whether the answer changes with the values of these weights; they are as before then."""
     before = {name: weight.clone() for name, weight in gaps.items()}
     try:
-        first, again, second = (_fill_and_ask(gaps, seed, answer) for seed in (1, 1, 2))
+        first, again, second = (_fill_and_ask(gaps, seed, ask) for seed in (1, 1, 2))
     except (RuntimeError, LookupError, ValueError, TypeError):
         return True  # an index out of range, say
     finally:
@@ -121,7 +121,7 @@ def _move(gaps: _Weights, answer: Answer) -> bool:
     return bool(((first - second).abs() > (first - again).abs().max()).any())
 
 
-def _fill_and_ask(gaps: _Weights, seed: int, answer: Answer) -> torch.Tensor:
+def _fill_and_ask(gaps: _Weights, seed: int, ask: Ask) -> torch.Tensor:
     numbers = torch.Generator().manual_seed(seed)
     for weight in gaps.values():
         if weight.is_floating_point():
@@ -129,4 +129,4 @@ def _fill_and_ask(gaps: _Weights, seed: int, answer: Answer) -> torch.Tensor:
         else:
             values = torch.randint(0, 2, weight.shape, generator=numbers)
         weight.copy_(values)
-    return answer()
+    return ask()

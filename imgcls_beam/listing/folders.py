@@ -48,9 +48,15 @@ _MAGIC = re.compile(r"[*?\[]")
 
 
 def list_input(
-    url: str, passed_over: PassedOver | None = None, own_output: Sequence[str] = ()
+    url: str,
+    passed_over: PassedOver | None = None,
+    own_output: Sequence[str] = (),
+    *,
+    allow_empty: bool = False,
 ) -> Iterator[ImageRef | Failure]:
     """Lists the image files and the tar archives of one input; no archive is opened.
+
+    With `allow_empty` a folder of a bucket may have no objects, and so not be there.
 
     Yields:
         Refs; and a failure for each folder below the input that cannot be listed.
@@ -59,7 +65,8 @@ def list_input(
         ConfigError: it is not there or may not be read, or is an archive of another kind.
     """
     wanted = (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)
-    for ref in _list_places("input", url, wanted, passed_over, own_output):
+    may_be_empty = allow_empty and not url.lower().endswith((*wanted, *PACKED_SUFFIXES))
+    for ref in _list_places("input", url, wanted, passed_over, own_output, may_be_empty):
         if isinstance(ref, Failure):
             yield ref
             continue
@@ -101,15 +108,19 @@ def _list_places(
     suffixes: tuple[str, ...],
     passed_over: PassedOver | None,
     own_output: Sequence[str],
+    may_be_empty: bool = False,
 ) -> Iterator[ImageRef | Failure]:
-    """`list_files`, and a failure for each folder below that cannot be listed."""
+    """`list_files`, and a failure for each folder below that cannot be listed.
+
+    Where it may be empty, a folder of a bucket may have no objects.
+    """
     passed_over = PassedOver() if passed_over is None else passed_over
     for each in _expand(option, url):
         with refuse_store_faults(option, each):
             store, path = open_store(option, each)
             key = StoreKey.of(each)
             sieve = Sieve(suffixes, passed_over, tuple(_find_own(key, own_output)))
-            for info in _find(option, store, path, sieve):
+            for info in _find(option, store, path, sieve, may_be_empty):
                 uri = key.uri_of(info["name"])
                 if info["type"] == UNLISTABLE:
                     yield _to_failure(uri, info["fault"])
@@ -167,14 +178,16 @@ def open_file(option: str, url: str, mode: str = "rb", **how: str) -> Iterator[A
         yield file
 
 
-def _find(option: str, store: AbstractFileSystem, path: str, sieve: Sieve) -> Iterator[Info]:
+def _find(
+    option: str, store: AbstractFileSystem, path: str, sieve: Sieve, may_be_empty: bool
+) -> Iterator[Info]:
     if _is_pattern(option, store, path):
         every = dataclasses.replace(sieve, suffixes=())
         root = _MAGIC.split(path, maxsplit=1)[0].rpartition("/")[0]
         yield from every.sift(_find_matches(option, store, path), root)
         return
     if not has_pages(store) or "/" in path.rstrip("/"):  # a bucket is a folder: it is not asked for
-        info = find_info(store, path)
+        info = _find_first(store, path, may_be_empty)
         if info["type"] == "other":  # opening a pipe waits for ever, reading a device never ends
             raise ConfigError(option, path, "it is neither a file nor a folder")
         if info["type"] != "directory":
@@ -186,6 +199,16 @@ def _find(option: str, store: AbstractFileSystem, path: str, sieve: Sieve) -> It
     else:
         found = walk(store, path)
     yield from sieve.sift(found, path)
+
+
+def _find_first(store: AbstractFileSystem, path: str, may_be_empty: bool) -> Info:
+    """What a path names; a folder of a bucket that has no objects is none to the store."""
+    try:
+        return find_info(store, path)
+    except FileNotFoundError:
+        if not (may_be_empty and has_pages(store)):
+            raise
+        return {"name": path, "type": "directory"}
 
 
 def _is_pattern(option: str, store: AbstractFileSystem, path: str) -> bool:

@@ -36,6 +36,7 @@ from imgcls_beam.reading.faults import (
 )
 from imgcls_beam.reading.pinning import find_faults
 from imgcls_beam.reading.request_images import limit_line_bytes, open_request
+from imgcls_beam.reading.shared_reads import read_shared
 from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
 from imgcls_beam.stores import ask, has_version, is_local
 
@@ -50,9 +51,17 @@ def read_images(
     """Reads images from any stores; one result each, in order.
 
     A failure of listing stays as it is, and so does an image that is read already, if it is within
-    the limit.
+    the limit. An object that several refs name is read once, see `ReadOptions.dedupe`.
     """
     checked = [_check(ref, options.max_bytes) for ref in refs]
+    if options.dedupe == "off":
+        return _read_each(checked, options, sleep)
+    return read_shared(checked, lambda distinct: _read_each(distinct, options, sleep))
+
+
+def _read_each(
+    checked: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions, sleep: Sleep
+) -> list[EncodedImage | Failure]:
     wanted = [ref for ref in checked if isinstance(ref, ImageRef)]
     cells = [ref for ref in wanted if isinstance(ref.locator, TableCell)]
     objects = [ref for ref in wanted if not isinstance(ref.locator, TableCell)]

@@ -6,18 +6,23 @@ Nothing here knows of Beam, and each function may run again: files that were mer
 import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
-from imgcls_beam.listing import Distinct, uri_digest
+from imgcls_beam.listing import Distinct, row_digest
+from imgcls_beam.rows import fit_columns
 from imgcls_beam.sinks.record_parts import RecordedFile
 from imgcls_beam.sinks.session import ERRORS, Session
 from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFiles, StagingWriter
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
+
+_REFERENCE = ("image_uri", "attributes")
+"""The columns by which a reference is known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -174,8 +179,8 @@ def _merge(merge: Merge, folder: Folder, staging: str) -> tuple[RecordedFile, Su
     dropped = [Summary()]
     try:
         with Distinct() as retried:
-            for uri in _read_uris(folder, merge.retries):
-                retried.add(uri_digest(uri))
+            for row in _read_references(folder, merge.retries):
+                retried.add(row_digest(*row))
             for file in merge.files:
                 for batch in _read_batches(folder, file):
                     if _is_published(file, merge, staging):
@@ -194,17 +199,23 @@ def _is_published(file: RecordedFile, merge: Merge, staging: str) -> bool:
 
 
 def _find_retried(batch: pa.RecordBatch, retried: Distinct) -> pa.Array:
-    """Which rows say that an image failed that has been tried again; one boolean a row."""
-    pairs = zip(batch["image_uri"].to_pylist(), batch["status"].to_pylist(), strict=True)
+    """Which rows say that a reference failed that has been tried again; one boolean a row."""
+    rows = zip(batch["status"].to_pylist(), *_list_references(batch), strict=True)
     return pa.array(
-        [status == "error" and uri_digest(uri) in retried for uri, status in pairs], pa.bool_()
+        [status == "error" and row_digest(*row) in retried for status, *row in rows], pa.bool_()
     )
 
 
-def _read_uris(folder: Folder, files: Sequence[RecordedFile]) -> Iterator[str]:
+def _read_references(
+    folder: Folder, files: Sequence[RecordedFile]
+) -> Iterator[tuple[str, str | None]]:
     for file in files:
-        for batch in _read_batches(folder, file, ["image_uri"]):
-            yield from batch["image_uri"].to_pylist()
+        for batch in _read_batches(folder, file, _REFERENCE):
+            yield from zip(*_list_references(batch), strict=True)
+
+
+def _list_references(batch: pa.RecordBatch) -> list[list[Any]]:
+    return [batch[name].to_pylist() for name in _REFERENCE]
 
 
 def _holds_errors(metadata: pq.FileMetaData) -> bool:
@@ -221,4 +232,5 @@ def _read_batches(
     with folder.open_existing(file.path) as source:
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
-            yield from parquet.read_row_group(group, columns).to_batches()
+            batches = parquet.read_row_group(group, columns).to_batches()
+            yield from batches if columns else map(fit_columns, batches)

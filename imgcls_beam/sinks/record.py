@@ -148,7 +148,9 @@ class RunRecord:
             models=models,
             run_date=datetime.date.fromisoformat(fields["run_date"]),
             listed=counts.pop("listed"),
-            summary={name: fields[name] for name in _SUMMARY} | {"counts": counts},
+            summary={name: fields[name] for name in _SUMMARY}
+            | {name: fields.get(name, 0) for name in _ADDED}
+            | {"counts": counts},
             publications=tuple(map(RecordedPublication.from_json, fields["publications"])),
             files=tuple(RecordedFile(**(only | file)) for file in fields["files"]),
         )
@@ -160,6 +162,8 @@ _SUMMARY = (
     *("errors", "labels", "score_histogram", "first_at", "last_at"),
     *("preprocess_ms", "inference_ms", "bytes_read"),
 )
+_ADDED = ("duplicates", "shared")
+"""Of the summary; records of before December 2026 have none of them, and mean 0."""
 
 
 def hash_configuration(configuration: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ _CMYK, _ALPHA = PHOTO.convert("CMYK"), files.ALPHA
 
 _format = table("formats")
 _deep = table("formats", ours=OTHER, difference=DEEP_GREY)
-_other = table("formats", ours="unsupported_format", difference=NOT_DECODED)
+_other = table("formats", ours="unsupported", difference=NOT_DECODED)
 _unknown = table("formats", ours="not_an_image", difference=NOT_DECODED)
 _no_image = table("no images", reference="UnidentifiedImageError", ours="not_an_image")
 _damage = table("damage", reference="OSError", ours="truncated")
@@ -149,7 +149,7 @@ FORMATS = (
     _format(
         "HEIC",
         "UnidentifiedImageError",
-        "unsupported_format",
+        "unsupported",
         image=lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40),
     ),
 )
@@ -192,7 +192,7 @@ DAMAGE = (
     _damage(
         "JPEG of 12 bits",
         "UnidentifiedImageError",
-        "corrupt",
+        "unsupported",
         image=functools.partial(files.jpeg_with, b"\xff\xc0", 4, 12),
     ),
     _damage("PNG, its end chunk missing", ANSWERS, SAME, image=_cut(_png(), 12)),

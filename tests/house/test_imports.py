@@ -15,6 +15,7 @@ ALLOWED = {
     *(f"imgcls_beam.classifying.{name}" for name in ("huggingface", "judging")),  # own classes are
     *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
+    "imgcls_beam.outcome_handler",
 }
 FLOORS_0_TO_2 = [f"imgcls_beam.{each}" for each in ("errors", "spec", "elements", "options")]
 

@@ -29,7 +29,7 @@ CONTRACT_COLUMNS = [
     *("status", "predictions", "top_label", "top_score", "top_margin", "error", "params"),
     *("model_id", "model_revision", "model_key"),
     *("predicted_at", "device", "dtype", "batch_size", "preprocess_ms", "inference_ms"),
-    *("library_versions", "request_id", "attributes"),
+    *("library_versions", "request_id", "attributes", "shared_with", "duplicates"),
 ]
 
 
@@ -118,6 +118,8 @@ def test_a_prediction_becomes_a_complete_row() -> None:
         "library_versions": '{"torch":"2.13"}',
         "request_id": "request-1",
         "attributes": '{"split":"test"}',
+        "shared_with": None,
+        "duplicates": 0,
     }
 
 
