@@ -9,7 +9,9 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_KEPT, _WRITTEN, _SHOWN = 1000, 100, 8
+WRITTEN = 100
+"""Suffixes that the record names; more are counted together."""
+_KEPT, _SHOWN = 1000, 8
 _SUFFIX_CHARS = 16
 _PACKED = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _OTHER = "other"
@@ -75,7 +77,7 @@ class PassedOver:
 
     def to_json(self) -> list[dict[str, Any]]:
         """A JSON array: the most frequent first, ties by name."""
-        ordered = _fold(self._counts, _WRITTEN)
+        ordered = _fold(self._counts, WRITTEN)
         return [
             {"reason": reason.value, "suffix": suffix, "count": count}
             for (reason, suffix), count in _order(ordered)

@@ -25,7 +25,7 @@ from imgcls_beam.suffixes import IMAGE_SUFFIXES
 
 _MAX_HEADER_BYTES = 1 << 20
 """Of all that belongs to one member: tarfile reads as many bytes as a header says."""
-_MAX_PIECES = 1024
+MAX_PIECES = 1024
 """Of a sparse member: they travel with its ref. What an image program writes has a few."""
 
 # What tarfile raises at a header that is cut off, hostile, or none.
@@ -34,7 +34,7 @@ _HEADER_ERRORS = (tarfile.TarError, ValueError, LookupError, OverflowError, Recu
 _NO_ARCHIVE = "this is no tar archive, or a compressed one; unpack it, or pack it again as .tar"
 _NOT_READ = "the archive may not be read, or not to its end; what lies in it is not listed"
 _DAMAGED = "the archive is damaged or cut off here; what lies behind it is not listed"
-_SPARSE = f"a sparse member of more than {_MAX_PIECES:,} pieces; pack it again without --sparse"
+_SPARSE = f"a sparse member of more than {MAX_PIECES:,} pieces; pack it again without --sparse"
 _NO_TARGET = "a hard link to a name that the archive does not hold before it"
 _COLONS = "the archive's own path holds ::, which stands between archive and member; rename it"
 
@@ -165,7 +165,7 @@ def _find_span(member: tarfile.TarInfo) -> ByteSpan | None:
     start, pieces = member.offset_data, _pieces_of(member)
     if pieces is None:
         return ByteSpan(start, start + member.size)
-    if len(pieces) > _MAX_PIECES:
+    if len(pieces) > MAX_PIECES:
         return None
     return ByteSpan(start, start + sum(length for _, length in pieces), tuple(pieces))
 

@@ -15,7 +15,7 @@ from imgcls_beam.listing.partitions import find_partitions
 from imgcls_beam.listing.references import Line, asked_columns, pick, refuse_column
 from imgcls_beam.options import ManifestOptions
 
-_PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
+PACKED_LINES = (".gz", ".bz2", ".xz")
 _ABSENT = object()
 
 _NOT_AN_OBJECT = "the line is not a JSON object"
@@ -225,17 +225,18 @@ _READERS: dict[str, _Reader] = {
     **dict.fromkeys((".txt", ".list"), _TEXT),
 }
 
+SUFFIXES = tuple(_READERS)
 _TABLES = tuple(suffix for suffix, reader in _READERS.items() if reader is not _TEXT)
-PART_SUFFIXES = tuple(suffix + packed for suffix in _TABLES for packed in ("", *_PACKED_SUFFIXES))
+PART_SUFFIXES = tuple(suffix + packed for suffix in _TABLES for packed in ("", *PACKED_LINES))
 """What a folder of part files is searched for. Text is not among them: it may be a README."""
 
 
 def _find_reader(uri: str) -> _Reader:
     name = uri.lower()
-    packed = next((suffix for suffix in _PACKED_SUFFIXES if name.endswith(suffix)), "")
+    packed = next((suffix for suffix in PACKED_LINES if name.endswith(suffix)), "")
     suffix = "." + name.removesuffix(packed).rpartition(".")[2]
     if suffix not in _READERS:
-        known, packings = ", ".join((*_READERS, ".parquet")), ", ".join(_PACKED_SUFFIXES)
+        known, packings = ", ".join((*_READERS, ".parquet")), ", ".join(PACKED_LINES)
         problem = f"its suffix does not say its format; known: {known}; all but the last {packings}"
         raise ConfigError("input_manifest", uri, problem)
     return _READERS[suffix]

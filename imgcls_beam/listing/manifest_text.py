@@ -24,7 +24,7 @@ from imgcls_beam.listing.folders import open_file
 MAX_LINE_CHARS = 1 << 20
 HEAD_LINES = 1000
 _HEAD_CHARS = 8 << 20
-_MAX_UNDECODED_RATIO = 0.05
+MAX_UNDECODED_RATIO = 0.05
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -113,7 +113,7 @@ class Lines(Iterator[TextLine]):
     def _check_head(self) -> None:
         text = [line for line in self.head if not line.text.isspace()]
         bad = [line for line in text if line.problem and line.problem != LONG_LINE]
-        if len(bad) > _MAX_UNDECODED_RATIO * len(text):
+        if len(bad) > MAX_UNDECODED_RATIO * len(text):
             found = _UNDECODED.search(bad[0].text)
             column = found.start() + 1 if found else 1
             problem = (

@@ -15,10 +15,11 @@ be empty. A line may name a tar archive: its members are images, with the line's
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 
 from imgcls_beam.elements import Failure, ImageRef
-from imgcls_beam.errors import ConfigError, FailureCode, ImageError
+from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.listing.archives import list_archive
 from imgcls_beam.listing.bigquery_manifests import PREFIX, read_bigquery
 from imgcls_beam.listing.braces import has_range
@@ -26,7 +27,15 @@ from imgcls_beam.listing.folders import ARCHIVE_SUFFIX, PACKED_SUFFIXES, list_fi
 from imgcls_beam.listing.line_manifests import PART_SUFFIXES, Head, look_at_lines, read_lines
 from imgcls_beam.listing.references import Line, References, find_near_column, refuse_column
 from imgcls_beam.options import ManifestOptions
-from imgcls_beam.stores import facts_of, find_info, open_store, spell_uri
+from imgcls_beam.stores import (
+    FaultKind,
+    ask,
+    facts_of,
+    find_info,
+    kind_of,
+    open_store,
+    spell_uri,
+)
 
 _PARQUET = ".parquet"
 _OPTION = "input_manifest"
@@ -34,6 +43,8 @@ _OPTION = "input_manifest"
 _FOLDER = "the line names a folder, not an image; give it as --input"
 _SEVERAL = "the line names several files in braces; give it as --input, or one file on each line"
 _PACKED = "the line names a packed archive; unpack it, or pack it again as .tar"
+_NO_ARCHIVE = "the line names an archive that is not there; its images are not known"
+_CLOSED_ARCHIVE = "the line names an archive that cannot be read; its images are not known"
 
 
 def list_manifest(
@@ -152,11 +163,19 @@ def _refuse_lists(line: Line) -> Line:
 
 def _open_archive(named: ImageRef) -> Iterator[ImageRef | Failure]:
     """The members of an archive that a line names; one failure where it cannot be opened."""
-    try:
-        store, path = open_store(_OPTION, named.uri)
-        archive = dataclasses.replace(named, **facts_of(find_info(store, path)))
+    archive = ask(functools.partial(_look_up, named))
+    if isinstance(archive, ImageRef):
         yield from list_archive(archive)
-    except (ConfigError, OSError, ValueError) as error:
-        problem = error.problem if isinstance(error, ConfigError) else "it is not there, or locked"
-        message = f"the archive that the line names cannot be opened: {problem}"
-        yield Failure.from_error(named, ImageError(FailureCode.INVALID_REFERENCE, message))
+        return
+    kind = kind_of(archive)
+    is_missing = kind in (FaultKind.NO_OBJECT, FaultKind.NO_BUCKET)
+    message = _NO_ARCHIVE if is_missing else _CLOSED_ARCHIVE
+    is_passing = kind is FaultKind.UNREACHABLE
+    error = ImageError(FailureCode.UNLISTABLE, message, retryable=is_passing)
+    yield Failure.from_error(named, error)
+
+
+def _look_up(named: ImageRef) -> ImageRef:
+    """An archive with what its store says of it."""
+    store, path = open_store(_OPTION, named.uri)
+    return dataclasses.replace(named, **facts_of(find_info(store, path)))

@@ -463,7 +463,10 @@ def test_a_line_may_name_an_archive_whose_members_have_its_columns(
     assert [each.data for each in read if isinstance(each, EncodedImage)] == [b"\0", b"\1"] * 3
     gone, damaged = (each for each in listed if isinstance(each, Failure))
     assert gone.ref.uri == f"file://{tmp_path}/gone.tar"
-    assert "cannot be opened" in gone.message or "not" in gone.message
+    assert (gone.code, gone.message) == (
+        FailureCode.UNLISTABLE,
+        "the line names an archive that is not there; its images are not known",
+    )
     assert damaged.ref.uri.startswith(f"file://{tmp_path}/damaged.tar")
 
 
