@@ -42,6 +42,8 @@ EXTRAS = {
         "jsonschema",
         "moto[s3,server]",
         "mypy",
+        "pandas",  # which docs/sql.md reads rows with, and Polars
+        "polars",
         "pytest",
         "pytest-timeout",
         "pytest-xdist",
