@@ -17,7 +17,7 @@ OUTPUT = pathlib.Path("out") / "demo"
 QUESTION = """\
 select top_label as label, count(*) as images, round(avg(top_score), 3) as mean_score,
        round(min(top_margin), 3) as least_margin
-from read_parquet('{files}', hive_partitioning = true)
+from read_parquet('{files}', hive_partitioning = true, hive_types = {{run_id: VARCHAR}})
 where status = 'ok' and run_id = '{run_id}'
 group by label order by images desc, label"""
 

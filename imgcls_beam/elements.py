@@ -38,10 +38,13 @@ class ByteSpan:
     Attributes:
         start: first byte of the image in the object.
         end: one past its last byte.
+        pieces: of a sparse member: where in the image each stored piece begins, and its length, in
+            order; all else is zeros. Empty where every byte is stored.
     """
 
     start: int
     end: int
+    pieces: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def _has_text_names(attributes: object) -> bool:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImageRef:
-    """One listed image: small enough to cross a shuffle.
+    """One reference to an image: small enough to cross a shuffle.
 
     Attributes:
         uri: where it lies, with its scheme. For an image inside an object the object's own URI,
@@ -99,6 +102,8 @@ class ImageRef:
         locator: where in its object it lies; None for an object that is the image.
         checksum: of the object's bytes as the store gave it: `md5:` and 32 hex digits, or `crc32c:`
             and base64; None where it gave none.
+        duplicates: how many equal references were listed beside this one: of the same URI,
+            attributes and request id. They are one, and have one row.
     """
 
     uri: str
@@ -110,6 +115,7 @@ class ImageRef:
     parameters: Parameters = NO_PARAMETERS
     locator: Locator | None = None
     checksum: str | None = None
+    duplicates: int = 0
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a URI that is no text, or attributes not named by texts."""
@@ -189,6 +195,8 @@ class Prediction:
         scoring: the model, and what the job asked of it.
         facts: of the encoded image; None where the caller handed in an opened one.
         prepare_ms: wall time of decoding and geometry.
+        shared_with: URI of the image that was predicted for both, where the bytes are the same;
+            None where it was this one itself.
     """
 
     ref: ImageRef
@@ -199,6 +207,7 @@ class Prediction:
     scoring: Scoring
     facts: ImageFacts | None = None
     prepare_ms: float | None = None
+    shared_with: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

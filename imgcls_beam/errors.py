@@ -41,6 +41,7 @@ class FailureCode(enum.StrEnum):
     INVALID_REQUEST = "invalid_request"
     NOT_FOUND = "not_found"
     PERMISSION_DENIED = "permission_denied"
+    ARCHIVED = "archived"
     UNAVAILABLE = "unavailable"
     TOO_MANY_BYTES = "too_many_bytes"
     EMPTY = "empty"
@@ -48,7 +49,7 @@ class FailureCode(enum.StrEnum):
     UNREADABLE = "unreadable"
 
     NOT_AN_IMAGE = "not_an_image"
-    UNSUPPORTED_FORMAT = "unsupported_format"
+    UNSUPPORTED = "unsupported"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     TOO_MANY_PIXELS = "too_many_pixels"
@@ -65,7 +66,7 @@ _CODES_OF = {
     Stage.READ: (
         *(FailureCode.INVALID_REQUEST, FailureCode.NOT_FOUND, FailureCode.PERMISSION_DENIED),
         *(FailureCode.UNAVAILABLE, FailureCode.TOO_MANY_BYTES, FailureCode.EMPTY),
-        *(FailureCode.CHANGED, FailureCode.UNREADABLE),
+        *(FailureCode.CHANGED, FailureCode.UNREADABLE, FailureCode.ARCHIVED),
     ),
     Stage.PREDICT: (
         *(FailureCode.NON_FINITE_SCORE, FailureCode.INFERENCE_FAILED, FailureCode.OUT_OF_MEMORY),

@@ -38,12 +38,14 @@ from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
     Preparer,
     decode_pool,
+    draw_probes,
     load_preparer,
     prepare_image,
     prepare_opened,
 )
 from imgcls_beam.reading import read_images
 from imgcls_beam.scoring import ModelSource, Scoring
+from imgcls_beam.shared_answers import Answers
 from imgcls_beam.spec import ResponseElement, to_response
 
 Example = bytes | Image.Image | ImageRef | EncodedImage | PixelArray | Failure
@@ -114,7 +116,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         spec = ClassifierSpec(
             self._find_source(), preparer.affine, self._options.device, self._options.dtype
         )
-        classifier = load_classifier(spec, is_copy=self._has_copies)
+        draw = functools.partial(_draw_probes, preparer, spec.source)
+        classifier = load_classifier(spec, draw, is_copy=self._has_copies)
         _try_blank(classifier, preparer, spec.source)
         return classifier
 
@@ -135,7 +138,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         images = [each for each in prepared if isinstance(each, PixelArray)]
         scoring = self._to_scoring(inference_args)
         draw_blank = functools.partial(_draw_blank, model, self._find_preparer())
-        predicted = iter(predict_images(images, model, scoring, draw_blank))
+        answers = self._find_answers()
+        predicted = iter(predict_images(images, model, scoring, draw_blank, answers))
         outcomes = [
             dataclasses.replace(each, scoring=scoring)
             if isinstance(each, Failure)
@@ -169,6 +173,10 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         if model_path and model_path != self._options.model:
             self._options = dataclasses.replace(self._options, model=model_path, revision=None)
             self._source = None
+
+    def _find_answers(self) -> Answers | None:
+        """Earlier answers, for images of the same bytes; None: each image is asked about."""
+        return None
 
     def _to_inference(self, outcome: Outcome) -> list[ResponseElement] | Outcome:
         return outcome if isinstance(outcome, Failure) else to_response(outcome.labels)
@@ -219,18 +227,28 @@ def _choose_batch_sizes(options: ModelOptions, batching: Mapping[str, Any]) -> d
     return dict.fromkeys(_SIZES, size)
 
 
+def _draw_probes(
+    preparer: Preparer, source: ModelSource, size_px: tuple[int, int] | None
+) -> list[ModelInputs]:
+    """See `preparing.draw_probes`.
+
+    Raises:
+        ModelError: the model's own processor takes no picture of the size that its config names.
+    """
+    try:
+        return draw_probes(preparer, size_px)
+    except ImageError as error:
+        problem = "its image processor takes no image of the size that its config names"
+        raise ModelError(f"{source.model_id}: {problem} ({error.message})") from error
+
+
 def _try_blank(classifier: Classifier, preparer: Preparer, source: ModelSource) -> None:
     """Asks a model about a blank image, through its own processor.
 
     Raises:
-        ModelError: it cannot take what its processor gives, or answers what is not finite.
+        ModelError: it answers what is not finite.
     """
-    try:
-        logits = classifier.classify([_draw_blank(classifier, preparer)]).logits
-    except (TypeError, ValueError, RuntimeError, LookupError, ImageError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        problem = f"{source.model_id}: the model cannot take what its image processor gives"
-        raise ModelError(f"{problem} ({reason})") from error
+    logits = classifier.classify([_draw_blank(classifier, preparer)]).logits
     if not np.isfinite(logits).all():
         raise ModelError(f"{source.model_id}: a blank image has scores that are not finite")
 
@@ -266,10 +284,3 @@ def _count_bytes(example: Example) -> int:
     if isinstance(example, Image.Image):
         return example.width * example.height * len(example.getbands())
     return (example.size_bytes or 0) if isinstance(example, ImageRef) else 0
-
-
-class OutcomeHandler(ImageClassificationModelHandler):
-    """The handler of our own pipeline: `PredictionResult.inference` is the whole outcome."""
-
-    def _to_inference(self, outcome: Outcome) -> Outcome:
-        return outcome

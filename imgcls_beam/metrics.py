@@ -15,6 +15,7 @@ from imgcls_beam.elements import EncodedImage, Failure, Outcome, PixelArray, Pre
 NAMESPACE = "imgcls"
 
 LIST_IMAGES = Metrics.counter(NAMESPACE, "list_images")
+LIST_DUPLICATES = Metrics.counter(NAMESPACE, "list_duplicates")
 READ_OK = Metrics.counter(NAMESPACE, "read_ok")
 READ_ERROR = Metrics.counter(NAMESPACE, "read_error")
 READ_BYTES = Metrics.counter(NAMESPACE, "read_bytes")
@@ -35,7 +36,7 @@ class Board:
     """How far the runs of this process are; counts since `reset`.
 
     Attributes:
-        listed: images listed so far; duplicates are taken off as they are found.
+        listed: references listed so far; equal ones are taken off as they are found.
         ok: images predicted.
         error: images that failed, in whatever stage.
     """
@@ -63,12 +64,14 @@ class RunCounts:
     """What the runner counted over all of its workers.
 
     Attributes:
-        listed: distinct images.
+        listed: distinct references.
         ok: images predicted.
+        duplicates: references beside them that are equal to one of them.
     """
 
     listed: int
     ok: int
+    duplicates: int = 0
 
     @property
     def error(self) -> int:
@@ -85,21 +88,24 @@ def read_counts(result: PipelineResult) -> RunCounts:
     """The counts of a run that has ended."""
     counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     found = {each.key.metric.name: each.result for each in counters}
-    return RunCounts(found.get("list_images", 0), found.get("predict_ok", 0))
+    names = ("list_images", "predict_ok", "list_duplicates")
+    return RunCounts(*(found.get(name, 0) for name in names))
 
 
 BOARD = Board()
 """The one of this process; for people to look at, never for a decision."""
 
 
-def count_found() -> None:
-    """Counts one listed image, before duplicates are dropped: a terminal wants to know soon."""
-    BOARD.add(listed=1)
+def count_found(copies: int = 1) -> None:
+    """Counts listed references, before equal ones are one: a terminal wants to know soon."""
+    BOARD.add(listed=copies)
 
 
 def count_listed(copies: int) -> None:
-    """Counts one distinct image that was found `copies` times, from 1."""
+    """Counts one distinct reference that was found `copies` times, from 1."""
     LIST_IMAGES.inc()
+    if copies > 1:
+        LIST_DUPLICATES.inc(copies - 1)
     BOARD.add(listed=1 - copies)
 
 

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from imgcls_beam.checks import (
     check_choice,
     check_count,
+    check_encoding,
     check_number,
     check_text,
     check_type,
@@ -24,6 +25,7 @@ from imgcls_beam.model_options import ModelOptions
 
 IfExists = Literal["fail", "replace", "append"]
 Only = Literal["all", "new", "errors"]
+Dedupe = Literal["on", "off"]
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MIB = 1 << 20
@@ -46,12 +48,15 @@ class ManifestOptions:
             `bytes`; in place of `uri_column`.
         carry_columns: columns that come back in the rows' `attributes`; `a.b` is a field of a
             struct.
+        encoding: of a manifest of lines that is neither UTF-8 nor has a byte order mark, by its
+            name in Python.
     """
 
     url: str
     uri_column: str | None = None
     image_column: str | None = None
     carry_columns: tuple[str, ...] = ()
+    encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -66,6 +71,7 @@ class ManifestOptions:
             raise ConfigError("carry_columns", self.carry_columns, "give a tuple of texts")
         for name in self.carry_columns:
             check_text("carry_columns", name)
+        check_encoding("manifest_encoding", self.encoding)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +85,10 @@ class InputOptions:
         sample_ratio: the share of images to take, chosen by their URI; 1.0 for all.
         manifest: a table of images.
         requests: JSONL files, folders or globs of them, each line a request of the task.
+        own_output: where this job writes: URLs of files, and of folders, which end in a slash. No
+            folder and no glob takes what is there. The program fills it in.
+        allow_empty: whether a source that names nothing is a run of 0 images. Of a bucket that is
+            a folder without objects too; a file that is not there is an error in any case.
     """
 
     inputs: tuple[str, ...] = ()
@@ -87,6 +97,8 @@ class InputOptions:
     sample_ratio: float = 1.0
     manifest: ManifestOptions | None = None
     requests: tuple[str, ...] = ()
+    own_output: tuple[str, ...] = ()
+    allow_empty: bool = False
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -128,6 +140,8 @@ class ReadOptions:
         concurrency: objects of one batch in flight at once.
         batch_bytes: objects are read in batches of about so many bytes.
         allow_schemes: schemes that may be read beside `checks.SCHEMES`.
+        dedupe: `on`: references to one object share its bytes, and images of the same bytes share
+            their pixels and their scores, which their rows say; `off`: each is looked at alone.
     """
 
     max_bytes: int = 64 * _MIB
@@ -136,9 +150,11 @@ class ReadOptions:
     concurrency: int = 64
     batch_bytes: int = 32 * _MIB
     allow_schemes: tuple[str, ...] = ()
+    dedupe: Dedupe = "on"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a count below 1, a wait below 0 or above an hour."""
+        check_choice("dedupe", self.dedupe, get_args(Dedupe))
         check_count("max_image_bytes", self.max_bytes)
         check_count("read_tries", self.tries)
         check_number("read_first_wait_s", self.first_wait_s, 0, 3600)

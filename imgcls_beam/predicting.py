@@ -9,24 +9,16 @@ import collections
 import dataclasses
 from collections.abc import Callable, Hashable, Sequence
 
-from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass, Logits
+from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass
 from imgcls_beam.elements import Failure, ModelInputs, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.ranking import choose_parameters, rank
 from imgcls_beam.scoring import Execution, Scoring
+from imgcls_beam.shared_answers import Answer, Answers
 
 _NON_FINITE = "the model gave a score that is NaN or infinite"
 _OUT_OF_MEMORY = "the device ran out of memory on this image alone"
 _FAILED = "the model raised an error on this image alone, and not on a blank one"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Answer:
-    """One image's logits, float32 (C,), and the pass that gave them."""
-
-    logits: Logits
-    origin: ForwardPass
-    batch_size: int
 
 
 def predict_images(
@@ -34,40 +26,89 @@ def predict_images(
     classifier: Classifier,
     scoring: Scoring,
     draw_blank: Callable[[], ModelInputs],
+    answers: Answers | None = None,
 ) -> list[Outcome]:
     """Predicts a batch; one outcome each, in order.
+
+    With `answers` images of the same bytes are predicted once, and each has a rank of its own: its
+    parameters may be others.
 
     Args:
         images: of any mix of shapes; each shape is a forward pass of its own.
         classifier: the model.
         scoring: the model, and the job's parameters; an image's own override them.
         draw_blank: inputs of a blank image that the model is known to take.
+        answers: what the model said of earlier images; None to ask it about each.
 
     Raises:
         Exception: whatever the model raises on a blank image.
     """
     card = classifier.describe()
+    if answers is None:
+        found = _answer_each(images, classifier, draw_blank)
+    else:
+        found = _answer_shared(images, classifier, draw_blank, answers)
+    return [
+        _to_outcome(image, answer, card, scoring)
+        for image, answer in zip(images, found, strict=True)
+    ]
+
+
+def _answer_shared(
+    images: Sequence[PixelArray],
+    classifier: Classifier,
+    draw_blank: Callable[[], ModelInputs],
+    answers: Answers,
+) -> "list[Answer | Failure]":
+    found: dict[int, Answer | Failure] = {}
+    first: dict[str | int, int] = {}
+    for i, image in enumerate(images):
+        known = answers.find(image)
+        if known is not None:
+            found[i] = known
+        else:
+            first.setdefault(image.facts.sha256 if image.facts else i, i)
+    asked = list(first.values())
+    got = _answer_each([images[i] for i in asked], classifier, draw_blank)
+    for i, answer in zip(asked, got, strict=True):
+        found[i] = answer
+        if isinstance(answer, Answer):
+            answers.add(images[i], answer)
+    for i, image in enumerate(images):
+        if i not in found and image.facts is not None:
+            answer = found[first[image.facts.sha256]]
+            is_failure = isinstance(answer, Failure)
+            found[i] = dataclasses.replace(answer, ref=image.ref) if is_failure else answer
+    return [found[i] for i in range(len(images))]
+
+
+def _answer_each(
+    images: Sequence[PixelArray],
+    classifier: Classifier,
+    draw_blank: Callable[[], ModelInputs],
+) -> "list[Answer | Failure]":
     groups: dict[Hashable, list[int]] = collections.defaultdict(list)
     for i, image in enumerate(images):
         shapes = ((name, each.shape, each.dtype.str) for name, each in image.inputs.items())
         groups[frozenset(shapes)].append(i)
-    outcomes: dict[int, Outcome] = {}
+    found: dict[int, Answer | Failure] = {}
     for indices in groups.values():
         answers = _answer_isolated([images[i] for i in indices], classifier, draw_blank)
-        for i, answer in zip(indices, answers, strict=True):
-            outcomes[i] = _to_outcome(images[i], answer, card, scoring)
-    return [outcomes[i] for i in range(len(images))]
+        found |= zip(indices, answers, strict=True)
+    return [found[i] for i in range(len(images))]
 
 
 def _answer_isolated(
     images: Sequence[PixelArray],
     classifier: Classifier,
     draw_blank: Callable[[], ModelInputs],
-) -> "list[_Answer | Failure]":
+) -> "list[Answer | Failure]":
     answer = _try_classify([image.inputs for image in images], classifier)
     # Outside the except block: the failed pass's tensors live as long as its traceback.
     if isinstance(answer, ForwardPass):
-        return [_Answer(logits, answer, len(images)) for logits in answer.logits]
+        execution = _to_execution(answer, classifier.describe())
+        rows = zip(images, answer.logits, strict=True)
+        return [Answer(logits, execution, image.ref) for image, logits in rows]
     if len(images) == 1:
         return [_blame(images[0], answer, classifier, draw_blank)]
     middle = len(images) // 2
@@ -109,7 +150,7 @@ def _to_failure(
 
 
 def _to_outcome(
-    image: PixelArray, answer: _Answer | Failure, card: ClassifierCard, scoring: Scoring
+    image: PixelArray, answer: Answer | Failure, card: ClassifierCard, scoring: Scoring
 ) -> Outcome:
     if isinstance(answer, Failure):
         return dataclasses.replace(answer, scoring=scoring)
@@ -120,19 +161,27 @@ def _to_outcome(
     if ranking is None:
         answer = _to_failure(image, FailureCode.NON_FINITE_SCORE, _NON_FINITE)
         return dataclasses.replace(answer, scoring=scoring)
+    is_own = answer.ref is image.ref
+    execution = answer.execution
     return Prediction(
         ref=image.ref,
         labels=ranking.labels,
         margin=ranking.margin,
         applied=applied,
-        execution=Execution(
-            device=card.device,
-            dtype=card.dtype,
-            batch_size=answer.batch_size,
-            inference_ms=answer.origin.elapsed_ms / answer.batch_size,
-            finished_at=answer.origin.finished_at,
-        ),
+        execution=execution if is_own else dataclasses.replace(execution, inference_ms=0.0),
         scoring=scoring,
         facts=image.facts,
         prepare_ms=image.prepare_ms,
+        shared_with=None if is_own else answer.ref.uri,
+    )
+
+
+def _to_execution(origin: ForwardPass, card: ClassifierCard) -> Execution:
+    batch_size = len(origin.logits)
+    return Execution(
+        device=card.device,
+        dtype=card.dtype,
+        batch_size=batch_size,
+        inference_ms=origin.elapsed_ms / batch_size,
+        finished_at=origin.finished_at,
     )

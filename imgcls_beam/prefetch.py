@@ -9,24 +9,31 @@ import collections
 import concurrent.futures
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import apache_beam as beam
 from apache_beam.utils.windowed_value import WindowedValue
 
-from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import Stage
 from imgcls_beam.metrics import count_prepared, count_read
-from imgcls_beam.options import DecodeOptions, ReadOptions
-from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_for_models
-from imgcls_beam.reading import read_images
+from imgcls_beam.options import DecodeOptions, Dedupe, ReadOptions
+from imgcls_beam.preparing import (
+    Prepared,
+    Preparer,
+    SharedPixels,
+    decode_pool,
+    load_preparer,
+    prepare_for_models,
+)
+from imgcls_beam.reading import ObjectKey, find_object, give_to, read_images
 from imgcls_beam.scoring import ModelSource
 
 _ResultT = TypeVar("_ResultT")
 
-Prepared = tuple[PixelArray | Failure, ...]
-"""What one image is for each of several models."""
+_Reading = concurrent.futures.Future[list[EncodedImage | Failure]]
 
 _PREFETCHED_IMAGES = 48
 _PREFETCHED_BYTES = 96 << 20
@@ -86,7 +93,10 @@ class PrefetchQueue(Generic[_ResultT]):
 
 
 class ReadDoFn(beam.DoFn):
-    """Gathers refs into batches; a thread reads one batch while the one before is consumed."""
+    """Gathers refs into batches; a thread reads one batch while the one before is consumed.
+
+    Where a batch goes on with the object that the one before ended with, it is not read again.
+    """
 
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
@@ -101,6 +111,7 @@ class ReadDoFn(beam.DoFn):
         self._prefetched.clear()  # of a bundle that failed further down, which nobody told us
         self._batch: list[WindowedValue] = []
         self._batch_bytes = 0
+        self._last: tuple[ObjectKey | None, _Reading | None] = None, None
 
     def process(
         self,
@@ -130,9 +141,25 @@ class ReadDoFn(beam.DoFn):
 
     def _submit(self) -> None:
         refs = [each.value for each in self._batch]
-        future = self._pool.submit(read_images, refs, self._options)
+        key, last = self._last
+        goes_on = key is not None and key == find_object(refs[0])
+        future = self._pool.submit(_read_on, refs, self._options, last if goes_on else None)
         self._prefetched.add(future, self._batch, self._batch_bytes)
+        is_shared = self._options.dedupe == "on"
+        self._last = (find_object(refs[-1]), future) if is_shared else (None, None)
         self._batch, self._batch_bytes = [], 0
+
+
+def _read_on(
+    refs: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions, last: "_Reading | None"
+) -> list[EncodedImage | Failure]:
+    """Reads a batch; the last result of `last` is of the object that the batch goes on with."""
+    if last is None:
+        return read_images(refs, options)
+    result, key = last.result()[-1], find_object(refs[0])
+    same = list(itertools.takewhile(lambda ref: find_object(ref) == key, refs))
+    shared = [give_to(ref, result) for ref in same if isinstance(ref, ImageRef)]
+    return shared + read_images(refs[len(same) :], options)
 
 
 def _count_bytes(ref: ImageRef | EncodedImage | Failure) -> int:
@@ -153,13 +180,18 @@ class PrepareDoFn(beam.DoFn):
     Emits a tuple for each image: what it is for each of the models, in their order.
     """
 
-    def __init__(self, sources: Sequence[ModelSource], options: DecodeOptions) -> None:
+    def __init__(
+        self, sources: Sequence[ModelSource], options: DecodeOptions, dedupe: Dedupe = "on"
+    ) -> None:
         self._sources = tuple(sources)
         self._options = options
+        self._dedupe = dedupe
 
     def setup(self) -> None:
         preparers = tuple(map(load_preparer, self._sources))
-        self._prepare = functools.partial(_prepare, preparers=preparers, options=self._options)
+        alone = functools.partial(_prepare, preparers=preparers, options=self._options)
+        prepare = SharedPixels(alone).prepare if self._dedupe == "on" else alone
+        self._prepare = functools.partial(_prepare_or_pass, prepare=prepare, count=len(preparers))
         # An image takes a place for each model: all of them hold its pixels.
         self._prefetched: PrefetchQueue[Prepared] = PrefetchQueue(
             max(1, _PREFETCHED_IMAGES // len(preparers)), _PREFETCHED_BYTES
@@ -184,11 +216,16 @@ class PrepareDoFn(beam.DoFn):
 
 
 def _prepare(
-    image: EncodedImage | Failure, preparers: Sequence[Preparer], options: DecodeOptions
+    image: EncodedImage, preparers: Sequence[Preparer], options: DecodeOptions
+) -> Prepared:
+    return tuple(prepare_for_models(image, preparers, options))
+
+
+def _prepare_or_pass(
+    image: EncodedImage | Failure, prepare: Callable[[EncodedImage], Prepared], count: int
 ) -> list[Prepared]:
-    if isinstance(image, Failure):
-        return [(image,) * len(preparers)]
-    return [tuple(prepare_for_models(image, preparers, options))]
+    """What an image is for each of so many models; a failure of an earlier stage is itself."""
+    return [(image,) * count if isinstance(image, Failure) else prepare(image)]
 
 
 def _count_prepared(result: WindowedValue) -> WindowedValue:

@@ -75,6 +75,8 @@ _COLUMNS = (
     ("library_versions", _TEXT, True, "Versions of the libraries in use, a JSON object"),
     ("request_id", _TEXT, False, "The request's own id"),
     ("attributes", _TEXT, False, "Columns carried from the input, a JSON object"),
+    ("shared_with", _TEXT, False, "URI of the image of the same bytes whose scores these are"),
+    ("duplicates", _INT32, False, "Equal references that were listed beside this one"),
 )
 
 SCHEMA: pa.Schema = pa.schema(
@@ -107,6 +109,15 @@ def to_record_batch(
     run_columns = _run_columns(outcomes, library_versions)
     columns = _image_columns(outcomes) | _result_columns(outcomes) | run_columns
     return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def fit_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of any version of `SCHEMA` as rows of this one; a column that they lack is null."""
+    rows = batch.num_rows
+    for field in SCHEMA:
+        if field.name not in batch.schema.names and field.nullable:
+            batch = batch.append_column(field, pa.nulls(rows, field.type))
+    return batch
 
 
 def replace_surrogates(text: str) -> str:
@@ -149,6 +160,7 @@ def _image_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array]
             [None if r.request_id is None else spell_id(r.request_id) for r in refs]
         ),
         "attributes": _texts(list(map(_encode_attributes, refs))),
+        "duplicates": pa.array([min(ref.duplicates, INT32_MAX) for ref in refs], _INT32),
     }
 
 
@@ -163,6 +175,7 @@ def _result_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array
         "top_score": pa.array([top.score if top else None for top in best], _DOUBLE),
         "top_margin": _numbers([p.margin if p else None for p in predictions]),
         "error": _errors([o if isinstance(o, Failure) else None for o in outcomes]),
+        "shared_with": _texts([p.shared_with if p else None for p in predictions]),
         "params": _params(outcomes),
     }
 

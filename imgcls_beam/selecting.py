@@ -6,23 +6,32 @@
     earlier rows ─────▶ KnownRow ─┴▶ select ─▶ wanted, or Skipped
 
 Where the work is spread, this is a join by URI: neither side has to fit anywhere. One local worker
-joins on its disk. Either way an image is taken once, however often it is named.
+joins on its disk. Either way a reference is taken once, however often it is listed.
 """
 
 import dataclasses
 import hashlib
-import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.typehints.decorators import no_annotations
 
-from imgcls_beam.elements import Failure, ImageRef, Skipped
+from imgcls_beam.elements import ImageRef, Skipped
 from imgcls_beam.errors import PublishError
-from imgcls_beam.listing import Distinct, list_distinct, list_images, spool, uri_digest
+from imgcls_beam.listing import (
+    Distinct,
+    Listed,
+    carried_text,
+    group_few,
+    list_distinct,
+    ref_of,
+    spool,
+    uri_digest,
+)
 from imgcls_beam.metrics import count_found, count_listed
 from imgcls_beam.options import InputOptions, ReadOptions
+from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.reading import fill_versions, look_up_versions
 from imgcls_beam.rows import replace_surrogates
 from imgcls_beam.sinks.history import (
@@ -33,9 +42,8 @@ from imgcls_beam.sinks.history import (
     find_history,
     read_known_rows,
 )
-from imgcls_beam.transforms import SpreadImages
-
-Listed = ImageRef | Failure
+from imgcls_beam.transforms import LISTED, PASSED_OVER, SpreadImages, list_counted
+from imgcls_beam.upstream import Lists
 
 _SKIPPED = "skipped"
 _LOOK_UP_TOGETHER = 64
@@ -54,7 +62,7 @@ class Selected(NamedTuple):
 
 
 @dataclasses.dataclass(eq=False)
-class SelectImages(beam.PTransform):
+class SelectImages(beam.PTransform, Lists):
     """Lists inputs and selects among them; gives `Selected`.
 
     Attributes:
@@ -78,12 +86,15 @@ class SelectImages(beam.PTransform):
         if self.is_spread and self.options.limit is None:
             return self._join(inputs, pbegin)
         select = beam.FlatMap(_select_once, self.selection, self.read, spools=not self.is_spread)
-        chosen = inputs | "SelectOnce" >> select.with_outputs(_SKIPPED, main="wanted")
+        select = select.with_outputs(_SKIPPED, PASSED_OVER, main="wanted")
+        chosen = inputs | "SelectOnce" >> select
+        self.passed_over = chosen[PASSED_OVER]
         wanted = chosen.wanted | "Spread" >> SpreadImages() if self.is_spread else chosen.wanted
         return Selected(wanted, chosen.skipped)
 
     def _join(self, inputs: beam.PCollection, pbegin: beam.Pipeline) -> Selected:
-        listed = inputs | "List" >> beam.FlatMap(list_images)
+        found = inputs | "List" >> beam.FlatMap(list_counted).with_outputs(PASSED_OVER, main=LISTED)
+        self.passed_over, listed = found[PASSED_OVER], found[LISTED]
         if self.selection.only == "new" and self.options.manifest is not None:
             listed = (
                 listed
@@ -129,14 +140,17 @@ def _select_once(
     With `spools` everything is listed before the first is given: so a terminal can say how much is
     left.
     """
-    chosen = _select_on_disk(options, selection, read)
-    return map(_tag, spool(map(_count, chosen)) if spools else chosen)
+    passed_over = PassedOver()
+    chosen = _select_on_disk(options, selection, read, passed_over)
+    yield from map(_tag, spool(map(_count, chosen)) if spools else chosen)
+    yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
 
 
 def _select_on_disk(
-    options: InputOptions, selection: Selection, read: ReadOptions
+    options: InputOptions, selection: Selection, read: ReadOptions, passed_over: PassedOver
 ) -> Iterator[Listed | Skipped]:
-    listed: Iterable[Listed] = list_distinct(dataclasses.replace(options, limit=None))
+    every = dataclasses.replace(options, limit=None)
+    listed: Iterable[Listed] = list_distinct(every, passed_over)
     if selection.only == "new":
         listed = fill_versions(listed, read)
     taken = 0
@@ -155,17 +169,19 @@ def _select_on_disk(
 
 def _count(chosen: Listed | Skipped) -> Listed | Skipped:
     if not isinstance(chosen, Skipped):
-        count_found()
-        count_listed(1)
+        copies = 1 + ref_of(chosen).duplicates
+        count_found(copies)
+        count_listed(copies)
     return chosen
 
 
 def _select_joined(
     group: tuple[bytes, dict[str, Iterable[Any]]], selection: Selection
 ) -> Iterator[Any]:
-    """Takes one URI once, with all that is known of it."""
-    for listed in itertools.islice(group[1]["listed"], 1):
-        chosen = _choose(listed, selection, set(group[1]["known"]))
+    """Takes the references to one image, with all that is known of it."""
+    known = set(group[1]["known"])
+    for listed in group_few(group[1]["listed"]):
+        chosen = _choose(listed, selection, known)
         if chosen is not None:
             yield _tag(chosen)
 
@@ -187,8 +203,8 @@ def _choose(
     Raises:
         PublishError: to take it would double its row.
     """
-    ref, digest = _ref_of(listed), _digest_of(listed)
-    found = {kind for kind in Kind if _to_element(KnownRow(digest, kind, ref.version)) in known}
+    ref = ref_of(listed)
+    found = {kind for kind in Kind if _to_element(_to_row(kind, ref)) in known}
     if selection.only == "errors":
         return listed if Kind.FAILED in found else None
     if Kind.PRESENT in found and selection.only == "new":
@@ -201,10 +217,17 @@ def _choose(
 
 
 def _to_element(row: KnownRow) -> bytes:
-    """What a set holds of a known row; only where an image was scored does its version matter."""
-    seen = row.version if row.kind is Kind.SCORED else None
-    version = b"" if seen is None else b"\0" + replace_surrogates(seen).encode()
-    return hashlib.blake2b(row.digest + row.kind.encode() + version, digest_size=16).digest()
+    """What a set holds of a known row."""
+    version = b"" if row.version is None else b"\0" + replace_surrogates(row.version).encode()
+    said = row.digest + row.kind.encode() + row.reference + version
+    return hashlib.blake2b(said, digest_size=16).digest()
+
+
+def _to_row(kind: Kind, ref: ImageRef) -> KnownRow:
+    """What a row of that kind would say of a reference."""
+    uri = replace_surrogates(ref.uri)
+    said = ref.version if kind is Kind.SCORED else carried_text(ref)
+    return KnownRow.of_row(kind, uri, None if said is None else replace_surrogates(said))
 
 
 def _key(listed: Listed) -> tuple[bytes, Listed]:
@@ -216,8 +239,4 @@ def _key_known(row: KnownRow) -> tuple[bytes, bytes]:
 
 
 def _digest_of(listed: Listed) -> bytes:
-    return uri_digest(replace_surrogates(_ref_of(listed).uri))
-
-
-def _ref_of(listed: Listed) -> ImageRef:
-    return listed.ref if isinstance(listed, Failure) else listed
+    return uri_digest(replace_surrogates(ref_of(listed).uri))

@@ -37,6 +37,8 @@ class Summary:
         preprocess_ms: sum over rows.
         inference_ms: sum over rows.
         bytes_read: encoded bytes of the images that were read.
+        duplicates: references that were listed and are no rows: each is equal to one that is.
+        shared: rows whose scores are those of another row's image, which has the same bytes.
     """
 
     statuses: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -48,6 +50,8 @@ class Summary:
     preprocess_ms: float = 0.0
     inference_ms: float = 0.0
     bytes_read: int = 0
+    duplicates: int = 0
+    shared: int = 0
 
     @property
     def rows(self) -> int:
@@ -65,6 +69,8 @@ class Summary:
             preprocess_ms=self.preprocess_ms - dropped.preprocess_ms,
             inference_ms=self.inference_ms - dropped.inference_ms,
             bytes_read=self.bytes_read - dropped.bytes_read,
+            duplicates=self.duplicates - dropped.duplicates,
+            shared=self.shared - dropped.shared,
         )
 
     @classmethod
@@ -88,6 +94,8 @@ class Summary:
             preprocess_ms=fields["preprocess_ms"],
             inference_ms=fields["inference_ms"],
             bytes_read=fields["bytes_read"],
+            duplicates=fields.get("duplicates", 0),
+            shared=fields.get("shared", 0),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -109,13 +117,19 @@ class Summary:
             "preprocess_ms": self.preprocess_ms,
             "inference_ms": self.inference_ms,
             "bytes_read": self.bytes_read,
+            "duplicates": self.duplicates,
+            "shared": self.shared,
         }
 
 
 def summarize(batch: pa.RecordBatch) -> Summary:
     """Adds up a record batch of `rows.SCHEMA`."""
     at = pc.min_max(batch["predicted_at"])
-    read = batch["image_bytes"].filter(pc.is_valid(batch["image_sha256"]))
+    # What several references name was read once.
+    was_read = pc.and_not(
+        pc.is_valid(batch["image_sha256"]),
+        pc.fill_null(pc.equal(batch["shared_with"], batch["image_uri"]), False),
+    )
     return Summary(
         statuses=_count_values(batch["status"]),
         errors=_count_errors(batch["error"]),
@@ -125,7 +139,9 @@ def summarize(batch: pa.RecordBatch) -> Summary:
         last_at=at["max"].as_py(),
         preprocess_ms=_sum(batch["preprocess_ms"]),
         inference_ms=_sum(batch["inference_ms"]),
-        bytes_read=_sum(read),
+        bytes_read=_sum(batch["image_bytes"].filter(was_read)),
+        duplicates=_sum(batch["duplicates"]),
+        shared=batch.num_rows - batch["shared_with"].null_count,
     )
 
 
@@ -144,6 +160,8 @@ def merge_summaries(summaries: Iterable[Summary]) -> Summary:
         preprocess_ms=sum(part.preprocess_ms for part in parts),
         inference_ms=sum(part.inference_ms for part in parts),
         bytes_read=sum(part.bytes_read for part in parts),
+        duplicates=sum(part.duplicates for part in parts),
+        shared=sum(part.shared for part in parts),
     )
 
 

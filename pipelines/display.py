@@ -20,6 +20,7 @@ from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.metrics import BOARD, RunCounts
 from imgcls_beam.options import OutputOptions
+from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.stores import open_store
 
@@ -114,7 +115,8 @@ def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
     if isinstance(ended, RunRecord):
         text = describe_run(ended, output.output)
     else:
-        text = f"{ended.ok:,} ok, {ended.error:,} error of {ended.listed:,} listed\n"
+        counted = f"{ended.ok:,} ok, {ended.error:,} error of {ended.listed:,} listed"
+        text = f"{counted}{_describe_equal(ended.duplicates)}\n"
     if output.table is not None:
         text += f"table:  {escape(output.table)}\n"
     if output.jsonl is not None:
@@ -124,18 +126,29 @@ def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
 
 def describe_run(record: RunRecord, output: str | None) -> str:
     """The end of a run: some rows, the counts, and where the rows are; None where in no folder."""
-    counts = record.counts
+    counts, beside = record.counts, PassedOver.from_json(record.passed_over).describe()
     lines = [
         *([] if output is None else [*_make_table(_read_some_rows(record, output)), ""]),
         f"{counts['ok']:,} ok, {counts['error']:,} error"
         + (f", {counts['skipped']:,} skipped" if counts["skipped"] else "")
         + f" of {counts['listed']:,} listed"
+        + _describe_equal(record.summary["duplicates"], record.summary["shared"])
         + f" · {record.images_per_s:.1f} img/s with start-up"
         + f" · model {', '.join(model.display_name for model in record.models)}",
         *(f"  {each['count']:,} × {each['stage']}: {each['code']}" for each in _errors(record)),
+        *([f"passed over: {beside}"] if beside else []),
         *([] if output is None else _describe_places(record, output.rstrip("/"))),
     ]
     return escape("\n".join(lines), keep="\n") + "\n"
+
+
+def _describe_equal(duplicates: int, shared: int = 0) -> str:
+    """How many references were equal to others, and how many rows have the scores of others."""
+    counts = {
+        f"duplicate{'s' * (duplicates != 1)}": duplicates,
+        "scored with an equal image": shared,
+    }
+    return "".join(f" · {count:,} {what}" for what, count in counts.items() if count)
 
 
 def _describe_places(record: RunRecord, output: str) -> list[str]:
@@ -189,6 +202,8 @@ def _spread(rows: Sequence[dict[str, object]], count: int) -> Sequence[dict[str,
 
 
 def _make_table(rows: Sequence[dict[str, object]]) -> list[str]:
+    if not rows:
+        return []
     uris = [str(row["image_uri"]) for row in rows]
     folder = _find_common_folder(uris)
     images = [_shorten(escape(uri.removeprefix(f"{folder}/"))) for uri in uris]

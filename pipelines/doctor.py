@@ -9,7 +9,7 @@ Each check is a line; one that fails says what to do, and the others go on.
 """
 
 import argparse
-import itertools
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -99,8 +99,8 @@ def _check_hub(asked: argparse.Namespace) -> Iterator[str]:
 
 
 def _check_model(asked: argparse.Namespace) -> Iterator[str]:
-    from imgcls_beam.handler import OutcomeHandler
     from imgcls_beam.models import resolve_model
+    from imgcls_beam.outcome_handler import OutcomeHandler
     from imgcls_beam.preparing import load_preparer
 
     from . import preflight
@@ -165,7 +165,8 @@ def _check_parity(asked: argparse.Namespace) -> Iterator[str]:
     if asked.input is None:
         raise ConfigError("parity", asked.parity, "give images to compare, --input=…")
     source = resolve_model(asked.model.model, asked.model.revision)
-    listed = list(itertools.islice(list_distinct(asked.input), asked.parity))
+    limit = min(asked.parity, asked.input.limit or asked.parity)
+    listed = list(list_distinct(dataclasses.replace(asked.input, limit=limit)))
     found = compare_with_reference(listed, asked.model, source, asked.read, asked.decode)
     yield from _describe_parity(found)
     different = [each for each in found if each.is_different]

@@ -68,9 +68,18 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     add("--uri_column", metavar="C", help="its column of image URIs")
     add("--image_column", metavar="C", help="its Parquet column that holds the images")
     add("--carry_columns", metavar="C,C", help="its columns that come back in attributes")
+    add("--manifest_encoding", metavar="E", help="of its lines, such as cp1252 (utf-8)")
     add("--requests", action="append", default=[], metavar="URL", help="JSONL of task requests")
     add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
     add("--limit", metavar="N", help="at most N images")
+    add(
+        "--allow_empty",
+        nargs="?",
+        const="true",
+        default="false",
+        metavar="B",
+        help="no images there: a run of 0 images, not an error",
+    )
     add("--sample", default="1.0", metavar="R", help="share of the images, 0 to 1, by their URI")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
@@ -92,6 +101,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--batch_size", default="auto", metavar="N", help="images in a forward pass, or auto")
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda")
     add("--dtype", default="auto", metavar="T", help="auto, float32, bfloat16, float16")
+    add("--dedupe", default="on", metavar="W", help="on: equal images are scored once; off")
     add("--preprocess", default="exact", metavar="P", help="exact: the model's own processor")
 
 
@@ -116,6 +126,7 @@ def _to_job(flags: argparse.Namespace) -> JobOptions:
     run_date = _to_date(flags.run_date)
     run_id = make_run_id() if flags.run_id is None else _to_run_id(flags.run_id, run_date)
     read, decode = to_limits(flags)
+    read = dataclasses.replace(read, dedupe=flags.dedupe)
     return JobOptions(
         input=to_input(flags),
         model=to_model(flags),
@@ -144,14 +155,15 @@ def to_input(flags: argparse.Namespace) -> InputOptions:
         sample_ratio=to_float("sample", flags.sample),
         manifest=_to_manifest(flags),
         requests=tuple(flags.requests),
+        allow_empty=_to_bool("allow_empty", flags.allow_empty),
     )
 
 
 def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
     if flags.input_manifest is None:
-        for option in ("uri_column", "image_column", "carry_columns"):
+        for option in ("uri_column", "image_column", "carry_columns", "manifest_encoding"):
             if getattr(flags, option) is not None:
-                problem = "it is a column of --input_manifest, which is not given"
+                problem = "it says how to read --input_manifest, which is not given"
                 raise ConfigError(option, getattr(flags, option), problem)
         return None
     return ManifestOptions(
@@ -159,6 +171,7 @@ def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
         uri_column=flags.uri_column,
         image_column=flags.image_column,
         carry_columns=tuple(flags.carry_columns.split(",")) if flags.carry_columns else (),
+        encoding="utf-8" if flags.manifest_encoding is None else flags.manifest_encoding,
     )
 
 
@@ -202,6 +215,12 @@ def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
         max_pixels = to_int("max_image_pixels", flags.max_image_pixels)
         decode = dataclasses.replace(decode, max_pixels=max_pixels)
     return read, decode
+
+
+def _to_bool(option: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ConfigError(option, text, "allowed: true, false")
+    return text.lower() == "true"
 
 
 def to_int(option: str, text: str) -> int:

@@ -17,7 +17,7 @@ from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import JobOptions, OutputOptions
+from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import (
@@ -32,7 +32,7 @@ from imgcls_beam.sinks import (
     abandon_session,
     begin_jsonl,
     begin_session,
-    read_record,
+    list_own,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
@@ -57,11 +57,17 @@ def run(
     """
     options = to_beam_options(beam_arguments)
     preflight.check_job(job, options)
+    job = dataclasses.replace(job, input=_leave_out_own(job.input, job.output))
     check_inputs(job.input)
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
         current = table_output.begin_table(output)
         job = dataclasses.replace(job, output=output)
         return _run_checked(job, options, started_at, current)
+
+
+def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
+    """The inputs, without what this job and earlier ones wrote to the same place."""
+    return dataclasses.replace(images, own_output=list_own(output))
 
 
 def _run_checked(
@@ -87,7 +93,7 @@ def _run_checked(
         model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
         with model, display.show_progress():
             counts = _run_to_end(pipeline, rows, job.output)
-    return counts if rows is None else read_record(rows.paths.record)
+    return counts if rows is None else rows.read_record()
 
 
 def _begin_rows(
@@ -159,8 +165,9 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     is in it, and not where it runs. So paths are absolute: a retry may be started elsewhere.
     """
     described = dataclasses.asdict(job)
-    del described["output"], described["accelerator"]
+    del described["output"], described["accelerator"], described["input"]["allow_empty"]
     images, model = described["input"], described["model"]
+    del images["own_output"]
     for name in ("inputs", "requests"):
         images[name] = [_make_absolute(each) for each in images[name]]
     if images["manifest"] is not None:
@@ -171,7 +178,7 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
 
 
 def _make_absolute(url: str) -> str:
-    is_url = "://" in url or url.lower().startswith("bq:")
+    is_url = "://" in url or url.lower().startswith(("bq:", "file:/"))
     return url if is_url else os.path.abspath(os.path.expanduser(url))
 
 
@@ -182,7 +189,7 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
     """
-    from imgcls_beam.handler import OutcomeHandler
+    from imgcls_beam.outcome_handler import OutcomeHandler
 
     display.quiet_transformers()
     classifier = OutcomeHandler(job.model, source=source).load_model()
@@ -232,5 +239,5 @@ def _is_published(session: Session | None) -> bool:
     """Whether this very session has committed its rows."""
     with contextlib.suppress(OSError, ValueError):
         if session is not None:
-            return read_record(session.paths.record).session_id == session.session_id
+            return session.read_record().session_id == session.session_id
     return False

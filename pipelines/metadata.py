@@ -10,7 +10,7 @@ from typing import Any
 
 from imgcls_beam.accelerators import ACCELERATORS, GPU_STAGES, NO_GPU
 from imgcls_beam.model_options import Device, Dtype
-from imgcls_beam.options import IfExists, Only
+from imgcls_beam.options import Dedupe, IfExists, Only
 from imgcls_beam.spec import FunctionToApply
 
 from . import flags
@@ -21,6 +21,8 @@ _DESCRIPTION = (
     "and BigQuery, one for each image. Give input or input_manifest, and output or output_table."
 )
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "allow_empty": ("false", "true"),
+    "dedupe": typing.get_args(Dedupe),
     "device": typing.get_args(Device),
     "dtype": typing.get_args(Dtype),
     "function_to_apply": typing.get_args(FunctionToApply),

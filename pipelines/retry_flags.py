@@ -96,6 +96,8 @@ def _to_job(record: RunRecord, flags: argparse.Namespace, output: OutputOptions)
         raise ConfigError("run_id", record.run_id, problem) from error
     flags.allow_scheme = list(images.allow_schemes)
     read, decode = classify_flags.to_limits(flags)
+    recorded = record.configuration.get("read", {})
+    read = dataclasses.replace(read, dedupe=recorded.get("dedupe", read.dedupe))
     max_error_ratio = classify_flags.to_float("max_error_ratio", flags.max_error_ratio)
     return JobOptions(images, model, output, read, decode, max_error_ratio)
 

@@ -12,8 +12,8 @@ SELECT
   first_at, last_at, bytes_read, preprocess_ms, inference_ms,
   CAST(configuration AS VARCHAR) AS configuration, configuration_sha256,
   CAST(library_versions AS VARCHAR) AS library_versions, labels, errors, score_histogram, files,
-  publications
-FROM read_json({records}, columns = {{
+  publications, duplicates, shared
+FROM read_json({records}, hive_partitioning = false, columns = {{
     model: 'STRUCT(id VARCHAR, revision VARCHAR, key VARCHAR, weights VARCHAR)',
     models: 'STRUCT(id VARCHAR, revision VARCHAR, key VARCHAR, weights VARCHAR)[]',
     counts: 'STRUCT(listed BIGINT, ok BIGINT, error BIGINT, skipped BIGINT)',
@@ -39,15 +39,25 @@ FROM read_json({records}, columns = {{
     errors: 'STRUCT("stage" VARCHAR, "code" VARCHAR, "count" BIGINT)[]',
     score_histogram: 'STRUCT("below" BIGINT, "bins" BIGINT[], "above" BIGINT)',
     files: 'STRUCT("path" VARCHAR, "rows" BIGINT, "size_bytes" BIGINT, "sha256" VARCHAR)[]',
-    publications: 'STRUCT("attempt" VARCHAR, "how" VARCHAR, "started_at" TIMESTAMPTZ, "finished_at" TIMESTAMPTZ, "rows" BIGINT, "skipped" BIGINT)[]'}});
+    publications: 'STRUCT("attempt" VARCHAR, "how" VARCHAR, "started_at" TIMESTAMPTZ, "finished_at" TIMESTAMPTZ, "rows" BIGINT, "skipped" BIGINT)[]',
+    duplicates: 'BIGINT',
+    shared: 'BIGINT'}});
 
--- One row per image and run; only files that a committed record names.
+-- One row per reference and run; only files that a committed record names. Keys are taken from the
+-- end of the path: a folder above the output may look like a key too. Files of before December 2026
+-- lack the last columns.
 CREATE OR REPLACE VIEW predictions AS
 SELECT
 {columns}
-FROM read_parquet({files}, hive_partitioning = true,
-  hive_types = {{run_id: VARCHAR, model: VARCHAR, run_date: DATE}}, filename = true) AS p
-WHERE 'predictions/' || regexp_extract(
-  p.filename, 'run_date=[^/]+/model=[^/]+/run_id=[^/]+/[^/]+$') IN (
+FROM (
+  SELECT *,
+    CAST(regexp_extract(filename, {key_pattern}, 1) AS DATE) AS run_date,
+    regexp_extract(filename, {key_pattern}, 2) AS run_id
+  FROM (
+    SELECT *
+    FROM read_parquet({files}, hive_partitioning = false, union_by_name = true, filename = true)
+    UNION ALL BY NAME
+    SELECT {added_columns} WHERE false)) AS p
+WHERE 'predictions/' || regexp_extract(p.filename, {key_pattern}) IN (
   SELECT file.path
   FROM (SELECT unnest(files) AS file FROM prediction_runs WHERE state = 'DONE'));

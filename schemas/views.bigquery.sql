@@ -2,38 +2,79 @@
 -- PROJECT.DATASET stands for the dataset of the tables; this puts it in:
 --   imgcls sql --dialect bigquery --output_table PROJECT.DATASET.predictions
 
--- The last good row of each image and model; finished runs only.
+-- Each image and model as the latest finished run has it: a row for each reference to it, with what
+-- is carried now (attributes, request_id), and the scores of its latest good row. Where the run
+-- skipped the image or failed at it, these are of an earlier run: predicted_run_id says which.
+-- Images that no run has scored are not here.
 CREATE OR REPLACE VIEW `PROJECT.DATASET.predictions_latest` AS
 SELECT
-  p.image_uri, p.image_version, p.image_sha256, p.image_bytes, p.image_width, p.image_height,
-  p.image_format, p.image_updated_at, p.status, p.predictions, p.top_label, p.top_score,
-  p.top_margin, p.error, p.params, p.model_id, p.model_revision, p.model_key, p.predicted_at,
-  p.device, p.dtype, p.batch_size, p.preprocess_ms, p.inference_ms, p.library_versions,
-  p.request_id, p.attributes, p.run_id, p.run_date
-FROM `PROJECT.DATASET.predictions` AS p
-WHERE p.status = 'ok'
-  AND p.run_id IN (
+  p.image_uri,
+  CASE WHEN p.status = 'ok' THEN p.image_version ELSE good.image_version END AS image_version,
+  CASE WHEN p.status = 'ok' THEN p.image_sha256 ELSE good.image_sha256 END AS image_sha256,
+  CASE WHEN p.status = 'ok' THEN p.image_bytes ELSE good.image_bytes END AS image_bytes,
+  CASE WHEN p.status = 'ok' THEN p.image_width ELSE good.image_width END AS image_width,
+  CASE WHEN p.status = 'ok' THEN p.image_height ELSE good.image_height END AS image_height,
+  CASE WHEN p.status = 'ok' THEN p.image_format ELSE good.image_format END AS image_format,
+  CASE WHEN p.status = 'ok' THEN p.image_updated_at ELSE good.image_updated_at END AS image_updated_at,
+  CASE WHEN p.status = 'ok' THEN p.status ELSE good.status END AS status,
+  CASE WHEN p.status = 'ok' THEN p.predictions ELSE good.predictions END AS predictions,
+  CASE WHEN p.status = 'ok' THEN p.top_label ELSE good.top_label END AS top_label,
+  CASE WHEN p.status = 'ok' THEN p.top_score ELSE good.top_score END AS top_score,
+  CASE WHEN p.status = 'ok' THEN p.top_margin ELSE good.top_margin END AS top_margin,
+  CASE WHEN p.status = 'ok' THEN p.error ELSE good.error END AS error,
+  CASE WHEN p.status = 'ok' THEN p.params ELSE good.params END AS params,
+  p.model_id,
+  p.model_revision,
+  p.model_key,
+  CASE WHEN p.status = 'ok' THEN p.predicted_at ELSE good.predicted_at END AS predicted_at,
+  CASE WHEN p.status = 'ok' THEN p.device ELSE good.device END AS device,
+  CASE WHEN p.status = 'ok' THEN p.dtype ELSE good.dtype END AS dtype,
+  CASE WHEN p.status = 'ok' THEN p.batch_size ELSE good.batch_size END AS batch_size,
+  CASE WHEN p.status = 'ok' THEN p.preprocess_ms ELSE good.preprocess_ms END AS preprocess_ms,
+  CASE WHEN p.status = 'ok' THEN p.inference_ms ELSE good.inference_ms END AS inference_ms,
+  CASE WHEN p.status = 'ok' THEN p.library_versions ELSE good.library_versions END AS library_versions,
+  p.request_id,
+  p.attributes,
+  CASE WHEN p.status = 'ok' THEN p.shared_with ELSE good.shared_with END AS shared_with,
+  p.duplicates,
+  p.run_id,
+  p.run_date,
+  CASE WHEN p.status = 'ok' THEN p.run_id ELSE good.run_id END AS predicted_run_id
+FROM (
+  SELECT p.*
+  FROM `PROJECT.DATASET.predictions` AS p
+  WHERE p.run_id IN (
     SELECT r.run_id FROM `PROJECT.DATASET.prediction_runs` AS r WHERE r.state = 'DONE')
-QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY p.image_uri, p.model_key
-  ORDER BY p.predicted_at DESC, p.run_id DESC) = 1;
+  QUALIFY p.run_id = FIRST_VALUE(p.run_id) OVER (
+    PARTITION BY p.image_uri, p.model_key
+    ORDER BY p.predicted_at DESC, p.run_id DESC)) AS p
+JOIN (
+  SELECT p.*
+  FROM `PROJECT.DATASET.predictions` AS p
+  WHERE p.status = 'ok'
+    AND p.run_id IN (
+      SELECT r.run_id FROM `PROJECT.DATASET.prediction_runs` AS r WHERE r.state = 'DONE')
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY p.image_uri, p.model_key
+    ORDER BY p.predicted_at DESC, p.run_id DESC) = 1) AS good
+  ON good.image_uri = p.image_uri AND good.model_key = p.model_key;
 
--- The last attempt at each image with each model, good or not; finished runs only.
--- A skipped row is no attempt: the image was not looked at.
+-- The last attempt at each image with each model, good or not, a row for each reference to it;
+-- finished runs only. A skipped row is no attempt: the image was not looked at.
 CREATE OR REPLACE VIEW `PROJECT.DATASET.predictions_current` AS
 SELECT
   p.image_uri, p.image_version, p.image_sha256, p.image_bytes, p.image_width, p.image_height,
   p.image_format, p.image_updated_at, p.status, p.predictions, p.top_label, p.top_score,
   p.top_margin, p.error, p.params, p.model_id, p.model_revision, p.model_key, p.predicted_at,
   p.device, p.dtype, p.batch_size, p.preprocess_ms, p.inference_ms, p.library_versions,
-  p.request_id, p.attributes, p.run_id, p.run_date
+  p.request_id, p.attributes, p.shared_with, p.duplicates, p.run_id, p.run_date
 FROM `PROJECT.DATASET.predictions` AS p
 WHERE p.status <> 'skipped'
   AND p.run_id IN (
     SELECT r.run_id FROM `PROJECT.DATASET.prediction_runs` AS r WHERE r.state = 'DONE')
-QUALIFY ROW_NUMBER() OVER (
+QUALIFY p.run_id = FIRST_VALUE(p.run_id) OVER (
   PARTITION BY p.image_uri, p.model_key
-  ORDER BY p.predicted_at DESC, p.run_id DESC) = 1;
+  ORDER BY p.predicted_at DESC, p.run_id DESC);
 
 -- One row per label of each good row of all finished runs; rank 1 is the best label.
 -- Labels beyond the row's top_k are not there: a missing label does not mean a score of zero.
@@ -62,8 +103,8 @@ WHERE p.status = 'error'
   AND p.run_id IN (
     SELECT r.run_id FROM `PROJECT.DATASET.prediction_runs` AS r WHERE r.state = 'DONE');
 
--- Two models over one image, their latest rows side by side; each pair of models stands once,
--- model_a before model_b. same_content says whether both saw the same bytes.
+-- Two models over one image, their latest good rows side by side; each pair of models stands once
+-- for an image, model_a before model_b. same_content says whether both saw the same bytes.
 CREATE OR REPLACE VIEW `PROJECT.DATASET.model_compare` AS
 SELECT
   a.image_uri, a.model_key AS model_a, b.model_key AS model_b, a.top_label AS top_label_a,
@@ -71,6 +112,22 @@ SELECT
   a.top_margin AS top_margin_a, b.top_margin AS top_margin_b, a.run_id AS run_id_a,
   b.run_id AS run_id_b, a.predicted_at AS predicted_at_a, b.predicted_at AS predicted_at_b,
   a.top_label = b.top_label AS agrees, a.image_sha256 = b.image_sha256 AS same_content
-FROM `PROJECT.DATASET.predictions_latest` AS a
-JOIN `PROJECT.DATASET.predictions_latest` AS b
+FROM (
+  SELECT p.*
+  FROM `PROJECT.DATASET.predictions` AS p
+  WHERE p.status = 'ok'
+    AND p.run_id IN (
+      SELECT r.run_id FROM `PROJECT.DATASET.prediction_runs` AS r WHERE r.state = 'DONE')
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY p.image_uri, p.model_key
+    ORDER BY p.predicted_at DESC, p.run_id DESC) = 1) AS a
+JOIN (
+  SELECT p.*
+  FROM `PROJECT.DATASET.predictions` AS p
+  WHERE p.status = 'ok'
+    AND p.run_id IN (
+      SELECT r.run_id FROM `PROJECT.DATASET.prediction_runs` AS r WHERE r.state = 'DONE')
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY p.image_uri, p.model_key
+    ORDER BY p.predicted_at DESC, p.run_id DESC) = 1) AS b
   ON a.image_uri = b.image_uri AND a.model_key < b.model_key;

@@ -1,17 +1,24 @@
--- The last good row of each image and model; finished runs only.
+-- Each image and model as the latest finished run has it: a row for each reference to it, with what
+-- is carried now (attributes, request_id), and the scores of its latest good row. Where the run
+-- skipped the image or failed at it, these are of an earlier run: predicted_run_id says which.
+-- Images that no run has scored are not here.
 CREATE OR REPLACE VIEW {predictions_latest} AS
 SELECT
-{columns}
-FROM {predictions} AS p
-WHERE p.status = 'ok'
-  AND p.run_id IN (
+{latest_columns},
+  CASE WHEN p.status = 'ok' THEN p.run_id ELSE good.run_id END AS predicted_run_id
+FROM (
+  SELECT p.*
+  FROM {predictions} AS p
+  WHERE p.run_id IN (
     SELECT r.run_id FROM {prediction_runs} AS r WHERE r.state = 'DONE')
-QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY p.image_uri, p.model_key
-  ORDER BY p.predicted_at DESC, p.run_id DESC) = 1;
+  QUALIFY p.run_id = FIRST_VALUE(p.run_id) OVER (
+    PARTITION BY p.image_uri, p.model_key
+    ORDER BY p.predicted_at DESC, p.run_id DESC)) AS p
+JOIN {good} AS good
+  ON good.image_uri = p.image_uri AND good.model_key = p.model_key;
 
--- The last attempt at each image with each model, good or not; finished runs only.
--- A skipped row is no attempt: the image was not looked at.
+-- The last attempt at each image with each model, good or not, a row for each reference to it;
+-- finished runs only. A skipped row is no attempt: the image was not looked at.
 CREATE OR REPLACE VIEW {predictions_current} AS
 SELECT
 {columns}
@@ -19,9 +26,9 @@ FROM {predictions} AS p
 WHERE p.status <> 'skipped'
   AND p.run_id IN (
     SELECT r.run_id FROM {prediction_runs} AS r WHERE r.state = 'DONE')
-QUALIFY ROW_NUMBER() OVER (
+QUALIFY p.run_id = FIRST_VALUE(p.run_id) OVER (
   PARTITION BY p.image_uri, p.model_key
-  ORDER BY p.predicted_at DESC, p.run_id DESC) = 1;
+  ORDER BY p.predicted_at DESC, p.run_id DESC);
 
 -- One row per label of each good row of all finished runs; rank 1 is the best label.
 -- Labels beyond the row's top_k are not there: a missing label does not mean a score of zero.
@@ -49,8 +56,8 @@ WHERE p.status = 'error'
   AND p.run_id IN (
     SELECT r.run_id FROM {prediction_runs} AS r WHERE r.state = 'DONE');
 
--- Two models over one image, their latest rows side by side; each pair of models stands once,
--- model_a before model_b. same_content says whether both saw the same bytes.
+-- Two models over one image, their latest good rows side by side; each pair of models stands once
+-- for an image, model_a before model_b. same_content says whether both saw the same bytes.
 CREATE OR REPLACE VIEW {model_compare} AS
 SELECT
   a.image_uri, a.model_key AS model_a, b.model_key AS model_b, a.top_label AS top_label_a,
@@ -58,6 +65,6 @@ SELECT
   a.top_margin AS top_margin_a, b.top_margin AS top_margin_b, a.run_id AS run_id_a,
   b.run_id AS run_id_b, a.predicted_at AS predicted_at_a, b.predicted_at AS predicted_at_b,
   a.top_label = b.top_label AS agrees, a.image_sha256 = b.image_sha256 AS same_content
-FROM {predictions_latest} AS a
-JOIN {predictions_latest} AS b
+FROM {good} AS a
+JOIN {good} AS b
   ON a.image_uri = b.image_uri AND a.model_key < b.model_key;

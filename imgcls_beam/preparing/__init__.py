@@ -8,14 +8,19 @@ from imgcls_beam.preparing.prepare import (
     prepare_image,
     prepare_opened,
 )
+from imgcls_beam.preparing.probes import draw_probes
 from imgcls_beam.preparing.processors import Preparer, load_preparer
+from imgcls_beam.preparing.shared_pixels import Prepared, SharedPixels
 
 __all__ = [
     "DecodedImage",
     "Geometry",
+    "Prepared",
     "Preparer",
+    "SharedPixels",
     "UndecodedImage",
     "decode_pool",
+    "draw_probes",
     "load_preparer",
     "prepare_for_models",
     "prepare_image",

@@ -139,7 +139,9 @@ def _iterate_batches(file: RangeFile, row_group: int, column: str) -> Iterator[p
             raise ImageError(FailureCode.UNREADABLE, NO_CELL)
         for batch in read_batches(table, row_group, [path], _MAX_BATCH_ROWS):
             cells = batch.column(column)
-            yield pc.struct_field(cells, "bytes") if pa.types.is_struct(cells.type) else cells
+            cells = pc.struct_field(cells, "bytes") if pa.types.is_struct(cells.type) else cells
+            is_encoded = pa.types.is_dictionary(cells.type)
+            yield cells.dictionary_decode() if is_encoded else cells
 
 
 def _to_cell(scalar: pa.Scalar, max_bytes: int) -> Cell:

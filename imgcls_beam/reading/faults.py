@@ -15,6 +15,10 @@ _OF_KIND = {
     ),
     FaultKind.NO_OBJECT: (FailureCode.NOT_FOUND, "there is no such object"),
     FaultKind.NO_BUCKET: (FailureCode.NOT_FOUND, "there is no such bucket"),
+    FaultKind.ARCHIVED: (
+        FailureCode.ARCHIVED,
+        "the object is archived; restore it in its store, and then try again",
+    ),
     FaultKind.DENIED: (
         FailureCode.PERMISSION_DENIED,
         "the store does not let these credentials read the object",

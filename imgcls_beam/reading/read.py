@@ -36,6 +36,7 @@ from imgcls_beam.reading.faults import (
 )
 from imgcls_beam.reading.pinning import find_faults
 from imgcls_beam.reading.request_images import limit_line_bytes, open_request
+from imgcls_beam.reading.shared_reads import read_shared
 from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
 from imgcls_beam.stores import ask, has_version, is_local
 
@@ -50,9 +51,17 @@ def read_images(
     """Reads images from any stores; one result each, in order.
 
     A failure of listing stays as it is, and so does an image that is read already, if it is within
-    the limit.
+    the limit. An object that several refs name is read once, see `ReadOptions.dedupe`.
     """
     checked = [_check(ref, options.max_bytes) for ref in refs]
+    if options.dedupe == "off":
+        return _read_each(checked, options, sleep)
+    return read_shared(checked, lambda distinct: _read_each(distinct, options, sleep))
+
+
+def _read_each(
+    checked: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions, sleep: Sleep
+) -> list[EncodedImage | Failure]:
     wanted = [ref for ref in checked if isinstance(ref, ImageRef)]
     cells = [ref for ref in wanted if isinstance(ref.locator, TableCell)]
     objects = [ref for ref in wanted if not isinstance(ref.locator, TableCell)]
@@ -196,6 +205,7 @@ def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes |
 
 
 def _size_of(ref: ImageRef) -> int | None:
+    """How many bytes are stored, of which all are read."""
     span = ref.locator
     return span.end - span.start if isinstance(span, _STRETCHES) else ref.size_bytes
 
@@ -209,6 +219,8 @@ def _limit_of(ref: ImageRef, options: ReadOptions) -> int:
 def _is_wanted(ref: ImageRef, options: ReadOptions) -> bool:
     """Whether to ask the store at all; S3 refuses a range of an object that has no bytes."""
     size_bytes = _size_of(ref)
+    if _is_sparse(ref) and (ref.size_bytes or 0) > options.max_bytes:
+        return False
     return size_bytes is None or 0 < size_bytes <= _limit_of(ref, options)
 
 
@@ -221,17 +233,33 @@ def _judge(
         _check_length(ref, len(answer), options)
     except ImageError as error:
         return Failure.from_error(ref, error, tries=tries)
-    encoded = EncodedImage(ref, bytes(answer), tries)
+    encoded = EncodedImage(ref, _fill(ref, bytes(answer)), tries)
     is_request = isinstance(ref.locator, RequestLine)
     return open_request(encoded, options.max_bytes) if is_request else encoded
 
 
 def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:
     size_bytes = _size_of(ref)
-    if max(size_bytes or 0, length_bytes) > _limit_of(ref, options):
+    unpacked_bytes = (ref.size_bytes or 0) if _is_sparse(ref) else 0
+    if max(size_bytes or 0, length_bytes, unpacked_bytes) > _limit_of(ref, options):
         raise too_many_bytes(options.max_bytes)
     if size_bytes is not None and length_bytes != size_bytes:
         message = "the object has another size than when it was listed"
         raise ImageError(FailureCode.CHANGED, message, retryable=True)
     if length_bytes == 0:
         raise ImageError(FailureCode.EMPTY, "the object has no bytes")
+
+
+def _is_sparse(ref: ImageRef) -> bool:
+    return isinstance(ref.locator, ByteSpan) and bool(ref.locator.pieces)
+
+
+def _fill(ref: ImageRef, stored: bytes) -> bytes:
+    """The image of which these bytes are stored: a sparse member with the zeros between."""
+    if not isinstance(ref.locator, ByteSpan) or not ref.locator.pieces:
+        return stored
+    filled, done = bytearray(ref.size_bytes or 0), 0
+    for offset, length in ref.locator.pieces:
+        filled[offset : offset + length] = stored[done : done + length]
+        done += length
+    return bytes(filled)

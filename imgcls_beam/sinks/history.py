@@ -18,11 +18,13 @@ from typing import NamedTuple
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from imgcls_beam.listing import uri_digest
+from imgcls_beam.listing import row_digest, uri_digest
 from imgcls_beam.options import IfExists, Only, OutputOptions
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks.record import DONE, RecordedModel, RunRecord, read_record
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.sinks.record import RunRecord, read_records
+from imgcls_beam.sinks.record_parts import RecordedModel
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.opening import open_folder
 
 
 class Kind(enum.StrEnum):
@@ -36,18 +38,36 @@ class Kind(enum.StrEnum):
     """An error row in the very run whose failures are tried again."""
 
 
+SAID = {
+    Kind.SCORED: "image_version",
+    Kind.PRESENT: "attributes",
+    Kind.FAILED: "attributes",
+}
+"""The column that matters beside the URI. What was scored is an image of that version, whatever was
+carried with it; what is present or failed is one reference."""
+
+
 class KnownRow(NamedTuple):
     """What one earlier row says.
 
     Attributes:
         digest: `uri_digest` of the image.
         kind: what it says.
-        version: of the image, where its store gives one.
+        version: of the image, where its store gives one and it was scored.
+        reference: `row_digest` of the row, where it says something of one reference only.
     """
 
     digest: bytes
     kind: Kind
-    version: str | None
+    version: str | None = None
+    reference: bytes = b""
+
+    @classmethod
+    def of_row(cls, kind: Kind, uri: str, said: str | None) -> "KnownRow":
+        """What a row says: of an image that was scored, its version; else its attributes."""
+        if kind is Kind.SCORED:
+            return cls(uri_digest(uri), kind, said)
+        return cls(uri_digest(uri), kind, reference=row_digest(uri, said))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,41 +104,40 @@ class Selection:
             scoring,
         )
 
-    def find_kind(self, record: RunRecord) -> Kind | None:
-        """What the rows of this model in a published run say to this one; None for nothing.
+    def find_kinds(self, record: RunRecord) -> tuple[Kind, ...]:
+        """What the rows of this model in a published run say to this one.
 
         A run that is about to be replaced says nothing: its rows go.
         """
-        if record.run_id == self.run_id:
-            if self.only == "errors":
-                return Kind.FAILED
-            return Kind.PRESENT if self.if_exists == "append" else None
+        if record.run_id == self.run_id and self.only == "errors":
+            return (Kind.FAILED,)
+        is_own = record.run_id == self.run_id
         own = RecordedModel.of_scoring(self.scoring).identity
         is_same = own in {model.identity for model in record.models}
-        return Kind.SCORED if self.only == "new" and is_same else None
+        stays = not is_own or self.if_exists == "append"
+        kinds = {
+            Kind.PRESENT: is_own and stays,
+            Kind.SCORED: self.only == "new" and is_same and stays,
+        }
+        return tuple(kind for kind, applies in kinds.items() if applies)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HistoryFile:
     """A published file, and what its rows say."""
 
-    url: str
+    folder: Folder
+    path: str
     kind: Kind
 
 
 def find_history(selection: Selection) -> Iterator[HistoryFile]:
     """The published files that matter to a selection, run by run."""
-    output = str(selection.output)
-    runs = join(output, "runs")
-    for name in file_operations.list_names(runs):
-        if "/" in name or not name.endswith(".json"):
-            continue  # records of failed runs lie a folder below
-        record = _read(join(runs, name))
-        kind = selection.find_kind(record) if record is not None else None
-        if record is not None and kind is not None:
-            for file in record.files:
-                if file.model_key == selection.scoring.model.key:
-                    yield HistoryFile(join(output, file.path), kind)
+    folder = open_folder("output", str(selection.output))
+    for record in read_records(folder):
+        own = [file for file in record.files if file.model_key == selection.scoring.model.key]
+        for kind in selection.find_kinds(record):
+            yield from (HistoryFile(folder, file.path, kind) for file in own)
 
 
 def read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
@@ -129,26 +148,17 @@ def read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
 
 def _read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
     status = {Kind.SCORED: "ok", Kind.FAILED: "error", Kind.PRESENT: None}[file.kind]
-    with file_operations.open_existing(file.url) as source:
+    with file.folder.open_existing(file.path) as source:
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
             if not _may_hold(parquet.metadata.row_group(group), status):
                 continue
-            rows = parquet.read_row_group(group, ["image_uri", "image_version", "status"])
+            said = SAID[file.kind]
+            rows = parquet.read_row_group(group, ["image_uri", said, "status"])
             if status is not None:
                 rows = rows.filter(pc.equal(rows["status"], status))
-            uris, versions = rows["image_uri"].to_pylist(), rows["image_version"].to_pylist()
-            for uri, version in zip(uris, versions, strict=True):
-                yield KnownRow(uri_digest(uri), file.kind, version)
-
-
-def _read(url: str) -> RunRecord | None:
-    """A committed record; None where it is gone by now, or is no record."""
-    try:
-        record = read_record(url)
-    except (FileNotFoundError, ValueError):
-        return None
-    return record if record.state == DONE else None
+            for row in zip(rows["image_uri"].to_pylist(), rows[said].to_pylist(), strict=True):
+                yield KnownRow.of_row(file.kind, *row)
 
 
 def _may_hold(group: pq.RowGroupMetaData, status: str | None) -> bool:

@@ -1,6 +1,7 @@
 """Stores of files and objects, through fsspec: opened, asked for versions, listed in pages."""
 
 from imgcls_beam.stores.client_faults import FaultKind, ask, is_fault, kind_of
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.infos import (
     Info,
     find_info,
@@ -9,10 +10,12 @@ from imgcls_beam.stores.infos import (
     is_local,
     list_below,
 )
-from imgcls_beam.stores.keys import (
+from imgcls_beam.stores.opening import (
     StoreKey,
     is_bucket_name,
-    join,
+    join_url,
+    open_folder,
+    open_parent,
     open_store,
     spell_uri,
     split_url,
@@ -32,6 +35,7 @@ from imgcls_beam.stores.versions import (
 
 __all__ = [
     "FaultKind",
+    "Folder",
     "Info",
     "StoreKey",
     "ask",
@@ -48,9 +52,11 @@ __all__ = [
     "is_content",
     "is_fault",
     "is_local",
-    "join",
+    "join_url",
     "kind_of",
     "list_below",
+    "open_folder",
+    "open_parent",
     "open_store",
     "refuse_store_faults",
     "size_of",

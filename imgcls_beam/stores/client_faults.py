@@ -13,6 +13,8 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from imgcls_beam.stores.archived import is_archived
+
 _AnswerT = TypeVar("_AnswerT")
 
 _CHAIN = 5
@@ -27,6 +29,8 @@ class FaultKind(enum.Enum):
     NO_OBJECT = enum.auto()
     """There is no such object, or, where the store does not tell the two apart, no such bucket."""
     NO_BUCKET = enum.auto()
+    ARCHIVED = enum.auto()
+    """It is there, and may be read only once it was restored."""
     DENIED = enum.auto()
     """The store knows who asks, or that nobody does, and refuses."""
     NO_CREDENTIALS = enum.auto()
@@ -94,6 +98,8 @@ def kind_of(error: BaseException) -> FaultKind:
 
     Any exception is a fault: a client may raise what it likes.
     """
+    if is_archived(error):
+        return FaultKind.ARCHIVED
     kinds = (_find_kind(each) for each in _iterate_causes(error))
     return next((kind for kind in kinds if kind is not FaultKind.OTHER), FaultKind.OTHER)
 

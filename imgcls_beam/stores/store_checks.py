@@ -19,7 +19,7 @@ from fsspec.asyn import sync
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.stores.client_faults import FaultKind, ask, code_of, kind_of
 from imgcls_beam.stores.infos import list_below
-from imgcls_beam.stores.keys import is_bucket_name, open_store, split_url
+from imgcls_beam.stores.opening import is_bucket_name, open_store, split_url
 from imgcls_beam.stores.store_refusals import (
     refuse_bucket_name,
     refuse_credentials,

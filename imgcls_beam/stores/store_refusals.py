@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from imgcls_beam.errors import ConfigError, ImgclsError
 from imgcls_beam.stores.client_faults import FaultKind, ask, code_of, is_fault, kind_of
 from imgcls_beam.stores.infos import has_pages, list_below
-from imgcls_beam.stores.keys import StoreKey, split_url
+from imgcls_beam.stores.opening import StoreKey, split_url
 
 _NAMES = {"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"}
 _SET = {

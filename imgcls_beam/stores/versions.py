@@ -3,13 +3,18 @@
 import base64
 import binascii
 import datetime
+import email.utils
 import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 _VERSION_KEYS = ("generation", "ETag", "etag", "VersionId", "content_hash")
-_UPDATED_KEYS = ("mtime", "LastModified", "last_modified", "updated", "timeCreated", "created")
+_UPDATED_KEYS = (
+    *("mtime", "LastModified", "last_modified", "Last-Modified", "modificationTime", "modify"),
+    *("updated", "timeCreated", "created"),
+)
+_MILLISECONDS = "modificationTime"  # of WebHDFS
 _MD5_DIGITS = re.compile(r"[0-9a-f]{32}")
 _NO_MD5_CLASSES = frozenset({"EXPRESS_ONEZONE"})
 """Storage classes of S3 whose etags are no digests (directory buckets)."""
@@ -29,8 +34,11 @@ def version_of(info: Mapping[str, Any]) -> str | None:
 
 def updated_at_of(info: Mapping[str, Any]) -> datetime.datetime | None:
     """When an object was written, as its store says (UTC)."""
-    times = (info[key] for key in _UPDATED_KEYS if info.get(key) is not None)
-    return _to_time(next(times, None))
+    key = next((key for key in _UPDATED_KEYS if info.get(key) is not None), None)
+    if key is None:
+        return None
+    found = info[key]
+    return _to_time(found / 1e3 if key == _MILLISECONDS else found)
 
 
 def facts_of(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,13 +118,26 @@ def _to_hex(md5: object) -> str | None:
     return bytes(data).hex() if isinstance(data, bytes | bytearray) and len(data) == 16 else None
 
 
+def _parse_time(text: str) -> datetime.datetime:
+    """A time of ISO 8601, of HTTP (RFC 9110: `Thu, 26 Nov 2026 02:43:04 GMT`), or of FTP's MLSD.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if "," in text:
+        return email.utils.parsedate_to_datetime(text)
+    if re.match(r"\d{14}(?!\d)", text):  # RFC 3659: UTC
+        return datetime.datetime.strptime(text[:14], "%Y%m%d%H%M%S")
+    return datetime.datetime.fromisoformat(text)
+
+
 def _to_time(value: object) -> datetime.datetime | None:
     """A store's time; None for what is no time, or out of the calendar (year 33658)."""
     try:
         if isinstance(value, int | float):
             return datetime.datetime.fromtimestamp(value, datetime.UTC)
         if isinstance(value, str):
-            value = datetime.datetime.fromisoformat(value)
+            value = _parse_time(value)
     except (ValueError, OverflowError, OSError):
         return None
     if not isinstance(value, datetime.datetime):

@@ -20,8 +20,9 @@ from imgcls_beam.model_options import (
     to_model_options,
 )
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import DecodeOptions, ReadOptions
-from imgcls_beam.prefetch import Prepared, PrepareDoFn, ReadDoFn
+from imgcls_beam.options import DecodeOptions, Dedupe, ReadOptions
+from imgcls_beam.prefetch import PrepareDoFn, ReadDoFn
+from imgcls_beam.preparing import Prepared
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.upstream import Classifies
 
@@ -134,9 +135,9 @@ class ClassifyImages(Classifies, beam.PTransform):
         images = (
             refs
             | "ReadImages" >> ReadImages(self.read)
-            | "PrepareImages" >> _prepare_for([source], self.decode)
+            | "PrepareImages" >> _prepare_for([source], self.decode, self.read.dedupe)
         )
-        return _predict(images, 0, self.options, source)
+        return _predict(images, 0, self.options, source, self.read)
 
 
 @dataclasses.dataclass(eq=False)
@@ -171,10 +172,10 @@ class ClassifyImagesByModel(Classifies, beam.PTransform):
         images = (
             refs
             | "ReadImages" >> ReadImages(self.read)
-            | "PrepareImages" >> _prepare_for(sources, self.decode)
+            | "PrepareImages" >> _prepare_for(sources, self.decode, self.read.dedupe)
         )
         return tuple(
-            images | f"Model{index}" >> _PredictOne(index, options, source)
+            images | f"Model{index}" >> _PredictOne(index, options, source, self.read)
             for index, (options, source) in enumerate(zip(self.models, sources, strict=True))
         )
 
@@ -186,6 +187,7 @@ class _PredictOne(Classifies, beam.PTransform):
     index: int
     options: ModelOptions
     source: ModelSource
+    read: ReadOptions
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -193,7 +195,7 @@ class _PredictOne(Classifies, beam.PTransform):
     @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, prepared: beam.PCollection) -> Classified:
         self.scoring = to_scoring(self.options, self.source)
-        return _predict(prepared, self.index, self.options, self.source)
+        return _predict(prepared, self.index, self.options, self.source, self.read)
 
 
 def to_scoring(options: ModelOptions, source: ModelSource) -> Scoring:
@@ -205,12 +207,18 @@ def _resolve(options: ModelOptions) -> ModelSource:
     return resolve_model(options.model, options.revision)
 
 
-def _prepare_for(sources: Sequence[ModelSource], decode: DecodeOptions) -> beam.PTransform:
-    return beam.ParDo(PrepareDoFn(sources, decode)).with_output_types(Prepared)
+def _prepare_for(
+    sources: Sequence[ModelSource], decode: DecodeOptions, dedupe: Dedupe = "on"
+) -> beam.PTransform:
+    return beam.ParDo(PrepareDoFn(sources, decode, dedupe)).with_output_types(Prepared)
 
 
 def _predict(
-    prepared: beam.PCollection, index: int, options: ModelOptions, source: ModelSource
+    prepared: beam.PCollection,
+    index: int,
+    options: ModelOptions,
+    source: ModelSource,
+    read: ReadOptions,
 ) -> Classified:
     """Predicts what was prepared for the model of that index.
 
@@ -218,9 +226,9 @@ def _predict(
     """
     from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 
-    from imgcls_beam.handler import OutcomeHandler
+    from imgcls_beam.outcome_handler import OutcomeHandler
 
-    handler = KeyedModelHandler(OutcomeHandler(options, source=source))
+    handler = KeyedModelHandler(OutcomeHandler(options, source=source, read=read))
     outcomes = (
         prepared
         | "Take" >> beam.Map(_take_with_time, index)

@@ -15,14 +15,13 @@ from imgcls_beam.bigquery import (
     refuse_faults,
     run_query,
 )
-from imgcls_beam.listing import uri_digest
 from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks.history import Kind, KnownRow, Selection
 
 _PAGE_ROWS = 10_000
 
 _IMAGES = """
-SELECT image_uri FROM `{table}` WHERE run_id = @run_id AND @status IN ('', status)
+SELECT image_uri, attributes FROM `{table}` WHERE run_id = @run_id AND @status IN ('', status)
 """
 # A run of several models has all their keys, and no parameters: what was asked is not known.
 _SCORED = """
@@ -54,13 +53,13 @@ def read_scored(
     return _ask(name, _SCORED, model_key=scoring.model.key, except_run=except_run, **asked)
 
 
-def read_images(name: TableName, run_id: str, status: str = "") -> Iterator[str]:
-    """URIs of the images of a run; with a status, of those that have it.
+def read_images(name: TableName, run_id: str, status: str = "") -> Iterator[tuple[str, str | None]]:
+    """URI and attributes of the references of a run; with a status, of those that have it.
 
     Raises:
         ConfigError: BigQuery refuses to say.
     """
-    return (uri for (uri,) in _ask(name, _IMAGES, run_id=run_id, status=status))
+    return _ask(name, _IMAGES, run_id=run_id, status=status)
 
 
 def read_table_history(selection: Selection) -> Iterator[KnownRow]:
@@ -73,11 +72,12 @@ def read_table_history(selection: Selection) -> Iterator[KnownRow]:
     is_retry = selection.only == "errors"
     if is_retry or selection.if_exists == "append":
         kind, status = (Kind.FAILED, "error") if is_retry else (Kind.PRESENT, "")
-        for uri in read_images(name, run_id, status):
-            yield KnownRow(uri_digest(uri), kind, None)
+        for row in read_images(name, run_id, status):
+            yield KnownRow.of_row(kind, *row)
     if selection.only == "new":
-        for uri, version in read_scored(name, selection.scoring, except_run=run_id):
-            yield KnownRow(uri_digest(uri), Kind.SCORED, version)
+        replaced = "" if selection.if_exists == "append" else run_id
+        for row in read_scored(name, selection.scoring, except_run=replaced):
+            yield KnownRow.of_row(Kind.SCORED, *row)
 
 
 def _ask(name: TableName, sql: str, **values: str | int) -> Iterator[Any]:

@@ -100,7 +100,10 @@ def test_what_is_published_is_found_by_run_model_and_parameters(
     assert len(list(read_scored(table, dataclasses.replace(SCORING, top_k=None)))) == 3
     assert list(read_scored(table, dataclasses.replace(SCORING, function_to_apply="softmax"))) == []
     assert list(read_scored(table, dataclasses.replace(SCORING, model=OTHER_MODEL))) == []
-    assert sorted(read_images(table, "r1", "error")) == ["gs://b/000000", "gs://b/000004"]
+    assert sorted(read_images(table, "r1", "error")) == [
+        ("gs://b/000000", None),
+        ("gs://b/000004", None),
+    ]
     assert len(list(read_images(table, "r2"))) == 4
     assert list(read_images(table.beside("absent"), "r1")) == []
 
@@ -124,7 +127,7 @@ def test_the_table_says_to_a_new_run_what_the_files_say(
     for run_id, only, if_exists, kinds in (
         ("r2", "new", "fail", {Kind.SCORED: 6}),
         ("r1", "new", "replace", {}),
-        ("r1", "new", "append", {Kind.PRESENT: 8}),
+        ("r1", "new", "append", {Kind.PRESENT: 8, Kind.SCORED: 6}),
         ("r1", "all", "append", {Kind.PRESENT: 8}),
         ("r1", "errors", "fail", {Kind.FAILED: 2}),
     ):

@@ -124,7 +124,7 @@ def test_further_refs_of_a_bundle_cost_little_more_than_their_texts() -> None:
 def test_a_ref_that_is_only_a_uri_leaves_everything_else_open() -> None:
     ref = ImageRef("a.jpg")
     assert [getattr(ref, field.name) for field in dataclasses.fields(ref)] == [
-        *("a.jpg", None, None, None, None, None, NO_PARAMETERS, None, None)
+        *("a.jpg", None, None, None, None, None, NO_PARAMETERS, None, None, 0)
     ]
 
 

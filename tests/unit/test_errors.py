@@ -83,12 +83,12 @@ def test_every_code_has_a_stage_and_nothing_else_has() -> None:
         (Stage.LIST, "invalid_reference unlistable"),
         (
             Stage.READ,
-            "invalid_request not_found permission_denied unavailable too_many_bytes empty changed "
-            "unreadable",
+            "invalid_request not_found permission_denied archived unavailable too_many_bytes empty "
+            "changed unreadable",
         ),
         (
             Stage.PREPARE,
-            "not_an_image unsupported_format truncated corrupt too_many_pixels too_many_scans "
+            "not_an_image unsupported truncated corrupt too_many_pixels too_many_scans "
             "unpreparable",
         ),
         (Stage.PREDICT, "non_finite_score inference_failed out_of_memory"),

@@ -12,7 +12,8 @@ from imgcls_beam import rows
 from imgcls_beam.elements import Failure, ImageFacts, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
-from imgcls_beam.spec import LabelScore, parse_response
+from imgcls_beam.spec import LabelScore
+from tests.spec_parsers import parse_response
 
 NOON = datetime.datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=datetime.UTC)
 FACTS = ImageFacts(1234, "ab" * 32, 640, 480, "JPEG")
@@ -28,7 +29,7 @@ CONTRACT_COLUMNS = [
     *("status", "predictions", "top_label", "top_score", "top_margin", "error", "params"),
     *("model_id", "model_revision", "model_key"),
     *("predicted_at", "device", "dtype", "batch_size", "preprocess_ms", "inference_ms"),
-    *("library_versions", "request_id", "attributes"),
+    *("library_versions", "request_id", "attributes", "shared_with", "duplicates"),
 ]
 
 
@@ -117,6 +118,8 @@ def test_a_prediction_becomes_a_complete_row() -> None:
         "library_versions": '{"torch":"2.13"}',
         "request_id": "request-1",
         "attributes": '{"split":"test"}',
+        "shared_with": None,
+        "duplicates": 0,
     }
 
 

@@ -103,15 +103,17 @@ def test_views_beside_another_table_are_called_after_it() -> None:
 
 
 @BOTH
-def test_latest_is_the_last_good_row_of_an_image_and_a_model(
+def test_latest_has_the_last_good_row_of_an_image_and_a_model_in_the_last_run(
     gallery: str, open_output: Open
 ) -> None:
     rows = ask(
         open_output(gallery),
-        "SELECT regexp_extract(image_uri, '[0-9]+'), run_id, top_label FROM predictions_latest "
+        "SELECT regexp_extract(image_uri, '[0-9]+'), predicted_run_id, top_label, run_id, status "
+        "FROM predictions_latest "
         f"WHERE model_key = '{KEY_A}' ORDER BY ALL",
     )
-    assert rows == [
+    assert {row[3:] for row in rows} == {(SECOND, "ok")}
+    assert [row[:3] for row in rows] == [
         *(("0", FIRST, "cat"), ("1", FIRST, "cat")),  # skipped in the second night
         *(("2", SECOND, "cat"), ("3", SECOND, "dog"), ("4", SECOND, "fox"), ("5", SECOND, "cat")),
         *(("6", SECOND, "dog"), ("8", SECOND, "cat"), ("9", SECOND, "fox")),
@@ -136,10 +138,12 @@ def test_an_attempt_that_fails_later_leaves_the_good_row_the_latest(tmp_path: pa
     output = make_small(tmp_path)
     run = make_run("again", 22)
     write_run(output, run, make_outcomes({0: FailureCode.UNAVAILABLE}, run))
-    query = "SELECT run_id, status FROM {} WHERE image_uri = 'gs://shop/0.jpg'"
+    query = "SELECT {} FROM {} WHERE image_uri = 'gs://shop/0.jpg'"
     connection = open_runs(output)
-    assert ask(connection, query.format("predictions_latest")) == [(FIRST, "ok")]
-    assert ask(connection, query.format("predictions_current")) == [("again", "error")]
+    latest = query.format("run_id, predicted_run_id, status", "predictions_latest")
+    assert ask(connection, latest) == [("again", FIRST, "ok")]
+    current = query.format("run_id, status", "predictions_current")
+    assert ask(connection, current) == [("again", "error")]
 
 
 def test_of_two_rows_of_one_time_the_greater_run_id_is_the_last(tmp_path: pathlib.Path) -> None:

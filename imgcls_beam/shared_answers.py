@@ -1,0 +1,111 @@
+"""Logits of images that were predicted lately, for others of the same bytes.
+
+They are kept by content, in each process of a worker, for one application of a model: what one
+pipeline predicted is nothing to another.
+"""
+
+import collections
+import dataclasses
+import threading
+import weakref
+from typing import NamedTuple
+
+from imgcls_beam.classifying import Logits
+from imgcls_beam.elements import ImageRef, PixelArray
+from imgcls_beam.listing import reference_digest
+from imgcls_beam.scoring import Execution
+
+KEPT_BYTES = 32 << 20
+"""Some 7,000 images of 1,000 labels, or 50,000 of ten."""
+_ENTRY_BYTES = 600
+"""What an answer takes beside its logits, measured."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said of one image.
+
+    Attributes:
+        logits: float32 (C,).
+        execution: of the pass that gave them.
+        ref: of the image that was in the pass.
+    """
+
+    logits: Logits
+    execution: Execution
+    ref: ImageRef
+
+
+class _Kept(NamedTuple):
+    """An answer without what was carried with its image.
+
+    Attributes:
+        reference: digest of the reference that was predicted.
+    """
+
+    logits: Logits
+    execution: Execution
+    uri: str
+    reference: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return self.logits.nbytes + len(self.uri) + _ENTRY_BYTES
+
+
+class Answers:
+    """Answers by the content of their images, as many as fit; threads share it."""
+
+    def __init__(self, limit_bytes: int = KEPT_BYTES) -> None:
+        """Takes the limit; the answers that were asked for longest ago go first."""
+        self._limit_bytes = limit_bytes
+        self._size_bytes = 0
+        self._lock = threading.Lock()
+        self._kept: collections.OrderedDict[bytes, _Kept] = collections.OrderedDict()
+
+    def find(self, image: PixelArray) -> Answer | None:
+        """The answer for an image of the same bytes, if it is still here.
+
+        A bundle that runs again finds its own answers: an image's own is as the model gave it.
+        """
+        content = _content_of(image)
+        with self._lock:
+            if content is None or content not in self._kept:
+                return None
+            self._kept.move_to_end(content)
+            kept = self._kept[content]
+        is_own = kept.uri == image.ref.uri and kept.reference == reference_digest(image.ref)
+        return Answer(kept.logits, kept.execution, image.ref if is_own else ImageRef(kept.uri))
+
+    def add(self, image: PixelArray, answer: Answer) -> None:
+        """Keeps an answer; where there is one for the same bytes already, that one stays."""
+        content = _content_of(image)
+        if content is None:
+            return
+        # A row of a batch would keep all of the batch.
+        reference = reference_digest(answer.ref)
+        kept = _Kept(answer.logits.copy(), answer.execution, answer.ref.uri, reference)
+        with self._lock:
+            if self._kept.setdefault(content, kept) is not kept:
+                return
+            self._size_bytes += kept.size_bytes
+            while self._size_bytes > self._limit_bytes:
+                self._size_bytes -= self._kept.popitem(last=False)[1].size_bytes
+
+
+def _content_of(image: PixelArray) -> bytes | None:
+    return None if image.facts is None else bytes.fromhex(image.facts.sha256)
+
+
+_FOUND: "weakref.WeakValueDictionary[str, Answers]" = weakref.WeakValueDictionary()
+_FINDING = threading.Lock()
+
+
+def find_answers(application: str) -> Answers:
+    """The answers that one application of a model has in this process; they live with their users.
+
+    Args:
+        application: a word of its own for each.
+    """
+    with _FINDING:
+        return _FOUND.setdefault(application, Answers())
