@@ -217,6 +217,9 @@ def test_a_folder_that_links_to_itself_or_its_parents_ends(tmp_path: pathlib.Pat
         ("*/deep/*.jpg", ["one/deep/b.jpg", "real/deep/b.jpg", "two/deep/b.jpg"]),
         ("two/*.jpg", ["two/a.jpg"]),
         ("t*/**/*.jpg", ["two/a.jpg", "two/deep/b.jpg"]),
+        ("o*/**/*.jpg", ["one/a.jpg", "one/deep/b.jpg"]),
+        ("*/d*/**", ["one/deep/b.jpg", "real/deep/b.jpg", "two/deep/b.jpg"]),
+        ("**/deep/*.jpg", ["real/deep/b.jpg", "two/deep/b.jpg"]),
     ],
 )
 def test_a_glob_leads_through_links_as_a_shells_does(
