@@ -43,6 +43,8 @@ EXTRAS = {
         "jsonschema",
         "moto[s3,server]",
         "mypy",
+        "pandas",  # which docs/sql.md reads rows with, and Polars
+        "polars",
         "pillow-heif>=1.3",
         "pytest",
         "pytest-timeout",

@@ -7,7 +7,7 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])|[\x00-\x08\x0b-\x1f\x7
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n+|;\s")
 _ADVICE = re.compile(
     r"\b(?:True|False)\b|\b(?:set(?:ting)?|pass(?:ing)?|re-?run(?:ning)?|use|using|try|disable|allow\w*"
-    r"|install|upgrade|please|you|your|trust\w*|unsafe|untrusted|weights_only|add_safe_globals)\b",
+    r"|install|upgrade|please|trust\w*|unsafe|untrusted|weights_only|add_safe_globals)\b",
     re.IGNORECASE,
 )
 """Words of a sentence that tells somebody what to do. Such advice is made for those who call the

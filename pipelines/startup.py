@@ -9,6 +9,8 @@ import warnings
 _NOISE = ("apitools not found", "requires torchvision", "Resource module is not available")
 """Warnings of libraries about packages that are not needed here. The last one means that SciPy is
 not installed, by which Beam would guess the model's size."""
+_CLIENTS = ("gcsfs", "asyncio", "google.auth")
+"""Of stores: what they raise is a row or a sentence here, and they log a page of it beside that."""
 
 
 def set_up() -> None:
@@ -37,6 +39,8 @@ def set_up_logging() -> None:
     handler.addFilter(_is_worth_showing)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("imgcls").setLevel(logging.INFO)
+    for name in _CLIENTS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # What Pillow thinks of an image's EXIF is a fact of that image: it belongs into no log.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 

@@ -137,6 +137,9 @@ def _describe(model: Any, config: dict[str, Any], device: torch.device) -> Class
 
 def _read_image_size(config: Any) -> tuple[int, int] | None:  # noqa: ANN401
     size = getattr(config, "image_size", None)
+    pretrained = getattr(config, "pretrained_cfg", None)
+    if isinstance(pretrained, dict) and isinstance(pretrained.get("input_size"), list | tuple):
+        size = pretrained["input_size"][1:]  # timm's, after the number of channels
     edges = [size, size] if isinstance(size, int) else size
     if not isinstance(edges, list | tuple) or len(edges) != 2:
         return None

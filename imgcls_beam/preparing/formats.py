@@ -16,7 +16,16 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.preparing.inspecting import Inspection, boxed, gif, headers, jpeg, png, tiff
+from imgcls_beam.preparing.inspecting import (
+    Inspection,
+    boxed,
+    gif,
+    headers,
+    jpeg,
+    jpeg2000,
+    png,
+    tiff,
+)
 from imgcls_beam.preparing.readers import PngReader, TiffReader, find_heif, read_heif
 
 _HEAD_BYTES = 1024
@@ -56,7 +65,7 @@ FORMATS = {
     # What scanners, microscopes and archives write.
     "BMP": Format(_BMP, headers.inspect_bmp, BmpImageFile),
     "TIFF": Format(_TIFF, tiff.inspect_tiff, TiffReader),
-    "JPEG2000": Format(_JPEG2000, boxed.inspect_jpeg2000, Jpeg2KImageFile, "jpg_2000"),
+    "JPEG2000": Format(_JPEG2000, jpeg2000.inspect_jpeg2000, Jpeg2KImageFile, "jpg_2000"),
     "PPM": Format(rb"P[1-6f]\s", headers.inspect_ppm, PpmImageFile),
 }
 """The formats that are decoded, by Pillow's names. The rest of Pillow's 44 are left out: an icon

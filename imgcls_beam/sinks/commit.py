@@ -105,8 +105,7 @@ def commit_session(
                 raise _make_overtaken_error(session)
             ordered = sorted(merged, key=lambda each: (each.file.model_key, each.index))
             work = _Work(ordered, staged, listed, session, current)
-            seen = PassedOver() if passed_over is None else passed_over
-            record = _publish(work, _make_record(work, json.loads(configuration), seen))
+            record = _publish(work, _make_record(work, json.loads(configuration), passed_over))
         clear_finished(folder, record)
     folder.prune(STAGING)
     return record
@@ -224,7 +223,7 @@ def _count_rows(folder: Folder, name: str) -> int | None:
 
 
 def _make_record(
-    work: _Work, configuration: Mapping[str, Any], passed_over: PassedOver
+    work: _Work, configuration: Mapping[str, Any], passed_over: PassedOver | None
 ) -> RunRecord:
     session, summary, base = work.session, work.staged.summary, work.session.base
     skipped = summary.statuses.get("skipped", 0)
@@ -247,7 +246,7 @@ def _make_record(
         ),
         configuration=configuration,
         library_versions=find_versions(),
-        passed_over=passed_over.to_json(),
+        passed_over=(passed_over or PassedOver()).to_json(),
     )
     if work.current is None or base.how not in (APPEND, ERRORS):
         return record
