@@ -375,6 +375,12 @@ def test_a_name_of_a_range_that_is_not_there_is_said_by_its_name(tmp_path: pathl
         look(f"{tmp_path}/s-{{000..002}}.jpg")
 
 
+def test_a_file_of_another_machine_is_refused() -> None:
+    for url in ("file://other-host/a.jpg", "file://photos", "local://host/a.jpg"):
+        with pytest.raises(ConfigError, match="names another machine"):
+            look(url)
+
+
 @pytest.mark.parametrize("prefix", ["file:", "file://localhost", "FILE:", "file://", "local:"])
 def test_every_spelling_of_a_local_path_is_the_file(tmp_path: pathlib.Path, prefix: str) -> None:
     put(tmp_path, "a.jpg", "b.jpg")
