@@ -39,8 +39,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev  ## images/s of the job and of each stage, beside transformers' pipeline
+bench: $(VENV)/.dev  ## images/s of the job and its stages, beside the pipeline; memory of 1,000,000 lines
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.manifests
 
 gpu: $(VENV)/.dev  ## tests and benchmark on CUDA, where there is a device
 	$(BIN)/python -m pytest tests/gpu

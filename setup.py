@@ -28,6 +28,7 @@ BASE = [
     "filelock>=3.24",  # from here on a lock file that was removed guards nothing
 ]
 EXTRAS = {
+    "heic": ["pillow-heif>=1.3"],
     "gcp": ["apache-beam[gcp]", "gcsfs>=2025.9"],
     "s3": ["s3fs>=2025.9"],
     "sql": ["duckdb>=1.3"],
@@ -44,6 +45,7 @@ EXTRAS = {
         "mypy",
         "pandas",  # which docs/sql.md reads rows with, and Polars
         "polars",
+        "pillow-heif>=1.3",
         "pytest",
         "pytest-timeout",
         "pytest-xdist",

@@ -36,7 +36,13 @@ from imgcls_beam.model_options import Device, Dtype
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.predicting import predict_images
-from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
+from imgcls_beam.preparing import (
+    Preparer,
+    decode_pool,
+    draw_probes,
+    load_preparer,
+    prepare_image,
+)
 from imgcls_beam.scoring import ModelSource, Scoring
 
 _COLUMNS = ("dtype", "batch", "copy", "forward", "classify", "whole", "busy")
@@ -113,7 +119,7 @@ def _measure(bench: Bench, flags: argparse.Namespace) -> Iterator[str]:
     dtypes: Sequence[Dtype] = flags.dtype or _DTYPES
     for dtype in dtypes:
         spec = ClassifierSpec(bench.source, bench.preparer.affine, bench.device, dtype)
-        classifier = load_classifier(spec)
+        classifier = load_classifier(spec, functools.partial(draw_probes, bench.preparer))
         for size in flags.batch_size or _BATCH_SIZES:
             rates = _take_rates(bench, classifier, dtype, size)
             cells = [dtype, str(size), *(f"{rate:,.0f}" for rate in rates)]

@@ -2,25 +2,29 @@
 
 ::
 
-    python -m bench.manifests --lines=1000000                # all of them
+    python -m bench.manifests --lines=1000000                # one in ten names an image again
+    python -m bench.manifests --lines=1000000 --repeats=0    # each names another image
     python -m bench.manifests --lines=1000000 --limit=1000   # the first thousand
     python -m bench.manifests --lines=10000 --form=parquet
 
-Everything is the job's own but two ends: the store gives the same small picture for every name, and
+Everything is the job's own but two ends: the store gives a small picture for every name, and
 the classifier gives the same scores for every picture. So what is measured is listing, reading,
 decoding, rows and the sink, and a million images take minutes.
 """
 
 import argparse
 import io
+import itertools
 import json
 import os
 import pathlib
+import struct
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fsspec
@@ -36,11 +40,14 @@ _MODEL = pathlib.Path(__file__).parents[1] / "demo" / "model"
 _MARKS = (0.01, 0.1, 0.25, 0.5, 0.75, 1.0)
 _POLL_S = 0.05
 _LABELS = 10
+_PNG_END_BYTES = 12
 _BLOCK_LINES = 10_000
+
+_Line = tuple[str, str, int]
 
 
 class SameStore(fsspec.AbstractFileSystem):
-    """A store that holds one picture under every name."""
+    """A store that holds one picture under every name, which stands in it: no two are one file."""
 
     protocol = "same"
     picture = b""
@@ -48,12 +55,21 @@ class SameStore(fsspec.AbstractFileSystem):
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **_: object
     ) -> bytes:
-        """The picture, whatever the path."""
-        return self.picture[start:end]
+        """The picture, with its path in a comment."""
+        text = b"tEXtpath\0" + path.encode()
+        chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+        picture = self.picture[:-_PNG_END_BYTES] + chunk + self.picture[-_PNG_END_BYTES:]
+        return picture[start:end]
 
 
 class SameClassifier:
-    """The same scores for every picture."""
+    """The same scores for every picture.
+
+    Attributes:
+        predicted: images that came as far as this, in this process.
+    """
+
+    predicted = 0
 
     def describe(self) -> ClassifierCard:
         """A card of ten labels."""
@@ -62,6 +78,7 @@ class SameClassifier:
 
     def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
         """Logits 0, 1, …, 9 for each image."""
+        SameClassifier.predicted += len(batch)
         return ForwardPass(np.tile(np.arange(_LABELS, dtype=np.float32), (len(batch), 1)), 0.0)
 
 
@@ -72,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     startup.set_up()
     with tempfile.TemporaryDirectory(prefix="imgcls-bench-") as folder:
-        manifest = write_manifest(pathlib.Path(folder), flags.lines, flags.form)
+        manifest = write_manifest(pathlib.Path(folder), flags.lines, flags.form, flags.repeats)
         images = min(flags.lines, flags.limit or flags.lines)
         _register_store()
         # Listing and its imports are in the base: what counts is what comes on top with the lines.
@@ -82,22 +99,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         elapsed_s = time.perf_counter() - start_s
         size_mb = manifest.stat().st_size / 1e6
         sys.stdout.write(f"manifest  {flags.lines:,} lines of {flags.form}, {size_mb:,.1f} MB\n")
-        sys.stdout.write(f"images    {images:,}, {images / elapsed_s:,.0f} images/s\n")
+        sys.stdout.write(f"rows      {images:,}, {images / elapsed_s:,.0f} rows/s\n")
+        sys.stdout.write(f"predicted {SameClassifier.predicted:,} images\n")
         sys.stdout.write(watch.describe())
     return 0
 
 
-def write_manifest(folder: pathlib.Path, lines: int, form: str) -> pathlib.Path:
-    """Writes a manifest of so many different URIs, with two more columns."""
+def write_manifest(
+    folder: pathlib.Path, lines: int, form: str, repeats: float = 0.0
+) -> pathlib.Path:
+    """Writes a manifest of so many lines, with two more columns.
+
+    A share of them names an image that a line far above has named, with other columns. Text has no
+    columns: there each line names another image.
+    """
     path = folder / f"manifest.{form}"
+    every = round(1 / repeats) if repeats and form != "txt" else lines
+    drawn = (_draw_line(index, every) for index in range(lines))
     if form == "parquet":
-        _write_parquet(path, lines)
+        _write_parquet(path, drawn)
         return path
     with path.open("w", encoding="utf-8", newline="") as file:
         if form == "csv":
             file.write("uri,shop,price\n")
-        for index in range(lines):
-            uri, shop, price = _draw_line(index)
+        for uri, shop, price in drawn:
             if form == "csv":
                 file.write(f"{uri},{shop},{price}\n")
             elif form == "jsonl":
@@ -107,18 +132,21 @@ def write_manifest(folder: pathlib.Path, lines: int, form: str) -> pathlib.Path:
     return path
 
 
-def _draw_line(index: int) -> tuple[str, str, int]:
-    return f"same://bucket/2026/11/23/picture-{index:09d}.png", f"shop {index % 97}", index
+def _draw_line(index: int, every: int) -> _Line:
+    """A line; each last one of `every` names an image of the first half of those above it."""
+    image = index
+    if index % every == every - 1 and index > every:
+        image = index // 2 // every * every
+    return f"same://bucket/2026/11/23/picture-{image:09d}.png", f"shop {index % 97}", index
 
 
-def _write_parquet(path: pathlib.Path, lines: int) -> None:
+def _write_parquet(path: pathlib.Path, lines: Iterator[_Line]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema({"uri": pa.string(), "shop": pa.string(), "price": pa.int64()})
     with pq.ParquetWriter(path, schema) as writer:
-        for start in range(0, lines, _BLOCK_LINES):
-            block = [_draw_line(index) for index in range(start, min(start + _BLOCK_LINES, lines))]
+        while block := list(itertools.islice(lines, _BLOCK_LINES)):
             columns = [list(column) for column in zip(*block, strict=True)]
             writer.write_table(pa.table(columns, schema=schema))
 
@@ -160,8 +188,8 @@ def _run(manifest: pathlib.Path, limit: int | None, output: pathlib.Path) -> Non
 
 
 def _make_handler() -> Any:  # noqa: ANN401  the class is made here: its base is heavy to import
-    from imgcls_beam.handler import OutcomeHandler
     from imgcls_beam.models import resolve_model
+    from imgcls_beam.outcome_handler import OutcomeHandler
 
     handler: Any = OutcomeHandler(str(_MODEL), source=resolve_model(str(_MODEL), None))
     handler.load_model = SameClassifier
@@ -206,6 +234,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--lines", type=int, default=1_000_000, metavar="N", help="of the manifest (1,000,000)")
+    add("--repeats", type=float, default=0.1, metavar="R", help="share of images again (0.1)")
     add("--limit", type=int, metavar="N", help="classify the first N only")
     add("--form", choices=FORMS, default="csv", help="of the manifest (csv)")
     return parser

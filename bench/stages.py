@@ -19,12 +19,19 @@ from imgcls_beam.listing import list_images
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
 from imgcls_beam.predicting import predict_images
-from imgcls_beam.preparing import Preparer, decode_pool, load_preparer, prepare_image
+from imgcls_beam.preparing import (
+    Preparer,
+    decode_pool,
+    draw_probes,
+    load_preparer,
+    prepare_image,
+)
 from imgcls_beam.reading import read_images
 from imgcls_beam.rows import to_record_batch
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.sinks.parquet import BATCH_ROWS
 from imgcls_beam.sinks.staged_files import StagingWriter
+from imgcls_beam.stores.opening import open_folder
 
 _SINK_ROWS = 8192
 """Rows and sink are measured on so many rows: the images' own, over and over."""
@@ -65,7 +72,10 @@ def run_stages(folder: pathlib.Path, model: pathlib.Path, batch_size: int) -> St
     """
     source = resolve_model(str(model), None)
     preparer = load_preparer(source)
-    classifier = load_classifier(ClassifierSpec(source, preparer.affine, "cpu", "float32"))
+    classifier = load_classifier(
+        ClassifierSpec(source, preparer.affine, "cpu", "float32"),
+        functools.partial(draw_probes, preparer),
+    )
     refs = _list(folder)
     encoded = [each for each in _read(refs) if isinstance(each, EncodedImage)]
     prepared = [each for each in _prepare(encoded, preparer) if isinstance(each, PixelArray)]
@@ -144,12 +154,12 @@ def _predict(
 
 
 def _sink(batches: Sequence[Any], folder: pathlib.Path) -> None:
-    writer = StagingWriter(str(folder), "bench")
+    writer = StagingWriter(open_folder("output", str(folder)), "bench")
     for batch in batches:
         writer.write(batch)
     file = writer.close()
     if file is not None:
-        pathlib.Path(file.path).unlink()
+        (folder / file.path).unlink()
 
 
 def _make_bare_forward(stages: Stages) -> Callable[[], object]:

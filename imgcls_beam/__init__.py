@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         WriteParquet,
     )
     from imgcls_beam.spec import FunctionToApply, LabelScore, Parameters, ResponseElement, SpecError
+    from imgcls_beam.stores import Folder
     from imgcls_beam.transforms import (
         Classified,
         ClassifyImages,
@@ -91,6 +92,7 @@ _NAMES = {
         "RunPaths RunRecord Session WriteJsonl WriteParquet"
     ),
     "spec": "FunctionToApply LabelScore Parameters ResponseElement SpecError",
+    "stores": "Folder",
     "transforms": (
         "Classified ClassifyImages ClassifyImagesByModel ListImages PrepareImages ReadImages"
     ),
@@ -113,6 +115,7 @@ __all__ = [
     "Execution",
     "Failure",
     "FailureCode",
+    "Folder",
     "ForwardPass",
     "FunctionToApply",
     "ImageClassificationModelHandler",

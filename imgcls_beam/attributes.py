@@ -11,12 +11,16 @@ MAX_ATTRIBUTES_BYTES = 1 << 20
 """Of the JSON text; larger ones belong into a table of their own, joined by the image's URI."""
 
 
+_MAX_BITS = 14280
+"""Of an integer that Python spells: log2 of 10 to the power of 4,300 is 14,284."""
+
+
 def encode_attributes(attributes: Mapping[str, Any]) -> str:
     """Attributes as a JSON object, in their order.
 
     Text, numbers, booleans, null, lists and structs are JSON's own. Dates and times become ISO
     8601, durations seconds, decimals their digits as text, bytes base64. NaN and the infinities,
-    which JSON does not have, become null.
+    which JSON does not have, become null, and so do integers of more than 4,300 digits.
 
     Raises:
         RecursionError: nested about a thousand times.
@@ -24,7 +28,7 @@ def encode_attributes(attributes: Mapping[str, Any]) -> str:
     try:
         return _ENCODER.encode(attributes)
     except ValueError:
-        return _ENCODER.encode(_drop_non_finite(attributes))
+        return _ENCODER.encode(_to_encodable(attributes))
 
 
 def find_attributes_problem(attributes: Mapping[str, Any] | None) -> str | None:
@@ -35,6 +39,8 @@ def find_attributes_problem(attributes: Mapping[str, Any] | None) -> str | None:
         text = encode_attributes(attributes)
     except RecursionError:
         return "its attributes are nested too deeply"
+    except Exception:  # noqa: BLE001  a caller's own objects may raise anything
+        return "its attributes are none that JSON can hold"
     if len(text.encode("utf-8", "replace")) <= MAX_ATTRIBUTES_BYTES:
         return None
     return f"its attributes are larger than {MAX_ATTRIBUTES_BYTES} bytes of JSON"
@@ -50,13 +56,15 @@ def _to_json(value: object) -> object:
     return str(value)
 
 
-def _drop_non_finite(value: Any) -> Any:  # noqa: ANN401  any value of JSON
+def _to_encodable(value: Any) -> Any:  # noqa: ANN401  any value of JSON
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return None
     if isinstance(value, Mapping):
-        return {name: _drop_non_finite(each) for name, each in value.items()}
+        return {name: _to_encodable(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_drop_non_finite(each) for each in value]
+        return [_to_encodable(each) for each in value]
     return value
 
 

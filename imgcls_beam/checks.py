@@ -51,6 +51,21 @@ def check_url(option: str, value: object, allow_schemes: tuple[str, ...]) -> str
     return url
 
 
+def check_encoding(option: str, value: object) -> str:
+    """Returns the name of an encoding of text.
+
+    Raises:
+        ConfigError: Python knows none of this name.
+    """
+    name = check_text(option, value)
+    try:
+        "a".encode(name)
+    except (LookupError, UnicodeError) as error:
+        problem = "allowed: an encoding by its name in Python, such as cp1252 or utf-16-le"
+        raise ConfigError(option, value, problem) from error
+    return name
+
+
 def check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
     """Returns a value that is one of the choices.
 

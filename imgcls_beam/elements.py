@@ -38,10 +38,13 @@ class ByteSpan:
     Attributes:
         start: first byte of the image in the object.
         end: one past its last byte.
+        pieces: of a sparse member: where in the image each stored piece begins, and its length, in
+            order; all else is zeros. Empty where every byte is stored.
     """
 
     start: int
     end: int
+    pieces: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

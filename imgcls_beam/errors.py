@@ -36,6 +36,7 @@ class FailureCode(enum.StrEnum):
     """
 
     INVALID_REFERENCE = "invalid_reference"
+    UNLISTABLE = "unlistable"
 
     INVALID_REQUEST = "invalid_request"
     NOT_FOUND = "not_found"
@@ -48,7 +49,7 @@ class FailureCode(enum.StrEnum):
     UNREADABLE = "unreadable"
 
     NOT_AN_IMAGE = "not_an_image"
-    UNSUPPORTED_FORMAT = "unsupported_format"
+    UNSUPPORTED = "unsupported"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     TOO_MANY_PIXELS = "too_many_pixels"
@@ -61,7 +62,7 @@ class FailureCode(enum.StrEnum):
 
 
 _CODES_OF = {
-    Stage.LIST: (FailureCode.INVALID_REFERENCE,),
+    Stage.LIST: (FailureCode.INVALID_REFERENCE, FailureCode.UNLISTABLE),
     Stage.READ: (
         *(FailureCode.INVALID_REQUEST, FailureCode.NOT_FOUND, FailureCode.PERMISSION_DENIED),
         *(FailureCode.UNAVAILABLE, FailureCode.TOO_MANY_BYTES, FailureCode.EMPTY),

@@ -6,7 +6,6 @@ Importing this module imports torch, because `apache_beam.ml.inference` does.
 import dataclasses
 import functools
 import inspect
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,13 +38,14 @@ from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
     Preparer,
     decode_pool,
+    draw_probes,
     load_preparer,
     prepare_image,
     prepare_opened,
 )
 from imgcls_beam.reading import read_images
 from imgcls_beam.scoring import ModelSource, Scoring
-from imgcls_beam.shared_answers import Answers, find_answers
+from imgcls_beam.shared_answers import Answers
 from imgcls_beam.spec import ResponseElement, to_response
 
 Example = bytes | Image.Image | ImageRef | EncodedImage | PixelArray | Failure
@@ -116,7 +116,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         spec = ClassifierSpec(
             self._find_source(), preparer.affine, self._options.device, self._options.dtype
         )
-        classifier = load_classifier(spec, is_copy=self._has_copies)
+        draw = functools.partial(_draw_probes, preparer, spec.source)
+        classifier = load_classifier(spec, draw, is_copy=self._has_copies)
         _try_blank(classifier, preparer, spec.source)
         return classifier
 
@@ -226,18 +227,28 @@ def _choose_batch_sizes(options: ModelOptions, batching: Mapping[str, Any]) -> d
     return dict.fromkeys(_SIZES, size)
 
 
+def _draw_probes(
+    preparer: Preparer, source: ModelSource, size_px: tuple[int, int] | None
+) -> list[ModelInputs]:
+    """See `preparing.draw_probes`.
+
+    Raises:
+        ModelError: the model's own processor takes no picture of the size that its config names.
+    """
+    try:
+        return draw_probes(preparer, size_px)
+    except ImageError as error:
+        problem = "its image processor takes no image of the size that its config names"
+        raise ModelError(f"{source.model_id}: {problem} ({error.message})") from error
+
+
 def _try_blank(classifier: Classifier, preparer: Preparer, source: ModelSource) -> None:
     """Asks a model about a blank image, through its own processor.
 
     Raises:
-        ModelError: it cannot take what its processor gives, or answers what is not finite.
+        ModelError: it answers what is not finite.
     """
-    try:
-        logits = classifier.classify([_draw_blank(classifier, preparer)]).logits
-    except (TypeError, ValueError, RuntimeError, LookupError, ImageError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        problem = f"{source.model_id}: the model cannot take what its image processor gives"
-        raise ModelError(f"{problem} ({reason})") from error
+    logits = classifier.classify([_draw_blank(classifier, preparer)]).logits
     if not np.isfinite(logits).all():
         raise ModelError(f"{source.model_id}: a blank image has scores that are not finite")
 
@@ -273,24 +284,3 @@ def _count_bytes(example: Example) -> int:
     if isinstance(example, Image.Image):
         return example.width * example.height * len(example.getbands())
     return (example.size_bytes or 0) if isinstance(example, ImageRef) else 0
-
-
-class OutcomeHandler(ImageClassificationModelHandler):
-    """The handler of our own pipeline: `PredictionResult.inference` is the whole outcome.
-
-    Unless `ReadOptions.dedupe` says otherwise, images of the same bytes are predicted once.
-    """
-
-    def __init__(self, *args: Any, **keywords: Any) -> None:  # noqa: ANN401
-        """What the handler takes."""
-        super().__init__(*args, **keywords)
-        self._application = uuid.uuid4().hex
-        self._answers: Answers | None = None
-
-    def _find_answers(self) -> Answers | None:
-        if self._answers is None and self._read.dedupe == "on":
-            self._answers = find_answers(self._application)
-        return self._answers
-
-    def _to_inference(self, outcome: Outcome) -> Outcome:
-        return outcome

@@ -4,7 +4,10 @@ import contextlib
 import functools
 import importlib.metadata
 
-_LIBRARIES = ("apache-beam", "imgcls_beam", "numpy", "pillow", "pyarrow", "torch", "transformers")
+_LIBRARIES = (
+    *("apache-beam", "imgcls_beam", "numpy", "pillow", "pillow-heif", "pyarrow", "torch"),
+    "transformers",
+)
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from imgcls_beam.checks import (
     check_choice,
     check_count,
+    check_encoding,
     check_number,
     check_text,
     check_type,
@@ -47,12 +48,15 @@ class ManifestOptions:
             `bytes`; in place of `uri_column`.
         carry_columns: columns that come back in the rows' `attributes`; `a.b` is a field of a
             struct.
+        encoding: of a manifest of lines that is neither UTF-8 nor has a byte order mark, by its
+            name in Python.
     """
 
     url: str
     uri_column: str | None = None
     image_column: str | None = None
     carry_columns: tuple[str, ...] = ()
+    encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -67,6 +71,7 @@ class ManifestOptions:
             raise ConfigError("carry_columns", self.carry_columns, "give a tuple of texts")
         for name in self.carry_columns:
             check_text("carry_columns", name)
+        check_encoding("manifest_encoding", self.encoding)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class InputOptions:
         sample_ratio: the share of images to take, chosen by their URI; 1.0 for all.
         manifest: a table of images.
         requests: JSONL files, folders or globs of them, each line a request of the task.
+        own_output: where this job writes: URLs of files, and of folders, which end in a slash. No
+            folder and no glob takes what is there. The program fills it in.
         allow_empty: whether a source that names nothing is a run of 0 images. Of a bucket that is
             a folder without objects too; a file that is not there is an error in any case.
     """
@@ -90,6 +97,7 @@ class InputOptions:
     sample_ratio: float = 1.0
     manifest: ManifestOptions | None = None
     requests: tuple[str, ...] = ()
+    own_output: tuple[str, ...] = ()
     allow_empty: bool = False
 
     def __post_init__(self) -> None:

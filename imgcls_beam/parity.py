@@ -15,11 +15,13 @@ from typing import Any
 
 from PIL import Image
 
+from imgcls_beam.classifying import ClassifierCard
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import fetch_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.preparing.grey import is_deep_grey
+from imgcls_beam.preparing.processor_loading import load_processor
 from imgcls_beam.reading import read_images
 from imgcls_beam.scoring import ModelSource
 from imgcls_beam.spec import LabelScore
@@ -85,19 +87,14 @@ def compare_with_reference(
     Raises:
         ModelError: the model cannot be loaded.
     """
-    from transformers import pipeline
-
-    from imgcls_beam.handler import OutcomeHandler  # heavy
+    from imgcls_beam.outcome_handler import OutcomeHandler  # heavy
 
     handler = OutcomeHandler(options, top_k=None, source=source, decode=decode)
     model = handler.load_model()
     card = model.describe()
-    folder = str(fetch_model(source))
-    ask = functools.partial(
-        pipeline("image-classification", model=folder, device=card.device, dtype=card.dtype),
-        function_to_apply=options.function_to_apply,
-        top_k=len(card.labels),
-    )
+    reference = _load_reference(source, card)
+    applied = options.function_to_apply
+    ask = functools.partial(reference, function_to_apply=applied, top_k=len(card.labels))
     comparisons: list[Comparison] = []
     for start in range(0, len(listed), _BATCH_IMAGES):
         encoded = read_images(listed[start : start + _BATCH_IMAGES], read)
@@ -105,6 +102,19 @@ def compare_with_reference(
         pairs = zip(encoded, results, strict=True)
         comparisons += [_compare(each, result.inference, ask) for each, result in pairs]
     return comparisons
+
+
+def _load_reference(source: ModelSource, card: ClassifierCard) -> Any:  # noqa: ANN401  untyped
+    from transformers import pipeline
+
+    return pipeline(
+        "image-classification",
+        model=str(fetch_model(source)),
+        # With torchvision installed it would take the other backend, which differs by a level.
+        image_processor=load_processor(source),
+        device=card.device,
+        dtype=card.dtype,
+    )
 
 
 def _compare(

@@ -20,6 +20,14 @@ import pyarrow as pa
 
 from imgcls_beam.attributes import encode_attributes
 from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction, Skipped
+from imgcls_beam.fitting import (
+    INT32_MAX,
+    INT64_MAX,
+    fit_integer,
+    fit_number,
+    fit_time,
+    spell_id,
+)
 from imgcls_beam.scoring import Scoring
 from imgcls_beam.spec import LabelScore
 
@@ -27,7 +35,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _TIME = pa.timestamp("us", tz="UTC")
 
 _TEXT, _INT32, _INT64, _DOUBLE = pa.string(), pa.int32(), pa.int64(), pa.float64()
-_INT32_MAX = (1 << 31) - 1
 
 _ELEMENT = pa.struct(
     [pa.field("label", _TEXT, nullable=False), pa.field("score", _DOUBLE, nullable=False)]
@@ -86,7 +93,8 @@ def to_record_batch(
     """Makes one row per outcome, in their order.
 
     Text that UTF-8 cannot carry (a lone surrogate, as in the name of a file whose name is not
-    UTF-8) is written with U+FFFD in its place.
+    UTF-8) is written with U+FFFD in its place. A number or time that its column cannot hold is
+    null.
 
     Args:
         outcomes: of one model or several.
@@ -143,14 +151,16 @@ def _image_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array]
         "image_uri": _texts([ref.uri for ref in refs]),
         "image_version": _texts([ref.version for ref in refs]),
         "image_sha256": _texts([f.sha256 if f else None for f in facts]),
-        "image_bytes": pa.array(sizes, _INT64),
-        "image_width": pa.array([f.width_px if f else None for f in facts], _INT32),
-        "image_height": pa.array([f.height_px if f else None for f in facts], _INT32),
+        "image_bytes": _integers(sizes, _INT64),
+        "image_width": _integers([f.width_px if f else None for f in facts]),
+        "image_height": _integers([f.height_px if f else None for f in facts]),
         "image_format": _texts([f.format if f else None for f in facts]),
-        "image_updated_at": pa.array([ref.updated_at for ref in refs], _TIME),
-        "request_id": _texts([None if r.request_id is None else str(r.request_id) for r in refs]),
+        "image_updated_at": pa.array([fit_time(ref.updated_at) for ref in refs], _TIME),
+        "request_id": _texts(
+            [None if r.request_id is None else spell_id(r.request_id) for r in refs]
+        ),
         "attributes": _texts(list(map(_encode_attributes, refs))),
-        "duplicates": pa.array([min(ref.duplicates, _INT32_MAX) for ref in refs], _INT32),
+        "duplicates": pa.array([min(ref.duplicates, INT32_MAX) for ref in refs], _INT32),
     }
 
 
@@ -163,7 +173,7 @@ def _result_columns(outcomes: Sequence[Outcome | Skipped]) -> dict[str, pa.Array
         "predictions": _label_lists(labels),
         "top_label": _texts([top.label if top else None for top in best]),
         "top_score": pa.array([top.score if top else None for top in best], _DOUBLE),
-        "top_margin": pa.array([p.margin if p else None for p in predictions], _DOUBLE),
+        "top_margin": _numbers([p.margin if p else None for p in predictions]),
         "error": _errors([o if isinstance(o, Failure) else None for o in outcomes]),
         "shared_with": _texts([p.shared_with if p else None for p in predictions]),
         "params": _params(outcomes),
@@ -184,9 +194,9 @@ def _run_columns(
         "predicted_at": pa.array(map(_done_at, outcomes), _TIME),
         "device": _texts([e.device if e else None for e in execution]),
         "dtype": _texts([e.dtype if e else None for e in execution]),
-        "batch_size": pa.array([e.batch_size if e else None for e in execution], _INT32),
-        "preprocess_ms": pa.array([p.prepare_ms if p else None for p in predictions], _DOUBLE),
-        "inference_ms": pa.array([e.inference_ms if e else None for e in execution], _DOUBLE),
+        "batch_size": _integers([e.batch_size if e else None for e in execution]),
+        "preprocess_ms": _numbers([p.prepare_ms if p else None for p in predictions]),
+        "inference_ms": _numbers([e.inference_ms if e else None for e in execution]),
         "library_versions": pa.repeat(pa.scalar(library_versions, _TEXT), rows),
     }
 
@@ -216,7 +226,7 @@ def _errors(failures: Sequence[Failure | None]) -> pa.Array:
             _texts([f.stage if f else None for f in failures]),
             _texts([f.code if f else None for f in failures]),
             _texts([f.message if f else None for f in failures]),
-            pa.array([f.tries if f else None for f in failures], _INT32),
+            _integers([f.tries if f else None for f in failures]),
         ],
         fields=list(_ERROR),
         mask=pa.array([f is None for f in failures], pa.bool_()),
@@ -226,7 +236,7 @@ def _errors(failures: Sequence[Failure | None]) -> pa.Array:
 def _params(outcomes: Sequence[Outcome | Skipped]) -> pa.Array:
     rows = list(map(_applied_to, outcomes))
     # A request may ask for any number of labels; more than a column holds is as good as its most.
-    top_k = [None if k is None else min(k, _INT32_MAX) for k, _, _ in rows]
+    top_k = [None if k is None else min(k, INT32_MAX) for k, _, _ in rows]
     return pa.StructArray.from_arrays(
         [
             pa.array(top_k, _INT32),
@@ -257,6 +267,15 @@ def scoring_of(outcome: Outcome | Skipped) -> Scoring:
         problem = "the failure names no model; write what ClassifyImages gives"
         raise TypeError(f"{outcome.ref.uri}: {problem}")
     return outcome.scoring
+
+
+def _integers(values: Sequence[int | None], kind: pa.DataType = _INT32) -> pa.Array:
+    largest = INT32_MAX if kind == _INT32 else INT64_MAX
+    return pa.array([fit_integer(value, largest) for value in values], kind)
+
+
+def _numbers(values: Sequence[float | None]) -> pa.Array:
+    return pa.array(map(fit_number, values), _DOUBLE)
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:

@@ -25,13 +25,13 @@ from imgcls_beam.listing import (
     carried_text,
     group_few,
     list_distinct,
-    list_images,
     ref_of,
     spool,
     uri_digest,
 )
 from imgcls_beam.metrics import count_found, count_listed
 from imgcls_beam.options import InputOptions, ReadOptions
+from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.reading import fill_versions, look_up_versions
 from imgcls_beam.rows import replace_surrogates
 from imgcls_beam.sinks.history import (
@@ -42,7 +42,8 @@ from imgcls_beam.sinks.history import (
     find_history,
     read_known_rows,
 )
-from imgcls_beam.transforms import SpreadImages
+from imgcls_beam.transforms import LISTED, PASSED_OVER, SpreadImages, list_counted
+from imgcls_beam.upstream import Lists
 
 _SKIPPED = "skipped"
 _LOOK_UP_TOGETHER = 64
@@ -61,7 +62,7 @@ class Selected(NamedTuple):
 
 
 @dataclasses.dataclass(eq=False)
-class SelectImages(beam.PTransform):
+class SelectImages(beam.PTransform, Lists):
     """Lists inputs and selects among them; gives `Selected`.
 
     Attributes:
@@ -85,12 +86,15 @@ class SelectImages(beam.PTransform):
         if self.is_spread and self.options.limit is None:
             return self._join(inputs, pbegin)
         select = beam.FlatMap(_select_once, self.selection, self.read, spools=not self.is_spread)
-        chosen = inputs | "SelectOnce" >> select.with_outputs(_SKIPPED, main="wanted")
+        select = select.with_outputs(_SKIPPED, PASSED_OVER, main="wanted")
+        chosen = inputs | "SelectOnce" >> select
+        self.passed_over = chosen[PASSED_OVER]
         wanted = chosen.wanted | "Spread" >> SpreadImages() if self.is_spread else chosen.wanted
         return Selected(wanted, chosen.skipped)
 
     def _join(self, inputs: beam.PCollection, pbegin: beam.Pipeline) -> Selected:
-        listed = inputs | "List" >> beam.FlatMap(list_images)
+        found = inputs | "List" >> beam.FlatMap(list_counted).with_outputs(PASSED_OVER, main=LISTED)
+        self.passed_over, listed = found[PASSED_OVER], found[LISTED]
         if self.selection.only == "new" and self.options.manifest is not None:
             listed = (
                 listed
@@ -136,14 +140,17 @@ def _select_once(
     With `spools` everything is listed before the first is given: so a terminal can say how much is
     left.
     """
-    chosen = _select_on_disk(options, selection, read)
-    return map(_tag, spool(map(_count, chosen)) if spools else chosen)
+    passed_over = PassedOver()
+    chosen = _select_on_disk(options, selection, read, passed_over)
+    yield from map(_tag, spool(map(_count, chosen)) if spools else chosen)
+    yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
 
 
 def _select_on_disk(
-    options: InputOptions, selection: Selection, read: ReadOptions
+    options: InputOptions, selection: Selection, read: ReadOptions, passed_over: PassedOver
 ) -> Iterator[Listed | Skipped]:
-    listed: Iterable[Listed] = list_distinct(dataclasses.replace(options, limit=None))
+    every = dataclasses.replace(options, limit=None)
+    listed: Iterable[Listed] = list_distinct(every, passed_over)
     if selection.only == "new":
         listed = fill_versions(listed, read)
     taken = 0

@@ -11,8 +11,6 @@ Parsing is strict: a field that is unknown, of another type or out of range is r
 import binascii
 import contextlib
 import dataclasses
-import json
-import math
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -85,14 +83,6 @@ class Parameters:
 NO_PARAMETERS = Parameters()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Request:
-    """One request: the encoded image and what is asked of it."""
-
-    image: bytes
-    parameters: Parameters = NO_PARAMETERS
-
-
 def check_top_k(value: object) -> None:
     """Checks a given top_k.
 
@@ -121,29 +111,7 @@ def parse_parameters(value: object) -> Parameters:
     """
     if value is None:
         return NO_PARAMETERS
-    return Parameters(**_require_fields(value, "parameters", ("function_to_apply", "top_k")))
-
-
-def parse_request(payload: bytes | str | Mapping[str, Any]) -> Request:
-    """Parses a request: raw image bytes, or JSON text or a mapping with `inputs`.
-
-    Bytes are the image itself, as the task allows where there are no parameters. `inputs` is
-    never fetched or opened, whatever it looks like.
-
-    Raises:
-        SpecError: not JSON, no `inputs`, an unknown field, text that is not base64, or a
-            parameter that is not allowed.
-    """
-    if isinstance(payload, bytes):
-        return Request(payload)
-    try:
-        content = json.loads(payload) if isinstance(payload, str) else payload
-    except (ValueError, RecursionError) as error:  # the latter: 1,000 brackets
-        raise SpecError("request", payload, "JSON") from error
-    fields = _require_fields(content, "request", ("inputs", "parameters"))
-    if "inputs" not in fields:
-        raise SpecError("inputs", None, "the image as a base64-encoded string; it is required")
-    return Request(decode_image_text(fields["inputs"]), parse_parameters(fields.get("parameters")))
+    return Parameters(**require_fields(value, "parameters", ("function_to_apply", "top_k")))
 
 
 def decode_image_text(value: object) -> bytes:
@@ -179,29 +147,8 @@ def to_response(labels: Sequence[LabelScore]) -> list[ResponseElement]:
     return [{"label": label.label, "score": label.score} for label in labels]
 
 
-def parse_response(value: object) -> tuple[LabelScore, ...]:
-    """Parses a response array.
-
-    Raises:
-        SpecError: not an array of objects with exactly a text `label` and a finite `score`.
-    """
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise SpecError("response", value, "an array of objects")
-    return tuple(_parse_element(element, f"response[{i}]") for i, element in enumerate(value))
-
-
-def _parse_element(value: object, field: str) -> LabelScore:
-    fields = _require_fields(value, field, ("label", "score"))
-    label, score = fields.get("label"), fields.get("score")
-    if not isinstance(label, str):
-        raise SpecError(f"{field}.label", label, "text")
-    with contextlib.suppress(OverflowError):  # an integer beyond the largest double
-        if isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score):
-            return LabelScore(label, float(score))
-    raise SpecError(f"{field}.score", score, "a finite number")
-
-
-def _require_fields(value: object, field: str, known: Sequence[str]) -> dict[str, Any]:
+def require_fields(value: object, field: str, known: Sequence[str]) -> dict[str, Any]:
+    """The fields of an object that has no others; `SpecError` where it has."""
     if not isinstance(value, Mapping):
         raise SpecError(field, value, f"an object with {', '.join(known)}")
     for name in value:

@@ -1,4 +1,4 @@
-"""What a collection comes from: what classified it, and what was to be classified.
+"""What a collection comes from: what listed it, what classified it, and what was to be classified.
 
 While a graph is built, a PCollection knows what produces it. So a sink finds the model, its
 parameters and the number of images by itself, and nobody has to say them a second time.
@@ -12,6 +12,7 @@ import apache_beam as beam
 from apache_beam.pipeline import AppliedPTransform
 from apache_beam.transforms.window import GlobalWindows
 
+from imgcls_beam.passed_over import merge_passed_over
 from imgcls_beam.scoring import Scoring
 
 
@@ -24,6 +25,17 @@ class Classifies:
     """
 
     scoring: Scoring | None = None
+
+
+class Lists:
+    """A transform that lists images.
+
+    Attributes:
+        passed_over: what each listing passed over, a `PassedOver` each; known once the transform
+            was applied.
+    """
+
+    passed_over: beam.PCollection | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +72,26 @@ def find_classifications(outcomes: beam.PCollection) -> list[Classification]:
             seen.add(id(asked[0]))
             found.append(Classification(asked[0].transform.scoring, classified[-1].inputs[0]))
     return found[::-1]
+
+
+def find_passed_over(outcomes: beam.PCollection) -> beam.PCollection | None:
+    """One element: what was passed over by all that listed the images; None where nothing did."""
+    found: dict[int, beam.PCollection] = {}
+    seen: set[int] = set()
+    waiting = [outcomes]
+    while waiting:
+        producer = waiting.pop().producer
+        if producer is None or id(producer) in seen:
+            continue
+        seen.add(id(producer))
+        waiting += producer.inputs
+        for each in _climb(producer):
+            if isinstance(each.transform, Lists) and each.transform.passed_over is not None:
+                found[id(each)] = each.transform.passed_over
+    if not found:
+        return None
+    counts = tuple(found.values()) | "PassedOver" >> beam.Flatten()
+    return counts | "AddPassedOver" >> beam.CombineGlobally(merge_passed_over)
 
 
 def count_taken(

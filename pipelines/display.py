@@ -7,10 +7,11 @@ cannot move the cursor or forge a line.
 import contextlib
 import itertools
 import logging
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.metrics import BOARD, RunCounts
 from imgcls_beam.options import OutputOptions
+from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.stores import open_store
 
@@ -28,6 +30,7 @@ _SHOWN_OK, _SHOWN_ERRORS = 7, 3
 _SHOWN_CHARS = 44
 _TERMINAL_S, _LOG_S = 0.5, 30.0
 _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
+_PLAIN = str.maketrans({"─": "-", "·": "-", "×": "x", "–": "-", "…": "..."})
 _COLUMNS = ("image_uri", "status", "top_label", "top_score", "error")
 
 
@@ -39,16 +42,47 @@ def quiet_transformers() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def say_submitted(result: PipelineResult, options: PipelineOptions) -> None:
-    """Says where a job is that goes on without this program."""
+def say(describe: Callable[[], str]) -> None:
+    """Prints what was done. It is done: nothing that fails here may say otherwise.
+
+    Standard output may be closed, full, or of an encoding that lacks a letter; rows that are to be
+    shown may not be read. A log line says so.
+    """
+    try:
+        sys.stdout.write(_to_plain(describe()))
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001  whatever it is, what was done stays done
+        _drop_stdout()
+        with contextlib.suppress(Exception):
+            _LOG.warning("all is done, but it could not be shown here: %s", type(error).__name__)
+
+
+def _to_plain(text: str) -> str:
+    """Our own marks in ASCII where standard output is not UTF-8; the rest is up to its encoding."""
+    is_utf_8 = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    return text if is_utf_8 else text.translate(_PLAIN)
+
+
+def _drop_stdout() -> None:
+    """What waits to be written goes nowhere: the interpreter would fail on it at its end."""
+    with contextlib.suppress(OSError, ValueError):  # no file, or one of a test
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def describe_submitted(result: PipelineResult, options: PipelineOptions) -> str:
+    """Where a job is that goes on without this program."""
     cloud = options.view_as(GoogleCloudOptions)
     if cloud.template_location is not None:
-        sys.stdout.write(f"template: {cloud.template_location}\n")
-    elif getattr(result, "has_job", False):
-        job_id = result.job_id()
-        sys.stdout.write(f"submitted: {job_id}\n")
-        if cloud.project and cloud.region:
-            sys.stdout.write(f"{_CONSOLE}/{cloud.region}/{job_id}?project={cloud.project}\n")
+        return f"template: {cloud.template_location}\n"
+    if not getattr(result, "has_job", False):
+        return ""
+    job_id = result.job_id()
+    text = f"submitted: {job_id}\n"
+    if cloud.project and cloud.region:
+        text += f"{_CONSOLE}/{cloud.region}/{job_id}?project={cloud.project}\n"
+    return text
 
 
 @contextlib.contextmanager
@@ -92,7 +126,7 @@ def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
 
 def describe_run(record: RunRecord, output: str | None) -> str:
     """The end of a run: some rows, the counts, and where the rows are; None where in no folder."""
-    counts = record.counts
+    counts, beside = record.counts, PassedOver.from_json(record.passed_over).describe()
     lines = [
         *([] if output is None else [*_make_table(_read_some_rows(record, output)), ""]),
         f"{counts['ok']:,} ok, {counts['error']:,} error"
@@ -102,6 +136,7 @@ def describe_run(record: RunRecord, output: str | None) -> str:
         + f" · {record.images_per_s:.1f} img/s with start-up"
         + f" · model {', '.join(model.display_name for model in record.models)}",
         *(f"  {each['count']:,} × {each['stage']}: {each['code']}" for each in _errors(record)),
+        *([f"passed over: {beside}"] if beside else []),
         *([] if output is None else _describe_places(record, output.rstrip("/"))),
     ]
     return escape("\n".join(lines), keep="\n") + "\n"

@@ -40,40 +40,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"imgcls doctor: {display.escape(str(error))}\n")
         return _USAGE
     display.quiet_transformers()
-    problems = sum(_run(check, asked) for check in _choose_checks(asked))
-    sys.stdout.write("all is well\n" if problems == 0 else f"{problems} problem(s)\n")
-    return _OK if problems == 0 else _PROBLEM
+    found = [problem for check in _choose_checks(asked) if (problem := _run(check, asked))]
+    sys.stdout.write(f"{len(found)} problem(s)\n" if found else "all is well\n")
+    if all(isinstance(problem, ConfigError) for problem in found):
+        return _USAGE if found else _OK
+    return _PROBLEM
 
 
 def _choose_checks(asked: argparse.Namespace) -> list[Check]:
     checks: list[Check] = [("machine", _check_machine), ("hub", _check_hub)]
-    checks.append(("model", _check_model))
     if asked.input is not None:
         checks.append(("input", _check_input))
     if asked.output is not None:
         checks.append(("output", _check_output))
+    checks.append(("model", _check_model))  # the others are cheap, and say what to set
     if asked.parity is not None:
         checks.append(("parity", _check_parity))
     return checks
 
 
-def _run(check: Check, asked: argparse.Namespace) -> int:
-    """Runs one check; returns how many problems it found."""
+def _run(check: Check, asked: argparse.Namespace) -> ImgclsError | None:
+    """Runs one check; returns the problem that it found."""
     from . import display
 
     name, find = check
     lines: list[str] = []
-    mark, is_bad = "ok", 0
+    mark, problem = "ok", None
     try:
         for line in find(asked):
             lines.append(line)
     except ImgclsError as error:
-        lines, mark, is_bad = [*lines, str(error)], "BAD", 1
+        lines, mark, problem = [*lines, str(error)], "BAD", error
     for index, line in enumerate(lines):
         head = f"{mark:<4}{name:<{_NAME_CHARS}}" if index == 0 else " " * (4 + _NAME_CHARS)
         sys.stdout.write(f"{head}{display.escape(line)}\n")
     sys.stdout.flush()
-    return is_bad
+    return problem
 
 
 def _check_machine(asked: argparse.Namespace) -> Iterator[str]:
@@ -97,10 +99,13 @@ def _check_hub(asked: argparse.Namespace) -> Iterator[str]:
 
 
 def _check_model(asked: argparse.Namespace) -> Iterator[str]:
-    from imgcls_beam.handler import OutcomeHandler
     from imgcls_beam.models import resolve_model
+    from imgcls_beam.outcome_handler import OutcomeHandler
     from imgcls_beam.preparing import load_preparer
 
+    from . import preflight
+
+    preflight.check_stores(model=asked.model)
     source = resolve_model(asked.model.model, asked.model.revision)
     card = OutcomeHandler(asked.model, source=source).load_model().describe()
     yield f"{source.display_name}, weights in {source.weights}"
@@ -117,6 +122,9 @@ def _check_input(asked: argparse.Namespace) -> Iterator[str]:
     from imgcls_beam.elements import Failure
     from imgcls_beam.listing import check_inputs, list_images
 
+    from . import preflight
+
+    preflight.check_stores(asked.input)
     check_inputs(asked.input)
     first = next(iter(list_images(asked.input)), None)
     if first is None:
@@ -128,6 +136,9 @@ def _check_input(asked: argparse.Namespace) -> Iterator[str]:
 def _check_output(asked: argparse.Namespace) -> Iterator[str]:
     from imgcls_beam.sinks import check_jsonl_free, check_writable
 
+    from . import preflight
+
+    preflight.check_stores(output=asked.output)
     if asked.output.output is not None:
         check_writable(asked.output)
         yield f"{asked.output.output} can be written"

@@ -8,6 +8,7 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 
 from . import flags as classify_flags
+from .arguments import parse_own
 
 
 def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
@@ -21,9 +22,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         ConfigError: a flag or value that is not allowed.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
-    parser = make_parser()
-    names = [name for action in parser._actions for name in action.option_strings]
-    flags, rest = parser.parse_known_args([classify_flags.underscore(each, names) for each in argv])
+    flags, rest = parse_own(make_parser(), argv)
     if rest:
         raise ConfigError("flag", rest[0], "doctor has no such flag; see imgcls doctor --help")
     has_input = bool(flags.input or flags.requests or flags.input_manifest)
@@ -45,7 +44,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="imgcls doctor",
         description="Checks machine, model, input and output; compares scores with the reference.",
-        epilog="Exit codes: 0 all is well; 1 something is not; 2 wrong usage.",
+        epilog="Exit codes: 0 all is well; 1 something is not; 2 wrong usage, "
+        "or what is given or set is all that is wrong.",
         allow_abbrev=False,
     )
     classify_flags.add_input_flags(parser)

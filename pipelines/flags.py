@@ -1,16 +1,9 @@
-"""The flags of `classify` → `JobOptions`, and what is left for Beam.
-
-Flags are spelled with underscores, as Beam's are; hyphens are accepted. A flag that is neither ours
-nor one of Beam's, and looks like one of ours, is an error: Beam would drop it in silence.
-"""
+"""The flags of `classify` → `JobOptions`, and what is left for Beam."""
 
 import argparse
 import dataclasses
 import datetime
-import difflib
 from collections.abc import Sequence
-
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.model_options import DEFAULT_MODEL, DEFAULT_TOP_K, ModelOptions
@@ -24,14 +17,13 @@ from imgcls_beam.options import (
     make_run_id,
 )
 
+from .arguments import parse_known
 from .workers import add_worker_flags, apply_gpu
 
 EPILOG = """\
 Flags that are not listed here go to Beam (--runner, --project, --temp_location, …).
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
 """
-
-_SIMILAR_RATIO = 0.75
 
 
 def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
@@ -49,21 +41,6 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
     """
     flags, rest = parse_known(make_parser(), argv)
     return apply_gpu(flags, _to_job(flags), rest)
-
-
-def parse_known(
-    parser: argparse.ArgumentParser, argv: Sequence[str]
-) -> tuple[argparse.Namespace, list[str]]:
-    """The flags that a parser knows, and the rest, which has to be Beam's.
-
-    Raises:
-        ConfigError: a word that belongs to no flag, or a near miss of one of ours.
-        SystemExit: `--help` (0), or a flag without its value (2).
-    """
-    names = [name for action in parser._actions for name in action.option_strings]
-    flags, rest = parser.parse_known_args([underscore(each, names) for each in argv])
-    _check_rest(rest, names)
-    return flags, rest
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -91,6 +68,7 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     add("--uri_column", metavar="C", help="its column of image URIs")
     add("--image_column", metavar="C", help="its Parquet column that holds the images")
     add("--carry_columns", metavar="C,C", help="its columns that come back in attributes")
+    add("--manifest_encoding", metavar="E", help="of its lines, such as cp1252 (utf-8)")
     add("--requests", action="append", default=[], metavar="URL", help="JSONL of task requests")
     add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
     add("--limit", metavar="N", help="at most N images")
@@ -183,9 +161,9 @@ def to_input(flags: argparse.Namespace) -> InputOptions:
 
 def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
     if flags.input_manifest is None:
-        for option in ("uri_column", "image_column", "carry_columns"):
+        for option in ("uri_column", "image_column", "carry_columns", "manifest_encoding"):
             if getattr(flags, option) is not None:
-                problem = "it is a column of --input_manifest, which is not given"
+                problem = "it says how to read --input_manifest, which is not given"
                 raise ConfigError(option, getattr(flags, option), problem)
         return None
     return ManifestOptions(
@@ -193,6 +171,7 @@ def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
         uri_column=flags.uri_column,
         image_column=flags.image_column,
         carry_columns=tuple(flags.carry_columns.split(",")) if flags.carry_columns else (),
+        encoding="utf-8" if flags.manifest_encoding is None else flags.manifest_encoding,
     )
 
 
@@ -284,38 +263,3 @@ def _to_date(text: str) -> datetime.date:
 def _to_run_id(template: str, run_date: datetime.date) -> str:
     """`nightly-{run_date}` → `nightly-2026-11-23`; other braces stay, and no run id has them."""
     return template.replace("{run_date}", run_date.isoformat())
-
-
-def underscore(argument: str, names: Sequence[str]) -> str:
-    """`--top-k=3` → `--top_k=3`, where that is one of our flags."""
-    name, equals, value = argument.partition("=")
-    spelled = "--" + name[2:].replace("-", "_")
-    return f"{spelled}{equals}{value}" if name.startswith("--") and spelled in names else argument
-
-
-def _check_rest(rest: Sequence[str], names: Sequence[str]) -> None:
-    """Refuses what Beam would drop in silence.
-
-    Raises:
-        ConfigError: a word that belongs to no flag, or a near miss.
-    """
-    known_to_beam = PipelineOptions([]).get_all_options()
-    previous = ""
-    for argument in rest:
-        if argument.startswith("-"):
-            _check_flag(argument, names, known_to_beam)
-        elif not previous.startswith("-") or "=" in previous:
-            problem = "it belongs to no flag; images are --input=…, a pattern in quotes"
-            raise ConfigError("argument", argument, problem)
-        previous = argument
-
-
-def _check_flag(argument: str, names: Sequence[str], known_to_beam: dict[str, object]) -> None:
-    flag = argument.partition("=")[0]
-    name = flag.lstrip("-").replace("-", "_")
-    if name in known_to_beam or name.removeprefix("no_") in known_to_beam:
-        return
-    ours = [*names, "--runner"]
-    near = difflib.get_close_matches(f"--{name}", ours, 1, _SIMILAR_RATIO)
-    if near:
-        raise ConfigError("flag", flag, f"there is no such flag; did you mean {near[0]}?")

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.models import resolve_model
-from imgcls_beam.options import JobOptions, OutputOptions
+from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import (
@@ -31,13 +32,15 @@ from imgcls_beam.sinks import (
     abandon_session,
     begin_jsonl,
     begin_session,
-    read_record,
+    list_own,
 )
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import display, table_output
+from . import display, preflight, table_output
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
+
+_LOG = logging.getLogger("imgcls")
 
 
 def run(
@@ -53,11 +56,18 @@ def run(
         ImgclsError: in one sentence, what is wrong; nothing was published.
     """
     options = to_beam_options(beam_arguments)
+    preflight.check_job(job, options)
+    job = dataclasses.replace(job, input=_leave_out_own(job.input, job.output))
     check_inputs(job.input)
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
         current = table_output.begin_table(output)
         job = dataclasses.replace(job, output=output)
         return _run_checked(job, options, started_at, current)
+
+
+def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
+    """The inputs, without what this job and earlier ones wrote to the same place."""
+    return dataclasses.replace(images, own_output=list_own(output))
 
 
 def _run_checked(
@@ -77,12 +87,13 @@ def _run_checked(
         write_table = table_output.make_writer(job.output, current, is_local(options))
         pipeline = build(beam.Pipeline(options=options), job, scoring, rows, lines, write_table)
         if goes_on_alone(options):
-            display.say_submitted(pipeline.run(), options)
+            result = pipeline.run()
+            display.say(functools.partial(display.describe_submitted, result, options))
             return None
         model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
         with model, display.show_progress():
             counts = _run_to_end(pipeline, rows, job.output)
-    return counts if rows is None else read_record(rows.paths.record)
+    return counts if rows is None else rows.read_record()
 
 
 def _begin_rows(
@@ -156,6 +167,7 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     described = dataclasses.asdict(job)
     del described["output"], described["accelerator"], described["input"]["allow_empty"]
     images, model = described["input"], described["model"]
+    del images["own_output"]
     for name in ("inputs", "requests"):
         images[name] = [_make_absolute(each) for each in images[name]]
     if images["manifest"] is not None:
@@ -166,7 +178,7 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
 
 
 def _make_absolute(url: str) -> str:
-    is_url = "://" in url or url.lower().startswith("bq:")
+    is_url = "://" in url or url.lower().startswith(("bq:", "file:/"))
     return url if is_url else os.path.abspath(os.path.expanduser(url))
 
 
@@ -177,7 +189,7 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
     """
-    from imgcls_beam.handler import OutcomeHandler
+    from imgcls_beam.outcome_handler import OutcomeHandler
 
     display.quiet_transformers()
     classifier = OutcomeHandler(job.model, source=source).load_model()
@@ -185,8 +197,13 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     del classifier
 
 
-def _run_to_end(pipeline: beam.Pipeline, rows: Session | None, output: OutputOptions) -> RunCounts:
+def _run_to_end(
+    pipeline: beam.Pipeline, rows: Session | None, output: OutputOptions
+) -> RunCounts | None:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
+
+    Returns:
+        The counts; None where the run was published, and what failed came after that.
 
     Raises:
         PublishError: the run failed.
@@ -198,17 +215,29 @@ def _run_to_end(pipeline: beam.Pipeline, rows: Session | None, output: OutputOpt
     except Exception as error:  # the program's edge: a defect is told in one sentence too
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         problem = f"{type(error).__name__}: {reason}"
-        later = {"the table": output.table, "the responses": output.jsonl}
-        missing = " or ".join(name for name, place in later.items() if place is not None)
-        what = f"the rows were published, but not {missing}"
-        if not _is_published(rows) or output.is_scratch:
-            what = "the run failed and nothing was published"
+        what = "the run failed and nothing was published"
+        if _is_published(rows) and not output.is_scratch:
+            missing = _name_later(output)
+            if not missing:
+                _LOG.warning("the rows were published; what followed failed (%s)", problem)
+                return None
+            what = f"the rows were published, but not {missing}"
         raise PublishError(f"{what} ({problem})") from error
+    except KeyboardInterrupt:
+        if _is_published(rows) and not output.is_scratch and not _name_later(output):
+            return None
+        raise
+
+
+def _name_later(output: OutputOptions) -> str:
+    """What is written after the rows are published."""
+    later = {"the table": output.table, "the responses": output.jsonl}
+    return " or ".join(name for name, place in later.items() if place is not None)
 
 
 def _is_published(session: Session | None) -> bool:
     """Whether this very session has committed its rows."""
     with contextlib.suppress(OSError, ValueError):
         if session is not None:
-            return read_record(session.paths.record).session_id == session.session_id
+            return session.read_record().session_id == session.session_id
     return False

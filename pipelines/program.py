@@ -1,6 +1,7 @@
 """What the programs that run a job have in common: flags in, exit code out."""
 
 import datetime
+import functools
 import importlib
 import sys
 from collections.abc import Sequence
@@ -40,5 +41,5 @@ def run_program(name: str, flags_module: str, argv: Sequence[str] | None) -> int
         return _FAILED
     if ended is None:
         return _DONE
-    sys.stdout.write(display.describe_end(ended, options.output))
+    display.say(functools.partial(display.describe_end, ended, options.output))
     return _TOO_MANY_ERRORS if ended.error_ratio > options.max_error_ratio else _DONE

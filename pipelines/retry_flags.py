@@ -10,8 +10,10 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.options import InputOptions, JobOptions, ManifestOptions, OutputOptions
 from imgcls_beam.sinks import RunRecord, locate_record, read_record
+from imgcls_beam.stores import check_store, refuse_store_faults
 
 from . import flags as classify_flags
+from .arguments import parse_known
 from .workers import add_worker_flags, apply_gpu
 
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -30,7 +32,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
         ConfigError: a flag or value that is not allowed, or a run that is not there.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
-    flags, rest = classify_flags.parse_known(make_parser(), argv)
+    flags, rest = parse_known(make_parser(), argv)
     for name in ("output", "run_id"):
         if getattr(flags, name) is None:
             raise ConfigError(name, None, "give the folder of the rows, and the run to try again")
@@ -46,13 +48,15 @@ def _read_record(flags: argparse.Namespace) -> RunRecord:
     Raises:
         ConfigError: there is none, or it does not say how to try again.
     """
-    try:
-        record = read_record(locate_record(flags.output, flags.run_id))
-    except FileNotFoundError as error:
-        problem = f"there is no such run below {flags.output}"
-        raise ConfigError("run_id", flags.run_id, problem) from error
-    except ValueError as error:
-        raise ConfigError("run_id", flags.run_id, "its record cannot be read") from error
+    check_store("output", flags.output)
+    with refuse_store_faults("output", flags.output):
+        try:
+            record = read_record(locate_record(flags.output, flags.run_id))
+        except FileNotFoundError as error:
+            problem = f"there is no such run below {flags.output}"
+            raise ConfigError("run_id", flags.run_id, problem) from error
+        except ValueError as error:
+            raise ConfigError("run_id", flags.run_id, "its record cannot be read") from error
     if record.model is None:
         problem = "it has no model or several; retry those by the pipeline that wrote it"
         raise ConfigError("run_id", flags.run_id, problem)

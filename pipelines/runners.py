@@ -1,5 +1,10 @@
 """The runner of a job: which one, and what it can do."""
 
+import difflib
+import importlib
+import os
+import shutil
+import subprocess
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import (
@@ -12,6 +17,7 @@ from apache_beam.options.pipeline_options import (
 from imgcls_beam.errors import ConfigError
 
 _LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
+_SIMILAR_RATIO = 0.6
 _NO_PRISM = "/nonexistent/prism"
 """DirectRunner first tries to download Prism; a file that is not there keeps it off the network."""
 _GOES_ON_ALONE = "DataflowRunner"
@@ -19,17 +25,59 @@ _GOES_ON_ALONE = "DataflowRunner"
 
 
 def to_beam_options(arguments: Sequence[str]) -> PipelineOptions:
-    """Beam's options; without a runner, the local one that never touches the network."""
+    """Beam's options; without a runner, the local one that never touches the network.
+
+    Raises:
+        ConfigError: there is no such runner, or it loses rows.
+    """
     options = PipelineOptions(list(arguments))
     standard = options.view_as(StandardOptions)
-    if standard.runner is None:
-        standard.runner = "FnApiRunner"
-    if standard.runner == "DaskRunner":
-        raise ConfigError("runner", "DaskRunner", "it runs the last sink only and says DONE")
+    standard.runner = find_runner(standard.runner)
     prism = options.view_as(PrismRunnerOptions)
     if standard.runner in _LOCAL_RUNNERS and prism.prism_location is None:
         prism.prism_location = _NO_PRISM
     return options
+
+
+def find_runner(name: str | None) -> str:
+    """A runner's own name, however it is spelled; a path of a class that is not Beam's stays.
+
+    Raises:
+        ConfigError: there is no such runner, or it loses rows.
+    """
+    if name is None:
+        return "FnApiRunner"
+    if name.lower().endswith(("daskrunner", "dask")):
+        raise ConfigError("runner", name, "it runs the last sink only and says DONE")
+    known = {path.rpartition(".")[2]: path for path in StandardOptions.ALL_KNOWN_RUNNERS}
+    spelled: dict[str, str] = {each.lower(): each for each in known}
+    spelled |= {short.removesuffix("runner"): each for short, each in spelled.items()}
+    if name.lower() in spelled:
+        return spelled[name.lower()]
+    if name in known.values():
+        return name.rpartition(".")[2]
+    if _is_class(name):
+        return name
+    near = difflib.get_close_matches(name.lower(), spelled, 1, _SIMILAR_RATIO)
+    advice = f"did you mean {spelled[near[0]]}?" if near else f"there are {', '.join(known)}"
+    raise ConfigError("runner", name, f"there is no such runner; {advice}")
+
+
+def _is_class(path: str) -> bool:
+    module, _, name = path.rpartition(".")
+    try:
+        return bool(module) and hasattr(importlib.import_module(module), name)
+    except (ImportError, ValueError):
+        return False
+
+
+def find_default_region() -> str | None:
+    """The region that Dataflow takes where none is given: gcloud's own setting."""
+    region = os.environ.get("CLOUDSDK_COMPUTE_REGION")
+    if region is None and shutil.which("gcloud"):
+        command = ["gcloud", "config", "get-value", "compute/region"]
+        region = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return region or None
 
 
 def is_local(options: PipelineOptions) -> bool:

@@ -61,10 +61,12 @@ def _print_views(asked: argparse.Namespace) -> None:
 
 def _answer(asked: argparse.Namespace) -> int:
     """Runs the query; returns the exit code."""
+    from imgcls_beam.stores import check_store
     from imgcls_beam.warehouse.querying import open_runs
 
     from . import answers, display
 
+    check_store("output", asked.output)
     connection = open_runs(asked.output)
     import duckdb  # it is installed, or the line above has said so
 

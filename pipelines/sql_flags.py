@@ -8,7 +8,7 @@ from imgcls_beam.bigquery import parse_table
 from imgcls_beam.checks import check_choice, check_url
 from imgcls_beam.errors import ConfigError
 
-from . import flags as classify_flags
+from .arguments import parse_own
 
 DIALECTS = ("duckdb", "bigquery")
 FORMATS = ("table", "csv", "json")
@@ -25,9 +25,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         ConfigError: a flag or value that is not allowed, or two that do not go together.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
-    parser = make_parser()
-    names = [name for action in parser._actions for name in action.option_strings]
-    flags, rest = parser.parse_known_args([classify_flags.underscore(each, names) for each in argv])
+    flags, rest = parse_own(make_parser(), argv)
     if rest:
         raise ConfigError("argument", rest[0], "sql has no such flag, and one query in quotes")
     if flags.output is not None:

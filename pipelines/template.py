@@ -113,10 +113,11 @@ def _show(command: Sequence[str]) -> list[str]:
 
 
 def _write_spec(flags: argparse.Namespace) -> None:
-    from imgcls_beam.stores import file_operations
+    from imgcls_beam.stores.opening import open_parent
 
-    with file_operations.refuse_unwritable("spec", flags.spec):
-        file_operations.write_file(flags.spec, json.dumps(make_spec(flags.image)).encode())
+    folder, name = open_parent("spec", flags.spec)
+    with folder.refuse_unwritable():
+        folder.write(name, json.dumps(make_spec(flags.image)).encode())
     sys.stdout.write(f"written: {flags.spec}\n")
 
 

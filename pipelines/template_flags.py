@@ -8,6 +8,7 @@ from imgcls_beam.errors import ConfigError
 
 from . import flags as classify_flags
 from . import metadata
+from .arguments import parse_own
 
 ACTIONS = ("show", "build", "run", "metadata")
 
@@ -38,9 +39,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         ConfigError: a flag or value that is not allowed.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
-    parser = make_parser()
-    names = [name for action in parser._actions for name in action.option_strings]
-    flags, rest = parser.parse_known_args([classify_flags.underscore(each, names) for each in argv])
+    flags, rest = parse_own(make_parser(), argv)
     check_choice("action", flags.action, ACTIONS)
     for name in () if flags.action == "metadata" else ("image", "spec"):
         if getattr(flags, name) is None:

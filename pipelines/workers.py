@@ -22,6 +22,8 @@ from imgcls_beam.accelerators import (
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import JobOptions
 
+from .runners import find_runner
+
 _CONTAINERS = "use_multiple_sdk_containers"
 
 
@@ -52,7 +54,7 @@ def apply_gpu(
         return job, list(rest)
     options = PipelineOptions(list(rest))
     worker_flags = to_worker_flags(gpu, stages, _find_given(options))
-    if options.view_as(StandardOptions).runner != "DataflowRunner":
+    if find_runner(options.view_as(StandardOptions).runner) != "DataflowRunner":
         problem = "it is for --runner=DataflowRunner; here --device=cuda takes the GPU of a machine"
         raise ConfigError("gpu", gpu, problem)
     if job.model.device == "cpu":

@@ -1,10 +1,14 @@
 """Models that several tests share; made once, of seconds."""
 
+import importlib.util
 import pathlib
 
 import pytest
 
 from tests.models import FAMILIES, make_model
+
+# `make timm` runs these in an environment of their own.
+collect_ignore = [] if importlib.util.find_spec("timm") else ["timm_models"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

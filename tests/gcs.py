@@ -134,6 +134,9 @@ def download(request: Any, response: Any, storage: PagedStorage) -> None:
         response.status = http.HTTPStatus.FORBIDDEN
         response.json({"error": {"code": 403, "message": "does not have storage.objects.get"}})
         return
+    if name not in storage.objects.get(bucket, {}):  # the emulator may give up the connection
+        response.status = http.HTTPStatus.NOT_FOUND
+        return
     is_packed = storage.objects.get(bucket, {}).get(name, {}).get("contentEncoding") == "gzip"
     if is_packed and "gzip" not in (request.get_header("accept-encoding") or ""):
         response.write_file(gzip.decompress(storage.get_file(bucket, name)))

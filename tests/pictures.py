@@ -6,6 +6,8 @@ import zlib
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pillow_heif
 from PIL import Image
 
 from imgcls_beam.options import DecodeOptions
@@ -35,6 +37,9 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     if "append_images" in options:
         options["append_images"] = [each.copy() for each in options["append_images"]]
+    if kind == "HEIF":  # not registered with Pillow, lest the reference read it, too
+        pillow_heif.from_pillow(image).save(buffer, **options)
+        return buffer.getvalue()
     # Pillow leaves the settings of one encoder on the image, where the next one trips on them.
     image.copy().save(buffer, kind, **options)
     return buffer.getvalue()
@@ -148,3 +153,20 @@ def jpeg_with_scans(scans: int) -> bytes:
     data = encode(draw_picture(), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * (scans - data[:last].count(b"\xff\xda")) + data[-2:]
+
+
+_ADAM7 = (
+    *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4)),
+    *((0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
+)
+"""First row and column of each pass of an interlaced PNG, and the steps to the next ones."""
+
+
+def png_of_samples(samples: npt.NDArray[Any], colour: int, lace: int = 0) -> bytes:
+    """A PNG of samples of shape (H, W, C), in their byte order; of one of PNG's colour types."""
+    passes = [samples[top::down, left::right] for top, left, down, right in _ADAM7]
+    rows = [b"\0" + row.tobytes() for each in (passes if lace else [samples]) for row in each]
+    size_px = samples.shape[1], samples.shape[0]
+    header = struct.pack(">IIBBBBB", *size_px, samples.itemsize * 8, colour, 0, 0, lace)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, body) for kind, body in chunks)

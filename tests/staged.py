@@ -24,7 +24,8 @@ from imgcls_beam.sinks.merging import MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord, read_record
 from imgcls_beam.sinks.staged_files import BundleWriter, StagedFiles, merge_staged
 from imgcls_beam.spec import FunctionToApply, LabelScore
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.stores import join_url
+from tests import by_url
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 STARTED = datetime.datetime(2020, 2, 20, tzinfo=datetime.UTC)
@@ -95,7 +96,9 @@ class Fuse:
 
 
 FUSE = Fuse()
-CHANGES = ("mv", "link", "rm_file", "cp_file", "pipe_file", "_open", "makedirs", "rmdir")
+OPERATIONS = (
+    *("mv", "link", "rm_file", "cp_file", "pipe_file", "cat_file", "_open", "makedirs", "rmdir"),
+)
 
 
 def burning(name: str, kind: type) -> Callable[..., Any]:
@@ -131,7 +134,7 @@ class MortalBucket(MemoryFileSystem):
 
 
 for kind in (MortalDisk, MortalBucket):
-    for name in CHANGES:
+    for name in OPERATIONS:
         setattr(kind, name, burning(name, kind))
     fsspec.register_implementation(kind.protocol[0], kind, clobber=True)
 
@@ -202,7 +205,7 @@ def stage_from(
     """Stages one bundle per (first image, images)."""
     staged = []
     for start, rows in spans:
-        writer = BundleWriter(session.paths.staging)
+        writer = BundleWriter(session.folder, session.paths.staging)
         writer.write(make_batch(start, rows, run, are_ok), run.scoring)
         staged.append(writer.close())
     return merge_staged([each for each in staged if each])
@@ -213,11 +216,11 @@ def stage_merged(
 ) -> tuple[list[MergedFile], StagedFiles]:
     staged = stage(session, sizes, run)
     planned = plan_session(staged, dataclasses.replace(session, file_bytes=target_bytes))
-    return [merge_files(each, session.paths.staging) for each in planned], staged
+    return [merge_files(each, session.folder, session.paths.staging) for each in planned], staged
 
 
 def list_output(output: str) -> list[str]:
-    return file_operations.list_names(output)
+    return by_url.list_names(output)
 
 
 def read_uris(output: str) -> list[str]:
@@ -225,7 +228,7 @@ def read_uris(output: str) -> list[str]:
     uris: list[str] = []
     for name in list_output(output):
         if name.startswith("predictions/"):
-            with file_operations.open_existing(join(output, name)) as source:
+            with by_url.open_existing(join_url(output, name)) as source:
                 uris += pq.read_table(source)["image_uri"].to_pylist()
     return sorted(uris)
 
@@ -238,7 +241,7 @@ def check_committed(output: str, record: RunRecord, rows: int) -> None:
     """A committed run is its files and its record, and nothing else is left."""
     assert list_output(output) == sorted([*(file.path for file in record.files), "runs/r1.json"])
     assert read_uris(output) == make_uris(rows)
-    assert read_record(join(output, "runs", "r1.json")) == record
+    assert read_record(join_url(output, "runs", "r1.json")) == record
     for file in record.files:
-        assert file_operations.hash_file(join(output, file.path)) == file.sha256
-        assert file_operations.find_size(join(output, file.path)) == file.size_bytes
+        assert by_url.hash_file(join_url(output, file.path)) == file.sha256
+        assert by_url.find_size(join_url(output, file.path)) == file.size_bytes

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.sinks import RunRecord
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.stores import join_url
+from tests import by_url
 from tests.bigquery import ask, make_client
 from tests.staged import RUN, Run, begin, commit, stage_merged
 
@@ -30,7 +31,7 @@ def read_files(output: str, record: RunRecord) -> list[dict[str, Any]]:
     """The rows of a run's files as a table has them, by their URI."""
     tables = []
     for file in record.files:
-        with file_operations.open_existing(join(output, file.path)) as source:
+        with by_url.open_existing(join_url(output, file.path)) as source:
             tables.append(pq.read_table(source))
     keys = {"run_id": record.run_id, "run_date": record.run_date}
     rows: list[dict[str, Any]] = pa.concat_tables(tables).to_pylist()

@@ -2,14 +2,17 @@
 
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from imgcls_beam.errors import ModelError
+from imgcls_beam.models.settings import find_misfits
 from imgcls_beam.scoring import ModelSource
 
 _OTHER_TASKS = {"shieldgemma2": "it wants text with each image, which this task does not have"}
 """Model types that transformers maps for this task, and whose forward wants more than images."""
+
+_SHOWN_CHARS = 40
 
 _AUTO_CLASSES = ("AutoConfig", "AutoModelForImageClassification")
 
@@ -47,6 +50,40 @@ def name_labels(config: dict[str, Any], loaded: Any) -> tuple[str, ...]:  # noqa
     return tuple(names.get(index, f"LABEL_{index}") for index in range(count))
 
 
+def explain_misfits(
+    path: pathlib.Path,
+    build: Callable[[dict[str, Any]], object],
+    faults: tuple[type[Exception], ...],
+) -> str | None:
+    """What to say of a config of which no model can be made.
+
+    Args:
+        path: of the config.json.
+        build: makes a model of the settings.
+        faults: what it raises.
+
+    Returns:
+        None where no setting of it can be blamed.
+    """
+    from transformers import AutoConfig
+
+    config = json.loads(path.read_bytes())
+    try:
+        own = AutoConfig.for_model(config["model_type"]).to_dict()
+    except faults:
+        return None
+    names = find_misfits(config, own, build, faults)
+    values = ", ".join(f"{name} of its config.json is {_show(config, name)}" for name in names)
+    return f"{values}, and no model can be made with that" if names else None
+
+
+def _show(config: dict[str, Any], name: str) -> str:
+    value: Any = config
+    for part in name.split("."):
+        value = value[part]
+    return json.dumps(value)[:_SHOWN_CHARS]
+
+
 def _find_problems(config: dict[str, Any]) -> Iterator[str]:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -56,6 +93,11 @@ def _find_problems(config: dict[str, Any]) -> Iterator[str]:
     has_code = isinstance(auto_map, dict) and not auto_map.keys().isdisjoint(_AUTO_CLASSES)
     if has_code and model_type not in CONFIG_MAPPING:
         yield "it needs code of its own (auto_map), and code of a model is never run here"
+    if not config.get("return_dict", True):
+        yield "return_dict of its config.json is not true, so its scores have no name; take it out"
+    if (weights := config.get("transformers_weights")) is not None:
+        problem = "transformers_weights of its config.json names other weights"
+        yield f"{problem} ({json.dumps(weights)[:_SHOWN_CHARS]}); take it out"
     labels, count = config.get("id2label"), config.get("num_labels")
     if labels is not None and not isinstance(labels, dict):
         yield "id2label of its config.json is not an object"

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,10 @@ from imgcls_beam.scoring import ChannelAffine, ModelSource
 from imgcls_beam.spec import FunctionToApply
 
 Logits = npt.NDArray[np.float32]
+
+DrawProbes = Callable[[tuple[int, int] | None], Sequence[ModelInputs]]
+"""Inputs of a few pictures, of one shape; is told the (height, width) that a model's config names.
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,11 +99,19 @@ _LOADED: weakref.WeakValueDictionary[ClassifierSpec, Classifier] = weakref.WeakV
 _LOADING = threading.Lock()
 
 
-def load_classifier(spec: ClassifierSpec, *, is_copy: bool = False) -> Classifier:
+def load_classifier(
+    spec: ClassifierSpec, draw_probes: DrawProbes, *, is_copy: bool = False
+) -> Classifier:
     """Loads a model, or gives back the one that this process already holds.
 
     The process forgets a model when nobody holds it any more. A copy is loaded in any case, for the
     caller alone.
+
+    Args:
+        spec: which model, and on what.
+        draw_probes: pictures that the model is asked about, before the first image: which of its
+            weights a prediction reads, and whether a faster way to run it says the same.
+        is_copy: whether to load another one.
 
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
@@ -108,9 +120,9 @@ def load_classifier(spec: ClassifierSpec, *, is_copy: bool = False) -> Classifie
 
     with _LOADING:
         if is_copy:
-            return HuggingFaceClassifier(spec)
+            return HuggingFaceClassifier(spec, draw_probes)
         classifier = _LOADED.get(spec)
         if classifier is None:
-            classifier = HuggingFaceClassifier(spec)
+            classifier = HuggingFaceClassifier(spec, draw_probes)
             _LOADED[spec] = classifier
         return classifier

@@ -1,13 +1,11 @@
 """What is to be classified → `ImageRef`s, and a `Failure` for each line that names no image."""
 
-from imgcls_beam.listing.folders import IMAGE_SUFFIXES
 from imgcls_beam.listing.on_disk import Distinct, spool, uri_digest
 from imgcls_beam.listing.reference_groups import Listed, group_few
 from imgcls_beam.listing.reference_keys import carried_text, ref_of, reference_digest, row_digest
 from imgcls_beam.listing.sources import check_inputs, list_distinct, list_images
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "Distinct",
     "Listed",
     "carried_text",

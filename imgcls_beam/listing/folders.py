@@ -1,68 +1,87 @@
 """Files, folders, prefixes and globs → an `ImageRef` for each file.
 
 A file or a glob takes what it names; a folder takes the files below it that have a suffix of the
-kind that is looked for. The order is always the same, so `--limit` takes the same images each time.
+kind that is looked for. What is passed over is counted. The order is always the same, so `--limit`
+takes the same images each time. `{000..003}` and `{a,b}` stand for several names, as in a shell.
 
 Buckets of S3 and GCS are listed a page at a time, in the order of the keys: of millions of keys
-1,000 are in memory. Elsewhere a folder's names are in memory at once, and the order is that of the
-names, folder by folder. Links to folders are not followed: they may lead back.
+1,000 are in memory. Elsewhere the order is that of the names, folder by folder; see `walking`.
 """
 
 import contextlib
+import dataclasses
 import math
-import os
 import re
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fsspec import AbstractFileSystem
 from fsspec.utils import glob_translate
 
-from imgcls_beam.elements import ImageRef
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.elements import Failure, ImageRef
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError
+from imgcls_beam.listing.braces import expand_braces
+from imgcls_beam.listing.sifting import Sieve
+from imgcls_beam.listing.walking import UNLISTABLE, walk
+from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.stores import (
+    FaultKind,
     Info,
     StoreKey,
     facts_of,
     find_info,
     has_pages,
-    is_local,
+    kind_of,
     list_below,
     open_store,
+    refuse_store_faults,
 )
+from imgcls_beam.suffixes import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
-    *(".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"),
-)
 ARCHIVE_SUFFIX = ".tar"
-_MAGIC = re.compile(r"[*?\[]")
-
-_PACKED_SUFFIXES = (
+PACKED_SUFFIXES = (
     *(".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip", ".7z", ".rar"),
 )
+_MAY_NOT = "the folder may not be listed; check its permissions"
+_CANNOT = "the folder cannot be listed, so what lies in it is not known"
+_MAGIC = re.compile(r"[*?\[]")
 
 
-def list_input(url: str, *, allow_empty: bool = False) -> Iterator[ImageRef]:
+def list_input(
+    url: str,
+    passed_over: PassedOver | None = None,
+    own_output: Sequence[str] = (),
+    *,
+    allow_empty: bool = False,
+) -> Iterator[ImageRef | Failure]:
     """Lists the image files and the tar archives of one input; no archive is opened.
 
     With `allow_empty` a folder of a bucket may have no objects, and so not be there.
 
+    Yields:
+        Refs; and a failure for each folder below the input that cannot be listed.
+
     Raises:
         ConfigError: it is not there or may not be read, or is an archive of another kind.
     """
-    suffixes = (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)
-    may_be_empty = allow_empty and not url.lower().endswith((*suffixes, *_PACKED_SUFFIXES))
-    for ref in list_files("input", url, suffixes, may_be_empty=may_be_empty):
-        if ref.uri.lower().endswith(_PACKED_SUFFIXES):
+    wanted = (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)
+    may_be_empty = allow_empty and not url.lower().endswith((*wanted, *PACKED_SUFFIXES))
+    for ref in _list_places("input", url, wanted, passed_over, own_output, may_be_empty):
+        if isinstance(ref, Failure):
+            yield ref
+            continue
+        if ref.uri.lower().endswith(PACKED_SUFFIXES):
             problem = "images are read in a plain .tar only; unpack it, or pack it again as .tar"
             raise ConfigError("input", ref.uri, problem)
         yield ref
 
 
 def list_files(
-    option: str, url: str, suffixes: tuple[str, ...], *, may_be_empty: bool = False
+    option: str,
+    url: str,
+    suffixes: tuple[str, ...],
+    passed_over: PassedOver | None = None,
+    own_output: Sequence[str] = (),
 ) -> Iterator[ImageRef]:
     """Lists files: the one that is named, those that a glob matches, or those of a folder.
 
@@ -70,16 +89,79 @@ def list_files(
         option: the option to name in an error.
         url: a path, or a URL whose scheme has been checked.
         suffixes: in small letters; what a folder is searched for.
-        may_be_empty: whether a folder of a bucket may have no objects.
+        passed_over: where what a folder or glob does not take is counted.
+        own_output: URLs of the job's own files, and of folders of them, which end in a slash: no
+            folder or glob takes them.
 
     Raises:
         ConfigError: it is not there or may not be read.
     """
-    store, path = open_store(option, url)
-    key = StoreKey.of(url)
-    with _refuse_faults(option, url):
-        for info in _find(option, store, path, suffixes, may_be_empty):
-            yield ImageRef(key.uri_of(info["name"]), **facts_of(info))
+    for place in _list_places(option, url, suffixes, passed_over, own_output):
+        if isinstance(place, Failure):  # a part of a table would be missing
+            raise ConfigError(option, place.ref.uri, place.message)
+        yield place
+
+
+def _list_places(
+    option: str,
+    url: str,
+    suffixes: tuple[str, ...],
+    passed_over: PassedOver | None,
+    own_output: Sequence[str],
+    may_be_empty: bool = False,
+) -> Iterator[ImageRef | Failure]:
+    """`list_files`, and a failure for each folder below that cannot be listed.
+
+    Where it may be empty, a folder of a bucket may have no objects.
+    """
+    passed_over = PassedOver() if passed_over is None else passed_over
+    for each in _expand(option, url):
+        with refuse_store_faults(option, each):
+            store, path = open_store(option, each)
+            key = StoreKey.of(each)
+            sieve = Sieve(suffixes, passed_over, tuple(_find_own(key, own_output)))
+            for info in _find(option, store, path, sieve, may_be_empty):
+                uri = key.uri_of(info["name"])
+                if info["type"] == UNLISTABLE:
+                    yield _to_failure(uri, info["fault"])
+                else:
+                    yield ImageRef(uri, **facts_of(info))
+
+
+def _to_failure(uri: str, fault: Exception) -> Failure:
+    kind = kind_of(fault)
+    message = _MAY_NOT if kind is FaultKind.DENIED else _CANNOT
+    is_passing = kind is FaultKind.UNREACHABLE
+    error = ImageError(FailureCode.UNLISTABLE, message, retryable=is_passing)
+    return Failure.from_error(ImageRef(uri), error)
+
+
+def _expand(option: str, url: str) -> Iterator[str]:
+    """The URLs that braces stand for; one that is there by this very name stands for itself."""
+    expanded = expand_braces(url)
+    first = next(expanded)
+    if first == url:
+        yield url
+        return
+    store, path = open_store(option, first)
+    bucket = path.partition("/")[0]
+    if not has_pages(store) or f"//{bucket}/" in url:  # braces in a bucket's name are none of it
+        store, path = open_store(option, url)
+        with refuse_store_faults(option, url):
+            if store.exists(path):
+                yield url
+                return
+    yield first
+    yield from expanded
+
+
+def _find_own(key: StoreKey, own_output: Sequence[str]) -> Iterator[str]:
+    """Paths of the job's own output, where it goes to this store."""
+    for url in own_output:
+        with contextlib.suppress(ImportError, ValueError):  # the sink says it in its own words
+            if StoreKey.of(url) == key:
+                path = key.path_of(url)
+                yield f"{path}/" if url.endswith("/") else path
 
 
 @contextlib.contextmanager
@@ -89,32 +171,20 @@ def open_file(option: str, url: str, mode: str = "rb", **how: str) -> Iterator[A
     Raises:
         ConfigError: the store cannot give what is asked for.
     """
-    store, path = open_store(option, url)
-    with _refuse_faults(option, url), store.open(path, mode, **how) as file:
+    with refuse_store_faults(option, url):
+        store, path = open_store(option, url)
+        opened = store.open(path, mode, **how)
+    with refuse_store_faults(option, url, is_parsing=True), opened as file:
         yield file
 
 
-@contextlib.contextmanager
-def _refuse_faults(option: str, url: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ConfigError(option, url, "there is no such file or folder") from error
-    except PermissionError as error:
-        raise ConfigError(option, url, "it may not be read; check its permissions") from error
-    except OSError as error:  # a name too long, links that lead round, a store that is not there
-        raise ConfigError(option, url, "it cannot be listed or read") from error
-
-
 def _find(
-    option: str,
-    store: AbstractFileSystem,
-    path: str,
-    suffixes: tuple[str, ...],
-    may_be_empty: bool = False,
+    option: str, store: AbstractFileSystem, path: str, sieve: Sieve, may_be_empty: bool
 ) -> Iterator[Info]:
     if _is_pattern(option, store, path):
-        yield from _find_matches(option, store, path)
+        every = dataclasses.replace(sieve, suffixes=())
+        root = _MAGIC.split(path, maxsplit=1)[0].rpartition("/")[0]
+        yield from every.sift(_find_matches(option, store, path), root)
         return
     if not has_pages(store) or "/" in path.rstrip("/"):  # a bucket is a folder: it is not asked for
         info = _find_first(store, path, may_be_empty)
@@ -127,8 +197,8 @@ def _find(
     if has_pages(store):
         found = list_below(store, path.rstrip("/") + "/", is_deep=True)
     else:
-        found = _walk(store, path)
-    yield from (info for info in found if info["name"].lower().endswith(suffixes))
+        found = walk(store, path)
+    yield from sieve.sift(found, path)
 
 
 def _find_first(store: AbstractFileSystem, path: str, may_be_empty: bool) -> Info:
@@ -171,12 +241,12 @@ def _find_matches(option: str, store: AbstractFileSystem, pattern: str) -> Itera
     if not has_pages(store):
         folder = literal[: literal.rfind("/") + 1]
         depth = math.inf if "**" in pattern else pattern.count("/") - folder.count("/")
-        found = _walk(store, folder.rstrip("/") or store.root_marker, depth)
+        found = walk(store, folder.rstrip("/") or store.root_marker, depth)
     elif "**" in pattern:
         found = list_below(store, literal, is_deep=True)
     else:
         found = _descend(store, "", pattern.split("/"))
-    return (info for info in found if matches(info["name"]))
+    return (info for info in found if info["type"] == UNLISTABLE or matches(info["name"]))
 
 
 def _descend(store: AbstractFileSystem, folder: str, segments: list[str]) -> Iterator[Info]:
@@ -194,39 +264,4 @@ def _descend(store: AbstractFileSystem, folder: str, segments: list[str]) -> Ite
         if deeper:
             yield from _descend(store, info["name"], deeper)
         else:
-            yield info
-
-
-def _walk(store: AbstractFileSystem, folder: str, depth: float = math.inf) -> Iterator[Info]:
-    """Files below a folder, and below its own folders down to a depth; 0 for none of them."""
-    for info in _list_disk(folder) if is_local(store) else _list_store(store, folder):
-        if info["type"] == "file":
-            yield info
-        elif depth > 0:
-            yield from _walk(store, info["name"], depth - 1)
-
-
-def _list_disk(folder: str) -> Iterator[Info]:
-    """Files and folders of a disk, not what else lies there; links are what they lead to."""
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            yield {"name": entry.path, "type": "directory"}
-            continue
-        try:
-            seen = os.stat(entry.path)
-        except OSError:  # it leads nowhere, or round, or was removed since
-            continue
-        if stat.S_ISREG(seen.st_mode):
-            size_bytes, mtime = seen.st_size, seen.st_mtime
-            yield {"name": entry.path, "type": "file", "size": size_bytes, "mtime": mtime}
-
-
-def _list_store(store: AbstractFileSystem, folder: str) -> Iterator[Info]:
-    for info in sorted(store.ls(folder, detail=True), key=lambda found: str(found["name"])):
-        # Some stores list a folder among its own content, as an object of no bytes.
-        is_itself = str(info["name"]).rstrip("/") == folder.rstrip("/")
-        is_folder = info["type"] == "directory" and not info.get("islink") and not is_itself
-        if info["type"] == "file" or is_folder:
             yield info

@@ -1,37 +1,40 @@
-"""The lines of CSV, TSV, JSONL and text manifests, in UTF-8, packed or not."""
+"""CSV, TSV, JSONL and text manifests, packed or not: lines that name images."""
 
-import csv
+import dataclasses
 import functools
-import gzip
-import itertools
 import json
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
-from typing import TextIO
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from imgcls_beam.attributes import encode_attributes
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.listing.folders import open_file
+from imgcls_beam.listing.csv_manifests import Records
+from imgcls_beam.listing.manifest_text import Lines, TextLine, open_lines
+from imgcls_beam.listing.partitions import find_partitions
 from imgcls_beam.listing.references import Line, asked_columns, pick, refuse_column
 from imgcls_beam.options import ManifestOptions
 
-_PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
-_MAX_LINE_CHARS = 1 << 20
-_HEAD_LINES = 1000
-_HEAD_CHARS = 8 << 20
-"""Of JSONL, which has no header: the columns of its first lines are its columns."""
-_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
-"""Its byte order marks, as they come out of a tolerant UTF-8 decoder."""
-
+PACKED_LINES = (".gz", ".bz2", ".xz")
 _ABSENT = object()
 
-_LONG_LINE = f"the line is longer than {_MAX_LINE_CHARS:,} characters"
-_NOT_CSV = "the line is not CSV, or one of its fields is too long"
-_OPEN_QUOTE = "the line opens a quote that is never closed"
 _NOT_AN_OBJECT = "the line is not a JSON object"
 _TOO_DEEP = "the line's carried columns are nested too deeply"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Head:
+    """What the beginning of a file of a manifest says.
+
+    Attributes:
+        is_empty: whether it has no line but blank ones, and a header at most.
+        columns: the names in its first lines; None where each file is read whatever they are.
+        has_uri: whether one of the first lines has the column of URIs.
+    """
+
+    is_empty: bool
+    columns: tuple[str, ...] | None = None
+    has_uri: bool = True
 
 
 def read_lines(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
@@ -41,160 +44,199 @@ def read_lines(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
         ConfigError: its suffix is none of these formats, it cannot be read to its end, it has no
             such column, or images are to be read out of it.
     """
-    option, read = "input_manifest", _find_reader(file.uri)
+    reader = _find_reader(file.uri)
+    _check_options(file, options)
+    with open_lines(file, options.encoding) as lines:
+        yield from reader.read(lines, options, find_partitions(file.uri))
+
+
+def look_at_lines(file: ImageRef, options: ManifestOptions) -> Head:
+    """Looks at the beginning of a manifest; nothing else of it is read.
+
+    Raises:
+        ConfigError: as `read_lines`, as far as the beginning shows it.
+    """
+    reader = _find_reader(file.uri)
+    _check_options(file, options)
+    with open_lines(file, options.encoding) as lines:
+        if reader.look is not None:
+            return reader.look(lines, options)
+        first = next(reader.read(lines, options, find_partitions(file.uri)), None)
+        return Head(first is None)
+
+
+def _check_options(file: ImageRef, options: ManifestOptions) -> None:
     if options.image_column is not None:
         problem = f"only Parquet holds images, and {file.uri} is something else; give uri_column"
         raise ConfigError("image_column", options.image_column, problem)
-    how = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
-    with open_file(option, file.uri, "r", compression="infer", **how) as text:
-        try:
-            yield from read(_Lines(text, file.uri), options)
-        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-            problem = (
-                "it cannot be unpacked to its end: it is damaged, cut off, or packed otherwise"
-            )
-            raise ConfigError(option, file.uri, problem) from error
 
 
-def _find_reader(uri: str) -> "_Reader":
-    name = uri.lower()
-    packed = next((suffix for suffix in _PACKED_SUFFIXES if name.endswith(suffix)), "")
-    suffix = "." + name.removesuffix(packed).rpartition(".")[2]
-    if suffix not in _READERS:
-        known, packings = ", ".join((*_READERS, ".parquet")), ", ".join(_PACKED_SUFFIXES)
-        problem = f"its suffix does not say its format; known: {known}; all but the last {packings}"
-        raise ConfigError("input_manifest", uri, problem)
-    return _READERS[suffix]
-
-
-class _Lines(Iterator[str]):
-    """The lines of a text, counted; of one that is too long, its beginning."""
-
-    def __init__(self, text: TextIO, uri: str) -> None:
-        self.uri = uri
-        self.number = 0
-        self.chars = 0
-        self.is_over = False
-        self.has_cut = False
-        self._text = text
-
-    def __next__(self) -> str:
-        line = self._text.readline(_MAX_LINE_CHARS)
-        if not line:
-            self.is_over = True
-            raise StopIteration
-        if not self.number and line.startswith(_UTF_16):
-            raise ConfigError("input_manifest", self.uri, "it is UTF-16; save it as UTF-8")
-        self.number += 1
-        self.chars += len(line)
-        if len(line) == _MAX_LINE_CHARS and line[-1] not in "\r\n":
-            self.has_cut = True
-            while (rest := self._text.readline(_MAX_LINE_CHARS)) and rest[-1] not in "\r\n":
-                continue
-        return line
-
-    def take_cut(self) -> bool:
-        """Whether a line was cut since this was last asked."""
-        was_cut, self.has_cut = self.has_cut, False
-        return was_cut
-
-
-def _read_text(lines: _Lines, options: ManifestOptions) -> Iterator[Line]:
+def _read_text(
+    lines: Lines, options: ManifestOptions, partitions: Mapping[str, str | None]
+) -> Iterator[Line]:
     for name in (options.uri_column, *options.carry_columns):
-        if name is not None:
+        if name is not None and (name == options.uri_column or name not in partitions):
             option = "uri_column" if name == options.uri_column else "carry_columns"
             raise ConfigError(option, name, f"{lines.uri} is plain text and has no columns")
+    carried = {name: partitions[name] for name in options.carry_columns}
     for line in lines:
-        problem = _LONG_LINE if lines.take_cut() else None
-        if (value := line.strip()) or problem:
-            yield Line(lines.number, value, problem=problem)
+        if (value := line.text.strip()) or line.problem:
+            yield Line(line.number, value, carried or None, line.problem)
 
 
-def _read_csv(lines: _Lines, options: ManifestOptions, delimiter: str = ",") -> Iterator[Line]:
-    rows = csv.reader(lines, delimiter=delimiter)
-    try:
-        header = next(row for row in rows if row)
-    except (StopIteration, csv.Error) as error:
-        raise ConfigError("input_manifest", lines.uri, "it has no header row of CSV") from error
-    for option, name in asked_columns(options, header):
-        if header.count(name) != 1:
-            raise refuse_column(option, name, header)
-    index = header.index(str(options.uri_column))
-    carried = [(name, header.index(name)) for name in options.carry_columns]
-    while not lines.is_over:
-        first = lines.number + 1
-        row, problem = _read_row(rows, lines)
-        if row or problem:
-            fields = {name: row[i] if i < len(row) else None for name, i in carried}
-            attributes = fields if carried else None
-            yield Line(first, row[index] if index < len(row) else None, attributes, problem)
-
-
-def _read_row(rows: Iterator[list[str]], lines: _Lines) -> tuple[list[str], str | None]:
-    """The fields of a row, none at the end and of a blank line; and what is wrong with it."""
-    try:
-        row = next(rows, [])
-    except csv.Error:  # the reader begins anew with the line after it
-        return [], _LONG_LINE if lines.take_cut() else _NOT_CSV
-    if lines.take_cut():
-        return row, _LONG_LINE
-    return row, _OPEN_QUOTE if row and lines.is_over else None  # it looks ahead only in a quote
-
-
-def _read_jsonl(lines: _Lines, options: ManifestOptions) -> Iterator[Line]:
-    texts = (line for line in lines if lines.has_cut or not line.isspace())
-    first = next(texts, "")
-    if not first:
+def _read_csv(
+    lines: Lines,
+    options: ManifestOptions,
+    partitions: Mapping[str, str | None],
+    delimiter: str = ",",
+) -> Iterator[Line]:
+    records = Records(lines, delimiter)
+    if records.problem:
+        raise ConfigError("input_manifest", lines.uri, f"its header: {records.problem}")
+    if not records.header:
         return
-    parsed = (_parse(line, lines) for line in itertools.chain([first], texts))
-    head = []
-    for line in itertools.islice(parsed, _HEAD_LINES):
-        head.append(line)
-        if lines.chars > _HEAD_CHARS:
-            break
+    found = {
+        name: _find_index(records.header, option, name, lines.uri, partitions)
+        for option, name in asked_columns(options, records.header)
+    }
+    uri_index = found[str(options.uri_column)]
+    for record in records.read(uri_index):
+        fields, problem = record.fields, record.problem
+        if problem is None and uri_index >= len(fields):
+            problem = (
+                f"the line has {len(fields)} of {len(records.header)} fields, and no image's URI"
+            )
+        carried = {
+            name: partitions.get(name) if found[name] < 0 else _pick_field(fields, found[name])
+            for name in options.carry_columns
+        }
+        attributes = carried if carried and record.problem is None else None
+        yield Line(record.number, _pick_field(fields, uri_index), attributes, problem)
+
+
+def _find_index(
+    header: list[str],
+    option: str,
+    name: str,
+    uri: str,
+    partitions: Mapping[str, str | None],
+) -> int:
+    """Which field a column is; -1 for a key of the file's path.
+
+    Raises:
+        ConfigError: there is no such column, or there are two.
+    """
+    if header.count(name) == 1:
+        return header.index(name)
+    if name in partitions and name not in header and option == "carry_columns":
+        return -1
+    raise refuse_column(option, name, header, uri)
+
+
+def _pick_field(fields: list[str], index: int) -> str | None:
+    return fields[index] if index < len(fields) else None
+
+
+def _read_jsonl(
+    lines: Lines, options: ManifestOptions, partitions: Mapping[str, str | None]
+) -> Iterator[Line]:
+    asked_columns(options, _list_names(_parse_head(lines)))
+    for line in lines:
+        if line.problem or not line.text.isspace():
+            yield _pick_columns(_parse(line), options, partitions)
+
+
+def _look_at_jsonl(lines: Lines, options: ManifestOptions) -> Head:
+    """The names in the first lines.
+
+    Raises:
+        ConfigError: they are no JSON objects.
+    """
+    head = _parse_head(lines)
+    if not head:
+        return Head(True)
+    names = _list_names(head)
+    asked_columns(options, names)
+    uri_column = str(options.uri_column)
     objects = [line.value for line in head if isinstance(line.value, dict)]
-    if not objects or first.lstrip().startswith("["):
+    has_uri = any(pick(fields, uri_column, _ABSENT) is not _ABSENT for fields in objects)
+    return Head(False, tuple(names), has_uri)
+
+
+def _parse_head(lines: Lines) -> list[Line]:
+    text = [line for line in lines.head if line.problem or not line.text.isspace()]
+    head = [_parse(line) for line in text]
+    is_array = bool(text) and text[0].text.lstrip().startswith("[")
+    if head and (is_array or not any(isinstance(line.value, dict) for line in head)):
         problem = "it does not begin with JSON objects, one on each line, as JSONL does"
+        if is_array:
+            problem += "; jq -c '.[]' makes them of an array"
         raise ConfigError("input_manifest", lines.uri, problem)
-    known = list(dict.fromkeys(itertools.chain.from_iterable(objects)))
-    for option, name in asked_columns(options, known):
-        if all(pick(fields, name, _ABSENT) is _ABSENT for fields in objects):
-            raise refuse_column(option, name, known)
-    for line in itertools.chain(head, parsed):
-        yield _pick_columns(line, options)
+    return head
 
 
-def _parse(text: str, lines: _Lines) -> Line:
+def _list_names(head: list[Line]) -> list[str]:
+    objects = (line.value for line in head if isinstance(line.value, dict))
+    return list(dict.fromkeys(name for fields in objects for name in fields))
+
+
+def _parse(line: TextLine) -> Line:
     """A line whose value is its JSON object; None where it has none."""
-    if lines.take_cut():
-        return Line(lines.number, None, problem=_LONG_LINE)
+    if line.problem:
+        return Line(line.number, None, problem=line.problem)
     try:
-        fields = json.loads(text)
+        fields = json.loads(line.text)
     except (ValueError, RecursionError):  # the latter: 1,000 brackets
         fields = None
     if not isinstance(fields, dict):
-        return Line(lines.number, None, problem=_NOT_AN_OBJECT)
-    return Line(lines.number, fields)
+        return Line(line.number, None, problem=_NOT_AN_OBJECT)
+    return Line(line.number, fields)
 
 
-def _pick_columns(line: Line, options: ManifestOptions) -> Line:
+def _pick_columns(
+    line: Line, options: ManifestOptions, partitions: Mapping[str, str | None]
+) -> Line:
+    """A line's URI and carried fields; one that is absent is null."""
     if not isinstance(line.value, dict):
         return line
-    carried = {name: pick(line.value, name) for name in options.carry_columns}
+    fields: dict[str, Any] = line.value
+    carried = {name: pick(fields, name, partitions.get(name)) for name in options.carry_columns}
     try:
         encode_attributes(carried)  # what is nested as deeply as this cannot travel either
     except RecursionError:
         return Line(line.number, None, problem=_TOO_DEEP)
-    return Line(line.number, pick(line.value, str(options.uri_column)), carried or None)
+    return Line(line.number, pick(fields, str(options.uri_column)), carried or None)
 
 
-_Reader = Callable[[_Lines, ManifestOptions], Iterator[Line]]
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Reader:
+    """How a format is read; and how its beginning is looked at, where lines may lack columns."""
+
+    read: Callable[[Lines, ManifestOptions, Mapping[str, str | None]], Iterator[Line]]
+    look: Callable[[Lines, ManifestOptions], Head] | None = None
+
+
+_JSONL = _Reader(_read_jsonl, _look_at_jsonl)
+_TEXT = _Reader(_read_text)
 _READERS: dict[str, _Reader] = {
-    ".csv": _read_csv,
-    ".tsv": functools.partial(_read_csv, delimiter="\t"),
-    ".jsonl": _read_jsonl,
-    ".ndjson": _read_jsonl,
-    ".json": _read_jsonl,
-    ".txt": _read_text,
-    ".list": _read_text,
+    ".csv": _Reader(_read_csv),
+    ".tsv": _Reader(functools.partial(_read_csv, delimiter="\t")),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), _JSONL),
+    **dict.fromkeys((".txt", ".list"), _TEXT),
 }
+
+SUFFIXES = tuple(_READERS)
+_TABLES = tuple(suffix for suffix, reader in _READERS.items() if reader is not _TEXT)
+PART_SUFFIXES = tuple(suffix + packed for suffix in _TABLES for packed in ("", *PACKED_LINES))
+"""What a folder of part files is searched for. Text is not among them: it may be a README."""
+
+
+def _find_reader(uri: str) -> _Reader:
+    name = uri.lower()
+    packed = next((suffix for suffix in PACKED_LINES if name.endswith(suffix)), "")
+    suffix = "." + name.removesuffix(packed).rpartition(".")[2]
+    if suffix not in _READERS:
+        known, packings = ", ".join((*_READERS, ".parquet")), ", ".join(PACKED_LINES)
+        problem = f"its suffix does not say its format; known: {known}; all but the last {packings}"
+        raise ConfigError("input_manifest", uri, problem)
+    return _READERS[suffix]

@@ -1,12 +1,12 @@
 """Parquet manifests: rows that name images, and cells that hold them.
 
 Only the columns that are asked for are read, batch by batch. To list cells, nothing is read but the
-file's footer and the columns to carry.
+file's footer and the columns to carry. A column to carry may stand in the file's path.
 """
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -16,11 +16,13 @@ import pyarrow.parquet as pq
 from imgcls_beam.elements import ImageRef, TableCell
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.folders import open_file
+from imgcls_beam.listing.partitions import find_partitions
 from imgcls_beam.listing.references import Line, asked_columns, refuse_column
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores.parquet_batches import (
     find_image_path,
     is_binary,
+    is_text,
     open_parquet,
     read_batches,
 )
@@ -38,20 +40,19 @@ def read_table(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
         ConfigError: it is no Parquet file, or has no such column of text.
     """
     with _open_table(file) as table:
-        known = table.schema_arrow.names
-        types = {
-            name: _type_of(table.schema_arrow, option, name)
-            for option, name in asked_columns(options, known)
-        }
+        schema, keys = table.schema_arrow, find_partitions(file.uri)
+        asked_columns(options, schema.names)
         uri_column = str(options.uri_column)
-        _check_is_text(uri_column, types[uri_column])
+        _check_is_text(uri_column, _type_of(schema, "uri_column", uri_column, file.uri))
+        carried = _find_carried(schema, options.carry_columns, keys, file.uri)
+        names = list(dict.fromkeys((uri_column, *carried)))
         number = 0
         for row_group in range(table.num_row_groups):
-            for batch in read_batches(table, row_group, list(types), _MAX_BATCH_ROWS):
+            for batch in read_batches(table, row_group, names, _MAX_BATCH_ROWS):
                 uris = _to_values(_pick_column(batch, uri_column))
-                attributes = _to_attributes(batch, options.carry_columns)
-                for value, carried in zip(uris, attributes, strict=True):
-                    yield Line(number, value, carried)
+                attributes = _to_attributes(batch, options.carry_columns, keys)
+                for value, fields in zip(uris, attributes, strict=True):
+                    yield Line(number, value, fields)
                     number += 1
 
 
@@ -68,19 +69,20 @@ def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Ite
         problem = "the path of a file that holds images must not hold ::; rename it"
         raise ConfigError("input_manifest", file.uri, problem)
     with _open_table(file) as table:
-        found = _type_of(table.schema_arrow, "image_column", column)
+        schema, keys = table.schema_arrow, find_partitions(file.uri)
+        found = _type_of(schema, "image_column", column, file.uri)
         if find_image_path(column, found) is None:
             problem = f"it holds {found}; allowed: binary, or a struct with a binary field bytes"
             raise ConfigError("image_column", column, problem)
-        for name in carry_columns:
-            _type_of(table.schema_arrow, "carry_columns", name)
+        carried = _find_carried(schema, carry_columns, keys, file.uri)
+        for name in carried:
             if name in (column, f"{column}.bytes"):
                 raise ConfigError("carry_columns", name, "it holds the images; carry other columns")
         cell = dataclasses.replace(file, size_bytes=None)
         number = 0
         for row_group in range(table.num_row_groups):
-            batches = read_batches(table, row_group, carry_columns, _MAX_BATCH_ROWS)
-            rows = (row for batch in batches for row in _to_attributes(batch, carry_columns))
+            batches = read_batches(table, row_group, carried, _MAX_BATCH_ROWS)
+            rows = (row for batch in batches for row in _to_attributes(batch, carry_columns, keys))
             for row, attributes in enumerate(rows):
                 uri, locator = f"{file.uri}::{number}", TableCell(row_group, row, column)
                 yield dataclasses.replace(cell, uri=uri, attributes=attributes, locator=locator)
@@ -105,30 +107,44 @@ def _split_name(schema: pa.Schema, name: str) -> list[str]:
     return [name] if name in schema.names else name.split(".")
 
 
-def _type_of(schema: pa.Schema, option: str, name: str) -> pa.DataType:
-    """The type of a column, or of a field of a struct.
+def _find_carried(
+    schema: pa.Schema, names: Sequence[str], keys: Mapping[str, str | None], uri: str
+) -> list[str]:
+    """The columns to carry that stand in the file; the others stand in its path.
+
+    Raises:
+        ConfigError: there is no such column, or there are two.
+    """
+    carried = [
+        name for name in names if name not in keys or _split_name(schema, name)[0] in schema.names
+    ]
+    for name in carried:
+        _type_of(schema, "carry_columns", name, uri)
+    return carried
+
+
+def _type_of(schema: pa.Schema, option: str, name: str, uri: str) -> pa.DataType:
+    """The type of a column, or of a field of a struct; `uri` of the file.
 
     Raises:
         ConfigError: there is no such column, or there are two.
     """
     outer, *inner = _split_name(schema, name)
     if schema.names.count(outer) != 1:
-        raise refuse_column(option, name, schema.names)
+        raise refuse_column(option, name, schema.names, uri)
     found = schema.field(outer).type
     for each in inner:
         if not pa.types.is_struct(found) or found.get_field_index(each) < 0:
-            raise refuse_column(option, name, schema.names)
+            raise refuse_column(option, name, schema.names, uri)
         found = found.field(each).type
     return found
 
 
 def _check_is_text(name: str, found: pa.DataType) -> None:
-    if pa.types.is_dictionary(found):
-        found = found.value_type
     if is_binary(found):
         problem = "it holds binary; if these are the images, name it as image_column"
         raise ConfigError("uri_column", name, problem)
-    if not (pa.types.is_string(found) or pa.types.is_large_string(found)):
+    if not is_text(found) and not pa.types.is_null(found):  # a part may have nothing there
         raise ConfigError("uri_column", name, f"it holds {found}, not text")
 
 
@@ -137,10 +153,18 @@ def _pick_column(batch: pa.RecordBatch, name: str) -> pa.Array:
     return pc.struct_field(batch.column(outer), inner) if inner else batch.column(outer)
 
 
-def _to_attributes(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[_Attributes]:
+def _to_attributes(
+    batch: pa.RecordBatch, names: Sequence[str], keys: Mapping[str, str | None]
+) -> Iterator[_Attributes]:
+    """The columns to carry of each row; those that the batch lacks are keys of the file's path."""
     if not names:
         return iter([None] * batch.num_rows)
-    columns = [_to_values(_pick_column(batch, name)) for name in names]
+    columns = [
+        _to_values(_pick_column(batch, name))
+        if _split_name(batch.schema, name)[0] in batch.schema.names
+        else [keys[name]] * batch.num_rows
+        for name in names
+    ]
     rows = zip(*columns, strict=True)
     return (dict(zip(names, row, strict=True)) for row in rows)
 

@@ -9,7 +9,7 @@ read. `--allow_scheme=file` allows it.
 import dataclasses
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.checks import is_scheme_allowed
@@ -73,7 +73,7 @@ class References:
         try:
             if problem := line.problem or _find_problem(line.value):
                 raise ImageError(FailureCode.INVALID_REFERENCE, problem)
-            return ImageRef(self._to_uri(str(line.value)), attributes=line.attributes)
+            return ImageRef(self._to_uri(str(line.value).strip()), attributes=line.attributes)
         except ImageError as error:
             uri = f"{self._manifest.uri}::{line.number}"
             ref = dataclasses.replace(
@@ -119,16 +119,34 @@ def asked_columns(options: ManifestOptions, known: Sequence[str]) -> list[tuple[
     return [("uri_column", options.uri_column), *carried]
 
 
-def refuse_column(option: str, name: str, known: Sequence[str]) -> ConfigError:
-    """The error for a column that is missing, or that there are two of."""
+def refuse_column(option: str, name: str, known: Sequence[str], uri: str = "") -> ConfigError:
+    """The error for a column that is missing, or that there are two of; `uri` of the file."""
     problem = "it stands there twice" if name in known else "there is no such column"
-    return ConfigError(option, name, f"{problem}; {_show(known)}")
+    if near := find_near_column(name, known):
+        problem += f"; did you mean {_spell(near)}?"
+    return ConfigError(option, name, f"{problem}; {_show(known)}{f'; in {uri}' if uri else ''}")
+
+
+def find_near_column(name: str, known: Iterable[str]) -> str | None:
+    """A column of nearly this name: but for capitals, blanks, `-` and `_`; None for none."""
+    simple = _simplify(name)
+    return next((each for each in known if each != name and _simplify(each) == simple), None)
+
+
+def _simplify(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).casefold()
 
 
 def _show(columns: Sequence[str]) -> str:
     more = ", …" if len(columns) > _SHOWN_COLUMNS else ""
-    shown = [ascii(name) if not name.isprintable() else name for name in columns[:_SHOWN_COLUMNS]]
-    return f"columns: {', '.join(shown)}{more}"
+    return f"columns: {', '.join(map(_spell, columns[:_SHOWN_COLUMNS]))}{more}"
+
+
+def _spell(name: str) -> str:
+    """A column's name; in quotes where it has blanks at its ends, and escaped where it is odd."""
+    if not name.isprintable():
+        return ascii(name)
+    return name if name == name.strip() and name else repr(name)
 
 
 def pick(fields: Mapping[str, Any], name: str, default: object = None) -> Any:  # noqa: ANN401
@@ -145,6 +163,6 @@ def _find_problem(value: object) -> str | None:
         return _NO_URI
     if len(value) > MAX_URI_CHARS:
         return _TOO_LONG
-    if _CONTROL.search(value):
+    if _CONTROL.search(value.strip()):
         return _CONTROLLED
     return _NOT_UNICODE if _SURROGATE.search(value) else None

@@ -4,12 +4,14 @@ A request file is JSONL in UTF-8: each line is a request of the task (`spec.pars
 A line is found by its byte offsets, so the file must not be compressed.
 """
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from imgcls_beam.elements import ImageRef, RequestLine
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.folders import list_files, open_file
+from imgcls_beam.passed_over import PassedOver
 
 _SUFFIXES = (".jsonl", ".ndjson")
 _PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tgz", ".tar")
@@ -17,21 +19,27 @@ _PACKED_REQUESTS = tuple(plain + each for plain in _SUFFIXES for each in _PACKED
 """A folder is searched for these too, and they are refused: else their requests would be lost."""
 _CHUNK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def list_requests(url: str) -> Iterator[ImageRef]:
+def list_requests(
+    url: str, passed_over: PassedOver | None = None, own_output: Sequence[str] = ()
+) -> Iterator[ImageRef]:
     """Lists every line that is not blank, file by file.
 
     Args:
         url: a file, a folder that is searched for `.jsonl` and `.ndjson`, or a glob.
+        passed_over: where the folder's other files are counted.
+        own_output: URLs whose files are the job's own responses.
 
     Yields:
         One ref a line: its URI ends in `::` and the line's number, from 1, blank lines counted.
 
     Raises:
-        ConfigError: it is not there, may not be read, or is compressed.
+        ConfigError: it is not there, may not be read, is compressed, or is UTF-16.
     """
-    for file in list_files("requests", url, _SUFFIXES + _PACKED_REQUESTS):
+    wanted = _SUFFIXES + _PACKED_REQUESTS
+    for file in list_files("requests", url, wanted, passed_over, own_output):
         if file.uri.lower().endswith(_PACKED_SUFFIXES):
             problem = (
                 "compressed request files are not read: a line is found by its bytes; unpack it"
@@ -44,6 +52,9 @@ def list_requests(url: str) -> Iterator[ImageRef]:
 
 def _list_lines(file: ImageRef) -> Iterator[ImageRef]:
     with open_file("requests", file.uri) as source:
+        if source.read(2) in _UTF_16:
+            raise ConfigError("requests", file.uri, "it is UTF-16; save it as UTF-8")
+        source.seek(0)
         for number, start, end in find_lines(source):
             yield ImageRef(
                 uri=f"{file.uri}::{number}",

@@ -9,6 +9,9 @@ import re
 
 from imgcls_beam.errors import ConfigError, ModelError
 
+_SPECIAL = re.compile(r"([*?\[])")
+"""What a pattern of names takes for more than itself."""
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_A_HUB = (ValueError, TypeError, AssertionError)
 """What huggingface_hub raises of an answer that is not a hub's: the page of a firewall, say."""
@@ -67,7 +70,7 @@ def _list_cached(model: str, commit: str) -> list[str]:
     return [path.name for path in pathlib.Path(config).parent.iterdir()]
 
 
-def download(model: str, commit: str, patterns: list[str]) -> pathlib.Path:
+def download(model: str, commit: str, names: list[str]) -> pathlib.Path:
     """Brings files of a commit to the hub's cache on this machine; gives their folder.
 
     Raises:
@@ -78,7 +81,10 @@ def download(model: str, commit: str, patterns: list[str]) -> pathlib.Path:
     is_offline = constants.is_offline_mode()
     try:
         folder = snapshot_download(
-            model, revision=commit, allow_patterns=patterns, local_files_only=is_offline
+            model,
+            revision=commit,
+            allow_patterns=[_SPECIAL.sub(r"[\1]", name) for name in names],
+            local_files_only=is_offline,
         )
     except _faults() as error:
         raise ModelError(f"{model}: {_explain(error)}") from error

@@ -1,5 +1,6 @@
 """A model's folder on an object store → a copy on this machine, made once for all processes."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,10 +10,12 @@ import tempfile
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.models.model_files import check_folder, choose_needed, hash_files
+from imgcls_beam.models.model_files import check_folder, has_model, hash_files, list_needed
 from imgcls_beam.stores import open_store, version_of
 
 _REVISION = "revision"
+
+_MAX_INNER_FOLDERS = 20
 
 
 def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
@@ -42,19 +45,38 @@ def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
 
 
 def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401
+    """What the store says of each file that a classifier is loaded from, by its name."""
     try:
-        infos = store.ls(root, detail=True)
+        found = _list_folder(store, root)
     except FileNotFoundError as error:
         raise ConfigError("model", url, "there is no such folder") from error
     except PermissionError as error:
         raise ConfigError("model", url, "it may not be read; check your credentials") from error
-    found = {
-        info["name"].rstrip("/").rpartition("/")[2]: info
-        for info in infos
-        if info["type"] == "file"
+    if not has_model(found):  # to say where one is
+        found |= _list_inner(store, root)
+    weights = check_folder(url, found)
+    needed = list_needed(url, weights, lambda name: bytes(store.cat_file(found[name]["name"])))
+    for name in needed:
+        if "/" in name:
+            with contextlib.suppress(FileNotFoundError):  # is said when the copy is checked
+                found[name] = store.info(f"{root.rstrip('/')}/{name}")
+    return {name: found[name] for name in needed if name in found}
+
+
+def _list_folder(store: Any, root: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401
+    infos = store.ls(root, detail=True)
+    files = (info for info in infos if info["type"] == "file")
+    return {info["name"].rstrip("/").rpartition("/")[2]: info for info in files}
+
+
+def _list_inner(store: Any, root: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401
+    """Files of the folders in a folder, as `folder/file`."""
+    folders = [info["name"] for info in store.ls(root, detail=True) if info["type"] != "file"]
+    return {
+        f"{folder.rstrip('/').rpartition('/')[2]}/{name}": info
+        for folder in folders[:_MAX_INNER_FOLDERS]
+        for name, info in _list_folder(store, folder).items()
     }
-    check_folder(url, found)
-    return {name: found[name] for name in choose_needed(found)}
 
 
 def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:
@@ -77,6 +99,7 @@ def _copy(store: Any, paths: dict[str, str], place: pathlib.Path) -> None:  # no
     ) as temporary:
         folder = pathlib.Path(temporary)
         for name, path in paths.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             store.get_file(path, str(folder / name))
         (folder / _REVISION).write_text(hash_files(folder, paths), encoding="ascii")
         shutil.rmtree(place, ignore_errors=True)

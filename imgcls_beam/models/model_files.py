@@ -1,41 +1,45 @@
 """Which files of a model are read, and what they add up to."""
 
-import fnmatch
 import hashlib
+import json
 import os
 import pathlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.models.absences import explain_no_config, explain_no_weights
+from imgcls_beam.models.contents import find_problem
 
-_CONFIGS = ("config.json", "preprocessor_config.json", "processor_config.json")
+CONFIGS = ("config.json", "preprocessor_config.json", "processor_config.json")
 
-_SHARDS_OF = {
-    "model.safetensors": (),
-    "model.safetensors.index.json": ("model-*.safetensors",),
-    "pytorch_model.bin": (),
-    "pytorch_model.bin.index.json": ("pytorch_model-*.bin",),
-}
-"""The forms of weights that are read, the best first, and the further files of each.
+_WEIGHTS = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+"""The forms of weights that are read, the best first.
 
 Safetensors hold nothing but tensors; `.bin` is a pickle, which is read by a loader that refuses
-everything else.
+everything else. An index names the files, its shards, in which the weights are.
 """
 
-_OTHER_WEIGHTS = ("*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.pt", "*.pth", "*.ckpt", "adapter_*")
+ReadFile = Callable[[str], bytes]
+"""The content of a model's file, by its name."""
 
 
 def choose_weights(model: str, names: Collection[str]) -> str:
     """The file to read the weights from, of all the files of a model.
 
+    Args:
+        model: as it was given; is named.
+        names: of files, as paths below the model's folder.
+
     Raises:
         ConfigError: there are no weights in a form that is read here.
     """
-    if weights := _find_weights(names):
-        return weights
-    problem = "it has no model.safetensors and no pytorch_model.bin"
-    others = ", ".join(sorted(name for name in names if _matches(name, _OTHER_WEIGHTS))[:3])
-    raise ConfigError("model", model, f"{problem}, but {others}" if others else problem)
+    for weights in _WEIGHTS:
+        if weights in names:
+            return weights
+    raise ConfigError("model", model, explain_no_weights(names))
 
 
 def check_folder(model: str, names: Collection[str]) -> str:
@@ -45,36 +49,78 @@ def check_folder(model: str, names: Collection[str]) -> str:
         ConfigError: there is no config, or there are no weights in a form that is read here.
     """
     if "config.json" not in names:
-        raise ConfigError("model", model, "the folder has no config.json")
+        raise ConfigError("model", model, explain_no_config(model, names))
     return choose_weights(model, names)
 
 
-def list_needed(weights: str) -> list[str]:
-    """Patterns of the files that a classifier is loaded from."""
-    return [*_CONFIGS, weights, *_SHARDS_OF[weights]]
+def has_model(names: Collection[str]) -> bool:
+    """Whether a model can be loaded from files of these names."""
+    return "config.json" in names and any(each in names for each in _WEIGHTS)
 
 
-def choose_needed(names: Collection[str]) -> list[str]:
-    """What a classifier is loaded from, of the names of all files of a model."""
-    weights = _find_weights(names)
-    patterns = list_needed(weights) if weights else _CONFIGS
-    return [name for name in names if _matches(name, patterns)]
+def list_needed(model: str, weights: str, read: ReadFile) -> list[str]:
+    """Names of the files that a classifier is loaded from; not every model has each config.
+
+    Args:
+        model: as it was given; is named.
+        weights: as `choose_weights` gave it.
+        read: is asked for an index.
+
+    Raises:
+        ConfigError: the index is none, or names a file outside of the model's folder.
+    """
+    if not weights.endswith(".index.json"):
+        return [*CONFIGS, weights]
+    try:
+        shards = {str(each) for each in json.loads(read(weights))["weight_map"].values()}
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        problem = f"{weights} has no weight_map of names and files; fetch the model again"
+        raise ConfigError("model", model, problem) from error
+    for shard in shards:
+        if not _is_inside(shard):
+            problem = f"{weights} names a file outside of the model's folder ({shard!r})"
+            raise ConfigError("model", model, f"{problem}, which is never read")
+    return [*CONFIGS, weights, *sorted(shards)]
+
+
+def check_files(model: str, folder: pathlib.Path, needed: Iterable[str]) -> None:
+    """Checks the files that a classifier is loaded from, as far as their first bytes tell.
+
+    Raises:
+        ConfigError: one is not what its name says, or a shard is missing.
+        OSError: one cannot be read.
+    """
+    for name in needed:
+        if problem := find_problem(folder / name):
+            raise ConfigError("model", model, problem)
+        if name not in CONFIGS and not (folder / name).is_file():
+            raise ConfigError("model", model, f"its index names {name}, which is not there")
 
 
 def hash_files(folder: pathlib.Path, names: Iterable[str]) -> str:
     """SHA-256 over the names and contents of files, whatever their order: 64 hex digits."""
     digest = hashlib.sha256()
-    for path in sorted(folder / name for name in names):
+    for name in sorted(names):
+        path = folder / name
         if path.is_file():
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{content}  ".encode() + os.fsencode(path.name) + b"\n")
+            digest.update(f"{content}  ".encode() + os.fsencode(name) + b"\n")
     return digest.hexdigest()
 
 
-def _find_weights(names: Collection[str]) -> str | None:
-    return next((name for name in _SHARDS_OF if name in names), None)
+def hash_folder(folder: pathlib.Path) -> str:
+    """The same over the files that a classifier is loaded from, whatever is wrong with them."""
+    names = os.listdir(folder)
+    weights = next((each for each in _WEIGHTS if each in names), CONFIGS[0])
+    try:
+        needed = list_needed(str(folder), weights, lambda name: (folder / name).read_bytes())
+    except ConfigError:
+        needed = [*CONFIGS, weights]
+    return hash_files(folder, set(needed))
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+def _is_inside(name: str) -> bool:
+    """Whether a name is a plain relative path, the same on every system."""
+    parts = name.split("/")
+    return name.isprintable() and not set(parts) & {"", ".", ".."} and not set(name) & {"\\", ":"}

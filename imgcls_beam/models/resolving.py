@@ -3,22 +3,20 @@
 import functools
 import os
 import pathlib
-import re
 
 from imgcls_beam.checks import check_url
 from imgcls_beam.errors import ConfigError, ModelError
 from imgcls_beam.models import hub
 from imgcls_beam.models.mirroring import mirror_folder
 from imgcls_beam.models.model_files import (
+    CONFIGS,
+    check_files,
     check_folder,
-    choose_needed,
-    choose_weights,
-    hash_files,
+    hash_folder,
     list_needed,
 )
+from imgcls_beam.models.spellings import read_spelling
 from imgcls_beam.scoring import ModelSource
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 def resolve_model(model: str, revision: str | None) -> ModelSource:
@@ -28,24 +26,25 @@ def resolve_model(model: str, revision: str | None) -> ModelSource:
     offline, its local cache answers. A folder behind a URL is fetched, for its hash.
 
     Args:
-        model: hub id, local folder, or the URL of a folder on a store that fsspec knows.
+        model: hub id, also as `owner/name@revision` or the address of its page; local folder; or
+            the URL of a folder on a store that fsspec knows.
         revision: branch, tag or commit of a hub model; None for its main branch.
 
     Raises:
         ConfigError: there is no such folder, hub model or revision, it holds no weights that are
-            read here, or the hub cannot be reached.
+            read here, a file is not what its name says, or the hub cannot be reached.
     """
-    if os.path.isdir(model):
-        return _resolve_folder(model, revision, os.path.normpath(model), os.path.realpath(model))
-    if "://" in model:
+    folder = os.path.expanduser(model) if model.startswith("~") else model
+    if os.path.isdir(folder):
+        names = (os.path.normpath(folder), os.path.realpath(folder))
+        return _resolve_folder(folder, revision, *names)
+    spelled = read_spelling(model, revision)
+    if spelled is None:
         check_url("model", model, ())
         return _resolve_folder(model, revision, model.rstrip("/"), model)
-    if not _HUB_ID.fullmatch(model):
-        problem = "there is no such folder, and a hub model is named owner/name"
-        raise ConfigError("model", model, problem)
-    commit = hub.resolve_commit(model, revision)
-    weights = choose_weights(model, hub.list_files(model, commit))
-    return ModelSource(model, commit, model, commit, weights)
+    commit = hub.resolve_commit(spelled.model, spelled.revision)
+    weights = check_folder(spelled.model, hub.list_files(spelled.model, commit))
+    return ModelSource(spelled.model, commit, spelled.model, commit, weights)
 
 
 def _resolve_folder(model: str, revision: str | None, model_id: str, location: str) -> ModelSource:
@@ -53,10 +52,23 @@ def _resolve_folder(model: str, revision: str | None, model_id: str, location: s
         raise ConfigError("revision", revision, f"{model} is a folder, which has no revisions")
     try:
         folder, content = _open_folder(model)
+        weights = check_folder(model, _list_names(folder))
+        needed = list_needed(model, weights, lambda name: (folder / name).read_bytes())
+        check_files(model, folder, needed)
     except OSError as error:
         raise ConfigError("model", model, "its files cannot be read") from error
-    weights = check_folder(model, os.listdir(folder))
     return ModelSource(model_id, content, location, None, weights)
+
+
+def _list_names(folder: pathlib.Path) -> list[str]:
+    """Names in a folder, and those in its folders as `folder/name`."""
+    names = [
+        f"{each.name}/{name}"
+        for each in folder.iterdir()
+        if each.is_dir() and os.access(each, os.R_OK | os.X_OK)
+        for name in os.listdir(each)
+    ]
+    return [*os.listdir(folder), *names]
 
 
 @functools.lru_cache(maxsize=8)
@@ -67,13 +79,12 @@ def fetch_model(source: ModelSource) -> pathlib.Path:
     behind a URL to ours: once per machine, however many processes ask.
 
     Raises:
-        ModelError: it is not there any more, changed since it was pinned, or cannot be fetched.
+        ModelError: it is not there any more, changed since it was pinned, or cannot be fetched; or
+            a file is not what its name says.
     """
     try:
         if source.commit is not None:
-            names = [] if source.weights else hub.list_files(source.location, source.commit)
-            weights = source.weights or choose_weights(source.model_id, names)
-            return hub.download(source.location, source.commit, list_needed(weights))
+            return _download(source, source.commit)
         folder, content = _open_folder(source.location)
     except ConfigError as error:
         raise ModelError(f"{source.model_id}: {error.problem}") from error
@@ -82,6 +93,18 @@ def fetch_model(source: ModelSource) -> pathlib.Path:
     if content != source.revision:
         problem = "its files have changed since the job was started; start it again"
         raise ModelError(f"{source.model_id}: {problem}")
+    return folder
+
+
+def _download(source: ModelSource, commit: str) -> pathlib.Path:
+    model, weights = source.location, source.weights
+    if weights is None:
+        weights = check_folder(model, hub.list_files(model, commit))
+    folder = hub.download(model, commit, [*CONFIGS, weights])
+    needed = list_needed(model, weights, lambda name: (folder / name).read_bytes())
+    if shards := needed[len(CONFIGS) + 1 :]:
+        folder = hub.download(model, commit, shards)
+    check_files(model, folder, needed)
     return folder
 
 
@@ -95,4 +118,4 @@ def _open_folder(location: str) -> tuple[pathlib.Path, str]:
     if "://" in location:
         return mirror_folder(location)
     folder = pathlib.Path(location)
-    return folder, hash_files(folder, choose_needed(os.listdir(folder)))
+    return folder, hash_folder(folder)

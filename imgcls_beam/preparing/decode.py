@@ -1,11 +1,12 @@
 """Untrusted bytes → an upright RGB image, or the reason why not.
 
 The result equals the reference, `ImageOps.exif_transpose(Image.open(…)).convert("RGB")`, except for
-grey of more than 8 bits, which Pillow clips to white and `grey` scales.
+grey of more than 8 bits, which Pillow clips to white and `grey` scales, and for what it misreads.
 """
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import operator
@@ -18,7 +19,9 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.formats import FORMATS, identify
 from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
+from imgcls_beam.preparing.inspecting import Inspection, Samples
 from imgcls_beam.preparing.inspecting.tags import is_tag_bomb
+from imgcls_beam.preparing.inspecting.tiff_kinds import describe_opened
 from imgcls_beam.preparing.limits import check_inspection, check_size
 
 _ORIENTATION_TAG = 0x0112
@@ -33,6 +36,7 @@ _UPRIGHT = {
 }
 _LYING = frozenset({5, 6, 7, 8})
 """Orientations that swap width and height."""
+_NOTHING_FOUND = Inspection(b"", ())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,15 +82,15 @@ def try_decode(
         if found.size and not found.is_opened_small:
             facts = _with_size(facts, found.size)
             before_load(check_size(found.size, options))
-        with _blaming_the_image(name, is_cut=found.is_cut):
+        with _blaming_the_image(name, found):
             opened = FORMATS[name].reader(io.BytesIO(found.data))
         facts = _with_size(facts, _upright_size(opened))
         before_load(check_size(opened.size, options))
-        with _blaming_the_image(name, is_cut=found.is_cut):
+        with _blaming_the_image(name, found):
             opened.load()
         # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
         opened.info.pop("transparency", None)
-        image = upright_rgb(opened, is_ours=True)
+        image = upright_rgb(opened, found.samples, is_ours=True)
         return DecodedImage(image, _with_size(facts, image.size))
     except ImageError as error:
         # Made anew: the caught one holds every half-decoded pixel, by its traceback.
@@ -104,11 +108,11 @@ def _with_size(facts: ImageFacts, size: tuple[int, int]) -> ImageFacts:
 
 
 @contextlib.contextmanager
-def _blaming_the_image(name: str, *, is_cut: bool = False) -> Iterator[None]:
+def _blaming_the_image(name: str, found: Inspection) -> Iterator[None]:
     """Whatever a decoder raises becomes an `ImageError` with a sentence of ours.
 
     Raises:
-        ImageError: `truncated`, `corrupt` or `too_many_pixels`.
+        ImageError: `truncated`, `unsupported`, `corrupt` or `too_many_pixels`.
     """
     try:
         yield
@@ -121,7 +125,10 @@ def _blaming_the_image(name: str, *, is_cut: bool = False) -> Iterator[None]:
         message = f"the {name} has more pixels than Pillow's own limit"
         raise ImageError(FailureCode.TOO_MANY_PIXELS, message) from error
     except Exception as error:  # a dozen classes come out of Pillow for bad bytes
-        if is_cut or isinstance(error, EOFError) or "truncated" in str(error).lower():
+        if found.variant and not found.is_cut:
+            message = f"{found.variant} is not decoded here"
+            raise ImageError(FailureCode.UNSUPPORTED, message) from error
+        if found.is_cut or isinstance(error, EOFError) or "truncated" in str(error).lower():
             message = f"the {name} ends too early"
             raise ImageError(FailureCode.TRUNCATED, message) from error
         message = f"the {name} is damaged and cannot be decoded"
@@ -135,11 +142,14 @@ def _upright_size(opened: ImageFile.ImageFile) -> tuple[int, int]:
     return (opened.height, opened.width) if is_lying else opened.size
 
 
-def upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
+def upright_rgb(
+    image: Image.Image, samples: Samples | None = None, *, is_ours: bool = False
+) -> Image.Image:
     """An image after its EXIF orientation, as RGB.
 
     Args:
         image: of any mode, a file's or made in memory; it is loaded, else left as it is.
+        samples: what its file says of its grey; None to ask the image.
         is_ours: whether it may be closed where it changes: else three are in memory at once.
 
     Returns:
@@ -148,9 +158,9 @@ def upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
     Raises:
         ImageError: `truncated` or `corrupt`; it cannot be loaded or converted.
     """
-    with _blaming_the_image("image"):
+    with _blaming_the_image("image", _NOTHING_FOUND):
         image.load()
-        for change in _find_changes(image):
+        for change in _find_changes(image, samples or describe_opened(image)):
             changed = change(image)
             if is_ours:
                 image.close()
@@ -158,10 +168,12 @@ def upright_rgb(image: Image.Image, *, is_ours: bool = False) -> Image.Image:
         return image
 
 
-def _find_changes(image: Image.Image) -> list[Callable[[Image.Image], Image.Image]]:
+def _find_changes(
+    image: Image.Image, samples: Samples
+) -> list[Callable[[Image.Image], Image.Image]]:
     changes: list[Callable[[Image.Image], Image.Image]] = []
-    if is_deep_grey(image.mode):
-        changes.append(scale_grey)
+    if is_deep_grey(image.mode, samples):
+        changes.append(functools.partial(scale_grey, samples=samples))
     if image.mode == "La":  # which Pillow converts to LA only
         changes.append(operator.methodcaller("convert", "LA"))
     method = _UPRIGHT.get(_read_orientation(image))

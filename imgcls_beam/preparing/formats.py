@@ -1,22 +1,32 @@
 """The formats that are decoded, and what the first bytes say an object is."""
 
+import functools
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
+from PIL import features
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.PpmImagePlugin import PpmImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.preparing.inspecting import Inspection, boxed, gif, headers, jpeg, tiff
+from imgcls_beam.preparing.inspecting import (
+    Inspection,
+    boxed,
+    gif,
+    headers,
+    jpeg,
+    jpeg2000,
+    png,
+    tiff,
+)
+from imgcls_beam.preparing.readers import PngReader, TiffReader, find_heif, read_heif
 
 _HEAD_BYTES = 1024
 
@@ -29,14 +39,17 @@ class Format(NamedTuple):
         inspect: what it declares, before `reader` sees it.
         reader: Pillow's class, called directly: `Image.open` would try several formats on the same
             bytes, read an MPO's directory, and apply Pillow's own limit, which is the process's.
+        feature: what Pillow must have been built with, by its own name for it.
     """
 
     signature: bytes
     inspect: Callable[[bytes], Inspection]
-    reader: type[ImageFile]
+    reader: Callable[[IO[bytes]], ImageFile]
+    feature: str = ""
 
 
 _AVIF = rb"....ftyp(avif|avis|(mif1|msf1).{4}(.{4}){0,14}?avi[fs])"
+_HEIF = rb"....ftyp(hei|hev|mif1|msf1)"
 _BMP = rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"
 _TIFF = rb"II[*+]\0|MM\0[*+]|MM\*\0|II\0\*"
 _JPEG2000 = rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"
@@ -44,14 +57,15 @@ _JPEG2000 = rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"
 FORMATS = {
     # What cameras, phones and the web write.
     "JPEG": Format(rb"\xff\xd8\xff", jpeg.inspect_jpeg, JpegImageFile),
-    "PNG": Format(rb"\x89PNG\r\n\x1a\n", headers.inspect_png, PngImageFile),
-    "WEBP": Format(rb"RIFF....WEBP", headers.inspect_webp, WebPImageFile),
+    "PNG": Format(rb"\x89PNG\r\n\x1a\n", png.inspect_png, PngReader),
+    "WEBP": Format(rb"RIFF....WEBP", headers.inspect_webp, WebPImageFile, "webp"),
     "GIF": Format(rb"GIF8[79]a", gif.inspect_gif, GifImageFile),
-    "AVIF": Format(_AVIF, boxed.inspect_avif, AvifImageFile),
+    "AVIF": Format(_AVIF, boxed.inspect_avif, AvifImageFile, "avif"),
+    "HEIF": Format(_HEIF, boxed.inspect_heif, read_heif),
     # What scanners, microscopes and archives write.
     "BMP": Format(_BMP, headers.inspect_bmp, BmpImageFile),
-    "TIFF": Format(_TIFF, tiff.inspect_tiff, TiffImageFile),
-    "JPEG2000": Format(_JPEG2000, boxed.inspect_jpeg2000, Jpeg2KImageFile),
+    "TIFF": Format(_TIFF, tiff.inspect_tiff, TiffReader),
+    "JPEG2000": Format(_JPEG2000, jpeg2000.inspect_jpeg2000, Jpeg2KImageFile, "jpg_2000"),
     "PPM": Format(rb"P[1-6f]\s", headers.inspect_ppm, PpmImageFile),
 }
 """The formats that are decoded, by Pillow's names. The rest of Pillow's 44 are left out: an icon
@@ -60,9 +74,25 @@ starts another program, game textures, weather data, old paint programs) are no 
 
 _SUPPORTED = {name: each.signature for name, each in FORMATS.items()}
 _UNSUPPORTED = {
-    "HEIF": rb"....ftyp(hei|hev|mif1|msf1)",
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
-    "ICO": rb"\0\0[\x01\x02]\0",
+    "JPEG XR": rb"II\xbc",
+    "Canon raw (CR3)": rb"....ftypcrx ",
+    "Canon raw (CRW)": rb"II.{4}HEAPCCDR",
+    "Fujifilm raw (RAF)": rb"FUJIFILMCCD-RAW",
+    "Minolta raw (MRW)": rb"\0MRM",
+    "Olympus raw (ORF)": rb"IIR[OS]|MMO[RS]",
+    "Panasonic raw (RW2)": rb"IIU\0",
+    "Sigma raw (X3F)": rb"FOVb",
+    "PAM": rb"P7\s",
+    "PFM in colour": rb"PF\s",
+    "Radiance HDR": rb"#\?(RADIANCE|RGBE)",
+    "DICOM": rb".{128}DICM",
+    "DjVu": rb"AT&TFORM",
+    "BPG": rb"BPG\xfb",
+    "FLIF": rb"FLIF",
+    "MNG": rb"\x8a[MJ]NG\r\n\x1a\n|\x8bJNG\r\n\x1a\n",
+    "GIMP": rb"gimp xcf",
+    "ICO": rb"\0\0[\x01\x02]\0(?!\0\0)",
     "Photoshop": rb"8BPS",
     "PostScript": rb"%!PS|\xc5\xd0\xd3\xc6",
     "DDS": rb"DDS ",
@@ -77,6 +107,7 @@ _UNSUPPORTED = {
     "WMF": rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF",
     "XPM": rb"/\* XPM \*/",
     "XBM": rb"#define [^\n]*_width",
+    "TGA": rb".\0[\x02\x03\x0a\x0b]\0{5}.{8}[\x08\x0f\x10\x18\x20][\0-\x3f]",
 }
 _NO_IMAGES = {
     "a PDF document": rb"%PDF-",
@@ -97,19 +128,32 @@ def identify(data: bytes) -> str:
     """Pillow's name of the format, by its signature.
 
     Raises:
-        ImageError: `empty`, `unsupported_format` or `not_an_image`.
+        ImageError: `empty`, `unsupported` or `not_an_image`.
     """
     if not data:
         raise ImageError(FailureCode.EMPTY, "the object has no bytes")
     head = data[:_HEAD_BYTES]
     if name := _match(_SUPPORTED, head):
+        if missing := _find_missing(name):
+            raise ImageError(FailureCode.UNSUPPORTED, missing)
         return name
     if other := _match(_UNSUPPORTED, head):
         message = f"{other} images are not decoded; decoded are {', '.join(FORMATS)}"
-        raise ImageError(FailureCode.UNSUPPORTED_FORMAT, message)
+        raise ImageError(FailureCode.UNSUPPORTED, message)
     guess = _match(_NO_IMAGES, head.removeprefix(b"\xef\xbb\xbf"), re.IGNORECASE)
     tail = f"it looks like {guess}" if guess else "it begins with no known signature"
     raise ImageError(FailureCode.NOT_AN_IMAGE, f"not an image: {tail}")
+
+
+@functools.cache
+def _find_missing(name: str) -> str:
+    """What must be installed to decode a format; nothing where all is there."""
+    if name == "HEIF" and not find_heif():
+        return "HEIF images are decoded with an extra: pip install 'imgcls_beam[heic]'"
+    feature = FORMATS[name].feature
+    if feature and not features.check(feature):
+        return f"{name} images are decoded by a Pillow that was built with {feature}"
+    return ""
 
 
 def _match(signatures: dict[str, bytes], head: bytes, flags: int = 0) -> str | None:

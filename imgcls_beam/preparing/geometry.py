@@ -13,7 +13,7 @@ from PIL import Image
 from imgcls_beam.elements import Pixels
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.preparing.resizing import resize_centre
-from imgcls_beam.preparing.sizes import Size, SizeRule, Warp
+from imgcls_beam.preparing.sizes import CentreRule, Size, SizeRule, Warp, centre_down
 
 _MAX_CROPPED_PIXELS = 256 << 20
 """Of a resized image before its crop. 4,096 × 1 becomes so many at an edge of 256, in up to 4 s; a
@@ -26,6 +26,10 @@ MAX_WHOLE_PIXELS = 16 << 20
 """Of a resized image that stays whole: Pillow and numpy hold up to 14 bytes of each."""
 
 
+Colour = tuple[int, int, int]
+_BLACK = (0, 0, 0)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Resize:
     """A resize, and the centre crop of it where one follows.
@@ -33,14 +37,18 @@ class Resize:
     Attributes:
         rule: the size before the crop.
         resample: Pillow's filter.
-        crop: of the centre crop; None for no crop. An image that is smaller is padded with black.
+        crop: of the centre crop; None for no crop. An image that is smaller is padded.
         max_pixels: of the size before the crop, unless every image gets the same.
+        centre: where the middle is.
+        fill: what an image is padded with.
     """
 
     rule: SizeRule
     resample: Image.Resampling
     crop: Size | None = None
     max_pixels: int = MAX_WHOLE_PIXELS
+    centre: CentreRule = centre_down
+    fill: Colour = _BLACK
 
     def apply(self, image: Image.Image) -> Image.Image:
         """The image resized, and cropped.
@@ -52,18 +60,21 @@ class Resize:
         if not isinstance(self.rule, Warp):
             refuse_long(image, size, _MAX_CROPPED_PIXELS if self.crop else self.max_pixels)
         crop = self.crop or size
-        return _crop_centre(resize_centre(image, size, crop, self.resample), crop)
+        resized = resize_centre(image, size, crop, self.resample, self.centre)
+        return _crop_centre(resized, crop, self.centre, self.fill)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CenterCrop:
-    """A centre crop of the image as it is; black where the image is smaller."""
+    """A centre crop of the image as it is, padded where the image is smaller; see `Resize`."""
 
     size: Size
+    centre: CentreRule = centre_down
+    fill: Colour = _BLACK
 
     def apply(self, image: Image.Image) -> Image.Image:
         """The middle of the image."""
-        return _crop_centre(image, self.size)
+        return _crop_centre(image, self.size, self.centre, self.fill)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,7 +101,7 @@ class CenterShare:
         if not min(size):
             return Image.new("RGB", (1, 1))
         refuse_long(image, size, max(MAX_WHOLE_PIXELS, image.width * image.height))
-        return _crop_centre(image, size)
+        return _crop_centre(image, size, centre_down, _BLACK)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -184,11 +195,16 @@ def refuse_long(image: Image.Image, size: Size, max_pixels: int) -> None:
         raise ImageError(FailureCode.UNPREPARABLE, message)
 
 
-def _crop_centre(image: Image.Image, size: Size) -> Image.Image:
-    """The middle; black around an image that is smaller, the odd pixel above and to the left."""
+def _crop_centre(image: Image.Image, size: Size, centre: CentreRule, fill: Colour) -> Image.Image:
+    """The middle, with a frame around an image that is smaller."""
     if (image.height, image.width) == size:
         return image
-    return _crop(image, size, ((image.height - size[0]) // 2, (image.width - size[1]) // 2))
+    start = centre(image.height - size[0]), centre(image.width - size[1])
+    if fill == _BLACK or min(start) >= 0:
+        return _crop(image, size, start)
+    framed = Image.new("RGB", (size[1], size[0]), fill)
+    framed.paste(image, (-start[1], -start[0]))
+    return framed
 
 
 def _crop(image: Image.Image, size: Size, start: Size) -> Image.Image:

@@ -4,26 +4,29 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.inspecting import Inspection, WidthHeight
 
-MAX_HEAD_BYTES = 4 << 20
-"""A search for the first frame ends here."""
+MAX_HEAD_STEPS = 1 << 19
+"""A search for a GIF's first frame ends after so many blocks, some 50 ms: 64 MiB of whole ones have
+half of them."""
+MAX_CHUNKS = 1 << 17
+"""Of a PNG: 64 MiB in pieces of 1 kB have half of them."""
 MAX_PIECES = 1 << 20
 MIN_TILE_PIXELS = 64 * 64
 
-_MAX_COMMENT_BYTES = 1 << 20
-"""Pillow joins a GIF's comment block by block: 6 MB of it took 23 s."""
 _MAX_SMALL_TILES = 1024
 """JPEG 2000's decoder keeps 9 kB for each tile: 148 bytes took 616 MB."""
 
 
 def check_inspection(name: str, found: Inspection, options: DecodeOptions) -> None:
-    """Refuses an image that would take a decoder's memory or time, whatever its size.
+    """Refuses what is not decoded here, and what would take a decoder's memory or time.
 
     Raises:
-        ImageError: `corrupt` or `too_many_scans`.
+        ImageError: `unsupported`, `corrupt` or `too_many_scans`.
     """
+    if found.unsupported:
+        raise ImageError(FailureCode.UNSUPPORTED, f"{found.unsupported} is not decoded here")
     for is_beyond, problem in (
-        (found.comment_bytes > _MAX_COMMENT_BYTES, "more than 1 MiB of comments"),
-        (found.head_bytes >= MAX_HEAD_BYTES, "no frame in its first 4 MiB"),
+        (found.head_steps >= MAX_HEAD_STEPS, f"no frame in its first {MAX_HEAD_STEPS:,} blocks"),
+        (found.chunks > MAX_CHUNKS, f"more than {MAX_CHUNKS:,} chunks"),
         (
             found.small_tiles > _MAX_SMALL_TILES,
             "more than 1,024 tiles, of less than 64 × 64 pixels",

@@ -1,5 +1,7 @@
 """A model's files → its image processor, of the Pillow backend."""
 
+import importlib
+import importlib.metadata
 import importlib.util
 import json
 import pathlib
@@ -7,9 +9,13 @@ from typing import Any
 
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
+from imgcls_beam.reasons import describe_reason
 from imgcls_beam.scoring import ModelSource
 
-_FAULTS = (OSError, ValueError, TypeError, ImportError, LookupError, AttributeError)
+_FAULTS = (
+    *(OSError, ValueError, TypeError, ImportError, LookupError, AttributeError),
+    *(RuntimeError, AssertionError),
+)
 """What a config that is damaged, or of something else, makes transformers raise."""
 
 _CONFIGS = ("processor_config.json", "preprocessor_config.json")
@@ -73,14 +79,29 @@ def _explain(folder: pathlib.Path, error: Exception) -> str:
     """What to say of a processor that cannot be loaded, in half a sentence."""
     missing = ", ".join(_list_missing_packages(folder))
     if missing:
-        return f"needs {missing}, which is not installed here"
+        extra = "; install imgcls_beam[timm]" if "torchvision" in missing else ""
+        return f"needs {missing}, which is not installed here{extra}"
+    if misfit := _find_misfit():
+        return misfit
     if not any((folder / name).exists() for name in _CONFIGS):
         return f"has no config: neither {' nor '.join(reversed(_CONFIGS))} is there"
     if "auto_map" in _read_config(folder):
         return "is code of the model's own, which is never run here"
     # The first sentence only: transformers lists every family that it knows after it.
-    reason = " ".join(str(error).split()).partition(" Should have a `image_processor_type`")[0]
-    return f"cannot be loaded ({reason})"
+    return f"cannot be loaded ({describe_reason(error)})"
+
+
+def _find_misfit() -> str | None:
+    """What to say where torchvision was built for another torch, and cannot be imported."""
+    if importlib.util.find_spec("torchvision") is None:
+        return None
+    try:
+        importlib.import_module("torchvision")
+    except (RuntimeError, ImportError, OSError, AttributeError):
+        version_of = importlib.metadata.version
+        pair = f"torchvision {version_of('torchvision')} does not fit torch {version_of('torch')}"
+        return f"cannot be run: {pair}; install both from one index, imgcls_beam[timm]"
+    return None
 
 
 def _list_missing_packages(folder: pathlib.Path) -> list[str]:

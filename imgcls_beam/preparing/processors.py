@@ -20,6 +20,7 @@ from imgcls_beam.preparing.geometry import Geometry, refuse_long
 from imgcls_beam.preparing.processor_loading import load_processor
 from imgcls_beam.preparing.sizes import ShortestEdge
 from imgcls_beam.preparing.steps import read_affine, read_geometry
+from imgcls_beam.preparing.timm_steps import is_timm, read_timm
 from imgcls_beam.scoring import ChannelAffine, ModelSource
 
 _LOG = logging.getLogger(__name__)
@@ -59,8 +60,11 @@ class Preparer:
         """
         self._processor = processor
         self.processor_name = type(processor).__name__
-        self.geometry = read_geometry(processor)
-        self.affine = read_affine(processor) if self.geometry else None
+        self.geometry: Geometry | None = None
+        self.affine: ChannelAffine | None = None
+        read = read_timm if is_timm(processor) else _read
+        if (found := read(processor)) is not None:
+            self.geometry, self.affine = found
         if self.geometry and self.affine and not self._is_equal(self.geometry, self.affine):
             name = self.processor_name
             _LOG.warning("%s does not do what its config says; calling it for each image", name)
@@ -99,7 +103,8 @@ class Preparer:
 
     def _refuse_large(self, image: Image.Image) -> None:
         size, pixels = getattr(self._processor, "size", None), (image.height, image.width)
-        edge_px = getattr(size, "shortest_edge", None)
+        edge_px = getattr(self._processor, "resize_short", None)
+        edge_px = edge_px or getattr(size, "shortest_edge", None)
         if getattr(self._processor, "do_resize", True):
             if not edge_px or getattr(size, "longest_edge", None):
                 return
@@ -151,6 +156,11 @@ def load_preparer(source: ModelSource) -> Preparer:
         reason = "divides by zero" if isinstance(error, ZeroDivisionError) else f"fails ({error})"
         problem = f"{source.model_id}: its image processor {reason}"
         raise ModelError(" ".join(problem.split())) from error
+
+
+def _read(processor: Any) -> tuple[Geometry, ChannelAffine] | None:  # noqa: ANN401
+    geometry = read_geometry(processor)
+    return None if geometry is None else (geometry, read_affine(processor))
 
 
 def _draw_probe(size: tuple[int, int]) -> Image.Image:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from imgcls_beam.preparing.sizes import Size
+from imgcls_beam.preparing.sizes import CentreRule, Size, centre_down
 
 _STRIP_PIXELS = 4 << 20
 """A resize works in strips of so many pixels: 16 MB, for Pillow keeps four bytes of each."""
@@ -12,7 +12,11 @@ _Span = tuple[int, int]
 
 
 def resize_centre(
-    image: Image.Image, size: Size, crop: Size, resample: Image.Resampling
+    image: Image.Image,
+    size: Size,
+    crop: Size,
+    resample: Image.Resampling,
+    centre: CentreRule = centre_down,
 ) -> Image.Image:
     """The centre of a resized image, at most `crop` large.
 
@@ -21,7 +25,7 @@ def resize_centre(
     only what the crop keeps, with the same result: a 3000 × 1 image, which becomes 768,000 × 256
     before its crop, would else take 590 MB.
     """
-    rows, columns = _find_span(size[0], crop[0]), _find_span(size[1], crop[1])
+    rows, columns = (_find_span(*edges, centre) for edges in zip(size, crop, strict=True))
     if rows == (0, size[0]) and columns == (0, size[1]):
         return image.resize((size[1], size[0]), resample)
     if image.height > image.width * 100 and size[0] < image.height:  # Pillow turns these round
@@ -31,9 +35,9 @@ def resize_centre(
     return _resize_height(_resize_width(image, size[1], columns, resample), size[0], rows, resample)
 
 
-def _find_span(size_px: int, crop_px: int) -> _Span:
+def _find_span(size_px: int, crop_px: int, centre: CentreRule) -> _Span:
     """What of an edge a centre crop keeps: [start, end)."""
-    start_px = max(0, (size_px - crop_px) // 2)
+    start_px = max(0, centre(size_px - crop_px))
     return start_px, min(size_px, start_px + crop_px)
 
 

@@ -10,6 +10,10 @@ from collections.abc import Callable
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
+CentreRule = Callable[[int], int]
+"""An edge's pixels beyond a centre crop → the first of them that the crop keeps. Where the image is
+smaller both are negative: how many pixels are added."""
+
 SizeRule = Callable[[Size], Size]
 """An image's size → its size after the resize; an edge may become 0, which no image can have."""
 
@@ -93,6 +97,35 @@ class Thumbnail:
         elif size[1] > size[0]:
             height_px = int(size[0] * width_px / size[1])
         return height_px, width_px
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeepRatio:
+    """timm's: the aspect ratio stays, and one edge becomes that of `size`.
+
+    Attributes:
+        size: the target.
+        longest: 1 where the image shall fit into it, 0 where it shall cover it.
+    """
+
+    size: Size
+    longest: float
+
+    def __call__(self, size: Size, /) -> Size:
+        """`ResizeKeepRatio.get_params`."""
+        ratios = size[0] / self.size[0], size[1] / self.size[1]
+        ratio = max(ratios) * self.longest + min(ratios) * (1.0 - self.longest)
+        return round(size[0] * 1.0 / ratio), round(size[1] * 1.0 / ratio)
+
+
+def centre_down(spare_px: int) -> int:
+    """As `transformers` finds the middle: half a pixel goes above and to the left."""
+    return spare_px // 2
+
+
+def centre_even(spare_px: int) -> int:
+    """As torchvision finds it: half a pixel goes to the even one, or below where some are added."""
+    return round(spare_px / 2.0) if spare_px >= 0 else -(-spare_px // 2)
 
 
 def _round_up(edge_px: int, divisor_px: int) -> int:

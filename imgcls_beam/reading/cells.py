@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.column_chunks import NO_CELL, Cell, RangeFile, iterate_cells
+from imgcls_beam.reading.column_chunks import DAMAGED, NO_CELL, Cell, RangeFile, iterate_cells
 from imgcls_beam.reading.faults import Sleep, changed_object, too_many_bytes
 from imgcls_beam.stores import has_version
 
@@ -100,7 +100,7 @@ class _Cursor:
         file = RangeFile(self._chunk.uri, options, sleep)
         if not has_version(file.info, self._chunk.version):
             raise changed_object()
-        may_stay = self._broken is None or self._broken.code is FailureCode.UNREADABLE
+        may_stay = self._broken is None or self._broken.message in (DAMAGED, NO_CELL)
         if self._file is None or not may_stay or self._file.identity != file.identity:
             self._reset(file)
             return file

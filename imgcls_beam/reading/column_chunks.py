@@ -16,13 +16,13 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import changed_object, count_tries, to_image_error
 from imgcls_beam.reading.pinning import look_up
 from imgcls_beam.reading.store_groups import open_stores
-from imgcls_beam.stores import updated_at_of, version_of
+from imgcls_beam.stores import ask, updated_at_of, version_of
 from imgcls_beam.stores.parquet_batches import find_image_path, open_parquet, read_batches
 
 _BUFFER_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 256
 
-_DAMAGED = "the Parquet file is damaged here"
+DAMAGED = "the Parquet file is damaged here"
 NO_CELL = "the Parquet file has no such cell of binary"
 
 Cell = bytes | int | None
@@ -67,7 +67,9 @@ class RangeFile(io.RawIOBase):
         if end <= start:
             return b""
         data: bytes = self._persist(
-            lambda: self._store.cat_ranges([self._path], [start], [end], on_error="return")[0]
+            lambda: ask(
+                lambda: self._store.cat_ranges([self._path], [start], [end], on_error="return")[0]
+            )
         )
         if len(data) != end - start:
             raise changed_object()
@@ -118,7 +120,7 @@ def iterate_cells(file: RangeFile, row_group: int, column: str, max_bytes: int) 
             yield from (_to_cell(scalar, max_bytes) for scalar in ready)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         yield from (_to_cell(scalar, max_bytes) for scalar in held)
-        raise ImageError(FailureCode.UNREADABLE, _DAMAGED) from error
+        raise ImageError(FailureCode.UNREADABLE, DAMAGED) from error
     # By now Arrow has let go of the last page, which may be a whole row group.
     yield from (_to_cell(scalar, max_bytes) for scalar in held)
 
@@ -137,7 +139,9 @@ def _iterate_batches(file: RangeFile, row_group: int, column: str) -> Iterator[p
             raise ImageError(FailureCode.UNREADABLE, NO_CELL)
         for batch in read_batches(table, row_group, [path], _MAX_BATCH_ROWS):
             cells = batch.column(column)
-            yield pc.struct_field(cells, "bytes") if pa.types.is_struct(cells.type) else cells
+            cells = pc.struct_field(cells, "bytes") if pa.types.is_struct(cells.type) else cells
+            is_encoded = pa.types.is_dictionary(cells.type)
+            yield cells.dictionary_decode() if is_encoded else cells
 
 
 def _to_cell(scalar: pa.Scalar, max_bytes: int) -> Cell:

@@ -1,39 +1,39 @@
-"""What a store raises → the image's own error, or a defect that is not caught."""
+"""What a store raises → the image's own error, which becomes its row."""
 
-import errno
 import random
 from collections.abc import Callable, Iterator
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.archived import is_archived
+from imgcls_beam.stores import FaultKind, is_fault, kind_of
 
-_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_PASSING_ERRNO = frozenset(
-    {
-        *(errno.EAGAIN, errno.EINTR, errno.EIO, errno.EBUSY, errno.ETIMEDOUT, errno.ESTALE),
-        *(errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EPIPE),
-        *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EMFILE, errno.ENFILE),
-        getattr(errno, "EREMOTEIO", errno.EIO),  # s3fs means S3's InternalError by it
-    }
-)
-_PASSING_KINDS = frozenset(
-    {
-        *("aiohttp.ClientConnectionError", "aiohttp.ClientPayloadError", "gcsfs.ChecksumError"),
-        *("requests.ConnectionError", "requests.Timeout", "requests.ChunkedEncodingError"),
-        *("httpx.TransportError", "httpx2.TransportError", "botocore.HTTPClientError"),
-        *("azure.ServiceRequestError", "azure.ServiceResponseError"),
-    }
-)
-"""Faults of a connection that are no `ConnectionError`, of packages that need not be installed."""
-_REFUSALS = {
-    FailureCode.NOT_FOUND: "the object was listed but is not there any more",
-    FailureCode.ARCHIVED: "the object is archived; restore it in its store, and then try again",
-    FailureCode.PERMISSION_DENIED: "the store does not let these credentials read the object",
-    FailureCode.UNAVAILABLE: "the store did not deliver the object",
-    FailureCode.UNREADABLE: "the store refused to read the object",
+_LISTED_NO_MORE = "the object was listed but is not there any more"
+_OF_KIND = {
+    FaultKind.MALFORMED: (
+        FailureCode.INVALID_REFERENCE,
+        "its URI is no name of an object: its store cannot have such a host, bucket or key",
+    ),
+    FaultKind.NO_OBJECT: (FailureCode.NOT_FOUND, "there is no such object"),
+    FaultKind.NO_BUCKET: (FailureCode.NOT_FOUND, "there is no such bucket"),
+    FaultKind.ARCHIVED: (
+        FailureCode.ARCHIVED,
+        "the object is archived; restore it in its store, and then try again",
+    ),
+    FaultKind.DENIED: (
+        FailureCode.PERMISSION_DENIED,
+        "the store does not let these credentials read the object",
+    ),
+    FaultKind.WRONG_SETTINGS: (
+        FailureCode.PERMISSION_DENIED,
+        "the credentials for the store cannot be used; their profile or a part of them is missing",
+    ),
+    FaultKind.NO_CREDENTIALS: (
+        FailureCode.UNAVAILABLE,
+        "no credentials for the store were found, or what gives them did not answer",
+    ),
+    FaultKind.UNREACHABLE: (FailureCode.UNAVAILABLE, "the store did not deliver the object"),
+    FaultKind.OTHER: (FailureCode.UNREADABLE, "the store refused to read the object"),
 }
-
 
 Sleep = Callable[[float], object]
 """Waits so many seconds."""
@@ -67,60 +67,22 @@ def no_file() -> ImageError:
     return ImageError(FailureCode.UNREADABLE, "it is no file: a pipe, a device or a folder")
 
 
-def to_image_error(error: BaseException) -> ImageError:
-    """The image's error for a store's error.
+def to_image_error(error: BaseException, *, was_listed: bool = False) -> ImageError:
+    """The image's error for whatever a store's client raised about it.
+
+    Args:
+        error: what was raised.
+        was_listed: whether the store itself has named the object before.
 
     Raises:
-        BaseException: the error itself, where stores are not known to raise it: a defect.
+        BaseException: the error itself, where it is of this process, and no answer of a store.
     """
     if isinstance(error, ImageError):
         return error
-    code = _code_of(error)
-    if code is None:
+    if not is_fault(error):
         raise error
-    return ImageError(code, _REFUSALS[code], retryable=code is FailureCode.UNAVAILABLE)
-
-
-def _code_of(error: BaseException) -> FailureCode | None:
-    status = _http_status(error)
-    if isinstance(error, FileNotFoundError) or status in (404, 410):
-        return FailureCode.NOT_FOUND
-    if is_archived(error):
-        return FailureCode.ARCHIVED
-    if isinstance(error, PermissionError) or status in (401, 403) or _is_gcs_refusal(error):
-        return FailureCode.PERMISSION_DENIED
-    if _is_passing(error, status):
-        return FailureCode.UNAVAILABLE
-    if isinstance(error, OSError) or status is not None:
-        return FailureCode.UNREADABLE
-    return None
-
-
-def _is_passing(error: BaseException, status: int | None) -> bool:
-    if status in _PASSING_STATUS or isinstance(error, TimeoutError | ConnectionError | EOFError):
-        return True
-    if isinstance(error, OSError) and error.errno in _PASSING_ERRNO:
-        return True
-    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
-    return not kinds.isdisjoint(_PASSING_KINDS)
-
-
-def _is_gcs_refusal(error: BaseException) -> bool:
-    """Whether it is a 403 of gcsfs, which only the words of an OSError show."""
-    return type(error) is OSError and error.errno is None and str(error).startswith("Forbidden:")
-
-
-def _http_status(error: object) -> int | None:
-    """The HTTP status, where gcsfs, aiohttp, azure, huggingface_hub and botocore keep it."""
-    response = getattr(error, "response", None)
-    metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
-    for value in (
-        getattr(error, "status", None),
-        getattr(error, "code", None),
-        getattr(error, "status_code", None),
-        getattr(response, "status_code", None),
-        metadata.get("HTTPStatusCode"),
-    ):
-        if isinstance(value, int | str) and str(value).isdigit():
-            return int(value)
-    return None
+    kind = kind_of(error)
+    code, message = _OF_KIND[kind]
+    if kind is FaultKind.NO_OBJECT and was_listed:
+        message = _LISTED_NO_MORE
+    return ImageError(code, message, retryable=code is FailureCode.UNAVAILABLE)

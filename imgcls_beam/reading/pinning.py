@@ -138,7 +138,7 @@ def _find_doubt(path: str, ref: ImageRef, answer: bytes | BaseException) -> _Dou
 def _look_at_file(path: str) -> Mapping[str, Any] | BaseException:
     try:
         seen = os.stat(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter: a name that no file can have
         return error
     if not stat.S_ISREG(seen.st_mode):
         return no_file()

@@ -37,8 +37,8 @@ from imgcls_beam.reading.faults import (
 from imgcls_beam.reading.pinning import find_faults
 from imgcls_beam.reading.request_images import limit_line_bytes, open_request
 from imgcls_beam.reading.shared_reads import read_shared
-from imgcls_beam.reading.store_groups import open_stores
-from imgcls_beam.stores import has_version, is_local
+from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
+from imgcls_beam.stores import ask, has_version, is_local
 
 _STRETCHES = (ByteSpan, RequestLine)
 
@@ -98,9 +98,10 @@ def _read_objects(
 ) -> list[EncodedImage | Failure]:
     """Reads objects, members of archives and images in requests.
 
-    Only faults that look passing are tried again: time-outs, broken connections, HTTP 408, 425,
-    429 and 5xx, and bytes that lack the listed checksum while the store has the listed version.
-    Content that is not what was listed is `changed`.
+    Only faults that look passing are tried again: time-outs, connections that are refused or break,
+    HTTP 408, 425, 429 and 5xx, credentials that could not be had, and bytes that lack the listed
+    checksum while the store has the listed version. Content that is not what was listed is
+    `changed`.
     """
     results: dict[int, EncodedImage | Failure] = {}
     pending = list(range(len(refs)))
@@ -135,6 +136,7 @@ def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | BaseE
         )
         got = _fetch_ranges(store, paths, [refs[i] for i in asked], options)
         answers |= zip(asked, got, strict=True)
+    answers |= find_missing_buckets(refs, answers)
     return list(answers.values())
 
 
@@ -153,10 +155,27 @@ def _fetch_ranges(
     ]
     if is_local(store):
         return list(map(_read_file, refs, paths, starts, ends))
-    limits = {"batch_size": options.concurrency} if store.async_impl else {}
-    got = store.cat_ranges(paths, starts, ends, on_error="return", **limits)
+    got = _ask_ranges(store, paths, starts, ends, options)
     faults = find_faults(store, paths, refs, got)
     return [faults.get(index, answer) for index, answer in enumerate(got)]
+
+
+def _ask_ranges(
+    store: AbstractFileSystem,
+    paths: list[str],
+    starts: list[int | None],
+    ends: list[int],
+    options: ReadOptions,
+) -> Sequence[bytes | BaseException]:
+    """An answer for each path; where a client gives up all of them for one, each is asked alone."""
+    limits = {"batch_size": options.concurrency} if store.async_impl else {}
+    got = ask(lambda: store.cat_ranges(paths, starts, ends, on_error="return", **limits))
+    if not isinstance(got, Exception):
+        return list(got)
+    if len(paths) == 1:
+        return [got]
+    alone = zip(paths, starts, ends, strict=True)
+    return [_ask_ranges(store, [path], [start], [end], options)[0] for path, start, end in alone]
 
 
 def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes | BaseException:
@@ -167,7 +186,7 @@ def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes |
     """
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter: a name that no file can have
         return error
     try:
         seen = os.fstat(opened)
@@ -186,6 +205,7 @@ def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes |
 
 
 def _size_of(ref: ImageRef) -> int | None:
+    """How many bytes are stored, of which all are read."""
     span = ref.locator
     return span.end - span.start if isinstance(span, _STRETCHES) else ref.size_bytes
 
@@ -199,6 +219,8 @@ def _limit_of(ref: ImageRef, options: ReadOptions) -> int:
 def _is_wanted(ref: ImageRef, options: ReadOptions) -> bool:
     """Whether to ask the store at all; S3 refuses a range of an object that has no bytes."""
     size_bytes = _size_of(ref)
+    if _is_sparse(ref) and (ref.size_bytes or 0) > options.max_bytes:
+        return False
     return size_bytes is None or 0 < size_bytes <= _limit_of(ref, options)
 
 
@@ -207,21 +229,37 @@ def _judge(
 ) -> EncodedImage | Failure:
     try:
         if isinstance(answer, BaseException):
-            raise to_image_error(answer)
+            raise to_image_error(answer, was_listed=ref.version is not None)
         _check_length(ref, len(answer), options)
     except ImageError as error:
         return Failure.from_error(ref, error, tries=tries)
-    encoded = EncodedImage(ref, bytes(answer), tries)
+    encoded = EncodedImage(ref, _fill(ref, bytes(answer)), tries)
     is_request = isinstance(ref.locator, RequestLine)
     return open_request(encoded, options.max_bytes) if is_request else encoded
 
 
 def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:
     size_bytes = _size_of(ref)
-    if max(size_bytes or 0, length_bytes) > _limit_of(ref, options):
+    unpacked_bytes = (ref.size_bytes or 0) if _is_sparse(ref) else 0
+    if max(size_bytes or 0, length_bytes, unpacked_bytes) > _limit_of(ref, options):
         raise too_many_bytes(options.max_bytes)
     if size_bytes is not None and length_bytes != size_bytes:
         message = "the object has another size than when it was listed"
         raise ImageError(FailureCode.CHANGED, message, retryable=True)
     if length_bytes == 0:
         raise ImageError(FailureCode.EMPTY, "the object has no bytes")
+
+
+def _is_sparse(ref: ImageRef) -> bool:
+    return isinstance(ref.locator, ByteSpan) and bool(ref.locator.pieces)
+
+
+def _fill(ref: ImageRef, stored: bytes) -> bytes:
+    """The image of which these bytes are stored: a sparse member with the zeros between."""
+    if not isinstance(ref.locator, ByteSpan) or not ref.locator.pieces:
+        return stored
+    filled, done = bytearray(ref.size_bytes or 0), 0
+    for offset, length in ref.locator.pieces:
+        filled[offset : offset + length] = stored[done : done + length]
+        done += length
+    return bytes(filled)

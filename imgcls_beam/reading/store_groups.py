@@ -1,6 +1,6 @@
 """The stores of the objects that are read: each is opened once for all of its objects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fsspec import AbstractFileSystem
 
@@ -9,12 +9,29 @@ from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import to_image_error
-from imgcls_beam.stores import StoreKey, split_url
+from imgcls_beam.stores import (
+    FaultKind,
+    StoreKey,
+    ask,
+    has_bucket,
+    is_bucket_name,
+    kind_of,
+    split_url,
+)
 
 _SCHEME_REFUSED = "the scheme of its URI is not allowed (--allow_scheme)"
 _NOT_INSTALLED = "nothing that is installed reads the scheme of its URI"
+_NO_OBJECT = "its URI names a store or a bucket, and no object in it"
+_NO_NAME = (
+    "its URI is no name of an object: a bucket has 3 to 63 small letters, digits, dots and "
+    "hyphens, a key at most 1,024 bytes"
+)
+_NO_BUCKET = "there is no such bucket"
 _NO_STORE = "its URI names no store that can be opened; check its host and the credentials"
 
+_MAX_KEY_BYTES = 1024
+"""Of S3 and GCS alike, as their pages on names have it."""
+_BUCKETS = ("s3", "s3a", "gs", "gcs")
 _Group = tuple[list[int], AbstractFileSystem | ImageError, list[str]]
 
 
@@ -27,34 +44,88 @@ def open_stores(refs: Sequence[ImageRef], options: ReadOptions) -> Iterator[_Gro
     """
     groups: dict[StoreKey | ImageError, list[int]] = {}
     found: dict[tuple[str, str], StoreKey | ImageError] = {}
+    places: dict[int, str] = {}
     for index, ref in enumerate(refs):
         name = split_url(ref.object_uri)[:2]
         if name not in found:
             found[name] = _find_store(ref.object_uri, options)
-        groups.setdefault(found[name], []).append(index)
+        key: StoreKey | ImageError = found[name]
+        if isinstance(key, StoreKey):
+            path = _find_path(key, ref.object_uri)
+            if isinstance(path, ImageError):
+                key = path
+            else:
+                places[index] = path
+        groups.setdefault(key, []).append(index)
     for key, indices in groups.items():
         store = key if isinstance(key, ImageError) else _open(key)
-        if isinstance(key, ImageError) or isinstance(store, ImageError):
+        if isinstance(store, ImageError):
             yield indices, store, []
         else:
-            yield indices, store, [key.path_of(refs[index].object_uri) for index in indices]
+            yield indices, store, [places[index] for index in indices]
+
+
+def find_missing_buckets(
+    refs: Sequence[ImageRef], answers: Mapping[int, bytes | BaseException]
+) -> dict[int, ImageError]:
+    """The answers that mean a bucket that is not there; each bucket is asked for once.
+
+    GCS says the same of a bucket as of an object.
+    """
+    found: dict[int, ImageError] = {}
+    known: dict[tuple[str, str], bool] = {}
+    for index, answer in answers.items():
+        uri = refs[index].object_uri
+        name = split_url(uri)[:2]
+        if name[0] not in _BUCKETS or not _is_missing(answer):
+            continue
+        if name not in known:
+            known[name] = has_bucket(uri)
+        if not known[name]:
+            found[index] = ImageError(FailureCode.NOT_FOUND, _NO_BUCKET)
+    return found
+
+
+def _is_missing(answer: bytes | BaseException) -> bool:
+    if isinstance(answer, bytes | ImageError):
+        return False
+    return kind_of(answer) is FaultKind.NO_OBJECT
 
 
 def _find_store(uri: str, options: ReadOptions) -> StoreKey | ImageError:
     if not is_scheme_allowed(split_url(uri)[0], options.allow_schemes):
         return ImageError(FailureCode.UNREADABLE, _SCHEME_REFUSED)
-    try:
-        return StoreKey.of(uri)
-    except ImportError:
+    key = ask(lambda: StoreKey.of(uri))
+    if isinstance(key, ImportError):
         return ImageError(FailureCode.UNREADABLE, _NOT_INSTALLED)
-    except ValueError:
-        return ImageError(FailureCode.UNREADABLE, _NO_STORE)
+    return (
+        ImageError(FailureCode.INVALID_REFERENCE, _NO_STORE) if isinstance(key, Exception) else key
+    )
+
+
+def _find_path(key: StoreKey, uri: str) -> str | ImageError:
+    path = ask(lambda: key.path_of(uri))
+    if isinstance(path, Exception):
+        return to_image_error(path)
+    problem = _find_problem(key, path)
+    return path if problem is None else ImageError(FailureCode.INVALID_REFERENCE, problem)
+
+
+def _find_problem(key: StoreKey, path: str) -> str | None:
+    """Why a path names no object, as far as that is known without asking."""
+    if key.scheme != "file" and not path.strip("/"):
+        return _NO_OBJECT
+    if key.scheme not in _BUCKETS:
+        return None
+    bucket, _, name = path.partition("/")
+    if not name:
+        return _NO_OBJECT
+    is_long = len(name.encode("utf-8", "surrogatepass")) > _MAX_KEY_BYTES
+    return None if is_bucket_name(bucket) and not is_long else _NO_NAME
 
 
 def _open(key: StoreKey) -> AbstractFileSystem | ImageError:
-    try:
-        return key.open()
-    except ValueError:
+    store = ask(key.open)
+    if isinstance(store, ValueError):  # no credentials, or those of another account
         return ImageError(FailureCode.UNREADABLE, _NO_STORE)
-    except OSError as error:
-        return to_image_error(error)
+    return to_image_error(store) if isinstance(store, Exception) else store

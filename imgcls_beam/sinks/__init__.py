@@ -1,7 +1,6 @@
 """Where rows go: a session stages files, and commits them by a run record."""
 
 from imgcls_beam.sinks.abandoning import abandon_on_error
-from imgcls_beam.sinks.base import Base, make_exists_error
 from imgcls_beam.sinks.history import Selection
 from imgcls_beam.sinks.jsonl import WriteJsonl
 from imgcls_beam.sinks.jsonl_files import (
@@ -13,21 +12,18 @@ from imgcls_beam.sinks.jsonl_files import (
 )
 from imgcls_beam.sinks.parquet import WriteParquet
 from imgcls_beam.sinks.record import (
-    RecordedFile,
-    RecordedModel,
-    RecordedPublication,
     RunRecord,
     read_record,
 )
-from imgcls_beam.sinks.run_paths import RunPaths, locate_record
+from imgcls_beam.sinks.record_parts import RecordedFile, RecordedModel, RecordedPublication
+from imgcls_beam.sinks.run_paths import RunPaths, list_own, locate_record
 from imgcls_beam.sinks.session import (
+    Base,
     Session,
     abandon_session,
     begin_session,
     check_writable,
-    sweep_sessions,
 )
-from imgcls_beam.stores.file_operations import remove_folder as remove_output
 
 __all__ = [
     "Base",
@@ -49,9 +45,7 @@ __all__ = [
     "begin_session",
     "check_jsonl_free",
     "check_writable",
+    "list_own",
     "locate_record",
-    "make_exists_error",
     "read_record",
-    "remove_output",
-    "sweep_sessions",
 ]

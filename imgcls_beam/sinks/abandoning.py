@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from imgcls_beam.stores import file_operations
+from imgcls_beam.stores.local_folder import remove_empty
 
 
 @contextlib.contextmanager
@@ -80,4 +80,4 @@ class _Guard:
         for sink in self.sinks:
             with contextlib.suppress(Exception):
                 sink.abandon()
-        file_operations.prune(*sorted(self._made, key=len, reverse=True))  # deepest first
+        remove_empty(*sorted(self._made, key=len, reverse=True))  # deepest first

@@ -3,9 +3,16 @@
 from collections.abc import Mapping
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindows
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.errors import ConfigError
+
+
+def in_one_window(staged: object) -> WindowedValue:
+    """What a finished bundle gives, in the window of `require_bounded`."""
+    window = GlobalWindow()
+    return WindowedValue(staged, window.max_timestamp(), [window])
 
 
 def require_bounded(outcomes: beam.PCollection, hints: Mapping[str, str]) -> beam.PCollection:

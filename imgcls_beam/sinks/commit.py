@@ -24,24 +24,28 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import ConfigError, PublishError, RunExistsError
 from imgcls_beam.library_versions import find_versions
-from imgcls_beam.sinks.base import APPEND, ERRORS, Current, check_models, find_current
+from imgcls_beam.passed_over import PassedOver, merge_passed_over
 from imgcls_beam.sinks.leftovers import clear_finished, read_note, roll_back, write_note
 from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import (
     DONE,
     FAILED,
+    Current,
+    RunRecord,
+    check_same_models,
+    encode_record,
+    find_current,
+)
+from imgcls_beam.sinks.record_parts import (
     RecordedFile,
     RecordedModel,
     RecordedPublication,
-    RunRecord,
-    encode_record,
+    check_distinct,
 )
-from imgcls_beam.sinks.run_paths import locate_staging
-from imgcls_beam.sinks.session import Session, check_distinct, make_note
-from imgcls_beam.sinks.staged_files import StagedFile, StagedFiles
-from imgcls_beam.stores import file_operations, join
-from imgcls_beam.stores.compare_and_swap import compare_and_swap
-from imgcls_beam.stores.disk_lock import hold_lock
+from imgcls_beam.sinks.run_paths import STAGING
+from imgcls_beam.sinks.session import APPEND, ERRORS, Session, make_note
+from imgcls_beam.sinks.staged_files import StagedFiles
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries
 
 
@@ -71,6 +75,7 @@ def commit_session(
     listed: int,
     session: Session,
     configuration: str = "{}",
+    passed_over: PassedOver | None = None,
 ) -> RunRecord:
     """Commits a run: all of its files and then its record, or nothing.
 
@@ -80,6 +85,7 @@ def commit_session(
         listed: how many images were listed, an image counted once for each model.
         session: as it was begun.
         configuration: of the job, a JSON object in text.
+        passed_over: what was seen beside the images; None where nothing was listed.
 
     Returns:
         The current record; that of the first time where this is a repetition.
@@ -89,9 +95,9 @@ def commit_session(
             and a record with the state FAILED lies under `runs/failed/`.
         RunExistsError: another session has published this run.
     """
-    paths = session.paths
-    with hold_lock(paths.lock):
-        current = find_current(paths.output, paths.run_id)
+    folder, paths = session.folder, session.paths
+    with folder.hold_lock(paths.lock):
+        current = find_current(folder, paths.run_id)
         if current is not None and current.record.session_id == session.session_id:
             record = current.record
         else:
@@ -99,38 +105,38 @@ def commit_session(
                 raise _make_overtaken_error(session)
             ordered = sorted(merged, key=lambda each: (each.file.model_key, each.index))
             work = _Work(ordered, staged, listed, session, current)
-            record = _publish(work, _make_record(work, json.loads(configuration)))
-        clear_finished(paths.output, record)
-    file_operations.prune(locate_staging(paths.output))
+            record = _publish(work, _make_record(work, json.loads(configuration), passed_over))
+        clear_finished(folder, record)
+    folder.prune(STAGING)
     return record
 
 
 def _publish(work: _Work, record: RunRecord) -> RunRecord:
     _verify(work, record)
-    session, paths = work.session, work.session.paths
-    earlier = read_note(paths.staging)
-    moved = {paths.make_relative(work.locate(each)) for each in work.published}
+    session, folder, paths = work.session, work.session.folder, work.session.paths
+    earlier = read_note(folder, paths.staging)
+    moved = {work.locate(each) for each in work.published}
     note = make_note(session, sorted(moved.union(earlier.moved if earlier else ())))
-    write_note(paths.staging, note)
+    write_note(folder, paths.staging, note)
     try:
         for each in work.published:
-            _move(each.file, work.locate(each))
-        file_operations.sync(paths.output, [work.locate(each) for each in work.published])
+            _move(folder, each.file, work.locate(each))
+        folder.sync(*map(work.locate, work.published))
         return _swap(work, record)
     except (PublishError, FileExistsError) as error:
         # The session that was faster has removed our note: nobody else would know of these files.
-        found = find_current(paths.output, paths.run_id)
-        roll_back(paths.output, note, found.record if found else None)
+        found = find_current(folder, paths.run_id)
+        roll_back(folder, note, found.record if found else None)
         if isinstance(error, FileExistsError):
             raise _make_overtaken_error(session) from error
         raise
 
 
-def _move(file: StagedFile, final: str) -> None:
-    if file_operations.find_size(file.path) is not None:
-        file_operations.move_file(file.path, final)
-    if file_operations.find_size(final) != file.size_bytes:
-        raise PublishError(f"nothing was published: {final} is not whole")
+def _move(folder: Folder, file: RecordedFile, final: str) -> None:
+    if folder.find_size(file.path) is not None:
+        folder.move(file.path, final)
+    if folder.find_size(final) != file.size_bytes:
+        raise PublishError(f"nothing was published: {folder.url_of(final)} is not whole")
 
 
 def _swap(work: _Work, record: RunRecord) -> RunRecord:
@@ -138,9 +144,8 @@ def _swap(work: _Work, record: RunRecord) -> RunRecord:
     *earlier, last = record.publications
     last = dataclasses.replace(last, finished_at=datetime.datetime.now(datetime.UTC))
     record = dataclasses.replace(record, publications=(*earlier, last))
-    etag, scratch = work.session.base.etag, join(paths.staging, "record")
-    compare_and_swap(paths.record, encode_record(record), etag, scratch)
-    file_operations.sync(paths.output, [paths.record])
+    etag, scratch = work.session.base.etag, f"{paths.staging}/record"
+    work.session.folder.swap(paths.record, encode_record(record), etag, scratch)
     return record
 
 
@@ -151,12 +156,13 @@ def _make_overtaken_error(session: Session) -> RunExistsError:
 
 def _verify(work: _Work, record: RunRecord) -> None:
     problem = _find_model_problem(work) or _find_count_problem(work) or _find_gap(work)
-    problems = (_find_file_problem(each, work.locate(each)) for each in work.published)
+    folder, paths = work.session.folder, work.session.paths
+    problems = (_find_file_problem(folder, each, work.locate(each)) for each in work.published)
     problem = problem or next((each for each in problems if each is not None), None)
     if problem is None:
         return
     failed = dataclasses.replace(record, state=FAILED, problem=problem, files=())
-    file_operations.write_file(work.session.paths.failed_record, encode_record(failed))
+    folder.write(paths.failed_record, encode_record(failed))
     raise PublishError(f"run {record.run_id} was not published: {problem}")
 
 
@@ -166,7 +172,7 @@ def _find_model_problem(work: _Work) -> str | None:
     try:
         models = check_distinct(work.staged.scorings)
         if work.current is not None and work.session.base.how in (APPEND, ERRORS):
-            check_models(work.current.record, models)
+            check_same_models(work.current.record, models)
     except ConfigError as error:
         return error.problem
     identities = {each.identity for each in expected}
@@ -197,26 +203,28 @@ def _find_gap(work: _Work) -> str | None:
     return None if rows == work.listed else f"the files hold {rows} rows of {work.listed}"
 
 
-def _find_file_problem(each: MergedFile, final: str) -> str | None:
-    if file_operations.find_size(each.file.path) is not None:
-        rows = _count_rows(each.file.path)
+def _find_file_problem(folder: Folder, each: MergedFile, final: str) -> str | None:
+    if folder.find_size(each.file.path) is not None:
+        rows = _count_rows(folder, each.file.path)
         return None if rows == each.file.rows else f"{final}: {rows} rows of {each.file.rows}"
     with contextlib.suppress(FileNotFoundError):
-        if file_operations.hash_file(final) == each.file.sha256:
+        if folder.hash_file(final) == each.file.sha256:
             return None  # an earlier try has moved it
     return f"{final}: its staged file is gone"
 
 
-def _count_rows(url: str) -> int | None:
+def _count_rows(folder: Folder, name: str) -> int | None:
     try:
-        with file_operations.open_existing(url) as source:
+        with folder.open_existing(name) as source:
             rows: int = pq.read_metadata(source).num_rows
     except pa.ArrowInvalid:
         return None
     return rows
 
 
-def _make_record(work: _Work, configuration: Mapping[str, Any]) -> RunRecord:
+def _make_record(
+    work: _Work, configuration: Mapping[str, Any], passed_over: PassedOver | None
+) -> RunRecord:
     session, summary, base = work.session, work.staged.summary, work.session.base
     skipped = summary.statuses.get("skipped", 0)
     started_at, now = session.started_at, datetime.datetime.now(datetime.UTC)
@@ -233,9 +241,12 @@ def _make_record(work: _Work, configuration: Mapping[str, Any]) -> RunRecord:
                 session.session_id, base.how, started_at, now, summary.rows, skipped
             ),
         ),
-        files=tuple(_describe_file(each, work) for each in work.published),
+        files=tuple(
+            dataclasses.replace(each.file, path=work.locate(each)) for each in work.published
+        ),
         configuration=configuration,
         library_versions=find_versions(),
+        passed_over=(passed_over or PassedOver()).to_json(),
     )
     if work.current is None or base.how not in (APPEND, ERRORS):
         return record
@@ -245,15 +256,15 @@ def _make_record(work: _Work, configuration: Mapping[str, Any]) -> RunRecord:
 def _add_to(current: RunRecord, added: RunRecord, work: _Work) -> RunRecord:
     """The record of a run whose rows stay, but for those that were written anew."""
     is_retry = work.session.base.how == ERRORS
-    replaced = {url for each in work.merged for url in each.replaced}
-    output = work.session.paths.output
-    kept = [file for file in current.files if join(output, file.path) not in replaced]
+    replaced = {path for each in work.merged for path in each.replaced}
+    kept = [file for file in current.files if file.path not in replaced]
     dropped = merge_summaries(each.dropped for each in work.merged)
     both = merge_summaries((Summary.from_json(current.summary), work.staged.summary))
     return dataclasses.replace(
         added,
         models=current.models or added.models,
         listed=current.listed + (0 if is_retry else added.listed),
+        passed_over=current.passed_over if is_retry else _add_passed_over(current, added),
         summary=both.without(dropped).to_json(),
         publications=(*current.publications, *added.publications),
         files=(*kept, *added.files),
@@ -261,6 +272,6 @@ def _add_to(current: RunRecord, added: RunRecord, work: _Work) -> RunRecord:
     )
 
 
-def _describe_file(each: MergedFile, work: _Work) -> RecordedFile:
-    path, file = work.session.paths.make_relative(work.locate(each)), each.file
-    return RecordedFile(path, file.rows, file.size_bytes, file.sha256, file.model_key)
+def _add_passed_over(*records: RunRecord) -> list[dict[str, Any]]:
+    found = [PassedOver.from_json(record.passed_over) for record in records]
+    return merge_passed_over(found).to_json()

@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 from imgcls_beam.listing import row_digest, uri_digest
 from imgcls_beam.options import IfExists, Only, OutputOptions
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks.record import DONE, RecordedModel, RunRecord, read_record
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.sinks.record import RunRecord, read_records
+from imgcls_beam.sinks.record_parts import RecordedModel
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.opening import open_folder
 
 
 class Kind(enum.StrEnum):
@@ -124,23 +126,18 @@ class Selection:
 class HistoryFile:
     """A published file, and what its rows say."""
 
-    url: str
+    folder: Folder
+    path: str
     kind: Kind
 
 
 def find_history(selection: Selection) -> Iterator[HistoryFile]:
     """The published files that matter to a selection, run by run."""
-    output = str(selection.output)
-    runs = join(output, "runs")
-    for name in file_operations.list_names(runs):
-        if "/" in name or not name.endswith(".json"):
-            continue  # records of failed runs lie a folder below
-        record = _read(join(runs, name))
-        if record is None:
-            continue
+    folder = open_folder("output", str(selection.output))
+    for record in read_records(folder):
         own = [file for file in record.files if file.model_key == selection.scoring.model.key]
         for kind in selection.find_kinds(record):
-            yield from (HistoryFile(join(output, file.path), kind) for file in own)
+            yield from (HistoryFile(folder, file.path, kind) for file in own)
 
 
 def read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
@@ -151,7 +148,7 @@ def read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
 
 def _read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
     status = {Kind.SCORED: "ok", Kind.FAILED: "error", Kind.PRESENT: None}[file.kind]
-    with file_operations.open_existing(file.url) as source:
+    with file.folder.open_existing(file.path) as source:
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
             if not _may_hold(parquet.metadata.row_group(group), status):
@@ -162,15 +159,6 @@ def _read_known_rows(file: HistoryFile) -> Iterator[KnownRow]:
                 rows = rows.filter(pc.equal(rows["status"], status))
             for row in zip(rows["image_uri"].to_pylist(), rows[said].to_pylist(), strict=True):
                 yield KnownRow.of_row(file.kind, *row)
-
-
-def _read(url: str) -> RunRecord | None:
-    """A committed record; None where it is gone by now, or is no record."""
-    try:
-        record = read_record(url)
-    except (FileNotFoundError, ValueError):
-        return None
-    return record if record.state == DONE else None
 
 
 def _may_hold(group: pq.RowGroupMetaData, status: str | None) -> bool:

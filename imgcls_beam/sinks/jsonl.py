@@ -17,12 +17,11 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.elements import Outcome
 from imgcls_beam.sinks.abandoning import abandon_with
-from imgcls_beam.sinks.bounded import require_bounded
+from imgcls_beam.sinks.bounded import in_one_window, require_bounded
 from imgcls_beam.sinks.jsonl_files import (
     JsonlFile,
     JsonlSession,
@@ -31,7 +30,6 @@ from imgcls_beam.sinks.jsonl_files import (
     begin_jsonl,
     commit_jsonl,
 )
-from imgcls_beam.stores.file_operations import find_missing_folders
 from imgcls_beam.upstream import count_taken
 
 
@@ -88,9 +86,12 @@ class WriteJsonl(beam.PTransform):
             abandon_with(pipeline, lambda: abandon_jsonl(given), lambda: given.made)
             return given
         session_id = uuid.uuid4().hex
-        session = JsonlSession(self.url, session_id)
-        find_made = functools.partial(find_missing_folders, session.staging)
-        abandon_with(pipeline, lambda: abandon_jsonl(session), find_made)
+        find_session = functools.partial(JsonlSession.of_url, self.url, session_id)
+        abandon_with(
+            pipeline,
+            lambda: abandon_jsonl(find_session()),
+            lambda: find_session().find_missing_folders(),
+        )
         place = pipeline | "Url" >> beam.Create([self.url], reshuffle=False)
         return AsSingleton(place | "Begin" >> beam.Map(begin_jsonl, session_id))
 
@@ -115,15 +116,14 @@ class _StageLines(beam.DoFn):
 
     def process(self, outcome: Outcome, session: JsonlSession) -> None:
         if self._writer is None:
-            self._writer = LineWriter(session.staging)
+            self._writer = LineWriter(session)
         self._writer.write(outcome)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         staged = self._writer.close() if self._writer else None
         self._writer = None
         if staged is not None:
-            window = GlobalWindow()
-            yield WindowedValue(staged, window.max_timestamp(), [window])
+            yield in_one_window(staged)
 
     def teardown(self) -> None:
         if self._writer is not None:

@@ -22,9 +22,10 @@ from typing import IO
 from imgcls_beam.elements import Outcome
 from imgcls_beam.errors import ConfigError, PublishError
 from imgcls_beam.lines import encode_line
-from imgcls_beam.sinks.session import STALE
-from imgcls_beam.stores import file_operations, join, open_store
-from imgcls_beam.stores.disk_lock import hold_lock
+from imgcls_beam.sinks.leftovers import STALE
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.local_folder import remove_empty
+from imgcls_beam.stores.opening import open_parent
 
 _CHUNK_BYTES = 1 << 20
 _OWN = re.compile(r"[0-9a-f]{32}/(lines-[0-9a-f-]+|merged)")
@@ -36,7 +37,7 @@ class JsonlFile:
     """One complete file of lines.
 
     Attributes:
-        path: where it lies.
+        path: where it lies, in the folder of the published one.
         lines: how many there are in it.
         size_bytes: its length.
         sha256: of its bytes, 64 hex digits.
@@ -53,29 +54,49 @@ class JsonlSession:
     """One start of a program that writes a file of lines.
 
     Attributes:
-        url: the file.
+        folder: in which the file lies; all other paths are relative to it.
+        name: of the file.
         session_id: unique to one start of the program.
-        made: folders that it has to make, deepest first.
+        made: local folders that it has to make, deepest first.
     """
 
-    url: str
+    folder: Folder
+    name: str
     session_id: str
     made: tuple[str, ...] = ()
+
+    @classmethod
+    def of_url(cls, url: str, session_id: str) -> "JsonlSession":
+        """The session of a file, of which nothing has been looked at yet.
+
+        Raises:
+            ConfigError: nothing that is installed reads its scheme, or its host does not answer.
+        """
+        return cls(*open_parent("output_jsonl", url), session_id)
+
+    @property
+    def url(self) -> str:
+        """The file's path or URL."""
+        return self.folder.url_of(self.name)
 
     @property
     def staging_root(self) -> str:
         """The staging folders of all sessions of this file."""
-        return f"{self.url}.staging"
+        return f"{self.name}.staging"
 
     @property
     def staging(self) -> str:
         """The staging folder of this one."""
-        return join(self.staging_root, self.session_id)
+        return f"{self.staging_root}/{self.session_id}"
 
     @property
     def lock(self) -> str:
         """Held on local disks while the file is published."""
-        return join(self.staging_root, ".lock")
+        return f"{self.staging_root}/.lock"
+
+    def find_missing_folders(self) -> list[str]:
+        """Local folders that it has to make, deepest first."""
+        return self.folder.find_missing_folders(self.staging)
 
 
 def begin_jsonl(url: str, session_id: str) -> JsonlSession:
@@ -85,9 +106,9 @@ def begin_jsonl(url: str, session_id: str) -> JsonlSession:
         ConfigError: the file is there already, or no file can be written beside it.
     """
     check_jsonl_free(url)
-    sweep_jsonl(url)
-    made = file_operations.find_missing_folders(JsonlSession(url, session_id).staging)
-    return JsonlSession(url, session_id, tuple(made))
+    session = JsonlSession.of_url(url, session_id)
+    sweep_jsonl(session)
+    return dataclasses.replace(session, made=tuple(session.find_missing_folders()))
 
 
 def check_jsonl_free(url: str) -> None:
@@ -96,52 +117,48 @@ def check_jsonl_free(url: str) -> None:
     Raises:
         ConfigError: the file is there already, or no file can be written beside it.
     """
-    opened, path = open_store("output_jsonl", url)
-    with file_operations.refuse_unwritable("output_jsonl", url):
-        if url.endswith("/") or opened.exists(path):
+    session = JsonlSession.of_url(url, "")
+    with session.folder.refuse_unwritable():
+        if not session.name or session.folder.find_size(session.name) is not None:
             problem = "it is there already, and is never overwritten; name another file"
             raise ConfigError("output_jsonl", url, problem)
-        file_operations.try_folder(JsonlSession(url, "").staging_root)
+    session.folder.check_writable(session.staging_root)
 
 
 def abandon_jsonl(session: JsonlSession) -> None:
     """Removes what a session staged; the file, where it is published, stays."""
     _remove(session, lambda each: each == session.session_id)
-    file_operations.prune(*session.made)
+    remove_empty(*session.made)
 
 
-def sweep_jsonl(url: str, now: datetime.datetime | None = None) -> None:
+def sweep_jsonl(session: JsonlSession, now: datetime.datetime | None = None) -> None:
     """Removes what sessions of this file staged that have staged nothing for `STALE`.
 
     Args:
-        url: the file.
+        session: any of this file.
         now: for tests.
     """
     oldest = (now or datetime.datetime.now(datetime.UTC)) - STALE
-
-    def is_stale(session_id: str) -> bool:
-        written_at = file_operations.find_last_write(JsonlSession(url, session_id).staging)
-        return written_at is not None and written_at < oldest
-
-    _remove(JsonlSession(url, ""), is_stale)
+    stale = session.folder.list_folders(session.staging_root, unwritten_since=oldest)
+    _remove(session, stale.__contains__)
 
 
 def _remove(session: JsonlSession, is_over: Callable[[str], bool]) -> None:
     """Removes files of sessions of this file; files that are not ours by name stay."""
-    root = session.staging_root
-    names = list(filter(_OWN.fullmatch, file_operations.list_names(root)))
+    folder, root = session.folder, session.staging_root
+    names = list(filter(_OWN.fullmatch, folder.list_names(root)))
     over = {each for each in {name.partition("/")[0] for name in names} if is_over(each)}
-    gone = [name for name in names if name.partition("/")[0] in over]
-    file_operations.remove_files([join(root, name) for name in gone])
-    file_operations.prune(*(join(root, each) for each in {*over, session.session_id}), root)
+    folder.remove(*(f"{root}/{name}" for name in names if name.partition("/")[0] in over))
+    folder.prune(*(f"{root}/{each}" for each in over), session.staging, root)
 
 
 class LineWriter:
     """Streams one bundle's lines into one staged file; it is opened by the first of them."""
 
-    def __init__(self, staging: str) -> None:
+    def __init__(self, session: JsonlSession) -> None:
         """Chooses the file's name; by their names, files are in the order of their beginning."""
-        self._path = join(staging, f"lines-{time.time_ns():020d}-{uuid.uuid4().hex}")
+        self._folder = session.folder
+        self._path = f"{session.staging}/lines-{time.time_ns():020d}-{uuid.uuid4().hex}"
         self._target: IO[bytes] | None = None
         self._digest = hashlib.sha256()
         self._lines = self._size_bytes = 0
@@ -150,7 +167,7 @@ class LineWriter:
         """Adds a line; the file is closed and removed if that fails."""
         try:
             if self._target is None:
-                self._target = file_operations.open_new(self._path)
+                self._target = self._folder.open_new(self._path)
             line = encode_line(outcome)
             self._target.write(line)
         except BaseException:
@@ -179,7 +196,7 @@ class LineWriter:
             with contextlib.suppress(OSError):
                 target.close()
             with contextlib.suppress(OSError):
-                file_operations.remove_files([self._path])
+                self._folder.remove(self._path)
 
 
 def commit_jsonl(staged: Sequence[JsonlFile], listed: int, session: JsonlSession) -> JsonlFile:
@@ -196,57 +213,55 @@ def commit_jsonl(staged: Sequence[JsonlFile], listed: int, session: JsonlSession
         PublishError: the lines are not as many as the images, a staged file is not what was
             written, or another file is there, which is left as it is.
     """
-    url = session.url
+    folder, name = session.folder, session.name
     pieces = sorted(staged, key=lambda piece: piece.path)
     lines = sum(piece.lines for piece in pieces)
     if lines != listed:
-        raise _make_error(url, f"listed {listed} images, but {lines} lines")
-    with hold_lock(session.lock):
-        if file_operations.find_size(url) is None:
-            sha256 = _merge(pieces, join(session.staging, "merged"), url)
-        else:
-            sha256 = _recognise(pieces, url)
+        raise _make_error(session, f"listed {listed} images, but {lines} lines")
+    with folder.hold_lock(session.lock):
+        publish = _merge if folder.find_size(name) is None else _recognise
+        sha256 = publish(pieces, session)
     # The file is never overwritten, so whatever other sessions have staged for it is of no use.
     _remove(session, lambda _: True)
-    return JsonlFile(url, lines, sum(piece.size_bytes for piece in pieces), sha256)
+    return JsonlFile(session.url, lines, sum(piece.size_bytes for piece in pieces), sha256)
 
 
-def _merge(pieces: Sequence[JsonlFile], merged: str, url: str) -> str:
+def _merge(pieces: Sequence[JsonlFile], session: JsonlSession) -> str:
     """Merges staged files and moves the result to its place; gives its SHA-256."""
-    with file_operations.open_new(merged) as target:
+    folder, name, merged = session.folder, session.name, f"{session.staging}/merged"
+    with folder.open_new(merged) as target:
         for piece in pieces:
-            with file_operations.open_existing(piece.path) as source:
+            with folder.open_existing(piece.path) as source:
                 while chunk := source.read(_CHUNK_BYTES):
                     target.write(chunk)
-    sha256 = _match(pieces, merged)
+    sha256 = _match(pieces, folder, merged)
     if sha256 is None:
-        raise _make_error(url, "a staged file is not what was written")
-    folder = url.rpartition("/")[0] or "."
-    file_operations.sync(folder, [merged])
+        raise _make_error(session, "a staged file is not what was written")
+    folder.sync(merged)
     try:
-        file_operations.move_new_file(merged, url)
+        folder.move_new(merged, name)
     except FileExistsError:
-        return _recognise(pieces, url)
-    file_operations.sync(folder, [url])
+        return _recognise(pieces, session)
+    folder.sync(name)
     return sha256
 
 
-def _recognise(pieces: Sequence[JsonlFile], url: str) -> str:
+def _recognise(pieces: Sequence[JsonlFile], session: JsonlSession) -> str:
     """SHA-256 of the file that is there, if it is this one: an earlier try has moved it."""
-    sha256 = _match(pieces, url)
+    sha256 = _match(pieces, session.folder, session.name)
     if sha256 is None:
-        raise _make_error(url, "another file is there; it was left as it is")
+        raise _make_error(session, "another file is there; it was left as it is")
     return sha256
 
 
-def _make_error(url: str, problem: str) -> PublishError:
-    return PublishError(f"{url} was not published: {problem}")
+def _make_error(session: JsonlSession, problem: str) -> PublishError:
+    return PublishError(f"{session.url} was not published: {problem}")
 
 
-def _match(pieces: Sequence[JsonlFile], url: str) -> str | None:
+def _match(pieces: Sequence[JsonlFile], folder: Folder, name: str) -> str | None:
     """SHA-256 of a file that is these pieces one after the other; None where it is not."""
     whole = hashlib.sha256()
-    with file_operations.open_existing(url) as source:
+    with folder.open_existing(name) as source:
         for piece in pieces:
             digest = hashlib.sha256()
             for chunk in _read_piece(source, piece.size_bytes):

@@ -6,15 +6,19 @@ not remove.
 """
 
 import dataclasses
+import datetime
 import json
 import re
 from collections.abc import Iterator
 
-from imgcls_beam.sinks.record import RunRecord
-from imgcls_beam.sinks.run_paths import locate_staging
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.sinks.record import Current, RunRecord, find_current
+from imgcls_beam.sinks.run_paths import RUNS, STAGING, name_lock
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.local_folder import remove_empty
 
 NOTE = "session.json"
+STALE = datetime.timedelta(days=7)
+"""A session that has staged nothing for so long is taken for dead, whatever run it belongs to."""
 _STAGING = re.compile(r"(?P<run_id>.+)-[0-9a-f]{32}")
 _FILE = r"predictions/run_date=[^/]+/model=[^/]+/run_id={}/part-[0-9a-f-]+of-[0-9a-f-]+\.parquet"
 
@@ -34,20 +38,18 @@ class Note:
     moved: tuple[str, ...] = ()
 
 
-def write_note(staging: str, note: Note) -> None:
+def write_note(folder: Folder, staging: str, note: Note) -> None:
     """Writes a session's note."""
-    data = json.dumps(dataclasses.asdict(note)).encode()
-    file_operations.write_file(join(staging, NOTE), data)
+    folder.write(f"{staging}/{NOTE}", json.dumps(dataclasses.asdict(note)).encode())
 
 
-def read_note(staging: str) -> Note | None:
+def read_note(folder: Folder, staging: str) -> Note | None:
     """The note of a session; None where there is none, or where it was killed while writing it.
 
     What it names is removed, so it is not believed where it names a file of another run.
     """
     try:
-        with file_operations.open_existing(join(staging, NOTE)) as source:
-            fields = json.loads(source.read())
+        fields = json.loads(folder.read_with_etag(f"{staging}/{NOTE}")[0])
         note = Note(fields["base"], tuple(fields["replaced"]), tuple(fields["moved"]))
         own = re.compile(_FILE.format(re.escape(parse_run_id(staging))))
         is_own = all(map(own.fullmatch, (*note.replaced, *note.moved)))
@@ -56,11 +58,34 @@ def read_note(staging: str) -> Note | None:
     return note if is_own else None
 
 
-def find_sessions(output: str, run_id: str | None = None) -> list[str]:
-    """The staging folders of a run, or of all runs."""
-    root = locate_staging(output)
-    found = map(_STAGING.fullmatch, file_operations.list_folders(root))
-    return [join(root, each[0]) for each in found if each and run_id in (None, each["run_id"])]
+def sweep_sessions(folder: Folder, now: datetime.datetime | None = None) -> None:
+    """Clears sessions that have staged nothing for `STALE`, of whatever run.
+
+    Args:
+        folder: the output, of all runs.
+        now: for tests.
+    """
+    oldest = (now or datetime.datetime.now(datetime.UTC)) - STALE
+    for staging in find_sessions(folder, unwritten_since=oldest):
+        abandon_staging(folder, staging)
+
+
+def abandon_staging(folder: Folder, staging: str) -> None:
+    """Clears a session, whoever began it; what it has committed stays."""
+    run_id, made = parse_run_id(staging), folder.find_missing_folders(STAGING)
+    with folder.hold_lock(name_lock(run_id)):  # none moves files meanwhile
+        current = find_current(folder, run_id)
+        clear_session(folder, staging, current.record if current else None)
+    folder.prune(STAGING)
+    remove_empty(*made)
+
+
+def find_sessions(
+    folder: Folder, run_id: str | None = None, unwritten_since: datetime.datetime | None = None
+) -> list[str]:
+    """The staging folders of a run, or of all runs; of these, see `Folder.list_folders`."""
+    found = map(_STAGING.fullmatch, folder.list_folders(STAGING, unwritten_since))
+    return [f"{STAGING}/{each[0]}" for each in found if each and run_id in (None, each["run_id"])]
 
 
 def parse_run_id(staging: str) -> str:
@@ -69,37 +94,46 @@ def parse_run_id(staging: str) -> str:
     return found["run_id"] if found else ""
 
 
-def clear_finished(output: str, record: RunRecord) -> None:
-    """Clears each session of a run that can no longer commit; those that began from `record` can.
+def clear_run(folder: Folder, run_id: str) -> Current | None:
+    """`clear_finished` of the current record of a run, which is given; None where there is none.
 
-    Args:
-        output: the folder of all runs.
-        record: the current one of the run.
+    Raises:
+        RunExistsError: there is a file in its place that is no record.
     """
-    for staging in find_sessions(output, record.run_id):
-        note = read_note(staging)
+    current = find_current(folder, run_id)
+    if current is not None:
+        clear_finished(folder, current.record)
+    return current
+
+
+def clear_finished(folder: Folder, record: RunRecord) -> None:
+    """Clears each session of a run that can no longer commit.
+
+    Those can that began from `record`, its current one.
+    """
+    for staging in find_sessions(folder, record.run_id):
+        note = read_note(folder, staging)
         if note is None or note.base != record.session_id:
-            clear_session(output, staging, record)
+            clear_session(folder, staging, record)
 
 
-def clear_session(output: str, staging: str, record: RunRecord | None) -> None:
+def clear_session(folder: Folder, staging: str, record: RunRecord | None) -> None:
     """Removes what a session staged, moved and made, but for what the current record names."""
-    note = read_note(staging)
+    note = read_note(folder, staging)
     if note is not None:
-        roll_back(output, note, record)
-    file_operations.remove_folder(staging)
-    file_operations.prune(locate_staging(output))
+        roll_back(folder, note, record)
+    folder.remove_below(staging)
+    folder.prune(STAGING)
 
 
-def roll_back(output: str, note: Note, record: RunRecord | None) -> None:
+def roll_back(folder: Folder, note: Note, record: RunRecord | None) -> None:
     """Removes the files that a note names and the current record does not."""
     kept = {file.path for file in record.files} if record else set()
     is_replaced = record is not None and record.session_id != note.base
     named = (*note.moved, *(note.replaced if is_replaced else ()))
     gone = [path for path in dict.fromkeys(named) if path not in kept]
-    file_operations.remove_files([join(output, path) for path in gone])
-    file_operations.prune(*(join(output, folder) for folder in _climb(gone)))
-    file_operations.prune(join(output, "runs"))
+    folder.remove(*gone)
+    folder.prune(*_climb(gone), RUNS)
 
 
 def _climb(paths: list[str]) -> Iterator[str]:

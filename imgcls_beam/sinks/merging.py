@@ -15,11 +15,10 @@ import pyarrow.parquet as pq
 from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import Distinct, row_digest
 from imgcls_beam.rows import fit_columns
-from imgcls_beam.sinks.base import ERRORS
-from imgcls_beam.sinks.record import RecordedFile
-from imgcls_beam.sinks.session import Session
-from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFile, StagedFiles, StagingWriter
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.sinks.record_parts import RecordedFile
+from imgcls_beam.sinks.session import ERRORS, Session
+from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFiles, StagingWriter
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
 
 _REFERENCE = ("image_uri", "attributes")
@@ -40,8 +39,8 @@ class Merge:
 
     index: int
     count: int
-    files: tuple[StagedFile, ...]
-    retries: tuple[StagedFile, ...] = ()
+    files: tuple[RecordedFile, ...]
+    retries: tuple[RecordedFile, ...] = ()
 
     @property
     def model_key(self) -> str:
@@ -69,7 +68,7 @@ class MergedFile:
 
     index: int
     count: int
-    file: StagedFile
+    file: RecordedFile
     replaced: tuple[str, ...] = ()
     replaced_rows: int = 0
     dropped: Summary = Summary()
@@ -86,16 +85,16 @@ def plan_session(staged: StagedFiles, session: Session) -> list[Merge]:
     tried = {file.model_key for file in staged.files}
     files = [file for file in session.base.files if file.model_key in tried]
     try:
-        failed = find_failed_files(session.paths.output, files)
+        failed = find_failed_files(session.folder, files)
     except FileNotFoundError as error:
         raise _make_gone_error("a published file") from error
     return plan_merges((*staged.files, *failed), session.file_bytes, retries=staged.files)
 
 
 def plan_merges(
-    files: Iterable[StagedFile],
+    files: Iterable[RecordedFile],
     target_bytes: int = FILE_BYTES,
-    retries: Sequence[StagedFile] = (),
+    retries: Sequence[RecordedFile] = (),
 ) -> list[Merge]:
     """Groups the staged files of each model into files of about the target size.
 
@@ -107,7 +106,7 @@ def plan_merges(
         target_bytes: of one file.
         retries: see `Merge.retries`.
     """
-    by_model: dict[str, list[StagedFile]] = collections.defaultdict(list)
+    by_model: dict[str, list[RecordedFile]] = collections.defaultdict(list)
     for file in files:
         by_model[file.model_key].append(file)
     merges = []
@@ -118,8 +117,8 @@ def plan_merges(
     return merges
 
 
-def _group(files: Sequence[StagedFile], target_bytes: int) -> list[list[StagedFile]]:
-    groups: list[list[StagedFile]] = []
+def _group(files: Sequence[RecordedFile], target_bytes: int) -> list[list[RecordedFile]]:
+    groups: list[list[RecordedFile]] = []
     room = 0
     for file in sorted(files, key=lambda file: file.path):
         if not groups or file.size_bytes > room:
@@ -130,20 +129,17 @@ def _group(files: Sequence[StagedFile], target_bytes: int) -> list[list[StagedFi
     return groups
 
 
-def find_failed_files(output: str, files: Iterable[RecordedFile]) -> list[StagedFile]:
+def find_failed_files(folder: Folder, files: Iterable[RecordedFile]) -> list[RecordedFile]:
     """The published files that hold error rows, by the statistics in their footers."""
     found = []
     for file in files:
-        url = join(output, file.path)
-        with file_operations.open_existing(url) as source:
+        with folder.open_existing(file.path) as source:
             if _holds_errors(pq.read_metadata(source)):
-                found.append(
-                    StagedFile(url, file.rows, file.size_bytes, file.sha256, file.model_key)
-                )
+                found.append(file)
     return found
 
 
-def merge_files(merge: Merge, staging: str) -> MergedFile:
+def merge_files(merge: Merge, folder: Folder, staging: str) -> MergedFile:
     """Merges files into one new staged file, a row group at a time, and reads it back.
 
     A single file is taken as it is. The files merged stay where they are, so that this may run
@@ -154,11 +150,11 @@ def merge_files(merge: Merge, staging: str) -> MergedFile:
             written.
     """
     try:
-        merged, dropped = _merge(merge, staging)
-        if merged.rows and file_operations.hash_file(merged.path) != merged.sha256:
+        merged, dropped = _merge(merge, folder, staging)
+        if merged.rows and folder.hash_file(merged.path) != merged.sha256:
             raise PublishError(f"file {merge.index} holds other bytes than were written")
     except FileNotFoundError as error:
-        raise _make_gone_error(f"a staged file below {staging}") from error
+        raise _make_gone_error(f"a staged file below {folder.url_of(staging)}") from error
     if merged.rows + dropped.rows != merge.rows:
         raise PublishError(f"file {merge.index} holds other rows than the {merge.rows} counted")
     published = [file for file in merge.files if _is_published(file, merge, staging)]
@@ -176,29 +172,30 @@ def _make_gone_error(what: str) -> PublishError:
     return PublishError(f"{what} is gone: another session may have published this run")
 
 
-def _merge(merge: Merge, staging: str) -> tuple[StagedFile, Summary]:
+def _merge(merge: Merge, folder: Folder, staging: str) -> tuple[RecordedFile, Summary]:
     if len(merge.files) == 1 and not merge.retries:
         return merge.files[0], Summary()
-    writer, dropped = StagingWriter(staging, "merged", model_key=merge.model_key), [Summary()]
+    writer = StagingWriter(folder, f"{staging}/merged", model_key=merge.model_key)
+    dropped = [Summary()]
     try:
         with Distinct() as retried:
-            for row in _read_references(merge.retries):
+            for row in _read_references(folder, merge.retries):
                 retried.add(row_digest(*row))
             for file in merge.files:
-                for batch in _read_batches(file):
+                for batch in _read_batches(folder, file):
                     if _is_published(file, merge, staging):
                         is_dropped = _find_retried(batch, retried)
                         dropped.append(summarize(batch.filter(is_dropped)))
                         batch = batch.filter(pc.invert(is_dropped))
                     writer.write(batch)
-        merged = writer.close() or StagedFile("", 0, 0, "", merge.model_key)
+        merged = writer.close() or RecordedFile("", 0, 0, "", merge.model_key)
     finally:
         writer.discard()
     return merged, merge_summaries(dropped)
 
 
-def _is_published(file: StagedFile, merge: Merge, staging: str) -> bool:
-    return bool(merge.retries) and not file.path.startswith(join(staging, ""))
+def _is_published(file: RecordedFile, merge: Merge, staging: str) -> bool:
+    return bool(merge.retries) and not file.path.startswith(f"{staging}/")
 
 
 def _find_retried(batch: pa.RecordBatch, retried: Distinct) -> pa.Array:
@@ -209,9 +206,11 @@ def _find_retried(batch: pa.RecordBatch, retried: Distinct) -> pa.Array:
     )
 
 
-def _read_references(files: Sequence[StagedFile]) -> Iterator[tuple[str, str | None]]:
+def _read_references(
+    folder: Folder, files: Sequence[RecordedFile]
+) -> Iterator[tuple[str, str | None]]:
     for file in files:
-        for batch in _read_batches(file, _REFERENCE):
+        for batch in _read_batches(folder, file, _REFERENCE):
             yield from zip(*_list_references(batch), strict=True)
 
 
@@ -228,9 +227,9 @@ def _holds_errors(metadata: pq.FileMetaData) -> bool:
 
 
 def _read_batches(
-    file: StagedFile, columns: Sequence[str] | None = None
+    folder: Folder, file: RecordedFile, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    with file_operations.open_existing(file.path) as source:
+    with folder.open_existing(file.path) as source:
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
             batches = parquet.read_row_group(group, columns).to_batches()

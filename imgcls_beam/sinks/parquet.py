@@ -20,7 +20,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.attributes import encode_attributes
@@ -29,18 +28,23 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.metrics import count_staged
 from imgcls_beam.options import IfExists, OutputOptions
+from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.rows import scoring_of, to_record_batch
 from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks.abandoning import abandon_with
-from imgcls_beam.sinks.bounded import require_bounded
+from imgcls_beam.sinks.bounded import in_one_window, require_bounded
 from imgcls_beam.sinks.commit import commit_session
 from imgcls_beam.sinks.merging import Merge, MergedFile, merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord
-from imgcls_beam.sinks.run_paths import RunPaths
-from imgcls_beam.sinks.session import Session, abandon_paths, abandon_session, begin_session
+from imgcls_beam.sinks.session import (
+    Session,
+    abandon_output,
+    abandon_session,
+    begin_session,
+    find_missing_folders,
+)
 from imgcls_beam.sinks.staged_files import BundleWriter, merge_staged
-from imgcls_beam.stores.file_operations import find_missing_folders
-from imgcls_beam.upstream import count_taken, find_classifications
+from imgcls_beam.upstream import count_taken, find_classifications, find_passed_over
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 4 << 20
@@ -122,13 +126,15 @@ class WriteParquet(beam.PTransform):
         if listed is None:
             listed = count_taken(outcomes, others, hints)
         counted = AsSingleton(staged), AsSingleton(listed)
+        passed_over = find_passed_over(outcomes)
+        beside = PassedOver() if passed_over is None else AsSingleton(passed_over)
         return (
             staged
             | "Plan" >> beam.FlatMap(plan_session, session)
             | "Spread" >> beam.Reshuffle()
             | "Merge" >> beam.Map(_merge, session)
             | "CollectMerged" >> beam.combiners.ToList()
-            | "Commit" >> beam.Map(commit_session, *counted, session, self._configuration)
+            | "Commit" >> beam.Map(commit_session, *counted, session, self._configuration, beside)
         )
 
     def _begin(self, outcomes: beam.PCollection) -> "Session | AsSingleton":
@@ -139,9 +145,8 @@ class WriteParquet(beam.PTransform):
             abandon_with(pipeline, lambda: abandon_session(given), lambda: given.made)
             return output
         assert isinstance(output, OutputOptions)
-        paths = RunPaths.of_output(output)
-        find_made = functools.partial(find_missing_folders, paths.staging)
-        abandon_with(pipeline, lambda: abandon_paths(paths), find_made)
+        find_made = functools.partial(find_missing_folders, output)
+        abandon_with(pipeline, functools.partial(abandon_output, output), find_made)
         scorings = [each.scoring for each in find_classifications(outcomes)]
         begin = beam.Map(begin_session, scorings, self.started_at)
         return AsSingleton(
@@ -170,7 +175,7 @@ class _StageRows(beam.DoFn):
 
     def process(self, outcome: Outcome | Skipped, session: Session) -> None:
         if self._writer is None:
-            self._writer = BundleWriter(session.paths.staging, session.file_bytes)
+            self._writer = BundleWriter(session.folder, session.paths.staging, session.file_bytes)
         self._waiting[scoring_of(outcome)].append(outcome)
         self._rows += 1
         self._size_bytes += weigh(outcome)
@@ -183,8 +188,7 @@ class _StageRows(beam.DoFn):
         self._writer = None
         if staged is not None:
             count_staged(staged.summary.rows, sum(file.size_bytes for file in staged.files))
-            window = GlobalWindow()
-            yield WindowedValue(staged, window.max_timestamp(), [window])
+            yield in_one_window(staged)
 
     def teardown(self) -> None:
         if self._writer is not None:
@@ -206,11 +210,9 @@ class _StageRows(beam.DoFn):
 def weigh(outcome: Outcome | Skipped) -> int:
     """About how many bytes a row takes: that of its texts, and of what has a fixed size."""
     ref = outcome.ref
-    size = (
-        _ROW_BYTES
-        + len(ref.uri)
-        + (len(encode_attributes(ref.attributes)) if ref.attributes else 0)
-    )
+    size = _ROW_BYTES + len(ref.uri)
+    if ref.attributes:
+        size += len(encode_attributes(ref.attributes))
     if isinstance(ref.request_id, str):
         size += len(ref.request_id)
     if isinstance(outcome, Prediction):
@@ -221,7 +223,7 @@ def weigh(outcome: Outcome | Skipped) -> int:
 
 
 def _merge(merge: Merge, session: Session) -> MergedFile:
-    return merge_files(merge, session.paths.staging)
+    return merge_files(merge, session.folder, session.paths.staging)
 
 
 def _check_json_object(option: str, text: str) -> None:

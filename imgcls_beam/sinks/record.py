@@ -4,135 +4,28 @@
 In JSON a session is called `attempt`: readers know it by this name.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from imgcls_beam.scoring import REVISION_CHARS, Scoring, make_model_key
-from imgcls_beam.stores import file_operations
+from imgcls_beam.errors import ConfigError, RunExistsError
+from imgcls_beam.sinks.record_parts import (
+    RecordedFile,
+    RecordedModel,
+    RecordedPublication,
+    parse_models,
+)
+from imgcls_beam.sinks.run_paths import PREDICTIONS, RUNS, name_record
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.opening import open_parent
 
 FORMAT_VERSION = 1
 DONE = "DONE"
 FAILED = "FAILED"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RecordedModel:
-    """A model of the run, and what the job asked of it.
-
-    Attributes:
-        id: hub id, or the folder as it was given.
-        revision: its commit, or the SHA-256 of its folder.
-        key: as in the rows.
-        weights: the file its weights are read from; None where that is not known.
-        top_k: at most so many labels; None for every label.
-        function_to_apply: None leaves it to the model.
-    """
-
-    id: str
-    revision: str
-    key: str
-    weights: str | None = None
-    top_k: int | None = None
-    function_to_apply: str | None = None
-
-    @classmethod
-    def of_scoring(cls, scoring: Scoring) -> "RecordedModel":
-        """The model of a scoring."""
-        model = scoring.model
-        names = (model.model_id, model.revision, model.key, model.weights)
-        return cls(*names, scoring.top_k, scoring.function_to_apply)
-
-    @classmethod
-    def of_scorings(cls, scorings: Iterable[Scoring]) -> "tuple[RecordedModel, ...]":
-        """The models of scorings, each identity once, by key."""
-        found = {model.identity: model for model in map(cls.of_scoring, scorings)}
-        return tuple(sorted(found.values(), key=lambda model: (model.key, str(model))))
-
-    @property
-    def identity(self) -> tuple[str, int | None, str | None]:
-        """Rows of equal identity can be compared."""
-        return self.key, self.top_k, self.function_to_apply
-
-    @property
-    def display_name(self) -> str:
-        """For people, see `ModelSource.display_name`."""
-        return f"{self.id}@{self.revision[:REVISION_CHARS]}"
-
-    @property
-    def names(self) -> dict[str, str]:
-        """Id, revision, key, and the weights where they are known."""
-        weights = {"weights": self.weights} if self.weights else {}
-        return {"id": self.id, "revision": self.revision, "key": self.key, **weights}
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What the job asked of it."""
-        return {"top_k": self.top_k, "function_to_apply": self.function_to_apply}
-
-    def __str__(self) -> str:
-        """In a sentence: the key and the parameters."""
-        asked = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
-        return f"{self.key} ({asked})"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RecordedFile:
-    """One published file: its path relative to the output folder, and what it holds."""
-
-    path: str
-    rows: int
-    size_bytes: int
-    sha256: str
-    model_key: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RecordedPublication:
-    """One time that rows of the run were published: the first, or one that added or replaced rows.
-
-    Attributes:
-        session_id: which start of the program did it.
-        how: `new`, `replace`, `append` or `errors`.
-        started_at: when the program was started, UTC.
-        finished_at: when the record was made, UTC.
-        rows: how many rows it wrote.
-        skipped: how many of them are of images that were not looked at.
-    """
-
-    session_id: str
-    how: str
-    started_at: datetime.datetime
-    finished_at: datetime.datetime
-    rows: int
-    skipped: int = 0
-
-    @property
-    def duration_s(self) -> float:
-        """From the start of the program to the making of the record."""
-        return (self.finished_at - self.started_at).total_seconds()
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
-        fields = dataclasses.asdict(self)
-        times = {name: getattr(self, name).isoformat() for name in _TIMES}
-        return {"attempt": fields.pop("session_id"), **fields, **times}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "RecordedPublication":
-        """Parses what `to_json` gives.
-
-        Raises:
-            KeyError: something of it is missing.
-            TypeError: something of it is of another kind.
-            ValueError: a time that is none.
-        """
-        given = dict(fields)
-        times = {name: datetime.datetime.fromisoformat(given[name]) for name in _TIMES}
-        return cls(given.pop("attempt"), **(given | times))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -152,6 +45,7 @@ class RunRecord:
         configuration: of the job, as it was given.
         library_versions: versions by name.
         problem: why the run failed; None where it did not.
+        passed_over: what was seen beside the images, as `PassedOver.to_json` gives it.
     """
 
     run_id: str
@@ -166,6 +60,7 @@ class RunRecord:
     configuration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     library_versions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
+    passed_over: Sequence[Mapping[str, Any]] = ()
 
     @property
     def model(self) -> dict[str, str] | None:
@@ -214,6 +109,7 @@ class RunRecord:
             **self.summary,
             **{name: getattr(self, name) for name in (*_PLAIN, *_DERIVED)},
             "format_version": FORMAT_VERSION,
+            "passed_over": self.passed_over,
             "attempt": self.session_id,
             "models": [{**each.names, "parameters": each.parameters} for each in self.models],
             "run_date": self.run_date.isoformat(),
@@ -243,11 +139,12 @@ class RunRecord:
     @classmethod
     def _from_fields(cls, fields: Mapping[str, Any]) -> "RunRecord":
         counts = dict(fields["counts"])
-        models = _parse_models(fields)
+        models = parse_models(fields)
         only = {"model_key": models[0].key} if len(models) == 1 else {}
         return cls(
             **{name: fields[name] for name in _PLAIN},
             session_id=fields["attempt"],
+            passed_over=fields.get("passed_over", ()),
             models=models,
             run_date=datetime.date.fromisoformat(fields["run_date"]),
             listed=counts.pop("listed"),
@@ -259,20 +156,8 @@ class RunRecord:
         )
 
 
-def _parse_models(fields: Mapping[str, Any]) -> tuple[RecordedModel, ...]:
-    """The models; records of before November 2026 have one, in `model` and `parameters`."""
-    found = fields.get("models")
-    if found is None:
-        found = [{**fields["model"], "parameters": fields["parameters"]}]
-    models = [dict(each) for each in found]
-    for each in models:  # folders were keyed by their names once
-        each["key"] = make_model_key(each["id"], each["revision"])
-    return tuple(RecordedModel(**each.pop("parameters"), **each) for each in models)
-
-
 _PLAIN = ("run_id", "state", "configuration", "library_versions", "problem")
 _DERIVED = ("model", "parameters", "counts", "error_ratio", "duration_s", "images_per_s")
-_TIMES = ("started_at", "finished_at")
 _SUMMARY = (
     *("errors", "labels", "score_histogram", "first_at", "last_at"),
     *("preprocess_ms", "inference_ms", "bytes_read"),
@@ -299,5 +184,98 @@ def read_record(url: str) -> RunRecord:
         FileNotFoundError: there is none.
         ValueError: it is not a record of this format.
     """
-    with file_operations.open_existing(url) as source:
+    folder, name = open_parent("output", url)
+    return read_record_in(folder, name)
+
+
+def read_record_in(folder: Folder, name: str) -> RunRecord:
+    """`read_record` of a file in a folder."""
+    with folder.open_existing(name) as source:
         return RunRecord.from_json(source.read())
+
+
+def read_records(folder: Folder) -> Iterator[RunRecord]:
+    """The records of the finished runs of an output folder, by run id."""
+    try:
+        found = folder.store.ls(folder.path_of(RUNS), detail=True)
+    except FileNotFoundError:
+        return
+    paths = (info["name"] for info in found if info["type"] == "file")
+    wanted = sorted(path for path in paths if path.endswith(".json"))
+    for text in folder.store.cat_ranges(wanted, None, None, on_error="return"):
+        if isinstance(text, FileNotFoundError):  # it went meanwhile
+            continue
+        if isinstance(text, Exception):
+            raise text
+        with contextlib.suppress(ValueError):  # it is no record
+            record = RunRecord.from_json(text)
+            if record.state == DONE:
+                yield record
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Current:
+    """The current record of a run.
+
+    Attributes:
+        record: as it was read.
+        etag: of its content.
+    """
+
+    record: RunRecord
+    etag: str
+
+
+def find_current(folder: Folder, run_id: str) -> Current | None:
+    """The current record of a run; None where there is none.
+
+    Raises:
+        RunExistsError: there is a file in its place that is no record.
+    """
+    try:
+        data, etag = folder.read_with_etag(name_record(run_id))
+        return Current(RunRecord.from_json(data), etag)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise make_exists_error(folder, run_id) from error
+
+
+def make_exists_error(folder: Folder, run_id: str) -> RunExistsError:
+    """The error for a run id that is taken, with what would have to be deleted to free it."""
+    name = name_record(run_id)
+    files = {f"{PREDICTIONS}/*/*/run_id={run_id}"}
+    with contextlib.suppress(OSError, ValueError):  # an unreadable record takes the run id too
+        record = RunRecord.from_json(folder.read_with_etag(name)[0])
+        files = {file.path.rpartition("/")[0] for file in record.files}
+    places = " and ".join(map(folder.url_of, (name, *sorted(files))))
+    problem = (
+        "this run has been published; give another --run_id, or --if_exists=replace or append, "
+        f"or delete {places}"
+    )
+    return RunExistsError("run_id", run_id, problem)
+
+
+def check_same_models(record: RunRecord, models: Iterable[RecordedModel]) -> None:
+    """Checks that rows of these models may be added to a run.
+
+    Raises:
+        ConfigError: the run has other models, or asked something else of them.
+    """
+    known = {each.identity for each in record.models}
+    for model in models:
+        if not known or model.identity in known:
+            continue
+        same = next((each for each in record.models if each.key == model.key), None)
+        if same is None:
+            keys = " and ".join(each.key for each in record.models)
+            raise make_other_error(record, "model", keys, model.key)
+        for name, given in model.parameters.items():
+            if given != same.parameters[name]:
+                raise make_other_error(record, name, same.parameters[name], given)
+
+
+def make_other_error(record: RunRecord, option: str, has: object, given: object) -> ConfigError:
+    """The error for rows that cannot be added to a run which has something else."""
+    problem = f"run {record.run_id} has {has}; give that, or another --run_id"
+    return ConfigError(option, given, problem)

@@ -1,4 +1,4 @@
-"""Where a run's files lie: path arithmetic and nothing else.
+"""Where a run's files lie, as names in its output folder: arithmetic and nothing else.
 
 ::
 
@@ -19,15 +19,15 @@ import datetime
 import hashlib
 import re
 
-from imgcls_beam.checks import scheme_of
-from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.stores import join
+from imgcls_beam.stores import join_url
+
+PREDICTIONS, RUNS, STAGING = "predictions", "runs", "_staging"
+"""The folders of an output: all published rows, records of runs, what sessions have staged."""
 
 TAG_CHARS = 8
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?", re.ASCII)
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
-_LOCKED_SCHEMES = ("file", "local")
 _SLUG_CHARS = 96
 _DIGEST_CHARS = 8
 _REVISION_CHARS = 12
@@ -54,96 +54,72 @@ def slug_model(model_key: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunPaths:
-    """The paths of one session of one run.
+    """The paths of one session of one run, all relative to the output folder.
 
     Attributes:
-        output: the folder that was asked for, a path or any fsspec URL.
         run_id: name of the run.
         run_date: the day to which its rows belong.
         session_id: unique to one start of the program.
         tag: in the names of this session's files; empty where it alone can write there.
     """
 
-    output: str
     run_id: str
     run_date: datetime.date
     session_id: str
     tag: str = ""
 
-    @classmethod
-    def of_output(cls, output: OutputOptions) -> "RunPaths":
-        """The paths of a run that writes to this output.
-
-        Raises:
-            ConfigError: there is no folder for rows.
-        """
-        if output.output is None:
-            raise ConfigError("output", None, "give the folder for the rows")
-        # On a local disk a lock keeps other sessions away, and a first run finds no file there.
-        is_first = output.if_exists == "fail" and output.only != "errors"
-        is_alone = is_first and scheme_of(output.output) in _LOCKED_SCHEMES
-        tag = "" if is_alone else output.session_id[:TAG_CHARS]
-        return cls(output.output, output.run_id, output.run_date, output.session_id, tag)
-
-    @property
-    def predictions(self) -> str:
-        """The root of all published rows."""
-        return join(self.output, "predictions")
-
-    @property
-    def runs(self) -> str:
-        """The records of committed runs."""
-        return join(self.output, "runs")
-
     @property
     def record(self) -> str:
         """This run's record: it is there once the run is committed."""
-        return locate_record(self.output, self.run_id)
+        return name_record(self.run_id)
 
     @property
     def failed_record(self) -> str:
         """What this session leaves if its counts do not add up."""
-        return join(self.runs, "failed", f"{self.run_id}-{self.session_id}.json")
+        return f"{RUNS}/failed/{self.run_id}-{self.session_id}.json"
 
     @property
     def staging(self) -> str:
         """This session's staging folder."""
-        return join(locate_staging(self.output), f"{self.run_id}-{self.session_id}")
+        return f"{STAGING}/{self.run_id}-{self.session_id}"
 
     @property
     def lock(self) -> str:
         """Held on local disks while a run of this name is begun or committed."""
-        return locate_lock(self.output, self.run_id)
+        return name_lock(self.run_id)
 
     def run_folder(self, model_key: str) -> str:
         """Where this run's rows of one model are published."""
-        keys = (f"run_date={self.run_date}", f"model={slug_model(model_key)}")
-        return join(self.predictions, *keys, f"run_id={self.run_id}")
+        keys = f"run_date={self.run_date}/model={slug_model(model_key)}"
+        return f"{PREDICTIONS}/{keys}/run_id={self.run_id}"
 
     def locate_file(self, model_key: str, index: int, count: int) -> str:
         """The final path of one of a model's files, counted from 0."""
         tag = f"-{self.tag}" if self.tag else ""
-        name = f"part-{index:05d}-of-{count:05d}{tag}.parquet"
-        return join(self.run_folder(model_key), name)
+        return f"{self.run_folder(model_key)}/part-{index:05d}-of-{count:05d}{tag}.parquet"
 
-    def make_relative(self, url: str) -> str:
-        """A path of this run, relative to the output folder."""
-        return url.removeprefix(join(self.output, ""))
+
+def list_own(output: OutputOptions) -> tuple[str, ...]:
+    """URLs of all that runs write to an output: files, and folders, which end in a slash."""
+    folders = (PREDICTIONS, RUNS, "reports", STAGING)
+    rows = () if output.output is None else (join_url(output.output, each, "") for each in folders)
+    lines = () if output.jsonl is None else (output.jsonl, f"{output.jsonl}.staging/")
+    return (*rows, *lines)
 
 
 def locate_record(output: str, run_id: str) -> str:
-    """The record of a run below an output folder."""
-    return join(output, "runs", f"{run_id}.json")
+    """The path or URL of a run's record below an output folder."""
+    return join_url(output, name_record(run_id))
 
 
-def locate_staging(output: str) -> str:
-    """The staging folders of all sessions below an output folder."""
-    return join(output, "_staging")
+def name_record(run_id: str) -> str:
+    """The record of a run."""
+    return f"{RUNS}/{run_id}.json"
 
 
-def locate_lock(output: str, run_id: str) -> str:
-    """The lock of a run below an output folder."""
-    return join(locate_staging(output), f"{run_id}.lock")
+def name_lock(run_id: str) -> str:
+    """The lock of a run."""
+    return f"{STAGING}/{run_id}.lock"
 
 
 def _make_fit(text: str) -> str:

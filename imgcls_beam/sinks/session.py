@@ -11,35 +11,51 @@ commit checks once more that it still is. A session that was killed is cleared b
 
 import dataclasses
 import datetime
-import itertools
 from collections.abc import Sequence
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks.base import (
-    ERRORS,
-    Base,
-    Current,
-    find_current,
-    make_exists_error,
-    plan_base,
-)
 from imgcls_beam.sinks.leftovers import (
     Note,
-    clear_finished,
-    clear_session,
-    find_sessions,
-    parse_run_id,
+    abandon_staging,
+    clear_run,
+    sweep_sessions,
     write_note,
 )
-from imgcls_beam.sinks.record import RecordedModel
-from imgcls_beam.sinks.run_paths import RunPaths, locate_lock, locate_staging
-from imgcls_beam.stores import file_operations
-from imgcls_beam.stores.disk_lock import hold_lock
+from imgcls_beam.sinks.record import (
+    Current,
+    RunRecord,
+    check_same_models,
+    make_exists_error,
+    make_other_error,
+    read_record_in,
+)
+from imgcls_beam.sinks.record_parts import RecordedFile, RecordedModel, check_distinct
+from imgcls_beam.sinks.run_paths import RUNS, STAGING, TAG_CHARS, RunPaths
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.local_folder import remove_empty
+from imgcls_beam.stores.opening import open_folder
 
-STALE = datetime.timedelta(days=7)
-"""A session that has staged nothing for so long is taken for dead, whatever run it belongs to."""
+NEW, REPLACE, APPEND, ERRORS = "new", "replace", "append", "errors"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Base:
+    """What a session began from, and what becomes of the rows that are published already.
+
+    Attributes:
+        how: `new`: there are none; `replace`: they go; `append`: they stay; `errors`: they stay,
+            but for the error rows of images that were tried again.
+        session_id: of the record that was current; None for none.
+        etag: of that record.
+        files: that it named.
+    """
+
+    how: str = NEW
+    session_id: str | None = None
+    etag: str | None = None
+    files: tuple[RecordedFile, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,14 +63,16 @@ class Session:
     """What all steps of one session share.
 
     Attributes:
-        paths: where its files lie.
+        folder: the output, of all runs.
+        paths: where its files lie in it.
         base: what was current when it began.
         scorings: whose rows are expected; empty where the rows will say.
         started_at: when the program was started, UTC.
         file_bytes: published files have about so many bytes.
-        made: folders that it had to make, deepest first.
+        made: local folders that it had to make, deepest first.
     """
 
+    folder: Folder
     paths: RunPaths
     base: Base
     scorings: tuple[Scoring, ...]
@@ -66,6 +84,10 @@ class Session:
     def session_id(self) -> str:
         """Unique to one start of the program."""
         return self.paths.session_id
+
+    def read_record(self) -> RunRecord:
+        """`record.read_record` of what is published under its run's name."""
+        return read_record_in(self.folder, self.paths.record)
 
 
 def make_note(session: Session, moved: Sequence[str] = ()) -> Note:
@@ -93,56 +115,79 @@ def begin_session(
             that is published there (`RunExistsError` where they say to fail then).
     """
     models = check_distinct(scorings)
-    paths = RunPaths.of_output(output)
-    made = tuple(file_operations.find_missing_folders(paths.staging))
-    check_writable(output)
+    folder, paths = open_output(output)
+    made = folder.find_missing_folders(paths.staging)
+    folder.check_writable(paths.staging)
+    now = started_at or datetime.datetime.now(datetime.UTC)
     try:
-        sweep_sessions(paths.output)
-        with hold_lock(paths.lock):
-            current = find_current(paths.output, paths.run_id)
-            if current is not None:
-                clear_finished(paths.output, current.record)
-            base = _plan(output, current, models)
+        sweep_sessions(folder)
+        with folder.hold_lock(paths.lock):
+            current = clear_run(folder, paths.run_id)
+            base = _plan_base(output, folder, current, models)
             if base.how == ERRORS and current is not None:  # a retry keeps the run's day
                 paths = dataclasses.replace(paths, run_date=current.record.run_date)
-            now = started_at or datetime.datetime.now(datetime.UTC)
-            session = Session(paths, base, tuple(scorings), now, output.file_bytes, made)
-            write_note(paths.staging, make_note(session))
+            shared = tuple(scorings), now, output.file_bytes, tuple(made)
+            session = Session(folder, paths, base, *shared)
+            write_note(folder, paths.staging, make_note(session))
     except BaseException:
-        file_operations.prune(locate_staging(paths.output), *made)
+        folder.prune(STAGING)
+        remove_empty(*made)
         raise
     return session
 
 
-def _plan(output: OutputOptions, current: Current | None, models: Sequence[RecordedModel]) -> Base:
-    if current is not None and current.record.session_id == output.session_id:
-        raise make_exists_error(str(output.output), output.run_id)  # its names are taken
-    return plan_base(output, current, models)
-
-
-def check_distinct(scorings: Sequence[Scoring]) -> tuple[RecordedModel, ...]:
-    """The models of scorings, of which each asks one thing: an image has one row of a model.
+def open_output(output: OutputOptions) -> tuple[Folder, RunPaths]:
+    """Opens the folder of all runs; with the paths in it of this one.
 
     Raises:
-        ConfigError: two of them ask different things of one model.
+        ConfigError: there is no folder for rows, or its store cannot be opened.
     """
-    models = RecordedModel.of_scorings(scorings)
-    for one, other in itertools.pairwise(models):
-        if one.key == other.key:
-            problem = f"a run has one row an image and model, but there are {one} and {other}"
-            raise ConfigError("model", one.key, f"{problem}; give each a run of its own")
-    return models
+    if output.output is None:
+        raise ConfigError("output", None, "give the folder for the rows")
+    folder = open_folder("output", output.output)
+    # Where a lock keeps other sessions away, a first run finds no file under its names.
+    is_alone = folder.has_lock and output.if_exists == "fail" and output.only != "errors"
+    tag = "" if is_alone else output.session_id[:TAG_CHARS]
+    return folder, RunPaths(output.run_id, output.run_date, output.session_id, tag)
+
+
+def _plan_base(
+    output: OutputOptions, folder: Folder, current: Current | None, models: Sequence[RecordedModel]
+) -> Base:
+    """Whether the options allow to publish to this run, and how."""
+    retries = output.only == "errors"
+    if current is None:
+        if retries:
+            problem = f"there is no such run below {folder.url_of(RUNS)}, so nothing to try again"
+            raise ConfigError("run_id", output.run_id, problem)
+        return Base()
+    record = current.record
+    is_refused = output.if_exists == "fail" and not retries
+    if is_refused or record.session_id == output.session_id:  # then its names are taken
+        raise make_exists_error(folder, output.run_id)
+    if output.if_exists == "append" and record.run_date != output.run_date:
+        raise make_other_error(record, "run_date", str(record.run_date), str(output.run_date))
+    if output.if_exists != "replace":
+        check_same_models(record, models)
+    how = ERRORS if retries else output.if_exists
+    return Base(how, record.session_id, current.etag, record.files)
 
 
 def check_writable(output: OutputOptions) -> None:
-    """Writes and removes a small object in the staging folder, and leaves nothing behind.
+    """`Folder.check_writable` of the staging folder."""
+    open_output(output)[0].check_writable(STAGING)
 
-    Raises:
-        ConfigError: nothing can be written there.
-    """
-    paths = RunPaths.of_output(output)
-    with file_operations.refuse_unwritable("output", paths.output):
-        file_operations.try_folder(paths.staging)
+
+def find_missing_folders(output: OutputOptions) -> list[str]:
+    """Local folders that a session would have to make, deepest first."""
+    folder, paths = open_output(output)
+    return folder.find_missing_folders(paths.staging)
+
+
+def abandon_output(output: OutputOptions) -> None:
+    """`abandon_session` of whatever session began with these options."""
+    folder, paths = open_output(output)
+    abandon_staging(folder, paths.staging)
 
 
 def abandon_session(session: Session) -> None:
@@ -150,33 +195,5 @@ def abandon_session(session: Session) -> None:
 
     It may be called again, and after the commit: then nothing is left to remove.
     """
-    abandon_paths(session.paths)
-    file_operations.prune(*session.made)
-
-
-def abandon_paths(paths: RunPaths) -> None:
-    """`abandon_session` of whatever session wrote to these paths."""
-    _clear(paths.output, paths.staging)
-
-
-def sweep_sessions(output: str, now: datetime.datetime | None = None) -> None:
-    """Clears sessions that have staged nothing for `STALE`, of whatever run.
-
-    Args:
-        output: the folder of all runs.
-        now: for tests.
-    """
-    oldest = (now or datetime.datetime.now(datetime.UTC)) - STALE
-    for staging in find_sessions(output):
-        written_at = file_operations.find_last_write(staging)
-        if written_at is not None and written_at < oldest:
-            _clear(output, staging)
-
-
-def _clear(output: str, staging: str) -> None:
-    run_id, root = parse_run_id(staging), locate_staging(output)
-    made = file_operations.find_missing_folders(root)
-    with hold_lock(locate_lock(output, run_id)):  # none moves files meanwhile
-        current = find_current(output, run_id)
-        clear_session(output, staging, current.record if current else None)
-    file_operations.prune(root, *made)
+    abandon_staging(session.folder, session.paths.staging)
+    remove_empty(*session.made)

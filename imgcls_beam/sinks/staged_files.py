@@ -22,7 +22,8 @@ from typing_extensions import Buffer
 
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.scoring import Scoring
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.sinks.record_parts import RecordedFile
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
 
 FILE_BYTES = 128 << 20
@@ -38,29 +39,10 @@ filter of 2 bytes a row says so, even where rows lie in no order."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StagedFile:
-    """One complete Parquet file in a staging folder.
-
-    Attributes:
-        path: where it lies.
-        rows: how many rows went into it.
-        size_bytes: its length.
-        sha256: of its bytes, taken while they were written.
-        model_key: the model of its rows.
-    """
-
-    path: str
-    rows: int
-    size_bytes: int
-    sha256: str
-    model_key: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class StagedFiles:
     """Staged files, what their rows add up to, and what these rows say they were scored by."""
 
-    files: tuple[StagedFile, ...] = ()
+    files: tuple[RecordedFile, ...] = ()
     summary: Summary = Summary()
     scorings: tuple[Scoring, ...] = ()
 
@@ -80,19 +62,20 @@ class StagingWriter:
     """Streams record batches into one new Parquet file; it is opened by the first batch."""
 
     def __init__(
-        self, folder: str, prefix: str, group_bytes: int = MAX_GROUP_BYTES, model_key: str = ""
+        self, folder: Folder, prefix: str, group_bytes: int = MAX_GROUP_BYTES, model_key: str = ""
     ) -> None:
         """Chooses the file's name.
 
         Args:
-            folder: the staging folder, a path or any fsspec URL.
-            prefix: the first word of the name; the rest of it is random.
+            folder: the output folder.
+            prefix: what the name begins with, its staging folder first; the rest is random.
             group_bytes: a row group of so many bytes of Arrow data is closed.
             model_key: the model of its rows.
         """
         self._model_key = model_key
         self._group_bytes = group_bytes
-        self._path = join(folder, f"{prefix}-{uuid.uuid4().hex}.parquet")
+        self._folder = folder
+        self._path = f"{prefix}-{uuid.uuid4().hex}.parquet"
         self._sink: _HashingSink | None = None
         self._parquet: pq.ParquetWriter | None = None
         self._buffered: list[pa.RecordBatch] = []
@@ -114,7 +97,7 @@ class StagingWriter:
             self.discard()
             raise
 
-    def close(self) -> StagedFile | None:
+    def close(self) -> RecordedFile | None:
         """Completes the file; None where no row was written."""
         if self._rows == 0:
             return None
@@ -128,7 +111,7 @@ class StagingWriter:
             raise
         self._sink = self._parquet = None  # complete: no longer ours to discard
         digest = sink.digest.hexdigest()
-        return StagedFile(self._path, self._rows, sink.size_bytes, digest, self._model_key)
+        return RecordedFile(self._path, self._rows, sink.size_bytes, digest, self._model_key)
 
     def discard(self) -> None:
         """Drops what was written. What cannot be removed is left: nothing refers to it."""
@@ -141,7 +124,7 @@ class StagingWriter:
                     opened.close()
         if sink is not None:
             with contextlib.suppress(OSError):
-                file_operations.remove_files([self._path])
+                self._folder.remove(self._path)
 
     def _is_full(self) -> bool:
         rows: int = sum(batch.num_rows for batch in self._buffered)
@@ -158,7 +141,7 @@ class StagingWriter:
     def _open(self, group_rows: int = MAX_GROUP_ROWS) -> "tuple[_HashingSink, pq.ParquetWriter]":
         """The file; opened for row groups as large as the first, so a small file stays small."""
         if self._sink is None or self._parquet is None:
-            self._sink = _HashingSink(file_operations.open_new(self._path))
+            self._sink = _HashingSink(self._folder.open_new(self._path))
             seeks = {"ndv": min(group_rows, MAX_GROUP_ROWS), "fpp": _FALSE_RATIO}
             self._parquet = pq.ParquetWriter(
                 self._sink,
@@ -178,17 +161,19 @@ class BundleWriter:
     Rows of different models go to different files: the model is a key of a file's path.
     """
 
-    def __init__(self, folder: str, file_bytes: int = FILE_BYTES) -> None:
-        """Takes the staging folder; nothing is opened before the first batch.
+    def __init__(self, folder: Folder, staging: str, file_bytes: int = FILE_BYTES) -> None:
+        """Takes the staging folder; no file is opened before the first batch.
 
         Args:
-            folder: the staging folder, a path or any fsspec URL.
+            folder: the output folder.
+            staging: the staging folder in it.
             file_bytes: a file of so many bytes is closed, and another one begun.
         """
         self._folder = folder
+        self._prefix = f"{staging}/staged"
         self._file_bytes = file_bytes
         self._writers: dict[Scoring, StagingWriter] = {}
-        self._files: list[StagedFile] = []
+        self._files: list[RecordedFile] = []
         self._summary = Summary()
 
     def write(self, batch: pa.RecordBatch, scoring: Scoring) -> None:
@@ -217,14 +202,14 @@ class BundleWriter:
 
     def _make_writer(self, scoring: Scoring) -> StagingWriter:
         group_bytes = min(MAX_GROUP_BYTES, self._file_bytes)
-        return StagingWriter(self._folder, "staged", group_bytes, scoring.model.key)
+        return StagingWriter(self._folder, self._prefix, group_bytes, scoring.model.key)
 
     def discard(self) -> None:
         """Drops what was written."""
         for writer in self._writers.values():
             writer.discard()
         with contextlib.suppress(OSError):
-            file_operations.remove_files([file.path for file in self._files])
+            self._folder.remove(*(file.path for file in self._files))
         self._files.clear()
 
 

@@ -1,5 +1,7 @@
 """Stores of files and objects, through fsspec: opened, asked for versions, listed in pages."""
 
+from imgcls_beam.stores.client_faults import FaultKind, ask, is_fault, kind_of
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.infos import (
     Info,
     find_info,
@@ -8,7 +10,18 @@ from imgcls_beam.stores.infos import (
     is_local,
     list_below,
 )
-from imgcls_beam.stores.keys import StoreKey, join, open_store, spell_uri, split_url
+from imgcls_beam.stores.opening import (
+    StoreKey,
+    is_bucket_name,
+    join_url,
+    open_folder,
+    open_parent,
+    open_store,
+    spell_uri,
+    split_url,
+)
+from imgcls_beam.stores.store_checks import check_store
+from imgcls_beam.stores.store_refusals import has_bucket, refuse_store_faults
 from imgcls_beam.stores.versions import (
     checksum_of,
     facts_of,
@@ -21,20 +34,31 @@ from imgcls_beam.stores.versions import (
 )
 
 __all__ = [
+    "FaultKind",
+    "Folder",
     "Info",
     "StoreKey",
+    "ask",
+    "check_store",
     "checksum_of",
     "facts_of",
     "find_info",
+    "has_bucket",
     "has_pages",
     "has_protocol",
     "has_secret_etag",
     "has_version",
+    "is_bucket_name",
     "is_content",
+    "is_fault",
     "is_local",
-    "join",
+    "join_url",
+    "kind_of",
     "list_below",
+    "open_folder",
+    "open_parent",
     "open_store",
+    "refuse_store_faults",
     "size_of",
     "spell_uri",
     "split_url",

@@ -48,5 +48,21 @@ def find_image_path(column: str, found: pa.DataType) -> str | None:
 
 
 def is_binary(found: pa.DataType) -> bool:
-    """Whether it is binary, large or not."""
-    return bool(pa.types.is_binary(found) or pa.types.is_large_binary(found))
+    """Whether it is binary, in any of Arrow's layouts."""
+    found = find_plain_type(found)
+    kinds = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(is_kind(found) for is_kind in kinds)
+
+
+def is_text(found: pa.DataType) -> bool:
+    """Whether it is text, in any of Arrow's layouts."""
+    found = find_plain_type(found)
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_kind(found) for is_kind in kinds)
+
+
+def find_plain_type(found: pa.DataType) -> pa.DataType:
+    """The type of the values: of a dictionary those in it, of an extension what it is stored as."""
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    return found.storage_type if isinstance(found, pa.BaseExtensionType) else found

@@ -17,9 +17,17 @@ from imgcls_beam.transforms.classify_images import (
     ReadImages,
     to_scoring,
 )
-from imgcls_beam.transforms.list_images import ListImages, SpreadImages
+from imgcls_beam.transforms.list_images import (
+    LISTED,
+    PASSED_OVER,
+    ListImages,
+    SpreadImages,
+    list_counted,
+)
 
 __all__ = [
+    "LISTED",
+    "PASSED_OVER",
     "Classified",
     "ClassifyImages",
     "ClassifyImagesByModel",
@@ -27,5 +35,6 @@ __all__ = [
     "PrepareImages",
     "ReadImages",
     "SpreadImages",
+    "list_counted",
     "to_scoring",
 ]

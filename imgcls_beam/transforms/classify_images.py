@@ -226,7 +226,7 @@ def _predict(
     """
     from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 
-    from imgcls_beam.handler import OutcomeHandler
+    from imgcls_beam.outcome_handler import OutcomeHandler
 
     handler = KeyedModelHandler(OutcomeHandler(options, source=source, read=read))
     outcomes = (

@@ -8,6 +8,7 @@ import collections
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 
@@ -15,6 +16,10 @@ from imgcls_beam.elements import Failure, ImageRef, TableCell
 from imgcls_beam.listing import group_few, list_distinct, list_images, ref_of, uri_digest
 from imgcls_beam.metrics import count_found, count_listed
 from imgcls_beam.options import InputOptions, to_input_options
+from imgcls_beam.passed_over import PassedOver
+from imgcls_beam.upstream import Lists
+
+LISTED, PASSED_OVER = "listed", "passed_over"
 
 _CELLS_TOGETHER = 1024
 """Cells of a Parquet file that one worker reads: to begin in the middle of a row group costs
@@ -22,11 +27,13 @@ decoding all before it."""
 
 
 @dataclasses.dataclass(eq=False)
-class ListImages(beam.PTransform):
+class ListImages(beam.PTransform, Lists):
     """Folders, buckets, manifests and requests → `ImageRef | Failure`, each once.
 
     References that are equal in URI and attributes are one, with its `duplicates`. What `inputs`
     hold and a manifest names too is the manifest's. References to one image follow each other.
+
+    What it passed over is counted; a sink finds the counts by itself.
 
     Attributes:
         options: what to list: a URL, several of them, or `InputOptions`.
@@ -47,9 +54,10 @@ class ListImages(beam.PTransform):
     def expand(self, pbegin: beam.Pipeline) -> beam.PCollection:
         """Lists in one worker."""
         inputs = pbegin | "Inputs" >> beam.Create([self.options])
-        if not self.is_spread:
-            return inputs | "ListOnce" >> beam.FlatMap(_list_once)
-        return inputs | "List" >> beam.FlatMap(list_images) | "Spread" >> SpreadImages()
+        label, list_them = ("List", list_counted) if self.is_spread else ("ListOnce", _list_once)
+        found = inputs | label >> beam.FlatMap(list_them).with_outputs(PASSED_OVER, main=LISTED)
+        self.passed_over = found[PASSED_OVER]
+        return found[LISTED] | "Spread" >> SpreadImages() if self.is_spread else found[LISTED]
 
 
 @dataclasses.dataclass(eq=False)
@@ -69,9 +77,18 @@ class SpreadImages(beam.PTransform):
         )
 
 
-def _list_once(options: InputOptions) -> Iterator[ImageRef | Failure]:
+def list_counted(options: InputOptions) -> Iterator[Any]:
+    """Lists everything; what was passed over comes last, as an output of its own."""
+    passed_over = PassedOver()
+    yield from list_images(options, passed_over)
+    yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
+
+
+def _list_once(options: InputOptions) -> Iterator[Any]:
     """Lists everything before it gives the first: so a terminal can say how much is left."""
-    return map(_count_listed, list_distinct(options, count_found))
+    passed_over = PassedOver()
+    yield from map(_count_listed, list_distinct(options, passed_over, count_found))
+    yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
 
 
 def _count_listed(listed: ImageRef | Failure) -> ImageRef | Failure:

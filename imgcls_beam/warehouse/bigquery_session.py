@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from imgcls_beam.bigquery import TableName, to_line
 from imgcls_beam.errors import PublishError
 from imgcls_beam.sinks import RunRecord
+from imgcls_beam.stores.folder import Folder
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -26,13 +27,13 @@ class BigQuerySession:
     Attributes:
         client: in the table's project.
         table: for the rows; the run's row goes into the table beside it.
-        output: folder of the published files.
+        folder: of the published files.
         record: of the run.
     """
 
     client: "bigquery.Client"
     table: TableName
-    output: str
+    folder: Folder
     record: RunRecord
 
     @property

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 
 from imgcls_beam.errors import PublishError
 from imgcls_beam.rows import SCHEMA
-from imgcls_beam.sinks import RunRecord
+from imgcls_beam.sinks import RecordedFile, RunRecord
 from imgcls_beam.sinks.record import DONE
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.stores.folder import Folder
 
 
-def check_files(output: str, record: RunRecord) -> None:
+def check_files(folder: Folder, record: RunRecord) -> None:
     """Checks each file of a run record against the columns of the table, and against the record.
 
     Raises:
@@ -26,22 +26,22 @@ def check_files(output: str, record: RunRecord) -> None:
     if record.state != DONE:
         raise PublishError(f"run {record.run_id} was not loaded: it is {record.state}")
     for file in record.files:
-        problem = _find_problem(join(output, file.path), file.rows, file.size_bytes)
+        problem = _find_problem(folder, file)
         if problem is not None:
             raise PublishError(f"run {record.run_id} was not loaded: {file.path}: {problem}")
 
 
-def _find_problem(url: str, rows: int, size_bytes: int) -> str | None:
+def _find_problem(folder: Folder, file: RecordedFile) -> str | None:
     try:
-        with file_operations.open_existing(url) as source:
+        with folder.open_existing(file.path) as source:
             found_bytes = source.seek(0, os.SEEK_END)
             footer = pq.read_metadata(source)
     except FileNotFoundError:
         return "it is gone"
     except pa.ArrowInvalid:
         return "it is no Parquet file"
-    if (footer.num_rows, found_bytes) != (rows, size_bytes):
-        return f"{footer.num_rows} rows of {rows}, {found_bytes} bytes of {size_bytes}"
+    if (footer.num_rows, found_bytes) != (file.rows, file.size_bytes):
+        return f"{footer.num_rows} rows of {file.rows}, {found_bytes} bytes of {file.size_bytes}"
     return _find_other_column(footer.schema.to_arrow_schema())
 
 

@@ -11,12 +11,11 @@ and locked: a query reads these relations and nothing else, and writes nowhere. 
 of statement would not do: DuckDB 2 takes a COPY inside a WITH of a SELECT.
 """
 
-import contextlib
 import io
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -27,8 +26,10 @@ from pyarrow import fs
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
-from imgcls_beam.sinks.record import DONE
-from imgcls_beam.stores import is_local, join, open_store
+from imgcls_beam.sinks.record import read_records
+from imgcls_beam.stores import is_local, refuse_store_faults
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.opening import open_folder
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS, encode_run_row
 from imgcls_beam.warehouse.views import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote, render_views
 
@@ -60,12 +61,14 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     except ImportError as error:
         problem = "this takes DuckDB; pip install 'imgcls_beam[sql]'"
         raise ConfigError("sql", output, problem) from error
-    records = list(read_records(output))
+    with refuse_store_faults("output", output):
+        folder = open_folder("output", output)
+        records = list(read_records(folder))
     if not records:
         raise ConfigError("output", output, "there is no finished run, so there is nothing to ask")
     connection = duckdb.connect(":memory:")
     connection.register(RUNS_NAME, make_runs_table(records))
-    connection.register(PREDICTIONS_NAME, make_dataset(output, records))
+    connection.register(PREDICTIONS_NAME, make_dataset(folder, records))
     connection.execute(render_views(DUCKDB))
     scratch = tempfile.mkdtemp(prefix="imgcls-sql-")  # ours alone, and removed with the connection
     weakref.finalize(connection, shutil.rmtree, scratch, ignore_errors=True)
@@ -73,29 +76,6 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     for statement in _LOCKED:
         connection.execute(statement)
     return connection
-
-
-def read_records(output: str) -> Iterator[RunRecord]:
-    """The records of the finished runs of an output folder, by run id.
-
-    Raises:
-        ConfigError: nothing that is installed reads the folder's scheme.
-    """
-    store, folder = open_store("output", join(output, "runs"))
-    try:
-        paths = [info["name"] for info in store.ls(folder, detail=True) if info["type"] == "file"]
-    except FileNotFoundError:
-        return
-    wanted = sorted(path for path in paths if path.endswith(".json"))
-    for text in store.cat_ranges(wanted, None, None, on_error="return"):
-        if isinstance(text, FileNotFoundError):  # it went meanwhile
-            continue
-        if isinstance(text, Exception):
-            raise text
-        with contextlib.suppress(ValueError):  # it is no record
-            record = RunRecord.from_json(text)
-            if record.state == DONE:
-                yield record
 
 
 def make_runs_table(records: Sequence[RunRecord]) -> pa.Table:
@@ -112,14 +92,14 @@ def make_runs_table(records: Sequence[RunRecord]) -> pa.Table:
     ).cast(schema)
 
 
-def make_dataset(output: str, records: Sequence[RunRecord]) -> ds.Dataset:
+def make_dataset(folder: Folder, records: Sequence[RunRecord]) -> ds.Dataset:
     """`predictions`: the rows of the files that these records name, none of which is opened yet."""
-    store, folder = open_store("output", output)
-    system = fs.LocalFileSystem() if is_local(store) else fs.PyFileSystem(fs.FSSpecHandler(store))
+    handler = fs.FSSpecHandler(folder.store)
+    system = fs.LocalFileSystem() if is_local(folder.store) else fs.PyFileSystem(handler)
     kind = ds.ParquetFileFormat()
     pieces = [
         kind.make_fragment(
-            join(folder, file.path),
+            folder.path_of(file.path),
             system,
             (ds.field("run_id") == record.run_id) & (ds.field("run_date") == record.run_date),
             file_size=file.size_bytes,

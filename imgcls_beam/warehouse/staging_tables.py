@@ -15,7 +15,6 @@ from typing import IO, TYPE_CHECKING
 
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.checks import scheme_of
-from imgcls_beam.stores import file_operations, join
 from imgcls_beam.warehouse.bigquery_jobs import run_job
 from imgcls_beam.warehouse.bigquery_session import BigQuerySession
 from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column, describe, encode_run_row
@@ -78,12 +77,13 @@ def _plan_loads(session: BigQuerySession, target: str) -> "list[Callable[..., bi
         create_disposition="CREATE_NEVER",
         write_disposition="WRITE_APPEND",
     )
-    urls = [join(session.output, file.path) for file in session.record.files]
-    uris = [f"gs://{url.partition('://')[2]}" for url in urls if _is_on_gcs(url)]
+    folder, names = session.folder, [file.path for file in session.record.files]
+    on_gcs = [name for name in names if _is_on_gcs(folder.url_of(name))]
+    uris = [f"gs://{folder.url_of(name).partition('://')[2]}" for name in on_gcs]
     batches = [uris[i : i + _URIS_PER_JOB] for i in range(0, len(uris), _URIS_PER_JOB)]
     load = functools.partial(session.client.load_table_from_uri, job_config=config)
-    uploaded = [url for url in urls if not _is_on_gcs(url)]
-    reads = [functools.partial(file_operations.open_existing, url) for url in uploaded]
+    uploaded = [name for name in names if name not in set(on_gcs)]
+    reads = [functools.partial(folder.open_existing, name) for name in uploaded]
     return [
         *(functools.partial(load, batch, target) for batch in batches),
         *(functools.partial(_upload, session.client, read, target, config) for read in reads),

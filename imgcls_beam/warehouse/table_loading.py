@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from imgcls_beam.bigquery import OUTPUT_OPTION, TableName, connect, quote_text, to_line
 from imgcls_beam.errors import PublishError
 from imgcls_beam.sinks import RunRecord
+from imgcls_beam.stores.opening import open_folder
 from imgcls_beam.warehouse.bigquery_jobs import run_job
 from imgcls_beam.warehouse.bigquery_session import BigQuerySession
 from imgcls_beam.warehouse.check_files import check_files
@@ -64,13 +65,14 @@ def load_run(
         PublishError: a file does not fit, the table holds a session that may not be replaced, or
             BigQuery fails. The tables are as they were.
     """
-    session = BigQuerySession(connect(OUTPUT_OPTION, table), table, output, record)
+    folder = open_folder("output", output)
+    session = BigQuerySession(connect(OUTPUT_OPTION, table), table, folder, record)
     with session.refuse_faults():
         current = read_current(session.client, table, record.run_id)
         was_loaded = current.session_id == record.session_id
         try:
             if not was_loaded:
-                check_files(output, record)
+                check_files(folder, record)
                 _publish(session, current, expected_session)
         except PublishError:
             abandon(session)

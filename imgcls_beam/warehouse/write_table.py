@@ -5,7 +5,8 @@ import dataclasses
 import apache_beam as beam
 
 from imgcls_beam.bigquery import TableName
-from imgcls_beam.sinks import RunRecord, remove_output
+from imgcls_beam.sinks import RunRecord
+from imgcls_beam.stores.opening import open_folder
 from imgcls_beam.warehouse.table_loading import LoadedRun, load_run
 
 
@@ -45,5 +46,5 @@ def _load(
 ) -> LoadedRun:
     loaded = load_run(table, output, record, expected_session)
     if removes_output:
-        remove_output(output)
+        open_folder("output", output).remove_below()
     return loaded

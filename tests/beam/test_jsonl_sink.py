@@ -19,7 +19,7 @@ from imgcls_beam.options import OutputOptions
 from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet
 from imgcls_beam.spec import LabelScore
-from imgcls_beam.stores import file_operations
+from tests import by_url
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 from tests.staged import NOON, RUN, SCORING
 
@@ -70,8 +70,8 @@ def check_one_file(files: Sequence[JsonlFile], url: str, lines: int) -> None:
     (file,) = files
     assert (file.path, file.lines) == (url, lines)
     assert (file.sha256, file.size_bytes) == (
-        file_operations.hash_file(url),
-        file_operations.find_size(url),
+        by_url.hash_file(url),
+        by_url.find_size(url),
     )
 
 
@@ -96,7 +96,7 @@ def write(
 
 
 def read_lines(url: str) -> list[bytes]:
-    with file_operations.open_existing(url) as source:
+    with by_url.open_existing(url) as source:
         return source.readlines()
 
 

@@ -18,7 +18,8 @@ from imgcls_beam.elements import Failure, ImageFacts, ImageRef, Outcome, Predict
 from imgcls_beam.errors import ConfigError, FailureCode, Stage
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
-from imgcls_beam.sinks import RunPaths, RunRecord, WriteParquet, begin_session, read_record
+from imgcls_beam.sinks import RunRecord, WriteParquet, begin_session, read_record
+from imgcls_beam.sinks.session import open_output
 from imgcls_beam.spec import LabelScore
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
 
@@ -216,8 +217,8 @@ def test_a_configuration_that_is_no_object_is_refused_before_the_run(text: str) 
 
 
 def test_the_paths_of_a_run_follow_its_options() -> None:
-    paths = RunPaths.of_output(OutputOptions("out", "r1", NOON.date()))
-    assert paths.run_folder(SCORING.model.key) == f"out/predictions/{KEYS}"
+    _, paths = open_output(OutputOptions("out", "r1", NOON.date()))
+    assert paths.run_folder(SCORING.model.key) == f"predictions/{KEYS}"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from tests import pictures
 from tests.edges.case import PHOTO
 from tests.pictures import png_chunk
+from tests.tiffs import TiffForm, write_tiff
 
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _ADAM7 = (
@@ -115,6 +116,54 @@ def tiff_big_endian() -> bytes:
         struct.pack(">HHIHH", number, 3, 1, value, 0) for number, value in [*tags, (279, 16)]
     ]
     return b"MM\0*" + struct.pack(">IH", 8, 9) + b"".join(entries) + bytes(4) + bytes(range(16))
+
+
+def tiff_of_grey(photometric: int, bits: int, **form: Any) -> bytes:
+    """The photograph in grey; floating point up to 1."""
+    white = 1 if form.get("number") == 3 else (1 << bits) - 1
+    levels = np.asarray(PHOTO.convert("L")) * (white / 255)
+    return write_tiff(
+        levels if photometric else white - levels, TiffForm(photometric, bits, **form)
+    )
+
+
+def tiff_with_channels_apart() -> bytes:
+    pixels = np.asarray(PHOTO).astype(np.uint16) * 257
+    return write_tiff(pixels, TiffForm(2, 16, is_planar=True))
+
+
+def tiff_of_ycbcr() -> bytes:
+    """In tiles, as they are."""
+    pixels = np.asarray(PHOTO.convert("YCbCr"))
+    return write_tiff(pixels, TiffForm(6, is_tiled=True, tags={530: [1, 1]}))
+
+
+def tiff_of_cielab_apart() -> bytes:
+    return write_tiff(np.asarray(PHOTO), TiffForm(8, is_planar=True))
+
+
+def raw_with_a_small_picture() -> bytes:
+    """A directory that says it is a reduced picture, and where others are."""
+    return write_tiff(np.asarray(PHOTO.resize((16, 12))), TiffForm(2, tags={254: 1, 330: 8}))
+
+
+def png_16_bit_grey_and_alpha() -> bytes:
+    samples = np.stack([GREY_16_LEVELS, GREY_16_LEVELS[::-1]], axis=-1).astype(">u2")
+    return pictures.png_of_samples(samples, 4)
+
+
+def pgm_up_to_1000() -> bytes:
+    levels = np.rint(np.asarray(PHOTO.convert("L")) * (1000 / 255)).astype(">u2")
+    return b"P5 %d %d 1000\n" % PHOTO.size + levels.tobytes()
+
+
+def png_with_long_text() -> bytes:
+    return png_with(b"zTXt", b"note\0\0" + zlib.compress(bytes(2 << 20)))
+
+
+def jpeg2000_with_long_box() -> bytes:
+    data = pictures.encode(PHOTO, "JPEG2000")
+    return data[:32] + struct.pack(">I", (2 << 20) + 8) + b"xml " + bytes(2 << 20) + data[32:]
 
 
 def psd_of_rgb() -> bytes:

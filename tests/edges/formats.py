@@ -18,8 +18,27 @@ _FRAMES = {"save_all": True, "append_images": [_OTHER]}
 
 DEEP_GREY = Difference(
     "Grey of more than 8 bits",
-    "Grey of 16 and 32 bits is scaled to 8 bits. Pillow's conversion, which the reference takes, "
-    "cuts off at 255: nearly every pixel of such an image becomes white.",
+    "Grey of 16 and 32 bits is scaled to 8 bits, from black to its white point: what the file "
+    "says, else the highest value of the smallest of 8, 10, 12, 14 and 16 bits that holds all its "
+    "values. Pillow's conversion, which the reference takes, cuts off at 255: nearly every pixel "
+    "of such an image becomes white. Values of 8 bits in a file of 16 are the same to both.",
+)
+MISREAD = Difference(
+    "TIFFs that Pillow misreads",
+    "Pillow gives other numbers than the file has, and no error: 0 as black where it is white, "
+    "bytes in the wrong order, channels that lie apart as if they were of 8 bits. Here they are "
+    "read as they are.",
+)
+METADATA = Difference(
+    "Much beside the pixels",
+    "Of metadata a decoder sees only what turns the image. The reference refuses a good PNG for a "
+    "profile or a text that is larger than 1 MiB unpacked, and a JPEG 2000 for a box of that size.",
+)
+HEIC = Difference("HEIC", "HEIF is decoded with the extra `[heic]`; it is not part of Pillow.")
+NOT_ITSELF = Difference(
+    "Files that hold more than Pillow sees",
+    "Of a camera's raw file Pillow reads the small picture in front, and it takes CIELAB in "
+    "separate planes and inks other than CMYK for what they are not. They are refused, by name.",
 )
 NOT_DECODED = Difference(
     "Formats that are not decoded",
@@ -49,7 +68,10 @@ _CMYK, _ALPHA = PHOTO.convert("CMYK"), files.ALPHA
 
 _format = table("formats")
 _deep = table("formats", ours=OTHER, difference=DEEP_GREY)
-_other = table("formats", ours="unsupported_format", difference=NOT_DECODED)
+_misread = table("formats", ours=OTHER, difference=MISREAD)
+_metadata = table("formats", "ValueError", ANSWERS, METADATA)
+_not_itself = table("formats", ours="unsupported", difference=NOT_ITSELF)
+_other = table("formats", ours="unsupported", difference=NOT_DECODED)
 _unknown = table("formats", ours="not_an_image", difference=NOT_DECODED)
 _no_image = table("no images", reference="UnidentifiedImageError", ours="not_an_image")
 _damage = table("damage", reference="OSError", ours="truncated")
@@ -146,12 +168,35 @@ FORMATS = (
     _other("Photoshop", image=files.psd_of_rgb),
     _unknown("DIB, a BMP without its head", image=lambda: encode(PHOTO, "DIB")),
     _unknown("IM", image=lambda: encode(PHOTO, "IM")),
+    _format("HEIC", "UnidentifiedImageError", ANSWERS, HEIC, image=lambda: encode(PHOTO, "HEIF")),
+    _format("JPEG XL", "UnidentifiedImageError", "unsupported", image=lambda: b"\xff\x0a\xfa\x1f"),
+    _format("PNG, 8 bits of 16", image=_png(Image.fromarray(files.GREY_16_LEVELS // 257))),
+    _format("TIFF, 8 bits of 16", image=_tiff(Image.fromarray(files.GREY_16_LEVELS // 257))),
+    _format("PNG, 16-bit grey and alpha", image=files.png_16_bit_grey_and_alpha),
+    _deep("PNG, 12 bits of 16", image=_png(Image.fromarray(files.GREY_16_LEVELS // 16))),
+    _deep("PGM up to 1000", image=files.pgm_up_to_1000),
+    _format("TIFF, 8 bits, 0 is white", image=lambda: files.tiff_of_grey(0, 8)),
+    _misread("TIFF, 16 bits, 0 is white", image=lambda: files.tiff_of_grey(0, 16)),
     _format(
-        "HEIC",
+        "TIFF, 16 bits, big-endian, 0 is white",
         "UnidentifiedImageError",
-        "unsupported_format",
-        image=lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40),
+        ANSWERS,
+        MISREAD,
+        image=lambda: files.tiff_of_grey(0, 16, is_big=True),
     ),
+    _misread(
+        "TIFF, float32, big-endian, deflated",
+        image=lambda: files.tiff_of_grey(1, 32, number=3, is_big=True, is_packed=True),
+    ),
+    _misread("TIFF, 16-bit RGB, channels apart", image=files.tiff_with_channels_apart),
+    _misread("TIFF, YCbCr without a JPEG", image=files.tiff_of_ycbcr),
+    _metadata(
+        "PNG, a profile of 2 MiB", image=lambda: encode(PHOTO, "PNG", icc_profile=bytes(2 << 20))
+    ),
+    _metadata("PNG, a text of 2 MiB", image=files.png_with_long_text),
+    _metadata("JPEG 2000, a box of 2 MiB", "OSError", image=files.jpeg2000_with_long_box),
+    _not_itself("a camera's raw file", image=files.raw_with_a_small_picture),
+    _not_itself("TIFF, CIELAB apart", image=files.tiff_of_cielab_apart),
 )
 
 NO_IMAGES = (
@@ -192,7 +237,7 @@ DAMAGE = (
     _damage(
         "JPEG of 12 bits",
         "UnidentifiedImageError",
-        "corrupt",
+        "unsupported",
         image=functools.partial(files.jpeg_with, b"\xff\xc0", 4, 12),
     ),
     _damage("PNG, its end chunk missing", ANSWERS, SAME, image=_cut(_png(), 12)),

@@ -1,6 +1,7 @@
 """A family's small model, in the Hugging Face layout."""
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,21 +35,32 @@ def make_family(folder: pathlib.Path, family: Family) -> pathlib.Path:
     names = {index: f"label {index}" for index in range(LABELS)}
     config = CONFIG_MAPPING[family.model_type](**{"id2label": names, **family.config})
     processor = _make_processor(family)
+    model = fit_model(lambda: getattr(transformers, family.model_class)(config), processor)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def fit_model(make: Callable[[], Any], processor: Any) -> Any:
+    """A model whose scores tell pictures apart.
+
+    Args:
+        make: a model with random weights, in transformers' form.
+        processor: of its images.
+    """
     photos = [draw_photo(1000 + index, _PHOTO_PX) for index in range(_PHOTOS)]
     photos[::3] = [photo.convert("1").convert("RGB") for photo in photos[::3]]
     inputs = dict(processor(images=photos, return_tensors="pt"))
     for seed in range(_SEEDS):
         torch.manual_seed(seed)
-        model = getattr(transformers, family.model_class)(config)
+        model = make()
         with torch.no_grad():
             _spread_weights(model)
             _fit_norms(model, inputs)
             spread = _fit_heads(model.eval(), inputs)
         if spread >= _ENOUGH_SPREAD:
             break
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+    return model
 
 
 def _make_processor(family: Family) -> Any:

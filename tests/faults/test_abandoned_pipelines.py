@@ -131,4 +131,4 @@ def test_making_a_graph_reads_and_writes_nothing(folder: str) -> None:
     _ = made | WriteParquet("gs://no-such-bucket-of-ours/out", run_id="r1")
     _ = made | WriteJsonl(f"{folder}/r.jsonl")
     assert read_all(folder) == {}
-    assert JsonlSession(f"{folder}/r.jsonl", "ab" * 16).staging.startswith(folder)
+    assert JsonlSession.of_url(f"{folder}/r.jsonl", "ab" * 16).url.startswith(folder)

@@ -5,6 +5,7 @@ Needs torch, transformers, Pillow, NumPy and pytest, and neither Beam nor a netw
 """
 
 import concurrent.futures
+import functools
 import gc
 import pathlib
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from imgcls_beam.model_options import Device, Dtype
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.predicting import predict_images
-from imgcls_beam.preparing import load_preparer, prepare_image
+from imgcls_beam.preparing import draw_probes, load_preparer, prepare_image
 from imgcls_beam.scoring import ModelSource, Scoring
 from tests.models import FAMILIES, make_model
 from tests.scenes import draw_photo, encode
@@ -61,8 +62,9 @@ def freed() -> Iterator[None]:
 
 def load(folder: str, device: Device = "cuda", dtype: Dtype = "float32") -> Classifier:
     source = resolve_model(folder, None)
-    affine = load_preparer(source).affine
-    return load_classifier(ClassifierSpec(source, affine, device, dtype))
+    preparer = load_preparer(source)
+    spec = ClassifierSpec(source, preparer.affine, device, dtype)
+    return load_classifier(spec, functools.partial(draw_probes, preparer))
 
 
 def prepare(folder: str, images: int = IMAGES) -> list[PixelArray]:

@@ -11,9 +11,11 @@ import imgcls_beam
 ROOT = pathlib.Path(__file__).parents[2]
 HEAVY = {"torch", "transformers", "apache_beam.ml.inference"}
 ALLOWED = {
-    "imgcls_beam.classifying.huggingface",  # torch's own classes are its work
-    "imgcls_beam.classifying.prepacking",  # likewise
+    *(f"imgcls_beam.classifying.{name}" for name in ("checkpoints", "feeding", "gaps")),  # torch's
+    *(f"imgcls_beam.classifying.{name}" for name in ("huggingface", "judging")),  # own classes are
+    *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
+    "imgcls_beam.outcome_handler",
 }
 FLOORS_0_TO_2 = [f"imgcls_beam.{each}" for each in ("errors", "spec", "elements", "options")]
 

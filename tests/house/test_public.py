@@ -141,11 +141,13 @@ def test_pipelines_define_nothing_that_would_be_pickled() -> None:
         assert not re.search(r"^\s*class |\blambda\b[^.]*:|DoFn\)", text, re.MULTILINE), path
 
 
-def test_broad_excepts_stand_where_untrusted_bytes_a_model_and_the_reference_are_called() -> None:
+def test_broad_excepts_stand_where_foreign_bytes_models_and_objects_are_met() -> (
+    None
+):
     """Ruff's BLE001 finds the ones that do not raise again; each exemption has its reason."""
     exempt = {
         str(path.relative_to(ROOT / "imgcls_beam"))
         for path in (ROOT / "imgcls_beam").rglob("*.py")
         if "noqa: BLE001" in path.read_text(encoding="utf-8")
     }
-    assert exempt == {"preparing/decode.py", "predicting.py", "parity.py"}
+    assert exempt == {"preparing/decode.py", "predicting.py", "parity.py", "attributes.py"}

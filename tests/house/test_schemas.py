@@ -16,10 +16,9 @@ from imgcls_beam.spec import (
     Parameters,
     ResponseElement,
     SpecError,
-    parse_request,
-    parse_response,
 )
 from schemas import load_schema
+from tests.spec_parsers import parse_request, parse_response
 
 REQUEST = load_schema("request")
 RESPONSE = load_schema("response")

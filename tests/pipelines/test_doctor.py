@@ -20,7 +20,7 @@ def test_it_checks_everything_that_is_given_and_says_all_is_well(
     assert main(["doctor", *flags]) == 0
     printed = capsys.readouterr().out
     checks = re.findall(r"^(\w+) +(\w+) ", printed, re.MULTILINE)
-    assert [name for _, name in checks[:-1]] == ["machine", "hub", "model", "input", "output"]
+    assert [name for _, name in checks[:-1]] == ["machine", "hub", "input", "output", "model"]
     assert {mark for mark, _ in checks[:-1]} == {"ok"}
     assert printed.endswith("all is well\n")
     assert f"file://{tmp_path}/photos/0000.jpg" in printed
@@ -75,10 +75,10 @@ def test_each_problem_is_a_line_and_the_other_checks_go_on(
 ) -> None:
     (tmp_path / "file").write_text("")
     flags = [f"--model={tmp_path / 'gone'}", f"--input={tmp_path / 'empty'}"]
-    assert main(["doctor", *flags, f"--output={tmp_path / 'file' / 'out'}"]) == 1
+    assert main(["doctor", *flags, f"--output={tmp_path / 'file' / 'out'}"]) == 2
     printed = capsys.readouterr().out
     assert re.findall(r"^(ok|BAD) +(\w+)", printed, re.MULTILINE) == [
-        *(("ok", "machine"), ("ok", "hub"), ("BAD", "model"), ("BAD", "input"), ("BAD", "output"))
+        *(("ok", "machine"), ("ok", "hub"), ("BAD", "input"), ("BAD", "output"), ("BAD", "model"))
     ]
     assert printed.endswith("3 problem(s)\n")
 

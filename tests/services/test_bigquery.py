@@ -13,7 +13,7 @@ from google.cloud import bigquery
 
 from imgcls_beam.bigquery import TableName, quote_text
 from imgcls_beam.errors import PublishError
-from imgcls_beam.stores import join
+from imgcls_beam.stores import join_url
 from imgcls_beam.warehouse import load_run
 from imgcls_beam.warehouse.columns import to_run_row
 from tests.bigquery import Emulator, make_client
@@ -153,6 +153,6 @@ def test_files_on_googles_store_are_loaded_from_there(
         load_run(table, output, record)
         assert load_run(table, output, record).was_loaded
         assert read_rows(table) == read_files(output, record)
-        uris = {join(output, file.path) for file in record.files}
+        uris = {join_url(output, file.path) for file in record.files}
     jobs = [job for job in make_client().list_jobs() if isinstance(job, bigquery.LoadJob)]
     assert any(set(job.source_uris or ()) == uris for job in jobs)

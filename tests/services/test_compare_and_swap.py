@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from imgcls_beam.stores import file_operations
-from imgcls_beam.stores.compare_and_swap import compare_and_swap, read_with_etag
+from imgcls_beam.stores import open_parent
+from tests import by_url
 from tests.servers import Server
 
 _RACERS = 20
@@ -24,7 +24,7 @@ def _race(url: str, etag: str | None, name: str = "racer") -> list[int]:
     def swap(racer: int) -> bool:
         start.wait()
         try:
-            compare_and_swap(url, f"{name} {racer}".encode(), etag, f"{url}.scratch")
+            by_url.swap(url, f"{name} {racer}".encode(), etag)
         except FileExistsError:
             return False
         return True
@@ -36,59 +36,60 @@ def _race(url: str, etag: str | None, name: str = "racer") -> list[int]:
 
 def test_one_of_twenty_creates_a_file(url: str) -> None:
     (winner,) = _race(url, None)
-    assert read_with_etag(url)[0] == f"racer {winner}".encode()
+    assert by_url.read_with_etag(url)[0] == f"racer {winner}".encode()
 
 
 def test_one_of_twenty_replaces_a_file(url: str) -> None:
-    compare_and_swap(url, b"old", None, "")
-    _, etag = read_with_etag(url)
+    by_url.swap(url, b"old", None)
+    _, etag = by_url.read_with_etag(url)
     (winner,) = _race(url, etag)
-    data, other_etag = read_with_etag(url)
+    data, other_etag = by_url.read_with_etag(url)
     assert data == f"racer {winner}".encode()
     assert other_etag != etag
     assert _race(url, etag, "late") == []
 
 
 def test_a_file_that_is_gone_cannot_be_replaced(url: str) -> None:
-    compare_and_swap(url, b"old", None, "")
-    _, etag = read_with_etag(url)
-    file_operations.remove_files([url])
+    by_url.swap(url, b"old", None)
+    _, etag = by_url.read_with_etag(url)
+    by_url.remove_files([url])
     with pytest.raises(FileExistsError):
-        compare_and_swap(url, b"new", etag, "")
+        by_url.swap(url, b"new", etag)
     with pytest.raises(FileNotFoundError):
-        read_with_etag(url)
+        by_url.read_with_etag(url)
 
 
 @pytest.mark.parametrize("is_there", [False, True])
 def test_a_write_whose_answer_is_lost_is_no_loss(url: str, server: Server, is_there: bool) -> None:
     etag = None
     if is_there:
-        compare_and_swap(url, b"old", None, "")
-        _, etag = read_with_etag(url)
+        by_url.swap(url, b"old", None)
+        _, etag = by_url.read_with_etag(url)
     server.take_asked()
     server.lose_answers("^(PUT|POST) ")
-    compare_and_swap(url, b"new", etag, "")
+    by_url.swap(url, b"new", etag)
     writes = [asked for asked in server.take_asked() if asked.startswith(("PUT", "POST"))]
     assert len(writes) == 2  # the second was refused
-    assert read_with_etag(url)[0] == b"new"
+    assert by_url.read_with_etag(url)[0] == b"new"
 
 
 def test_a_new_file_whose_answer_is_lost_is_no_loss(url: str, server: Server) -> None:
     server.lose_answers("^(PUT|POST) ")
-    file_operations.write_new_file(url, b"new", "")
+    by_url.swap(url, b"new", None)
     with pytest.raises(FileExistsError):
-        file_operations.write_new_file(url, b"other", "")
+        by_url.swap(url, b"other", None)
 
 
 def test_a_file_is_moved_by_the_store_itself(url: str, server: Server) -> None:
     data = bytes(range(256)) * 4_096
-    file_operations.write_file(url, data)
+    by_url.write_file(url, data)
     target = f"{url} [1].moved"
+    folder, name = open_parent("output", url)
     server.take_asked()
-    file_operations.move_file(url, target)
+    folder.move(name, f"{name} [1].moved")
     downloads = [
         each for each in server.take_asked() if each.startswith("GET") and "list-type" not in each
     ]
     assert not [each for each in downloads if "/download/" in each or server.scheme == "s3"]
-    assert file_operations.find_size(url) is None
-    assert read_with_etag(target)[0] == data
+    assert by_url.find_size(url) is None
+    assert by_url.read_with_etag(target)[0] == data

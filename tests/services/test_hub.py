@@ -1,6 +1,7 @@
 """Models by their hub id, from a hub on loopback, and folders behind URLs."""
 
 import collections
+import functools
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from imgcls_beam.classifying import load_classifier
 from imgcls_beam.classifying.protocol import ClassifierSpec
 from imgcls_beam.errors import ConfigError, ModelError
 from imgcls_beam.models import fetch_model, resolve_model
+from imgcls_beam.preparing import draw_probes, load_preparer
 from imgcls_beam.stores import open_store
 from pipelines.__main__ import main
 from tests.hub import LAYOUTS, Hub, write_layout
@@ -108,7 +110,9 @@ def test_the_default_model_works_in_its_full_size(hub: Hub, tmp_path: pathlib.Pa
 def test_the_labels_of_a_published_model_are_its_own(hub: Hub, tmp_path: pathlib.Path) -> None:
     name = "Falconsai/nsfw_image_detection"
     hub.publish(name, write_layout(tmp_path / "model", name))
-    card = load_classifier(ClassifierSpec(resolve_model(name, None), None)).describe()
+    preparer = load_preparer(source := resolve_model(name, None))
+    spec = ClassifierSpec(source, preparer.affine)
+    card = load_classifier(spec, functools.partial(draw_probes, preparer)).describe()
     assert card.labels == ("normal", "nsfw")
 
 

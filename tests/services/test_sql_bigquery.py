@@ -6,8 +6,10 @@ import pytest
 from google.cloud import bigquery
 
 from imgcls_beam.bigquery import TableName
+from imgcls_beam.sinks.record import read_records
+from imgcls_beam.stores import open_folder
 from imgcls_beam.warehouse import ensure_tables, load_run
-from imgcls_beam.warehouse.querying import open_runs, read_records
+from imgcls_beam.warehouse.querying import open_runs
 from imgcls_beam.warehouse.views import VIEWS, render_bigquery
 from tests.bigquery import Emulator, make_client, make_dataset
 from tests.gallery import hang_gallery
@@ -27,7 +29,7 @@ def table(bigquery_emulator: Emulator, gallery: str) -> TableName:
     del bigquery_emulator
     name = make_dataset()
     ensure_tables(name)
-    for record in read_records(gallery):
+    for record in read_records(open_folder("output", gallery)):
         load_run(name, gallery, record)
     views = render_bigquery(f"{name.project}.{name.dataset}", name.table)
     for statement in filter(str.strip, views.split(";\n")):

@@ -52,7 +52,7 @@ class Submission(NamedTuple):
     ended: subprocess.CompletedProcess[str]
     dataflow: Dataflow
     server: Server
-    model: pathlib.Path
+    model: str
     folder: str
 
     @property
@@ -105,6 +105,9 @@ def submit(
     photos = {f"{i}.jpg": encode(draw_photo(i)) for i in range(12)}
     objects = {**photos, **BROKEN}
     server.fill({f"submitted-{gpu}/photos/{name}": data for name, data in objects.items()})
+    files = {each.name: each.read_bytes() for each in model.iterdir()}
+    server.fill({f"models/vit/{name}": data for name, data in files.items()})
+    place = f"{server.root}/models/vit"
     with serve_dataflow() as dataflow:
         dataflow.write_credentials(home / "key.json")
         settings = {
@@ -121,17 +124,17 @@ def submit(
             *("--max_num_workers=7", "--service_account_email=worker@example.com", *more),
         ]
         ended = subprocess.run(
-            [sys.executable, "-m", "pipelines", "classify", *make_flags(folder, model), *service],
+            [sys.executable, "-m", "pipelines", "classify", *make_flags(folder, place), *service],
             cwd=ROOT,
             env=settings,
             capture_output=True,
             text=True,
             timeout=300,
         )
-        yield Submission(ended, dataflow, server, model, folder)
+        yield Submission(ended, dataflow, server, place, folder)
 
 
-def make_flags(folder: str, model: pathlib.Path) -> list[str]:
+def make_flags(folder: str, model: str) -> list[str]:
     return [
         f"--input={folder}/photos",
         f"--output={folder}/out",

@@ -10,12 +10,10 @@ from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.sinks import abandon_session
-from imgcls_beam.sinks.base import find_current
 from imgcls_beam.sinks.merging import MergedFile
-from imgcls_beam.sinks.record import RunRecord, read_record
+from imgcls_beam.sinks.record import RunRecord, find_current, read_record
 from imgcls_beam.sinks.staged_files import StagedFiles
-from imgcls_beam.stores import file_operations
-from imgcls_beam.stores.compare_and_swap import compare_and_swap
+from imgcls_beam.stores import Folder, open_folder
 from tests.staged import (
     RUN,
     SCORING,
@@ -33,7 +31,7 @@ from tests.staged import (
 
 @pytest.fixture(params=["mortal", "mortalbucket"])
 def output(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
-    """An empty output folder on each kind of file_operations."""
+    """An empty output folder on each kind of store."""
     empty_stores()
     yield f"{request.param}://{tmp_path}/out"
     empty_stores()
@@ -97,10 +95,10 @@ def test_a_run_whose_counts_do_not_add_up_is_failed_and_not_published(
         commit(merged, staged, listed, session)
     abandon_session(session)
     assert list_output(output) == [f"runs/failed/r1-{session.session_id}.json"]
-    failed = read_record(session.paths.failed_record)
+    failed = read_record(session.folder.url_of(session.paths.failed_record))
     assert (failed.state, failed.listed, failed.files) == ("FAILED", listed, ())
     assert failed.problem is not None
-    assert find_current(output, "r1") is None
+    assert find_current(session.folder, "r1") is None
 
 
 def test_images_listed_but_no_row_at_all_is_failed(output: str) -> None:
@@ -108,33 +106,33 @@ def test_images_listed_but_no_row_at_all_is_failed(output: str) -> None:
         commit([], StagedFiles(), 3, begin(output))
 
 
-def damage_by_cutting(merged: MergedFile) -> None:
-    with file_operations.open_existing(merged.file.path) as source:
+def damage_by_cutting(folder: Folder, merged: MergedFile) -> None:
+    with folder.open_existing(merged.file.path) as source:
         data = source.read()
-    file_operations.write_file(merged.file.path, data[:-9])
+    folder.write(merged.file.path, data[:-9])
 
 
-def damage_by_removing(merged: MergedFile) -> None:
-    file_operations.remove_files([merged.file.path])
+def damage_by_removing(folder: Folder, merged: MergedFile) -> None:
+    folder.remove(merged.file.path)
 
 
-def damage_by_swapping(merged: MergedFile) -> None:
+def damage_by_swapping(folder: Folder, merged: MergedFile) -> None:
     table = pa.Table.from_batches([make_batch(0, 2)])
-    with file_operations.open_new(merged.file.path) as target:
+    with folder.open_new(merged.file.path) as target:
         pq.write_table(table, target)
 
 
 @pytest.mark.parametrize("damage", [damage_by_cutting, damage_by_removing, damage_by_swapping])
 def test_a_damaged_staged_file_stops_the_run_before_anything_is_moved(
-    output: str, damage: Callable[[MergedFile], None]
+    output: str, damage: Callable[[Folder, MergedFile], None]
 ) -> None:
     session = begin(output)
     merged, staged = stage_merged(session, [3, 4])
-    damage(merged[1])
+    damage(session.folder, merged[1])
     with pytest.raises(PublishError, match="part-00001-of-00002"):
         commit(merged, staged, 7, session)
     assert read_uris(output) == []
-    assert file_operations.find_size(session.paths.record) is None
+    assert session.folder.find_size(session.paths.record) is None
 
 
 def test_a_file_that_is_missing_stops_the_run(output: str) -> None:
@@ -148,11 +146,11 @@ def test_a_file_that_is_missing_stops_the_run(output: str) -> None:
 def test_a_retry_that_finds_foreign_bytes_in_place_of_a_moved_file_stops(output: str) -> None:
     session = begin(output)
     merged, staged = stage_merged(session, [3, 4])
-    with file_operations.open_existing(merged[0].file.path) as source:
+    with session.folder.open_existing(merged[0].file.path) as source:
         foreign = bytearray(source.read())
     foreign[100] ^= 1  # of equal size, which is not equality
-    damage_by_removing(merged[0])
-    file_operations.write_file(session.paths.locate_file(SCORING.model.key, 0, 2), bytes(foreign))
+    damage_by_removing(session.folder, merged[0])
+    session.folder.write(session.paths.locate_file(SCORING.model.key, 0, 2), bytes(foreign))
     with pytest.raises(PublishError, match="gone"):
         commit(merged, staged, 7, session)
 
@@ -216,8 +214,8 @@ def test_runs_that_end_and_begin_side_by_side_do_not_take_each_others_folders(
                 session = begin(output, number, run)
                 merged, staged = stage_merged(session, [2])
                 commit(merged, staged, 2, session)
-                file_operations.remove_folder(session.paths.run_folder(SCORING.model.key))
-                file_operations.remove_files([session.paths.record])
+                session.folder.remove_below(session.paths.run_folder(SCORING.model.key))
+                session.folder.remove(session.paths.record)
                 abandon_session(session)
         except Exception as problem:  # noqa: BLE001  a thread's own would be lost
             problems.append(problem)
@@ -243,6 +241,6 @@ def test_a_folder_that_goes_while_it_is_made_is_made_again(
         make(disk, path, exist_ok=exist_ok)
 
     monkeypatch.setattr(LocalFileSystem, "makedirs", find_it_taken_away)
-    compare_and_swap(f"{tmp_path}/runs/r1.json", b"{}", None, f"{tmp_path}/scratch")
+    open_folder("output", str(tmp_path)).swap("runs/r1.json", b"{}", None, "scratch")
     assert (tmp_path / "runs" / "r1.json").read_bytes() == b"{}"
     assert len(calls) == 3

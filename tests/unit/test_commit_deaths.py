@@ -8,7 +8,8 @@ import pytest
 
 from imgcls_beam.sinks import Session, abandon_session
 from imgcls_beam.sinks.record import RunRecord, read_record
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.stores import join_url
+from tests import by_url
 from tests.staged import (
     FUSE,
     RUN,
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=["mortal", "mortalbucket"])
 def output(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
-    """An empty output folder on each kind of file_operations."""
+    """An empty output folder on each kind of store."""
     empty_stores()
     yield f"{request.param}://{tmp_path}/out"
     empty_stores()
@@ -74,10 +75,10 @@ def test_a_commit_killed_anywhere_and_retried_ends_as_if_undisturbed(
 @pytest.mark.parametrize("after", [False, True])
 def test_a_record_never_stands_before_its_files_do(output: str, after: bool) -> None:
     for place, _, _ in walk_through_deaths(output, after):
-        if file_operations.find_size(join(place, "runs", "r1.json")) is not None:
-            record = read_record(join(place, "runs", "r1.json"))
+        if by_url.find_size(join_url(place, "runs", "r1.json")) is not None:
+            record = read_record(join_url(place, "runs", "r1.json"))
             assert read_uris(place) == make_uris(12)
-            assert [file_operations.hash_file(join(place, f.path)) for f in record.files] == [
+            assert [by_url.hash_file(join_url(place, f.path)) for f in record.files] == [
                 file.sha256 for file in record.files
             ]
 
@@ -89,7 +90,7 @@ def test_another_session_after_a_death_leaves_its_own_rows_and_only_they(
     output: str, after: bool, days: int, sizes: list[int]
 ) -> None:
     for place, _, _ in walk_through_deaths(output, after):
-        if file_operations.find_size(join(place, "runs", "r1.json")) is not None:
+        if by_url.find_size(join_url(place, "runs", "r1.json")) is not None:
             continue  # it was committed before it died
         run_date = RUN.run_date + datetime.timedelta(days=days)
         session = begin(place, 2, dataclasses.replace(RUN, run_date=run_date))
@@ -103,7 +104,7 @@ def test_abandoning_a_killed_session_takes_back_what_was_not_committed(
     output: str, after: bool
 ) -> None:
     for place, session, _ in walk_through_deaths(output, after):
-        committed = file_operations.find_size(join(place, "runs", "r1.json")) is not None
+        committed = by_url.find_size(join_url(place, "runs", "r1.json")) is not None
         abandon_session(session)
         assert read_uris(place) == (make_uris(12) if committed else [])
         assert not [name for name in list_output(place) if name.startswith("_staging")]

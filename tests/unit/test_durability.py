@@ -11,8 +11,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.sinks import JsonlSession
 from imgcls_beam.sinks.jsonl_files import commit_jsonl
-from imgcls_beam.stores import file_operations
-from imgcls_beam.stores.disk_lock import hold_lock
+from imgcls_beam.stores import open_folder
 from tests.staged import begin, commit, stage_merged
 
 
@@ -46,22 +45,22 @@ def test_files_and_folders_are_synced_before_the_record_and_the_record_too(
     session = begin(str(tmp_path))
     merged, staged = stage_merged(session, [3, 4])
     record = commit(merged, staged, 7, session)
-    linked = disk.told.index(("link", session.paths.record))
+    linked = disk.told.index(("link", session.folder.path_of(session.paths.record)))
     synced = {path for what, path in disk.told[:linked] if what == "sync"}
     files = [tmp_path / file.path for file in record.files]
     assert {str(file) for file in files} <= synced
     assert {str(folder) for folder in files[0].parents if folder.is_relative_to(tmp_path)} <= synced
-    assert f"{session.paths.staging}/record" in synced
+    assert session.folder.path_of(f"{session.paths.staging}/record") in synced
     assert ("sync", str(tmp_path / "runs")) in disk.told[linked:]
 
 
 def test_lines_are_synced_before_they_are_moved_to_their_place(
     tmp_path: pathlib.Path, disk: Disk
 ) -> None:
-    session = JsonlSession(f"{tmp_path}/r.jsonl", "ab" * 16)
+    session = JsonlSession.of_url(f"{tmp_path}/r.jsonl", "ab" * 16)
     commit_jsonl([], 0, session)
     linked = disk.told.index(("link", session.url))
-    assert ("sync", f"{session.staging}/merged") in disk.told[:linked]
+    assert ("sync", f"{tmp_path}/{session.staging}/merged") in disk.told[:linked]
     assert ("sync", str(tmp_path)) in disk.told[linked:]
 
 
@@ -73,22 +72,24 @@ def test_a_disk_without_locks_is_written_all_the_same(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with hold_lock(f"{tmp_path}/a/run.lock"):
-        file_operations.write_file(f"{tmp_path}/a/file", b"x")
-    assert file_operations.list_names(str(tmp_path)) == ["a/file"]
+    folder = open_folder("output", str(tmp_path))
+    with folder.hold_lock("a/run.lock"):
+        folder.write("a/file", b"x")
+    assert folder.list_names() == ["a/file"]
 
 
 def test_a_lock_lets_in_one_thread_whoever_removes_its_folder(tmp_path: pathlib.Path) -> None:
+    folder = open_folder("output", str(tmp_path))
     inside, most, ended = [0], [0], [0]
 
     def enter() -> None:
         for _ in range(20):
-            with hold_lock(f"{tmp_path}/a/run.lock"):
+            with folder.hold_lock("a/run.lock"):
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 ended[0] += 1
                 inside[0] -= 1
-            file_operations.prune(f"{tmp_path}/a")
+            folder.prune("a")
 
     threads = [threading.Thread(target=enter) for _ in range(6)]
     for thread in threads:

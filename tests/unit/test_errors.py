@@ -80,7 +80,7 @@ def test_every_code_has_a_stage_and_nothing_else_has() -> None:
 @pytest.mark.parametrize(
     ("stage", "codes"),
     [
-        (Stage.LIST, "invalid_reference"),
+        (Stage.LIST, "invalid_reference unlistable"),
         (
             Stage.READ,
             "invalid_request not_found permission_denied archived unavailable too_many_bytes empty "
@@ -88,7 +88,7 @@ def test_every_code_has_a_stage_and_nothing_else_has() -> None:
         ),
         (
             Stage.PREPARE,
-            "not_an_image unsupported_format truncated corrupt too_many_pixels too_many_scans "
+            "not_an_image unsupported truncated corrupt too_many_pixels too_many_scans "
             "unpreparable",
         ),
         (Stage.PREDICT, "non_finite_score inference_failed out_of_memory"),

@@ -15,8 +15,9 @@ def test_a_format_is_known_by_what_pillow_writes(name: str) -> None:
 
 
 def test_each_format_has_an_inspector_of_its_own_and_pillows_reader() -> None:
-    assert {name: each.reader.format for name, each in FORMATS.items()} == {
-        name: name for name in FORMATS
+    readers = {name: each.reader for name, each in FORMATS.items() if name != "HEIF"}
+    assert {name: reader.format for name, reader in readers.items()} == {
+        name: name for name in readers
     }
     assert len({each.inspect for each in FORMATS.values()}) == len(FORMATS)
 
@@ -73,12 +74,12 @@ def test_what_pillow_could_open_beyond_the_list_is_unsupported(kind: str) -> Non
     data = pictures.encode(PICTURE, kind)
     with pytest.raises(ImageError) as caught:
         identify(data)
-    assert caught.value.code is FailureCode.UNSUPPORTED_FORMAT
+    assert caught.value.code is FailureCode.UNSUPPORTED
 
 
-def test_a_heif_photo_is_unsupported_and_the_message_says_what_is_not() -> None:
-    with pytest.raises(ImageError, match="HEIF images are not decoded; decoded are JPEG, PNG"):
-        identify(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+def test_a_jpeg_xl_is_unsupported_and_the_message_says_what_is_not() -> None:
+    with pytest.raises(ImageError, match="JPEG XL images are not decoded; decoded are JPEG, PNG"):
+        identify(b"\xff\x0a\xfa\x1f")
 
 
 def test_no_bytes_are_empty() -> None:

@@ -15,9 +15,11 @@ from imgcls_beam.lines import encode_line
 from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, JsonlSession, abandon_jsonl, begin_jsonl
 from imgcls_beam.sinks.jsonl_files import LineWriter, commit_jsonl, sweep_jsonl
-from imgcls_beam.sinks.session import STALE
-from imgcls_beam.spec import LabelScore, parse_response
-from imgcls_beam.stores import file_operations
+from imgcls_beam.sinks.leftovers import STALE
+from imgcls_beam.spec import LabelScore
+from imgcls_beam.stores import open_parent
+from tests import by_url
+from tests.spec_parsers import parse_response
 from tests.staged import FUSE, NOON, SCORING, Killed, empty_stores
 
 SESSION, OTHER = "ab" * 16, "cd" * 16
@@ -49,7 +51,7 @@ def stage(url: str, counts: Sequence[int], session_id: str = SESSION) -> list[Js
     staged = []
     start = 0
     for count in counts:
-        writer = LineWriter(JsonlSession(url, session_id).staging)
+        writer = LineWriter(JsonlSession.of_url(url, session_id))
         for index in range(start, start + count):
             writer.write(make_outcome(index))
         start += count
@@ -60,7 +62,7 @@ def stage(url: str, counts: Sequence[int], session_id: str = SESSION) -> list[Js
 
 
 def read(url: str) -> bytes:
-    with file_operations.open_existing(url) as source:
+    with by_url.open_existing(url) as source:
         return source.read()
 
 
@@ -131,27 +133,27 @@ def test_staged_files_become_one_file_in_the_order_of_their_beginning(
     url: str, counts: list[int]
 ) -> None:
     staged = stage(url, counts)
-    file = commit_jsonl(staged[::-1], sum(counts), JsonlSession(url, SESSION))
+    file = commit_jsonl(staged[::-1], sum(counts), JsonlSession.of_url(url, SESSION))
     lines = make_lines(sum(counts))
     assert read(url) == lines
     assert file == JsonlFile(url, sum(counts), len(lines), hashlib.sha256(lines).hexdigest())
-    assert file_operations.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
-    assert commit_jsonl(staged, sum(counts), JsonlSession(url, SESSION)) == file
+    assert by_url.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
+    assert commit_jsonl(staged, sum(counts), JsonlSession.of_url(url, SESSION)) == file
 
 
 @pytest.mark.parametrize("listed", [4, 6])
 def test_lines_that_are_not_as_many_as_the_images_are_not_published(url: str, listed: int) -> None:
     staged = stage(url, [5])
     with pytest.raises(PublishError, match=f"listed {listed} images, but 5 lines"):
-        commit_jsonl(staged, listed, JsonlSession(url, SESSION))
-    assert file_operations.find_size(url) is None
+        commit_jsonl(staged, listed, JsonlSession.of_url(url, SESSION))
+    assert by_url.find_size(url) is None
 
 
 @pytest.mark.parametrize("standing", [b"", b"mine\n", make_lines(4), make_lines(6)])
 def test_a_file_that_stands_there_is_left_as_it_is(url: str, standing: bytes) -> None:
-    file_operations.write_file(url, standing)
+    by_url.write_file(url, standing)
     with pytest.raises(PublishError, match="another file is there"):
-        commit_jsonl(stage(url, [2, 3]), 5, JsonlSession(url, SESSION))
+        commit_jsonl(stage(url, [2, 3]), 5, JsonlSession.of_url(url, SESSION))
     assert read(url) == standing
 
 
@@ -160,10 +162,10 @@ def test_a_staged_file_that_is_not_what_was_written_is_not_published(
     url: str, damage: bytes
 ) -> None:
     staged = stage(url, [2, 2])
-    file_operations.write_file(staged[1].path, damage)
+    by_url.write_file(f"{url.rpartition('/')[0]}/{staged[1].path}", damage)
     with pytest.raises(PublishError, match="not what was written"):
-        commit_jsonl(staged, 4, JsonlSession(url, SESSION))
-    assert file_operations.find_size(url) is None
+        commit_jsonl(staged, 4, JsonlSession.of_url(url, SESSION))
+    assert by_url.find_size(url) is None
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -173,18 +175,18 @@ def test_a_program_that_dies_at_any_operation_leaves_the_whole_file_or_none(
     deaths = 0
     for left in range(100):
         empty_stores()
-        file_operations.remove_files([url])
+        by_url.remove_files([url])
         staged = stage(url, [2, 3])
         FUSE.set(left, after=after)
         try:
-            commit_jsonl(staged, 5, JsonlSession(url, SESSION))
+            commit_jsonl(staged, 5, JsonlSession.of_url(url, SESSION))
         except Killed:
             deaths += 1
         FUSE.set(None)
-        assert file_operations.find_size(url) is None or read(url) == make_lines(5)
-        assert commit_jsonl(staged, 5, JsonlSession(url, SESSION)).lines == 5
+        assert by_url.find_size(url) is None or read(url) == make_lines(5)
+        assert commit_jsonl(staged, 5, JsonlSession.of_url(url, SESSION)).lines == 5
         assert read(url) == make_lines(5)
-        assert file_operations.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
+        assert by_url.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
         if deaths <= left:
             break
     assert deaths >= 4
@@ -192,38 +194,38 @@ def test_a_program_that_dies_at_any_operation_leaves_the_whole_file_or_none(
 
 def test_of_two_sessions_the_second_is_told_and_changes_nothing(url: str) -> None:
     first, second = stage(url, [2, 3]), stage(url, [4], OTHER)
-    commit_jsonl(first, 5, JsonlSession(url, SESSION))
+    commit_jsonl(first, 5, JsonlSession.of_url(url, SESSION))
     with pytest.raises(PublishError, match="another file is there"):
-        commit_jsonl(second, 4, JsonlSession(url, OTHER))
+        commit_jsonl(second, 4, JsonlSession.of_url(url, OTHER))
     assert read(url) == make_lines(5)
-    abandon_jsonl(JsonlSession(url, OTHER))
-    assert file_operations.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
+    abandon_jsonl(JsonlSession.of_url(url, OTHER))
+    assert by_url.list_names(url.rpartition("/")[0]) == ["responses.jsonl"]
 
 
 def test_a_file_is_not_moved_over_another_one(url: str) -> None:
-    file_operations.write_file(url, b"mine\n")
-    file_operations.write_file(f"{url}.new", b"yours\n")
+    by_url.write_file(url, b"mine\n")
+    by_url.write_file(f"{url}.new", b"yours\n")
+    folder, name = open_parent("output_jsonl", url)
     with pytest.raises(FileExistsError):
-        file_operations.move_new_file(f"{url}.new", url)
+        folder.move_new(f"{name}.new", name)
     assert (read(url), read(f"{url}.new")) == (b"mine\n", b"yours\n")
 
 
 def test_what_a_session_staged_is_removed_and_that_of_another_stays(url: str) -> None:
     stage(url, [2, 3])
     (other,) = stage(url, [4], OTHER)
-    abandon_jsonl(JsonlSession(url, SESSION))
+    abandon_jsonl(JsonlSession.of_url(url, SESSION))
     folder = url.rpartition("/")[0]
-    names = [f"{folder}/{each}" for each in file_operations.list_names(url.rpartition("/")[0])]
-    assert names == [other.path]
+    assert by_url.list_names(folder) == [other.path]
 
 
 def test_a_bundle_that_fails_leaves_no_staged_file(url: str) -> None:
-    writer = LineWriter(JsonlSession(url, SESSION).staging)
+    writer = LineWriter(JsonlSession.of_url(url, SESSION))
     writer.write(make_outcome(0))
     sick = dataclasses.replace(make_outcome(1), labels=(LabelScore("cat", float("nan")),))
     with pytest.raises(ValueError, match="JSON"):
         writer.write(sick)
-    assert file_operations.list_names(f"{url}.staging") == []
+    assert by_url.list_names(f"{url}.staging") == []
     assert writer.close() is None
 
 
@@ -231,12 +233,12 @@ def test_what_is_not_its_own_in_the_staging_folder_stays(url: str) -> None:
     """A folder of that name may be there for other reasons."""
     theirs = [f"{url}.staging/notes.txt", f"{url}.staging/{'ef' * 16}/mine.csv"]
     for each in theirs:
-        file_operations.write_file(each, b"mine")
+        by_url.write_file(each, b"mine")
     session = begin_jsonl(url, SESSION)
     commit_jsonl(stage(url, [2]), 2, session)
     abandon_jsonl(session)
-    assert all(file_operations.find_size(each) == 4 for each in theirs)
-    assert len(file_operations.list_names(url.rpartition("/")[0])) == 3
+    assert all(by_url.find_size(each) == 4 for each in theirs)
+    assert len(by_url.list_names(url.rpartition("/")[0])) == 3
 
 
 def test_begin_takes_a_free_place_and_leaves_it_when_it_is_abandoned(
@@ -248,7 +250,7 @@ def test_begin_takes_a_free_place_and_leaves_it_when_it_is_abandoned(
     stage(deep, [1])
     abandon_jsonl(session)
     abandon_jsonl(session)
-    assert file_operations.list_names(url.rpartition("/")[0]) == []
+    assert by_url.list_names(url.rpartition("/")[0]) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,7 +258,7 @@ def test_what_a_dead_session_staged_is_swept_after_a_week(url: str) -> None:
     begin_jsonl(url, SESSION)
     stage(url, [2])
     now = datetime.datetime.now(datetime.UTC)
-    sweep_jsonl(url, now + STALE - datetime.timedelta(hours=1))
-    assert len(file_operations.list_names(f"{url}.staging")) == 1
-    sweep_jsonl(url, now + STALE + datetime.timedelta(hours=1))
-    assert file_operations.list_names(url.rpartition("/")[0]) == []
+    sweep_jsonl(JsonlSession.of_url(url, ""), now + STALE - datetime.timedelta(hours=1))
+    assert len(by_url.list_names(f"{url}.staging")) == 1
+    sweep_jsonl(JsonlSession.of_url(url, ""), now + STALE + datetime.timedelta(hours=1))
+    assert by_url.list_names(url.rpartition("/")[0]) == []

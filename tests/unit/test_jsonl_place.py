@@ -7,7 +7,7 @@ import pytest
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.sinks import check_jsonl_free
-from imgcls_beam.stores import file_operations
+from tests import by_url
 from tests.staged import empty_stores
 
 
@@ -17,7 +17,7 @@ def test_a_free_place_is_found_free_and_left_as_it_was(tmp_path: pathlib.Path, p
     folder = place.format(tmp=tmp_path)
     check_jsonl_free(f"{folder}/r.jsonl")
     check_jsonl_free(f"{folder}/new/deep/r.jsonl")
-    assert file_operations.list_names(folder) == []
+    assert by_url.list_names(folder) == []
     assert list(tmp_path.iterdir()) == []
 
 

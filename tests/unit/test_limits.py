@@ -14,8 +14,10 @@ OPTIONS = DecodeOptions()
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("GIF", pictures.gif_of((1, 1), b"!\xfe" + (b"\xff" + b"a" * 255) * 5000), "comments"),
-        ("GIF", pictures.gif_of((1, 1), b"!\xff" + (b"\xff" + b"a" * 255) * 17_000), "4 MiB"),
+        ("GIF", pictures.gif_of((1, 1), b"!\xfe" + b"\1a" * 600_000), "524,288 blocks"),
+        ("GIF", pictures.gif_of((1, 1), b"!\xf9\1a\0" * 600_000), "524,288 blocks"),
+        ("GIF", pictures.gif_of((1, 1), b"\0" * 600_000), "524,288 blocks"),
+        ("PNG", pictures.png_of((1, 1), pictures.png_chunk(b"IDAT", b"") * 140_000), "chunks"),
         ("JPEG2000", pictures.jpeg2000_with_tiles((255, 255), (1, 1)), "tiles"),
         ("TIFF", pictures.tag_bomb(2000, 30_000), "claim more bytes"),
     ],

@@ -11,8 +11,9 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from imgcls_beam.elements import ImageRef
-from imgcls_beam.listing import IMAGE_SUFFIXES, list_images, uri_digest
+from imgcls_beam.listing import list_images, uri_digest
 from imgcls_beam.options import InputOptions
+from imgcls_beam.suffixes import IMAGE_SUFFIXES
 
 TREE = (
     *("a.jpg", "B.JPG", "c.png", "notes.txt", "noext", ".hidden.jpg", "a[1].jpg", "what?.jpg"),
@@ -57,7 +58,7 @@ def test_a_folder_gives_the_images_below_it_hidden_ones_too(tree: pathlib.Path) 
 
 def test_a_folder_is_searched_by_suffix_in_any_case(tmp_path: pathlib.Path) -> None:
     images = [f"x{suffix}" for suffix in IMAGE_SUFFIXES]
-    others = ["jpg", "x.jpg.part", "x.tar.gz", "x.zip", "x.heic", "x.svg"]
+    others = ["jpg", "x.jpg.part", "x.tar.gz", "x.zip", "x.ico", "x.svg"]
     write_tree(tmp_path, (*images, "y.JPEG", "z.TiFf", *others))
     assert sorted(list_names(tmp_path, "")) == sorted([*images, "y.JPEG", "z.TiFf"])
 
@@ -100,9 +101,10 @@ def test_the_order_is_that_of_the_names_whatever_the_disk_says(tmp_path: pathlib
     assert list_names(tmp_path, "b", "a/0.jpg") == ["b/0.jpg", "b/1.jpg", "b/2.jpg", "a/0.jpg"]
 
 
-def test_links_to_files_are_followed_and_links_to_folders_are_not(tree: pathlib.Path) -> None:
+def test_links_to_files_are_followed_and_links_that_lead_back_are_not(tree: pathlib.Path) -> None:
     (tree / "again.jpg").symlink_to(tree / "a.jpg")
     (tree / "day1/loop").symlink_to(tree)
+    (tree / "day0").symlink_to(tree / "day2")
     (tree / "gone.jpg").symlink_to(tree / "nowhere.jpg")
     (tree / "round.jpg").symlink_to(tree / "round.jpg")
     assert sorted(list_names(tree, "")) == sorted([*IMAGES, "again.jpg"])

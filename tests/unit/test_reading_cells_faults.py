@@ -53,6 +53,7 @@ def test_a_passing_fault_is_tried_again_and_counted() -> None:
         (TimeoutError(), FailureCode.UNAVAILABLE, 3),
         (PermissionError(), FailureCode.PERMISSION_DENIED, 1),
         (FileNotFoundError(), FailureCode.NOT_FOUND, 1),
+        (ValueError(), FailureCode.INVALID_REFERENCE, 1),
     ],
 )
 def test_a_fault_that_stays_is_a_failure_and_the_next_batch_begins_anew(
@@ -82,11 +83,11 @@ def test_a_range_that_comes_short_means_that_the_file_has_changed(
     assert (failure.code, failure.retryable) == (FailureCode.CHANGED, True)
 
 
-def test_a_defect_is_raised_and_leaves_nothing_half_open() -> None:
+def test_what_is_not_known_is_a_failure_and_leaves_nothing_half_open() -> None:
     refs, data = put_table()
     FlakyStore.faults["/t.parquet"] = iter([KeyError("x")])
-    with pytest.raises(KeyError):
-        read_cells(refs, OPTIONS)
+    failures = read_cells(refs, OPTIONS)
+    assert {each.code for each in failures if isinstance(each, Failure)} == {FailureCode.UNREADABLE}
     assert [
         each.data for each in read_cells(refs, OPTIONS) if isinstance(each, EncodedImage)
     ] == data

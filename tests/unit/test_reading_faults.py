@@ -121,12 +121,19 @@ def test_one_attempt_means_no_wait() -> None:
     assert (result.tries, slept) == (1, [])
 
 
-@pytest.mark.parametrize("defect", [KeyError("x"), ValueError("x"), RuntimeError("x")])
-def test_a_defect_is_raised_and_not_taken_for_a_fault_of_the_image(defect: Exception) -> None:
-    ref = put("a.jpg", defect)
-    with pytest.raises(type(defect)) as caught:
+@pytest.mark.parametrize("unknown", [KeyError("x"), TypeError("x"), RuntimeError("x")])
+def test_what_is_not_known_is_the_images_own_failure(unknown: Exception) -> None:
+    failure = read_failure(put("a.jpg", unknown))
+    assert (failure.code, failure.tries, failure.retryable) == (FailureCode.UNREADABLE, 1, False)
+    (good,) = read(put("good.jpg"))
+    assert isinstance(good, EncodedImage)
+
+
+@pytest.mark.parametrize("end", [MemoryError(), KeyboardInterrupt(), SystemExit(1)])
+def test_what_ends_the_process_is_no_fault_of_the_image(end: BaseException) -> None:
+    ref = put("a.jpg", end)  # type: ignore[arg-type]
+    with pytest.raises(type(end)):
         read(put("good.jpg"), ref)
-    assert caught.value is defect
     assert FlakyStore.asked["/a.jpg"] == 1
 
 

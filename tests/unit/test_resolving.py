@@ -12,7 +12,9 @@ import threading
 from collections.abc import Iterator
 
 import fsspec
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from imgcls_beam.errors import ConfigError, ModelError
 from imgcls_beam.models import fetch_model, resolve_model
@@ -27,12 +29,17 @@ Answer = tuple[int, dict[str, str], str]
 
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """What `resolve_model` takes for a model: it does not look inside."""
+    """What `resolve_model` takes for a model: it looks at the first bytes of files only."""
     made = tmp_path / "model"
     made.mkdir()
-    for name in ("config.json", "model.safetensors", "preprocessor_config.json"):
+    for name in ("config.json", "preprocessor_config.json"):
         (made / name).write_text(name)
+    write_weights(made / "model.safetensors", 1)
     return made
+
+
+def write_weights(path: pathlib.Path, seed: int) -> None:
+    save_file({"weight": np.full(3, seed, np.float32)}, path)
 
 
 def find_revision(folder: pathlib.Path) -> str:
@@ -72,13 +79,21 @@ def test_the_hash_changes_with_names_and_contents_and_with_nothing_else(
     found.append(find_revision(folder))
     (folder / "preprocessor_config.json").rename(folder / "processor_config.json")
     found.append(find_revision(folder))
-    (folder / "model.safetensors").write_text("other weights")
+    write_weights(folder / "model.safetensors", 2)
     found.append(find_revision(folder))
-    (folder / "model.safetensors").rename(folder / "model.safetensors.index.json")
+    (folder / "model.safetensors").rename(folder / "first.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"weight": "first.safetensors"}}))
     found.append(find_revision(folder))
-    (folder / os.fsdecode(b"model-\xff.safetensors")).write_text("")
+    write_weights(folder / "first.safetensors", 3)
     found.append(find_revision(folder))
-    assert len(set(found)) == 6
+    (folder / "second").mkdir()
+    (folder / "first.safetensors").rename(folder / "second" / "first.safetensors")
+    index.write_text(json.dumps({"weight_map": {"weight": "second/first.safetensors"}}))
+    found.append(find_revision(folder))
+    write_weights(folder / "second" / "first.safetensors", 4)
+    found.append(find_revision(folder))
+    assert len(set(found)) == 8
 
 
 def test_a_copy_and_a_folder_of_links_are_the_same_model(
@@ -128,7 +143,7 @@ def test_a_folder_that_changed_since_the_launch_is_not_loaded(
     weights = folder / "model.safetensors"
     kept = weights.stat()
     if change == "other weights":  # as long and as old as those that were pinned
-        weights.write_text("model.safetensorz")
+        write_weights(weights, 2)
         os.utime(weights, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     elif change == "another config":
         (folder / "config.json").write_text("{}")

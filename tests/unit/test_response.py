@@ -12,13 +12,11 @@ from imgcls_beam.spec import (
     NO_PARAMETERS,
     LabelScore,
     Parameters,
-    Request,
     SpecError,
     parse_parameters,
-    parse_request,
-    parse_response,
     to_response,
 )
+from tests.spec_parsers import Request, parse_request, parse_response
 
 TEXT = "QUJD"
 

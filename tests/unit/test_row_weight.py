@@ -55,5 +55,5 @@ def test_a_thousand_rows_of_2_mb_attributes_are_staged(tmp_path: pathlib.Path) -
         stage.process(row, session)
     ((staged,),) = [(each.value,) for each in stage.finish_bundle()]
     assert sum(file.rows for file in staged.files) == BATCH_ROWS
-    groups = pq.read_metadata(staged.files[0].path)
+    groups = pq.read_metadata(tmp_path / staged.files[0].path)
     assert groups.num_row_groups > 50

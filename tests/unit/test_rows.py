@@ -12,7 +12,8 @@ from imgcls_beam import rows
 from imgcls_beam.elements import Failure, ImageFacts, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
-from imgcls_beam.spec import LabelScore, parse_response
+from imgcls_beam.spec import LabelScore
+from tests.spec_parsers import parse_response
 
 NOON = datetime.datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=datetime.UTC)
 FACTS = ImageFacts(1234, "ab" * 32, 640, 480, "JPEG")

@@ -5,21 +5,17 @@ import re
 import pytest
 
 from imgcls_beam.scoring import make_model_key
-from imgcls_beam.sinks.run_paths import RunPaths, locate_record, slug_model
-from imgcls_beam.stores import join
+from imgcls_beam.sinks.run_paths import PREDICTIONS, RUNS, RunPaths, locate_record, slug_model
+from imgcls_beam.stores import open_folder, open_store
 
 REVISION = "3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3"
 KEY = "google/vit-base-patch16-224@3f49326eb077"
 PATHS = RunPaths(
-    output="gs://bucket/out",
     run_id="r1",
     run_date=datetime.date(2026, 11, 23),
     session_id="ab" * 16,
 )
-FOLDER = (
-    "gs://bucket/out/predictions/run_date=2026-11-23"
-    "/model=google--vit-base-patch16-224@3f49326eb077/run_id=r1"
-)
+FOLDER = "predictions/run_date=2026-11-23/model=google--vit-base-patch16-224@3f49326eb077/run_id=r1"
 
 ODD_IDS = [
     "/home/me/models/vit",
@@ -54,9 +50,9 @@ def test_a_file_lies_where_the_contract_says() -> None:
     ("place", "expected"),
     [
         (PATHS.run_folder(KEY), FOLDER),
-        (PATHS.record, "gs://bucket/out/runs/r1.json"),
-        (PATHS.failed_record, f"gs://bucket/out/runs/failed/r1-{'ab' * 16}.json"),
-        (PATHS.staging, f"gs://bucket/out/_staging/r1-{'ab' * 16}"),
+        (PATHS.record, "runs/r1.json"),
+        (PATHS.failed_record, f"runs/failed/r1-{'ab' * 16}.json"),
+        (PATHS.staging, f"_staging/r1-{'ab' * 16}"),
         (locate_record("out", "r2"), "out/runs/r2.json"),
     ],
 )
@@ -78,10 +74,11 @@ def test_every_other_place_is_where_the_contract_says(place: str, expected: str)
     ],
 )
 def test_slashes_at_the_end_of_the_output_do_not_matter(output: str, record: str) -> None:
-    paths = dataclasses.replace(PATHS, output=output)
-    assert paths.record == record
-    assert paths.make_relative(record) == "runs/r1.json"
-    assert join(output, paths.make_relative(record)) == record
+    assert locate_record(output, "r1") == record
+    if not output.startswith("s3:"):
+        folder = open_folder("output", output)
+        assert folder.url_of(PATHS.record) == record
+        assert folder.path_of(PATHS.record) == open_store("output", record)[1]
 
 
 @pytest.mark.parametrize(
@@ -126,5 +123,5 @@ def test_sessions_stage_apart_and_publish_in_one_place() -> None:
 
 
 def test_staging_lies_outside_what_readers_read() -> None:
-    assert not PATHS.staging.startswith(PATHS.predictions)
-    assert not PATHS.staging.startswith(PATHS.runs)
+    assert not PATHS.staging.startswith(PREDICTIONS)
+    assert not PATHS.staging.startswith(RUNS)

@@ -10,7 +10,8 @@ from imgcls_beam.errors import ConfigError, RunExistsError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.sinks import abandon_session, check_writable
 from imgcls_beam.sinks.record import RunRecord, encode_record
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.stores import join_url
+from tests import by_url
 from tests.staged import (
     FUSE,
     RUN,
@@ -25,7 +26,7 @@ from tests.staged import (
 
 @pytest.fixture(params=["mortal", "mortalbucket"])
 def output(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
-    """An empty output folder on each kind of file_operations."""
+    """An empty output folder on each kind of store."""
     empty_stores()
     yield f"{request.param}://{tmp_path}/out"
     empty_stores()
@@ -109,13 +110,13 @@ def test_a_taken_run_id_is_refused_with_the_ways_out(output: str) -> None:
     with pytest.raises(RunExistsError) as caught:
         begin(output, 2)
     folder = record.files[0].path.rpartition("/")[0]
-    for way_out in ("--run_id", join(output, "runs", "r1.json"), join(output, folder)):
+    for way_out in ("--run_id", join_url(output, "runs", "r1.json"), join_url(output, folder)):
         assert way_out in str(caught.value)
 
 
 def test_a_record_that_cannot_be_read_takes_its_run_id_all_the_same(output: str) -> None:
     session = begin(output)
-    file_operations.write_file(join(output, "runs", "r1.json"), b"{")
+    by_url.write_file(join_url(output, "runs", "r1.json"), b"{")
     with pytest.raises(RunExistsError, match="run_id=r1"):
         begin(output, 2)
     with pytest.raises(RunExistsError):
@@ -168,12 +169,11 @@ def test_what_stands_is_not_written_over(
 ) -> None:
     if not has_links:
         monkeypatch.setattr(MortalDisk, "link", refuse_links)
-    record, scratch = join(output, "runs", "r1.json"), join(output, "scratch")
-    file_operations.write_new_file(record, b"first", scratch)
+    record = join_url(output, "runs", "r1.json")
+    by_url.swap(record, b"first", None)
     with pytest.raises(FileExistsError):
-        file_operations.write_new_file(record, b"second", scratch)
-    with file_operations.open_existing(record) as source:
-        assert source.read() == b"first"
+        by_url.swap(record, b"second", None)
+    assert by_url.read_with_etag(record)[0] == b"first"
 
 
 def refuse_links(self: MortalDisk, source: str, target: str) -> None:

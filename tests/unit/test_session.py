@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from imgcls_beam.errors import ConfigError, PublishError, RunExistsError
-from imgcls_beam.sinks import abandon_session, begin_session, sweep_sessions
-from imgcls_beam.sinks.leftovers import NOTE, write_note
+from imgcls_beam.sinks import abandon_session, begin_session
+from imgcls_beam.sinks.leftovers import NOTE, STALE, sweep_sessions, write_note
 from imgcls_beam.sinks.merging import merge_files, plan_session
 from imgcls_beam.sinks.record import RunRecord, encode_record, read_record
-from imgcls_beam.sinks.session import STALE, make_note
-from imgcls_beam.stores import file_operations, join
+from imgcls_beam.sinks.session import make_note
+from imgcls_beam.stores import join_url
+from tests import by_url
 from tests.staged import (
     FUSE,
     RUN,
@@ -37,7 +38,7 @@ OTHER_MODEL = dataclasses.replace(RUN, model_id="owner/other", model_revision="b
 
 @pytest.fixture(params=["mortal", "mortalbucket"])
 def output(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
-    """An empty output folder on each kind of file_operations."""
+    """An empty output folder on each kind of store."""
     empty_stores()
     yield f"{request.param}://{tmp_path}/out"
     empty_stores()
@@ -61,7 +62,9 @@ class Program:
         """Stages one bundle per (first image, images), and merges them file by file."""
         self.staged = stage_from(self.session, spans, self.run, are_ok)
         planned = plan_session(self.staged, dataclasses.replace(self.session, file_bytes=1))
-        self.merged = [merge_files(each, self.session.paths.staging) for each in planned]
+        self.merged = [
+            merge_files(each, self.session.folder, self.session.paths.staging) for each in planned
+        ]
         self.listed = sum(rows for _, rows in spans)
         return self
 
@@ -171,7 +174,7 @@ def test_a_retry_of_images_that_did_not_fail_is_not_published(output: str) -> No
     first = publish_first(output)
     with pytest.raises(PublishError, match="tried 2 images again, but 1 error rows"):
         Program(output, 2, "errors").stage([(0, 2)], are_ok=True).commit()
-    assert read_record(join(output, "runs", "r1.json")) == first
+    assert read_record(join_url(output, "runs", "r1.json")) == first
 
 
 def test_there_is_nothing_to_retry_where_there_is_no_run(output: str) -> None:
@@ -225,9 +228,9 @@ def test_a_death_anywhere_leaves_the_old_record_or_the_new_and_another_session_e
         if not died:
             assert operation > 10
             return
-        stands = read_record(join(place, "runs", "r1.json"))
+        stands = read_record(join_url(place, "runs", "r1.json"))
         for file in stands.files:
-            assert file_operations.hash_file(join(place, file.path)) == file.sha256
+            assert by_url.hash_file(join_url(place, file.path)) == file.sha256
         if stands == old:
             record = Program(place, 3, how).stage(spans, are_ok=True).commit()
         else:
@@ -242,9 +245,9 @@ def test_a_replace_that_died_after_its_commit_is_cleared_by_whoever_is_refused(
     dying = Program(output, 2, "replace").stage([(0, 9)])
     record = dying.commit()
     # As if it had been killed right after its record: note and old files are still there.
-    write_note(dying.session.paths.staging, make_note(dying.session))
+    write_note(dying.session.folder, dying.session.paths.staging, make_note(dying.session))
     for file in old.files:
-        file_operations.write_file(join(output, file.path), b"old")
+        by_url.write_file(join_url(output, file.path), b"old")
     with pytest.raises(RunExistsError):
         begin_session(RUN.make_options(output), [RUN.scoring], STARTED)
     check_committed(output, record, 9)
@@ -253,20 +256,20 @@ def test_a_replace_that_died_after_its_commit_is_cleared_by_whoever_is_refused(
 def test_what_sessions_of_other_runs_left_is_swept_after_a_week(output: str) -> None:
     dead = Program(output, 1, run=dataclasses.replace(RUN, run_id="dead")).stage([(0, 3)])
     now = datetime.datetime.now(datetime.UTC)
-    sweep_sessions(output, now + STALE - datetime.timedelta(hours=1))
-    assert file_operations.list_names(dead.session.paths.staging)
-    sweep_sessions(output, now + STALE + datetime.timedelta(hours=1))
+    sweep_sessions(dead.session.folder, now + STALE - datetime.timedelta(hours=1))
+    assert dead.session.folder.list_names(dead.session.paths.staging)
+    sweep_sessions(dead.session.folder, now + STALE + datetime.timedelta(hours=1))
     assert list_output(output) == []
 
 
 def test_a_sweep_takes_what_was_moved_and_spares_what_a_record_names(output: str) -> None:
     record = publish_first(output)
     dead = Program(output, 2, "replace").stage([(0, 9)])
-    paths = dead.session.paths
+    folder, paths = dead.session.folder, dead.session.paths
     final = paths.locate_file(RUN.scoring.model.key, 0, 1)
-    write_note(paths.staging, make_note(dead.session, [paths.make_relative(final)]))
-    file_operations.write_file(final, b"moved")
-    sweep_sessions(output, datetime.datetime.now(datetime.UTC) + 2 * STALE)
+    write_note(folder, paths.staging, make_note(dead.session, [final]))
+    folder.write(final, b"moved")
+    sweep_sessions(folder, datetime.datetime.now(datetime.UTC) + 2 * STALE)
     check_committed(output, record, 12)
 
 
@@ -285,21 +288,21 @@ def test_a_sweep_takes_what_was_moved_and_spares_what_a_record_names(output: str
 def test_a_note_that_is_cut_short_or_names_other_places_is_not_followed(
     output: str, note: bytes
 ) -> None:
-    bystander = join(
+    bystander = join_url(
         output, "predictions/run_date=1/model=m/run_id=other/part-00000-of-00001.parquet"
     )
-    file_operations.write_file(bystander, b"x")
+    by_url.write_file(bystander, b"x")
     dead = Program(output, 2)
-    file_operations.write_file(join(dead.session.paths.staging, NOTE), note)
+    dead.session.folder.write(f"{dead.session.paths.staging}/{NOTE}", note)
     record = Program(output, 3).stage([(0, 3)]).commit()
-    assert file_operations.find_size(bystander) == 1
-    file_operations.remove_files([bystander])
+    assert by_url.find_size(bystander) == 1
+    by_url.remove_files([bystander])
     check_committed(output, record, 3)
 
 
 def test_a_record_of_nonsense_refuses_to_be_replaced(output: str) -> None:
     publish_first(output)
-    file_operations.write_file(join(output, "runs", "r1.json"), b"{")
+    by_url.write_file(join_url(output, "runs", "r1.json"), b"{")
     with pytest.raises(RunExistsError):
         Program(output, 2, "replace")
 

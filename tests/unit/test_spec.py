@@ -12,12 +12,11 @@ from imgcls_beam.spec import (
     FUNCTIONS,
     NO_PARAMETERS,
     Parameters,
-    Request,
     SpecError,
     decode_image_text,
     parse_parameters,
-    parse_request,
 )
+from tests.spec_parsers import Request, parse_request
 
 IMAGE = b"\xfb\xef\xff\xfe\x00"  # "++///gA=" holds both letters in which the alphabets differ
 TEXT = base64.b64encode(IMAGE).decode()

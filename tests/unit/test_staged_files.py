@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import math
 import pathlib
@@ -17,11 +18,11 @@ from imgcls_beam.sinks.staged_files import (
     MAX_GROUP_BYTES,
     MAX_GROUP_ROWS,
     BundleWriter,
-    StagedFile,
+    RecordedFile,
     StagingWriter,
 )
 from imgcls_beam.spec import LabelScore
-from imgcls_beam.stores import file_operations
+from imgcls_beam.stores import open_folder
 from tests.staged import (
     NOON,
     SCORING,
@@ -40,8 +41,12 @@ def make_row(uri: str) -> Failure:
     )
 
 
-def make_files(*sizes: int) -> list[StagedFile]:
-    return [StagedFile(f"f{i:03d}", 10, size, "00") for i, size in enumerate(sizes)]
+def make_writer(output: pathlib.Path, **changes: int) -> BundleWriter:
+    return BundleWriter(open_folder("output", str(output)), "staging", **changes)
+
+
+def make_files(*sizes: int) -> list[RecordedFile]:
+    return [RecordedFile(f"f{i:03d}", 10, size, "00") for i, size in enumerate(sizes)]
 
 
 @pytest.mark.parametrize(
@@ -90,20 +95,20 @@ def test_a_merged_file_holds_the_rows_of_its_files_and_its_own_checksum(
     session = begin(str(tmp_path))
     merged, _ = stage_merged(session, [5, 7, 1], target_bytes=10**9)
     assert len(merged) == 1
-    table = pq.read_table(merged[0].file.path)
+    table = pq.read_table(tmp_path / merged[0].file.path)
     assert sorted(table["image_uri"].to_pylist()) == make_uris(13)
     assert table.schema.equals(SCHEMA)
-    data = pathlib.Path(merged[0].file.path).read_bytes()
+    data = (tmp_path / merged[0].file.path).read_bytes()
     assert merged[0].file.size_bytes == len(data)
-    assert merged[0].file.sha256 == file_operations.hash_file(merged[0].file.path)
+    assert merged[0].file.sha256 == hashlib.sha256(data).hexdigest()
 
 
 def test_merging_twice_gives_two_files_of_the_same_rows(tmp_path: pathlib.Path) -> None:
     session = begin(str(tmp_path))
     (merge,) = plan_merges(stage(session, [3, 4]).files)
     first, second = (
-        merge_files(merge, session.paths.staging),
-        merge_files(merge, session.paths.staging),
+        merge_files(merge, session.folder, session.paths.staging),
+        merge_files(merge, session.folder, session.paths.staging),
     )
     assert first.file.path != second.file.path
     assert first.file.sha256 == second.file.sha256
@@ -112,30 +117,30 @@ def test_merging_twice_gives_two_files_of_the_same_rows(tmp_path: pathlib.Path) 
 def test_merging_a_file_that_is_gone_is_a_publish_error(tmp_path: pathlib.Path) -> None:
     session = begin(str(tmp_path))
     (merge,) = plan_merges(stage(session, [3, 4]).files)
-    pathlib.Path(merge.files[1].path).unlink()
+    (tmp_path / merge.files[1].path).unlink()
     with pytest.raises(PublishError, match="gone"):
-        merge_files(merge, session.paths.staging)
+        merge_files(merge, session.folder, session.paths.staging)
     assert len([name for name in list_output(str(tmp_path)) if name.endswith(".parquet")]) == 1
 
 
 def test_merging_other_rows_than_were_counted_is_a_publish_error(tmp_path: pathlib.Path) -> None:
     session = begin(str(tmp_path))
     (merge,) = plan_merges(stage(session, [3, 4]).files)
-    pq.write_table(pa.Table.from_batches([make_batch(0, 2)]), merge.files[0].path)
+    pq.write_table(pa.Table.from_batches([make_batch(0, 2)]), tmp_path / merge.files[0].path)
     with pytest.raises(PublishError, match="other rows than the 7 counted"):
-        merge_files(merge, session.paths.staging)
+        merge_files(merge, session.folder, session.paths.staging)
 
 
 def test_a_staged_file_is_compressed_compliant_and_in_bounded_row_groups(
     tmp_path: pathlib.Path,
 ) -> None:
-    writer = BundleWriter(str(tmp_path))
+    writer = make_writer(tmp_path)
     for start in range(0, 80_000, 1000):
         writer.write(make_batch(start, 1000), SCORING)
     staged = writer.close()
     assert staged is not None
     (file,) = staged.files
-    metadata = pq.read_metadata(file.path)
+    metadata = pq.read_metadata(tmp_path / file.path)
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     assert sum(group.num_rows for group in groups) == 80_000 == file.rows
     assert max(group.num_rows for group in groups) <= MAX_GROUP_ROWS
@@ -143,7 +148,7 @@ def test_a_staged_file_is_compressed_compliant_and_in_bounded_row_groups(
     assert {column.compression for column in columns} == {"ZSTD"}
     assert "predictions.list.element.label" in {column.path_in_schema for column in columns}
     assert all(column.is_stats_set for column in columns)
-    assert pq.read_schema(file.path).equals(SCHEMA)
+    assert pq.read_schema(tmp_path / file.path).equals(SCHEMA)
 
 
 def test_wide_rows_make_short_row_groups(tmp_path: pathlib.Path) -> None:
@@ -157,24 +162,24 @@ def test_wide_rows_make_short_row_groups(tmp_path: pathlib.Path) -> None:
         SCORING,
     )
     batch = to_record_batch([row] * 64)
-    writer = BundleWriter(str(tmp_path))
+    writer = make_writer(tmp_path)
     for _ in range(32):
         writer.write(batch, SCORING)
     staged = writer.close()
     assert staged is not None
-    metadata = pq.read_metadata(staged.files[0].path)
+    metadata = pq.read_metadata(tmp_path / staged.files[0].path)
     batches = math.ceil(MAX_GROUP_BYTES / batch.nbytes)
     assert metadata.num_row_groups == math.ceil(32 / batches) > 3
 
 
 def test_a_bundle_without_rows_leaves_no_file(tmp_path: pathlib.Path) -> None:
-    writer = BundleWriter(str(tmp_path / "staging"))
+    writer = make_writer(tmp_path)
     assert writer.close() is None
     assert not (tmp_path / "staging").exists()
 
 
 def test_a_discarded_bundle_leaves_no_file(tmp_path: pathlib.Path) -> None:
-    writer = BundleWriter(str(tmp_path))
+    writer = make_writer(tmp_path)
     for start in range(0, 36_000, 1000):
         writer.write(make_batch(start, 1000), SCORING)
     assert len(list_output(str(tmp_path))) == 1
@@ -184,7 +189,7 @@ def test_a_discarded_bundle_leaves_no_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_batch_that_cannot_be_written_takes_its_file_with_it(tmp_path: pathlib.Path) -> None:
-    writer = StagingWriter(str(tmp_path), "staged")
+    writer = StagingWriter(open_folder("output", str(tmp_path)), "staged")
     writer.write(make_batch(0, 33_000))
     assert len(list_output(str(tmp_path))) == 1
     with pytest.raises(pa.ArrowInvalid):
@@ -193,17 +198,17 @@ def test_a_batch_that_cannot_be_written_takes_its_file_with_it(tmp_path: pathlib
 
 
 def test_rows_of_a_row_group_stand_in_the_order_of_their_uris(tmp_path: pathlib.Path) -> None:
-    writer = BundleWriter(str(tmp_path))
+    writer = make_writer(tmp_path)
     for start in (500, 0, 1500, 1000):
         writer.write(make_batch(start, 500), SCORING)
     staged = writer.close()
     assert staged is not None
-    rows = pq.read_table(staged.files[0].path)["image_uri"].to_pylist()
+    rows = pq.read_table(tmp_path / staged.files[0].path)["image_uri"].to_pylist()
     assert rows == make_uris(2000)
 
 
 def test_a_bundle_of_many_rows_is_several_files(tmp_path: pathlib.Path) -> None:
-    writer = BundleWriter(str(tmp_path), file_bytes=30_000)
+    writer = make_writer(tmp_path, file_bytes=30_000)
     for start in range(0, 12_000, 500):
         writer.write(make_batch(start, 500), SCORING)
     staged = writer.close()
@@ -211,15 +216,13 @@ def test_a_bundle_of_many_rows_is_several_files(tmp_path: pathlib.Path) -> None:
     assert len(staged.files) >= 3
     assert sum(file.rows for file in staged.files) == staged.summary.rows == 12_000
     assert all(file.size_bytes < 120_000 for file in staged.files)
-    assert list_output(str(tmp_path)) == sorted(
-        file.path.rpartition("/")[2] for file in staged.files
-    )
+    assert list_output(str(tmp_path)) == sorted(file.path for file in staged.files)
 
 
 def test_duckdb_reads_no_row_group_that_cannot_hold_the_image_it_looks_for(
     tmp_path: pathlib.Path,
 ) -> None:
-    writer = BundleWriter(str(tmp_path), file_bytes=1 << 40)
+    writer = make_writer(tmp_path, file_bytes=1 << 40)
     numbers = random.Random(1).sample(range(200_000), 100_000)
     batches = [numbers[first : first + 1000] for first in range(0, 100_000, 1000)]
     for batch in batches:
@@ -227,7 +230,7 @@ def test_duckdb_reads_no_row_group_that_cannot_hold_the_image_it_looks_for(
         writer.write(to_record_batch(rows), SCORING)
     staged = writer.close()
     assert staged is not None
-    path = staged.files[0].path
+    path = tmp_path / staged.files[0].path
     sought = f"gs://b/{numbers[70_000]:06d}.jpg"
     sql = (
         f"select bloom_filter_excludes from parquet_bloom_probe('{path}', 'image_uri', '{sought}')"
@@ -239,7 +242,7 @@ def test_duckdb_reads_no_row_group_that_cannot_hold_the_image_it_looks_for(
 
 
 def test_a_small_file_has_a_small_filter(tmp_path: pathlib.Path) -> None:
-    writer = BundleWriter(str(tmp_path))
+    writer = make_writer(tmp_path)
     writer.write(make_batch(0, 30), SCORING)
     staged = writer.close()
     assert staged is not None

@@ -7,9 +7,34 @@ here first.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 WidthHeight = tuple[int, int]
 """In pixels."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Samples:
+    """What the numbers of an image of one channel mean; `grey` makes 8 bits of them.
+
+    Attributes:
+        bits: of a sample in the file; 0 where that is not known.
+        kind: of number.
+        whites: values that the file calls white; the first that no sample exceeds is believed.
+        is_white_zero: whether 0 is white and the highest value black.
+        is_split: whether the grey's upper and lower 8 bits come as red and green of an RGBA image.
+        stretched_from: the value that Pillow has stretched to 65,535, with all others; else 0.
+    """
+
+    bits: int = 0
+    kind: Literal["unsigned", "signed", "float"] = "unsigned"
+    whites: Sequence[float] = ()
+    is_white_zero: bool = False
+    is_split: bool = False
+    stretched_from: int = 0
+
+
+NOTHING_SAID = Samples()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,18 +44,24 @@ class Inspection:
     An inspector refuses nothing: what it cannot read is left to the decoder to refuse.
 
     Attributes:
-        data: what the decoder may see: the image's bytes, with hostile metadata renamed.
+        data: what the decoder may see: the image's bytes, with metadata that is hostile, or that
+            it does not need, renamed or left out.
         sizes: of the image, its frames or its tiles, before orientation; 0 where none was found.
         is_opened_small: whether Pillow opens the format without memory for its pixels; then the
             size that Pillow reads is judged.
         is_cut: whether the format's structure says that bytes are missing at the end. It counts
             only where decoding fails: writers are careless about the end.
         scans: of a JPEG.
-        comment_bytes: before the first frame.
-        head_bytes: all that comes before the first frame, comments included.
+        head_steps: how many blocks come before a GIF's first frame.
         small_tiles: by how many the tiles exceed those of `limits.MIN_TILE_PIXELS` pixels each.
         pieces: strips or tiles that a directory lists.
+        chunks: of a PNG.
         is_tag_bomb: whether tags claim far more bytes than the file has.
+        samples: what the numbers of a grey image mean.
+        unsupported: what the image is, e.g. `a JPEG of 12 bits`, where no decoder here reads it
+            faithfully; else empty.
+        variant: what the image is, where the decoder may not know it: then it is unsupported if
+            the decoder does not open it, and not damaged.
     """
 
     data: bytes = dataclasses.field(repr=False)
@@ -38,11 +69,14 @@ class Inspection:
     is_opened_small: bool = False
     is_cut: bool = False
     scans: int = 0
-    comment_bytes: int = 0
-    head_bytes: int = 0
+    head_steps: int = 0
     small_tiles: int = 0
     pieces: int = 0
+    chunks: int = 0
     is_tag_bomb: bool = False
+    samples: Samples = NOTHING_SAID
+    unsupported: str = ""
+    variant: str = ""
 
     @property
     def size(self) -> WidthHeight | None:

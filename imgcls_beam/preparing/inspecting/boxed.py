@@ -1,16 +1,25 @@
-"""AVIF and JPEG 2000, which are made of the boxes of ISO files."""
+"""AVIF and HEIF, which are made of the boxes of ISO files."""
 
+import dataclasses
 import re
 import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from imgcls_beam.preparing.inspecting import Inspection
-from imgcls_beam.preparing.limits import MIN_TILE_PIXELS
+from imgcls_beam.preparing.limits import MAX_CHUNKS
 
 _ISPE = re.compile(rb"ispe\0.{3}(.{8})", re.DOTALL)
 _EXIF = re.compile(rb"(infe[\2\3].{7,9}?)Exif", re.DOTALL)
+_HEAD_BYTES = 1 << 16
 
-_BARE_CODESTREAM = b"\xff\x4f"
-_GRID = re.compile(rb"\xff\x4f\xff\x51.{4}(.{32})", re.DOTALL)
+
+class Box(NamedTuple):
+    """Where a box lies; the last one may be as long as the file is, and says 0."""
+
+    kind: bytes
+    start: int
+    end: int
 
 
 def inspect_avif(data: bytes) -> Inspection:
@@ -18,42 +27,37 @@ def inspect_avif(data: bytes) -> Inspection:
 
     The orientation is not lost: AVIF keeps it in a box of its own.
     """
+    boxes = list(walk_boxes(data))
     return Inspection(
         _EXIF.sub(rb"\1none", data) if _EXIF.search(data) else data,
         [struct.unpack(">II", found[1]) for found in _ISPE.finditer(data)],
-        is_cut=_is_box_cut(data),
+        is_cut=is_box_cut(data, boxes),
+        chunks=len(boxes),
     )
 
 
-def inspect_jpeg2000(data: bytes) -> Inspection:
-    """The sizes that its codestreams declare, and how many small tiles one of them has at most."""
-    grids = [struct.unpack(">8I", found[1]) for found in _GRID.finditer(data)]
-    sizes = [(max(0, right - left), max(0, low - top)) for right, low, left, top, *_ in grids]
-    is_bare = data.startswith(_BARE_CODESTREAM)
-    return Inspection(
-        data,
-        sizes,
-        is_cut=not data.endswith(b"\xff\xd9") if is_bare else _is_box_cut(data),
-        small_tiles=max((_count_small_tiles(*grid) for grid in grids), default=0),
-    )
+def inspect_heif(data: bytes) -> Inspection:
+    """The sizes of its items, and their codec; EXIF is renamed, as in AVIF."""
+    is_usual = b"hvc1" in data[:_HEAD_BYTES]
+    variant = "" if is_usual else "a HEIF of another codec than HEVC"
+    return dataclasses.replace(inspect_avif(data), variant=variant)
 
 
-def _count_small_tiles(width: int, height: int, _left: int, _top: int, *tile: int) -> int:
-    tile_width, tile_height, tile_left, tile_top = tile
-    across = -(-max(0, width - tile_left) // max(1, tile_width))
-    tiles = across * -(-max(0, height - tile_top) // max(1, tile_height))
-    return tiles - width * height // MIN_TILE_PIXELS
-
-
-def _is_box_cut(data: bytes) -> bool:
-    """Whether the last box ends behind the data, or none holds pixels."""
-    at, has_pixels = 0, False
-    while at + 8 <= len(data):
-        has_pixels |= data[at + 4 : at + 8] in (b"mdat", b"jp2c")
+def walk_boxes(data: bytes) -> Iterator[Box]:
+    """Yields the outermost boxes, up to one that is too short to be one."""
+    at, count = 0, 0
+    while at + 8 <= len(data) and count <= MAX_CHUNKS:
         length = int.from_bytes(data[at : at + 4], "big")
         if length == 1:
             length = int.from_bytes(data[at + 8 : at + 16], "big")
-        if length < 8:  # 0: the last box, as long as the file is
-            return False
-        at += length
-    return at != len(data) or not has_pixels
+        end = len(data) if length == 0 else at + length
+        if 0 < length < 8:
+            return
+        yield Box(data[at + 4 : at + 8], at, end)
+        at, count = end, count + 1
+
+
+def is_box_cut(data: bytes, boxes: Sequence[Box]) -> bool:
+    """Whether the last box ends elsewhere than the data, or none holds pixels."""
+    has_pixels = any(box.kind in (b"mdat", b"jp2c") for box in boxes)
+    return not has_pixels or boxes[-1].end > len(data)

@@ -1,12 +1,28 @@
-"""BMP, PNG, PPM and WebP, whose sizes are in a header."""
+"""BMP, PPM and WebP, whose sizes are in a header."""
 
 import re
 import struct
 
-from imgcls_beam.preparing.inspecting import Inspection, WidthHeight
+from imgcls_beam.preparing.inspecting import Inspection, Samples, WidthHeight
 
-_PPM_HEAD_BYTES = 1024
-_PPM_SIZE = re.compile(rb"P.(?:\s|#[^\r\n]*)+(\d{1,9})(?:\s|#[^\r\n]*)+(\d{1,9})(?!\d)")
+_BMP_BITS = frozenset({1, 2, 4, 8, 16, 24, 32, 64})
+_BMP_COMPRESSIONS = {
+    0: "uncompressed",
+    1: "run lengths",
+    2: "run lengths",
+    3: "bit fields",
+    4: "a JPEG inside",
+    5: "a PNG inside",
+    6: "bit fields and alpha",
+}
+
+# No two ways lead through a gap: what it has taken it keeps.
+_GAP = rb"(?:\s|#[^\r\n]*+)++"
+_PPM_SIZE = re.compile(rb"P([1-6f])" + _GAP + rb"(\d{1,9}+)" + _GAP + rb"(\d{1,9}+)(?!\d)")
+_PPM_MAXIMUM = re.compile(_GAP + rb"([-+.\deE]{1,10}+)(?=\s)")
+_PPM_COMMENT = re.compile(rb"#[^\r\n]*+")
+_BILEVEL, _PLAIN, _GREY, _FLOAT = b"14", b"123", b"25", b"f"
+_MAX_16_BITS = 65_535
 
 
 def inspect_bmp(data: bytes) -> Inspection:
@@ -14,27 +30,58 @@ def inspect_bmp(data: bytes) -> Inspection:
     form, end = ("<HH", 22) if data[14:15] == b"\x0c" else ("<Ii", 26)
     width, height = struct.unpack(form, data[18:end]) if len(data) >= end else (0, 0)
     is_cut = len(data) < int.from_bytes(data[2:6], "little")
-    return Inspection(data, [(width, abs(height))], is_opened_small=True, is_cut=is_cut)
+    return Inspection(
+        data,
+        [(width, abs(height))],
+        is_opened_small=True,
+        is_cut=is_cut,
+        variant=_name_bmp(data[14:34]),
+    )
 
 
-def inspect_png(data: bytes) -> Inspection:
-    """The sizes of all its headers, since Pillow takes the last one; whether it has an end."""
-    sizes, is_head, is_cut, at = [], True, True, 8
-    while at + 8 <= len(data):
-        kind = data[at + 4 : at + 8]
-        is_head &= kind not in (b"IDAT", b"fdAT")
-        is_cut &= kind != b"IEND"
-        if kind == b"IHDR" and is_head and at + 16 <= len(data):
-            sizes.append(struct.unpack_from(">II", data, at + 8))
-        at += int.from_bytes(data[at : at + 4], "big") + 12
-    return Inspection(data, sizes, is_cut=is_cut)
+def _name_bmp(header: bytes) -> str:
+    """What a BMP is whose header makes sense."""
+    if len(header) < 20 or header[0] == 12:
+        return ""
+    planes, bits, compression = struct.unpack_from("<HHI", header, 12)
+    if planes != 1 or bits not in _BMP_BITS or compression not in _BMP_COMPRESSIONS:
+        return ""
+    return f"a BMP of {bits} bits, {_BMP_COMPRESSIONS[compression]},"
 
 
 def inspect_ppm(data: bytes) -> Inspection:
-    """The size of a PBM, PGM, PPM or PFM; nothing in them says where the data should end."""
-    found = _PPM_SIZE.match(data[:_PPM_HEAD_BYTES])
-    sizes = [(int(found[1]), int(found[2]))] if found else []
-    return Inspection(data, sizes, is_opened_small=True)
+    """The size of a PBM, PGM, PPM or PFM; nothing in them says where the data should end.
+
+    A decoder sees no comments: Pillow reads them byte by byte, or joins what is left again and
+    again.
+    """
+    found = _PPM_SIZE.match(data)
+    if not found:
+        return Inspection(data, [], is_opened_small=True)
+    kind, width, height = found.groups()
+    end, maximum = found.end(), b""
+    if kind not in _BILEVEL and (more := _PPM_MAXIMUM.match(data, end)):
+        end, maximum = more.end(), more[1]
+    shown = data
+    if b"#" in data[:end] or (kind in _PLAIN and b"#" in data):
+        body = _PPM_COMMENT.sub(b"", data[end:]) if kind in _PLAIN else data[end:]
+        shown = b" ".join((b"P" + kind, width, height, maximum)).rstrip() + body
+    return Inspection(
+        shown,
+        [(int(width), int(height))],
+        is_opened_small=True,
+        samples=_describe_ppm(kind, maximum),
+    )
+
+
+def _describe_ppm(kind: bytes, maximum: bytes) -> Samples:
+    """What the grey means. The highest maximum is that of the file format, and says nothing."""
+    if kind == _FLOAT:
+        return Samples(32, "float")
+    white = int(maximum) if kind in _GREY and maximum.isdigit() else 0
+    if 255 < white < _MAX_16_BITS:
+        return Samples(16, whites=(white,), stretched_from=white)
+    return Samples(16 if white > 255 else 8)
 
 
 def inspect_webp(data: bytes) -> Inspection:

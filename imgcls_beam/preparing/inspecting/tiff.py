@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
-from imgcls_beam.preparing.inspecting import Inspection, tags
+from imgcls_beam.preparing.inspecting import Inspection, tags, tiff_kinds
 from imgcls_beam.preparing.limits import MAX_PIECES
 
 _SIZES = (256, 257, 322, 323)
@@ -11,24 +11,31 @@ _SIZES = (256, 257, 322, 323)
 _PIECES = ((273, 279), (324, 325))
 """Where strips and tiles lie, and how long each is."""
 _PIECE_NUMBERS = frozenset(number for pair in _PIECES for number in pair)
+_MAX_VALUES = 64
+"""Of a tag that describes the pixels: Pillow refuses more than six channels."""
 
 
 def inspect_tiff(data: bytes) -> Inspection:
-    """The image's size or its tile's, its strips or tiles, and what its tags claim."""
+    """The image's size or its tile's, its pixels, its strips or tiles, and what its tags claim."""
     entries = list(itertools.islice(tags.read_tags(data), tags.MAX_TAGS))
-    sizes = {
-        tag.number: value
+    values = {
+        tag.number: found
         for tag in entries
-        if tag.number in _SIZES
-        for value in tags.read_integers(data, tag, 1)
+        if tag.number in tiff_kinds.DESCRIBING or tag.number in _SIZES
+        if (found := tags.read_numbers(data, tag, _MAX_VALUES))
     }
-    width, height, tile_width, tile_height = (sizes.get(number, 0) for number in _SIZES)
+    width, height, tile_width, tile_height = (int(values.get(each, (0,))[0]) for each in _SIZES)
+    kind = tiff_kinds.read_kind(values)
+    is_cut = _is_cut(data, entries)
     return Inspection(
         data,
         [(width, height), (tile_width, tile_height)],
-        is_cut=_is_cut(data, entries),
+        is_cut=is_cut,
         pieces=max((tag.values for tag in entries if tag.number in _PIECE_NUMBERS), default=0),
         is_tag_bomb=tags.is_tag_bomb(data),
+        samples=tiff_kinds.describe_samples(kind, values),
+        unsupported=tiff_kinds.name_raw(data, values) or kind.name_unsupported(),
+        variant="" if is_cut else kind.name_variant(),
     )
 
 

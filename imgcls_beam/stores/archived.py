@@ -31,4 +31,5 @@ def _list_codes(error: BaseException) -> Iterator[str]:
         yield str(details.get("Code"))
     yield str(getattr(error, "error_code", None))
     # gcsfs gives the store's words below the object's name.
-    yield from (code for code in _CODES if code in str(error).partition("\n")[2])
+    said = "\n".join(map(str, error.args)).partition("\n")[2]
+    yield from (code for code in _CODES if code in said)

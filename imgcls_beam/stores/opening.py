@@ -19,12 +19,20 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.stores.cloud_folders import GcsFolder, S3Folder
+from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.infos import has_protocol, is_local
+from imgcls_beam.stores.local_folder import LocalFolder
 
 _FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
+_ANCHOR = re.compile(r"((?:[^/]*://)?/?)(.*)", re.DOTALL)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
+_LOCAL_URL = re.compile(r"(file|local):(?://localhost)?(/(?!/).*)", re.DOTALL | re.IGNORECASE)
+"""Two more spellings of a local path: as Java writes it, and with the name of this machine."""
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*")
 _EXTRA_OF = {"gs": "gcp", "gcs": "gcp", "s3": "s3", "s3a": "s3"}
 
 
@@ -88,8 +96,15 @@ class StoreKey:
 
 def split_url(url: str) -> tuple[str, str, str]:
     """Scheme in small letters, authority, and the rest from its slash on; a path is all rest."""
+    if match := _LOCAL_URL.fullmatch(url):
+        return match[1].lower(), "", match[2]
     match = _URL.fullmatch(url)
     return (match[1].lower(), match[2], match[3]) if match else ("file", "", url)
+
+
+def is_bucket_name(name: str) -> bool:
+    """Whether S3 and GCS can have a bucket of this name, those of long ago included."""
+    return _BUCKET.fullmatch(name) is not None
 
 
 def spell_uri(url: str) -> str:
@@ -130,6 +145,28 @@ def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
         raise ConfigError(option, shown, f"it cannot be opened: {error}") from error
     except OSError as error:
         raise ConfigError(option, url, "its host does not answer, or refuses") from error
+
+
+def open_folder(option: str, url: str) -> Folder:
+    """Opens a folder, which need not exist: `open_store`, as the kind of folder that it has.
+
+    Raises:
+        ConfigError: nothing that is installed reads its scheme, or its host does not answer.
+    """
+    store, root = open_store(option, url)
+    url = join_url(url)
+    if is_local(store):
+        return LocalFolder(option, url, store, root)
+    if has_protocol(store, "gs"):
+        return GcsFolder(option, url, store, root)
+    kind = S3Folder if has_protocol(store, "s3") else Folder
+    return kind(option, url, store, root)
+
+
+def open_parent(option: str, url: str) -> tuple[Folder, str]:
+    """`open_folder` of the folder in which a file lies; and the file's name in it."""
+    folder, name = split_name(url)
+    return open_folder(option, folder), name
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -178,7 +215,14 @@ def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _K
     return shared
 
 
-def join(folder: str, *names: str) -> str:
+def join_url(folder: str, *names: str) -> str:
     """A path below a folder, which may be a bare `scheme://` or `/`, or end in slashes."""
     anchor, rest = _FOLDER.fullmatch(folder).groups()  # type: ignore[union-attr]  # matches all
     return anchor + "/".join((rest, *names) if rest else names)
+
+
+def split_name(url: str) -> tuple[str, str]:
+    """The folder of a file, and the file's name in it; `join_url` puts them together again."""
+    anchor, rest = _ANCHOR.fullmatch(url).groups()  # type: ignore[union-attr]  # matches all
+    folder, _, name = rest.rpartition("/")
+    return anchor + folder or ".", name

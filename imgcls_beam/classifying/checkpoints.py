@@ -1,0 +1,117 @@
+"""A model's folder → the model, as the library loads it. Heavy: imports torch."""
+
+import dataclasses
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+
+from imgcls_beam.classifying.configs import explain_misfits
+from imgcls_beam.classifying.feeding import Tensors
+from imgcls_beam.errors import ModelError
+from imgcls_beam.model_options import Dtype
+from imgcls_beam.models import fetch_model
+from imgcls_beam.reasons import describe_reason
+from imgcls_beam.scoring import ModelSource
+
+LOAD_FAULTS = (
+    *(OSError, ValueError, TypeError, ImportError, RuntimeError, LookupError, AttributeError),
+    *(ArithmeticError, AssertionError, SafetensorError, pickle.UnpicklingError),
+    StrictDataclassError,
+)
+"""What a folder that holds no such model, or a damaged one, makes the libraries raise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A model, and what its files lacked.
+
+    Attributes:
+        model: of transformers, ready to predict, on the CPU.
+        missing: names of weights that no file had, or had in another shape.
+        unexpected: names of weights that a file had, and the model has not.
+    """
+
+    model: Any
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def make_anew(self) -> Any:  # noqa: ANN401  transformers' own class
+        """The same model without its weights."""
+        return type(self.model)(self.model.config)
+
+    @property
+    def architecture(self) -> str | None:
+        """The class that wrote the checkpoint, as its config names it."""
+        return next(iter(self.model.config.architectures or ()), None)
+
+
+def load_checkpoint(source: ModelSource, dtype: Dtype) -> Checkpoint:
+    """Loads the one form of weights that was pinned; nothing is asked of the network.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    from transformers import AutoModelForImageClassification
+
+    try:
+        model, info = AutoModelForImageClassification.from_pretrained(
+            str(fetch_model(source)),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=None if source.weights is None else "safetensors" in source.weights,
+            weights_only=True,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are in the info, and judged with what is missing
+        )
+    except LOAD_FAULTS as error:
+        problem = (
+            explain_settings(source) or f"the model cannot be loaded ({describe_reason(error)})"
+        )
+        raise ModelError(f"{source.model_id}: {problem}") from error
+    misshapen = {name for name, *_ in info["mismatched_keys"]}
+    return Checkpoint(
+        model.eval(),
+        tuple(sorted({*info["missing_keys"], *misshapen})),
+        tuple(sorted(info["unexpected_keys"])),
+    )
+
+
+def check_finite(checkpoint: Checkpoint, source: ModelSource) -> None:
+    """Checks the weights that the files had.
+
+    Raises:
+        ModelError: one holds NaN or infinity.
+    """
+    for name, weight in _list_loaded(checkpoint):  # the running variance of a norm, too
+        if not bool(torch.isfinite(weight).all()):
+            problem = f"the weight {name} holds NaN or infinity; it cannot predict"
+            raise ModelError(f"{source.model_id}: {problem}")
+
+
+def _list_loaded(checkpoint: Checkpoint) -> Iterator[tuple[str, torch.Tensor]]:
+    weights = checkpoint.model.state_dict()
+    yield from ((name, weights[name]) for name in weights.keys() - set(checkpoint.missing))
+
+
+def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str | None:
+    """Which setting of a model's config is to blame that it cannot be made or asked; None for none.
+
+    Args:
+        source: the model.
+        inputs: what it cannot take; None where it cannot be made.
+    """
+    from transformers import AutoConfig, AutoModelForImageClassification
+
+    def build(settings: dict[str, Any]) -> None:
+        config = AutoConfig.for_model(**settings)
+        with torch.device("meta"):  # without memory for weights
+            model = AutoModelForImageClassification.from_config(config).eval()
+        if inputs is not None:
+            model(**{name: each.to("meta") for name, each in inputs.items()}).logits.dim()
+
+    return explain_misfits(fetch_model(source) / "config.json", build, LOAD_FAULTS)

@@ -1,0 +1,80 @@
+"""Whether another way to run a model says the same. Heavy: imports torch."""
+
+import torch
+
+from imgcls_beam.classifying.checkpoints import LOAD_FAULTS
+from imgcls_beam.classifying.feeding import Feed, Tensors
+
+_TOLERANCE = 1e-5
+"""Of a logit. Scores differ by less than the logits that they are made of."""
+
+_MAX_ERROR_RATIO = 2.0
+"""A way may be so much further from the truth than the plain one: its sums run in another order."""
+
+
+class Judge:
+    """A model's own answers to the probes, beside which other ways are held.
+
+    The plain way is the reference's: the library's layers, pixels as (N, 3, H, W). Where another
+    way's logits differ from it by more than 1e-5, float64 says which of them is nearer the truth,
+    picture by picture.
+
+    Attributes:
+        probes: as the feed stacks them.
+    """
+
+    def __init__(self, feed: Feed, probes: Tensors, plain: torch.Tensor) -> None:
+        """Takes the plain logits of the probes, as `answer` gives them."""
+        self.probes = probes
+        self._feed, self._plain = feed, plain
+        self._exact: torch.Tensor | None = None
+
+    def is_close(self, found: torch.Tensor) -> bool:
+        """Whether other logits of the probes are the plain ones, but for 1e-5."""
+        return float((found - self._plain).abs().max()) <= _TOLERANCE
+
+    def accepts(self, found: torch.Tensor, plain_model: torch.nn.Module) -> bool:
+        """Whether other logits may stand for the plain ones.
+
+        Args:
+            found: of the probes.
+            plain_model: is asked in float64 where that is needed, and is itself again afterwards.
+        """
+        if self.is_close(found):
+            return True
+        if self._exact is None:
+            try:
+                self._exact = answer_exactly(plain_model, self._feed, self.probes)
+            except LOAD_FAULTS:  # a model that holds a table outside of its weights, say
+                return False
+        allowed = (_MAX_ERROR_RATIO * _measure(self._plain, self._exact)).clamp(min=_TOLERANCE)
+        return bool((_measure(found, self._exact) <= allowed).all())
+
+
+def answer(model: torch.nn.Module, feed: Feed, stacked: Tensors) -> torch.Tensor:
+    """A model's logits, float32 (N, C) on its device."""
+    parameter = next(model.parameters())
+    logits: torch.Tensor = model(**feed.move(stacked, parameter.dtype)).logits
+    return logits.to(torch.float32)
+
+
+def answer_exactly(model: torch.nn.Module, feed: Feed, stacked: Tensors) -> torch.Tensor:
+    """The logits in float64, (N, C): of the inputs as they are in float32.
+
+    The weights are float64 meanwhile, so they take twice their memory; coming back loses nothing.
+    """
+    weights = [each for each in (*model.parameters(), *model.buffers()) if each.is_floating_point()]
+    dtypes = [each.dtype for each in weights]
+    try:
+        for weight in weights:
+            weight.data = weight.data.to(torch.float64)
+        logits: torch.Tensor = model(**feed.move(stacked, torch.float64)).logits
+    finally:
+        for weight, dtype in zip(weights, dtypes, strict=True):
+            weight.data = weight.data.to(dtype)
+    return logits.to(torch.float64)
+
+
+def _measure(found: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+    """How far each picture's logits are from the truth at most, float64 (N,)."""
+    return (found.to(torch.float64) - exact).abs().amax(dim=1)

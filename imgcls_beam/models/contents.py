@@ -1,0 +1,149 @@
+"""What a model's file holds instead of what its name says, known by its first bytes.
+
+Such files come from a clone without Git LFS, a login page that was saved, a copy that was cut, an
+editor, or a save of more than weights. Each gets a sentence that names the file and the next step.
+"""
+
+import io
+import json
+import pathlib
+import pickletools
+import zipfile
+from collections.abc import Iterator
+
+_HEAD_BYTES = 512
+_MAX_HEADER_BYTES = 100_000_000
+"""Of safetensors; their own library takes no longer ones."""
+_MAX_PICKLE_BYTES = 64 << 20
+
+_AGAIN = "fetch it again"
+_SAVE = "save the model with save_pretrained() where it was made"
+
+_STARTS = {
+    b"version https://git-lfs.github.com/spec/": (
+        "is a pointer of Git LFS, not the file; run git lfs pull in the model's folder"
+    ),
+    b"/annex/objects/": "is a pointer of git-annex, not the file; run git annex get",
+    b"\xef\xbb\xbf": "begins with a byte order mark; save it as UTF-8 without one",
+    b"\xff\xfe": "is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16; save it as UTF-8",
+    b"{\x00": "is UTF-16; save it as UTF-8",
+    b"\x00{": "is UTF-16; save it as UTF-8",
+    b"\x1f\x8b": "is packed with gzip; unpack it",
+}
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
+_PICKLES = 5
+"""In a file of PyTorch before 1.6, the weights' own among them."""
+_PLAIN = ("torch", "collections", "numpy", "_codecs")
+_PLAIN_NAMES = {
+    f"{module}.{kind}" for module in ("builtins", "__builtin__") for kind in ("set", "bytearray")
+}
+"""Whose objects are in a pickle of weights."""
+
+
+def find_problem(path: pathlib.Path) -> str | None:
+    """What is wrong with a file of a model, in a sentence that begins with its name; None for fine.
+
+    What is not known here is left to the libraries that load it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.exists():
+        missing = f"{path.name} is a link to nothing; copy the model's files, not the links to them"
+        return missing if path.is_symlink() else None
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    problem = _judge_head(head)
+    if problem is None and path.suffix in _JUDGES:
+        problem = _JUDGES[path.suffix](path, head)
+    return f"{path.name} {problem}" if problem else None
+
+
+def _judge_head(head: bytes) -> str | None:
+    if not head.strip():
+        return f"is empty; {_AGAIN}"
+    if head.lstrip().lower().startswith(_PAGES):
+        return f"is a web page, not the file; {_AGAIN}, with HF_TOKEN where the model is not public"
+    return next((says for start, says in _STARTS.items() if head.startswith(start)), None)
+
+
+def _judge_safetensors(path: pathlib.Path, head: bytes) -> str | None:
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        return "is a pickle under the name of safetensors; call it pytorch_model.bin"
+    header_bytes = int.from_bytes(head[:8], "little")
+    if not 2 <= header_bytes <= _MAX_HEADER_BYTES or head[8:9] != b"{":
+        return f"is not a safetensors file; {_AGAIN}"
+    with path.open("rb") as file:
+        file.seek(8)
+        header = file.read(header_bytes)
+    try:
+        tensors = {**json.loads(header)}
+        tensors.pop("__metadata__", None)
+        ends = [each["data_offsets"][1] for each in tensors.values()]
+        whole_bytes = 8 + header_bytes + max(ends, default=0)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        whole_bytes = 8 + header_bytes if len(header) < header_bytes else 0
+    size_bytes = path.stat().st_size
+    if size_bytes < whole_bytes:
+        return f"is cut off: it has {size_bytes:,} bytes of {whole_bytes:,}; {_AGAIN}"
+    return None
+
+
+def _judge_pickle(path: pathlib.Path, head: bytes) -> str | None:
+    if head[8:10] == b'{"':
+        return "is a safetensors file under the name of a pickle; call it model.safetensors"
+    if head.startswith(b"PK\x03\x04"):
+        return _judge_archive(path)
+    if head.startswith(b"\x80"):
+        with path.open("rb") as file:
+            return _judge_names(file.read(_MAX_PICKLE_BYTES))
+    return f"is no file of PyTorch; {_AGAIN}"
+
+
+def _judge_archive(path: pathlib.Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if any(each.endswith("/constants.pkl") or "/code/" in each for each in names):
+                return f"is a program of TorchScript, not weights; {_SAVE}"
+            pickles = [each for each in names if each.endswith("/data.pkl")]
+            if not pickles or archive.getinfo(pickles[0]).file_size > _MAX_PICKLE_BYTES:
+                return None
+            return _judge_names(archive.read(pickles[0]))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
+        return f"is cut off or damaged; {_AGAIN}"
+
+
+def _judge_names(data: bytes) -> str | None:
+    """Refuses what names other classes than tensors: opening it would run their code."""
+    foreign = next((each for each in _name_classes(data) if not _is_plain(each)), None)
+    if foreign is None:
+        return None
+    return f"holds more than weights ({foreign}), a whole model or a trainer's state; {_SAVE}"
+
+
+def _is_plain(name: str) -> bool:
+    if name in _PLAIN_NAMES:
+        return True
+    return name.split(".")[0] in _PLAIN and not name.startswith(("torch.nn.modules", "torch.optim"))
+
+
+def _name_classes(data: bytes) -> Iterator[str]:
+    """Dotted names of the classes and functions that pickles one after the other name."""
+    texts: list[str] = []
+    file = io.BytesIO(data)
+    try:
+        for _ in range(_PICKLES):
+            for code, argument, _ in pickletools.genops(file):
+                if code.name == "GLOBAL":
+                    yield str(argument).replace(" ", ".", 1)
+                elif code.name == "STACK_GLOBAL":
+                    yield ".".join(texts)
+                elif isinstance(argument, str):
+                    texts = [*texts[-1:], argument]
+    except (ValueError, IndexError, EOFError):
+        return  # what follows is no pickle; its loader will say
+
+
+_JUDGES = {".safetensors": _judge_safetensors, ".bin": _judge_pickle}

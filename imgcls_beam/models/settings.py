@@ -1,0 +1,78 @@
+"""Which setting of a model's file is to blame, found by trying the library's own in its place."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+_MAX_SUSPECTS = 60
+
+
+def find_misfits(
+    given: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    build: Callable[[dict[str, Any]], object],
+    faults: tuple[type[Exception], ...],
+) -> list[str]:
+    """Names the settings without which something can be made.
+
+    A setting is suspected where it is null, another type than the library's own value, or a list of
+    another length.
+
+    Args:
+        given: the settings of a file; objects within it are looked into.
+        defaults: the library's own values.
+        build: makes something of settings.
+        faults: what it raises.
+
+    Returns:
+        The first setting that alone is to blame, its name dotted where it lies in another; where
+        there is none, all that are suspected, if they are to blame together; else nothing.
+    """
+    with contextlib.suppress(*faults):
+        build(dict(given))
+        return []
+    suspects = list(itertools.islice(_find_suspects(given, defaults), _MAX_SUSPECTS))
+    for names in _choose([name for name, _ in suspects]):
+        mended: Any = given
+        for name, own in suspects:
+            if name in names:
+                mended = _replace(mended, name.split("."), own)
+        with contextlib.suppress(*faults):
+            build(mended)
+            return names
+    return []
+
+
+def _find_suspects(
+    given: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Dotted names of settings that look odd, and the library's own values."""
+    for name, own in defaults.items():
+        if name not in given:
+            continue
+        if isinstance(given[name], dict) and isinstance(own, dict):
+            yield from _find_suspects(given[name], own, f"{prefix}{name}.")
+        elif _is_odd(given[name], own):
+            yield f"{prefix}{name}", own
+
+
+def _replace(settings: Mapping[str, Any], path: list[str], value: object) -> dict[str, Any]:
+    name, *rest = path
+    return {**settings, name: _replace(settings[name], rest, value) if rest else value}
+
+
+def _choose(suspects: list[str]) -> Iterator[list[str]]:
+    yield from ([each] for each in suspects)
+    if len(suspects) > 1:
+        yield suspects
+
+
+def _is_odd(value: object, own: object) -> bool:
+    if value is None or own is None:
+        return value is not own
+    if isinstance(value, list | tuple) and isinstance(own, list | tuple):
+        return len(value) != len(own)
+    if isinstance(value, int | float) and isinstance(own, int | float):
+        return isinstance(value, bool) != isinstance(own, bool) or value <= 0
+    return not isinstance(value, type(own))

@@ -1,0 +1,79 @@
+"""JPEG 2000: a codestream, bare or in a box."""
+
+import re
+import struct
+
+from imgcls_beam.preparing.inspecting import NOTHING_SAID, Inspection, Samples
+from imgcls_beam.preparing.inspecting.boxed import is_box_cut, walk_boxes
+from imgcls_beam.preparing.limits import MIN_TILE_PIXELS
+
+_BARE_CODESTREAM = b"\xff\x4f"
+_GRID = re.compile(rb"\xff\x4f\xff\x51.{4}(.{32})(.{3})", re.DOTALL)
+_NEEDED = frozenset({b"jP  ", b"ftyp", b"jp2h", b"jp2c"})
+"""The boxes that a decoder needs. It fails on any other of 1 MiB and more."""
+
+_COLOUR = re.compile(rb"colr\x01..(.{4})", re.DOTALL)
+_OTHER_COLOURS = {
+    1: "YCbCr",
+    3: "YCbCr",
+    4: "YCbCr",
+    9: "PhotoYCC",
+    11: "CMY",
+    13: "YCCK",
+    14: "CIELAB",
+    19: "CIEJab",
+}
+"""Colour spaces that Pillow takes for RGB or CMYK, by their number."""
+_MAX_CHANNELS = 4
+_SIGNED = 0x80
+_MAX_16_BITS = 65_535
+
+
+def inspect_jpeg2000(data: bytes) -> Inspection:
+    """The sizes and pixels that its codestreams declare; how many small tiles one has at most.
+
+    A decoder sees the boxes that it needs, and no others.
+    """
+    is_bare = data.startswith(_BARE_CODESTREAM)
+    boxes = [] if is_bare else list(walk_boxes(data))
+    others = [box for box in boxes if box.kind not in _NEEDED]
+    shown = data
+    if others and boxes[-1].end <= len(data):
+        shown = b"".join(data[box.start : box.end] for box in boxes if box.kind in _NEEDED)
+    grids = [struct.unpack(">8I", found[1]) for found in _GRID.finditer(shown)]
+    first = _GRID.search(shown)
+    return Inspection(
+        shown,
+        [(max(0, right - left), max(0, low - top)) for right, low, left, top, *_ in grids],
+        is_cut=not data.endswith(b"\xff\xd9") if is_bare else is_box_cut(data, boxes),
+        small_tiles=max((_count_small_tiles(*grid) for grid in grids), default=0),
+        chunks=len(boxes),
+        samples=_describe(first[2]) if first else NOTHING_SAID,
+        unsupported=_name_unsupported(shown, first) if first else "",
+    )
+
+
+def _describe(channels: bytes) -> Samples:
+    """What the grey means: Pillow stretches it to 16 bits, signed grey over their whole range."""
+    if not channels.startswith(b"\0\1"):
+        return NOTHING_SAID
+    bits = (channels[2] & ~_SIGNED) + 1
+    is_told = bits != 16 or channels[2] & _SIGNED
+    return Samples(bits, whites=(_MAX_16_BITS,) if is_told else ())
+
+
+def _name_unsupported(data: bytes, first: re.Match[bytes]) -> str:
+    """What it is where Pillow does not know its channels, or takes them for others."""
+    channels = int.from_bytes(first[2][:2], "big")
+    if channels > _MAX_CHANNELS:
+        return f"a JPEG 2000 of {channels} channels"
+    space = _COLOUR.search(data, 0, first.start())
+    number = int.from_bytes(space[1], "big") if space else 0
+    return f"a JPEG 2000 of {_OTHER_COLOURS[number]}" if number in _OTHER_COLOURS else ""
+
+
+def _count_small_tiles(width: int, height: int, _left: int, _top: int, *tile: int) -> int:
+    tile_width, tile_height, tile_left, tile_top = tile
+    across = -(-max(0, width - tile_left) // max(1, tile_width))
+    tiles = across * -(-max(0, height - tile_top) // max(1, tile_height))
+    return tiles - width * height // MIN_TILE_PIXELS

@@ -1,0 +1,162 @@
+"""What a run record is made of: models, files, and publications."""
+
+import dataclasses
+import datetime
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.scoring import REVISION_CHARS, Scoring, make_model_key
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordedModel:
+    """A model of the run, and what the job asked of it.
+
+    Attributes:
+        id: hub id, or the folder as it was given.
+        revision: its commit, or the SHA-256 of its folder.
+        key: as in the rows.
+        weights: the file its weights are read from; None where that is not known.
+        top_k: at most so many labels; None for every label.
+        function_to_apply: None leaves it to the model.
+    """
+
+    id: str
+    revision: str
+    key: str
+    weights: str | None = None
+    top_k: int | None = None
+    function_to_apply: str | None = None
+
+    @classmethod
+    def of_scoring(cls, scoring: Scoring) -> "RecordedModel":
+        """The model of a scoring."""
+        model = scoring.model
+        names = (model.model_id, model.revision, model.key, model.weights)
+        return cls(*names, scoring.top_k, scoring.function_to_apply)
+
+    @classmethod
+    def of_scorings(cls, scorings: Iterable[Scoring]) -> "tuple[RecordedModel, ...]":
+        """The models of scorings, each identity once, by key."""
+        found = {model.identity: model for model in map(cls.of_scoring, scorings)}
+        return tuple(sorted(found.values(), key=lambda model: (model.key, str(model))))
+
+    @property
+    def identity(self) -> tuple[str, int | None, str | None]:
+        """Rows of equal identity can be compared."""
+        return self.key, self.top_k, self.function_to_apply
+
+    @property
+    def display_name(self) -> str:
+        """For people, see `ModelSource.display_name`."""
+        return f"{self.id}@{self.revision[:REVISION_CHARS]}"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Id, revision, key, and the weights where they are known."""
+        weights = {"weights": self.weights} if self.weights else {}
+        return {"id": self.id, "revision": self.revision, "key": self.key, **weights}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the job asked of it."""
+        return {"top_k": self.top_k, "function_to_apply": self.function_to_apply}
+
+    def __str__(self) -> str:
+        """In a sentence: the key and the parameters."""
+        asked = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.key} ({asked})"
+
+
+def parse_models(fields: Mapping[str, Any]) -> tuple[RecordedModel, ...]:
+    """The models; records of before November 2026 have one, in `model` and `parameters`."""
+    found = fields.get("models")
+    if found is None:
+        found = [{**fields["model"], "parameters": fields["parameters"]}]
+    models = [dict(each) for each in found]
+    for each in models:  # folders were keyed by their names once
+        each["key"] = make_model_key(each["id"], each["revision"])
+    return tuple(RecordedModel(**each.pop("parameters"), **each) for each in models)
+
+
+def check_distinct(scorings: Sequence[Scoring]) -> tuple[RecordedModel, ...]:
+    """The models of scorings, of which each asks one thing: an image has one row of a model.
+
+    Raises:
+        ConfigError: two of them ask different things of one model.
+    """
+    models = RecordedModel.of_scorings(scorings)
+    for one, other in itertools.pairwise(models):
+        if one.key == other.key:
+            problem = f"a run has one row an image and model, but there are {one} and {other}"
+            raise ConfigError("model", one.key, f"{problem}; give each a run of its own")
+    return models
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """One complete Parquet file of a run, staged or published.
+
+    Attributes:
+        path: where it lies in the output folder.
+        rows: how many rows went into it.
+        size_bytes: its length.
+        sha256: of its bytes, taken while they were written.
+        model_key: the model of its rows.
+    """
+
+    path: str
+    rows: int
+    size_bytes: int
+    sha256: str
+    model_key: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordedPublication:
+    """One time that rows of the run were published: the first, or one that added or replaced rows.
+
+    Attributes:
+        session_id: which start of the program did it.
+        how: `new`, `replace`, `append` or `errors`.
+        started_at: when the program was started, UTC.
+        finished_at: when the record was made, UTC.
+        rows: how many rows it wrote.
+        skipped: how many of them are of images that were not looked at.
+    """
+
+    session_id: str
+    how: str
+    started_at: datetime.datetime
+    finished_at: datetime.datetime
+    rows: int
+    skipped: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        """From the start of the program to the making of the record."""
+        return (self.finished_at - self.started_at).total_seconds()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        fields = dataclasses.asdict(self)
+        times = {name: getattr(self, name).isoformat() for name in _TIMES}
+        return {"attempt": fields.pop("session_id"), **fields, **times}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "RecordedPublication":
+        """Parses what `to_json` gives.
+
+        Raises:
+            KeyError: something of it is missing.
+            TypeError: something of it is of another kind.
+            ValueError: a time that is none.
+        """
+        given = dict(fields)
+        times = {name: datetime.datetime.fromisoformat(given[name]) for name in _TIMES}
+        return cls(given.pop("attempt"), **(given | times))
+
+
+_TIMES = ("started_at", "finished_at")

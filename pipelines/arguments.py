@@ -1,0 +1,98 @@
+"""A command line → the flags of a parser, and the rest, which has to be Beam's.
+
+Flags are spelled with underscores, as Beam's are; hyphens are accepted. A flag that is neither ours
+nor one of Beam's, and looks like one of ours, is an error: Beam would drop it in silence. So is one
+of ours that is given twice and has one value: argparse would drop the first.
+"""
+
+import argparse
+import difflib
+from collections.abc import Iterator, Sequence
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from imgcls_beam.errors import ConfigError
+
+_SIMILAR_RATIO = 0.75
+
+
+def parse_known(
+    parser: argparse.ArgumentParser, argv: Sequence[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """The flags that a parser knows, and the rest, which has to be Beam's.
+
+    Raises:
+        ConfigError: a word that belongs to no flag, or a near miss of one of ours.
+        SystemExit: `--help` (0), or a flag without its value (2).
+    """
+    flags, rest = parse_own(parser, argv)
+    _check_rest(rest, _list_names(parser))
+    return flags, rest
+
+
+def parse_own(
+    parser: argparse.ArgumentParser, argv: Sequence[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """The flags that a parser knows, however they are spelled, and the rest.
+
+    Raises:
+        ConfigError: a flag that has one value is given twice: one of the two would be lost.
+        SystemExit: `--help` (0), or a flag without its value (2).
+    """
+    names = _list_names(parser)
+    words = [underscore(each, names) for each in argv]
+    for action in parser._actions:
+        if action.nargs == 0 or isinstance(action, argparse._AppendAction):
+            continue
+        values = [value for name in action.option_strings for value in _find_values(name, words)]
+        if len(values) > 1:
+            problem = f"it is given {len(values)} times; give it once"
+            raise ConfigError(action.dest, tuple(values), problem)
+    return parser.parse_known_args(words)
+
+
+def _list_names(parser: argparse.ArgumentParser) -> list[str]:
+    return [name for action in parser._actions for name in action.option_strings]
+
+
+def _find_values(name: str, words: Sequence[str]) -> Iterator[str]:
+    """Every value that a flag is given: `--flag=value`, or the word after `--flag`."""
+    for word, after in zip(words, (*words[1:], ""), strict=True):
+        flag, equals, value = word.partition("=")
+        if flag == name:
+            yield value if equals else after
+
+
+def underscore(argument: str, names: Sequence[str]) -> str:
+    """`--top-k=3` → `--top_k=3`, where that is one of our flags."""
+    name, equals, value = argument.partition("=")
+    spelled = "--" + name[2:].replace("-", "_")
+    return f"{spelled}{equals}{value}" if name.startswith("--") and spelled in names else argument
+
+
+def _check_rest(rest: Sequence[str], names: Sequence[str]) -> None:
+    """Refuses what Beam would drop in silence.
+
+    Raises:
+        ConfigError: a word that belongs to no flag, or a near miss.
+    """
+    known_to_beam = PipelineOptions([]).get_all_options()
+    previous = ""
+    for argument in rest:
+        if argument.startswith("-"):
+            _check_flag(argument, names, known_to_beam)
+        elif not previous.startswith("-") or "=" in previous:
+            problem = "it belongs to no flag; images are --input=…, a pattern in quotes"
+            raise ConfigError("argument", argument, problem)
+        previous = argument
+
+
+def _check_flag(argument: str, names: Sequence[str], known_to_beam: dict[str, object]) -> None:
+    flag = argument.partition("=")[0]
+    name = flag.lstrip("-").replace("-", "_")
+    if name in known_to_beam or name.removeprefix("no_") in known_to_beam:
+        return
+    ours = [*names, "--runner"]
+    near = difflib.get_close_matches(f"--{name}", ours, 1, _SIMILAR_RATIO)
+    if near:
+        raise ConfigError("flag", flag, f"there is no such flag; did you mean {near[0]}?")

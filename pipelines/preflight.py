@@ -1,0 +1,109 @@
+"""Checks of the places that a job names: before a model is loaded, and before the network is used.
+
+A job that runs elsewhere sees no file of this machine, and its service wants to be told more: that
+is found in the flags alone. Then each store is asked once.
+"""
+
+import os
+from collections.abc import Iterator
+
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    SetupOptions,
+    WorkerOptions,
+)
+
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.model_options import ModelOptions
+from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
+from imgcls_beam.stores import check_store, split_url
+
+from .runners import find_default_region, goes_on_alone
+
+Place = tuple[str, str]
+"""An option, and the path or URL that it was given."""
+
+_HERE = ("file", "local", "memory")
+_TABLE = "bq:"
+
+
+def check_job(job: JobOptions, options: PipelineOptions) -> None:
+    """Checks places and stores of a job; the network is used only for what else is right.
+
+    Raises:
+        ConfigError: a place that the workers cannot see, an option that the runner needs, or a
+            store that cannot be used.
+    """
+    if goes_on_alone(options):
+        _check_elsewhere(job, options)
+    check_stores(job.input, job.output, job.model)
+
+
+def check_stores(
+    images: InputOptions | None = None,
+    output: OutputOptions | None = None,
+    model: ModelOptions | None = None,
+) -> None:
+    """Asks each store that is named, once.
+
+    Raises:
+        ConfigError: it does not answer, there are no credentials for it, or no such bucket.
+    """
+    asked: set[tuple[str, str]] = set()
+    for option, url in _list_places(images, output, model):
+        name = split_url(url)[:2]
+        if name not in asked:
+            asked.add(name)
+            check_store(option, url)
+
+
+def _list_places(
+    images: InputOptions | None, output: OutputOptions | None, model: ModelOptions | None
+) -> Iterator[Place]:
+    if images is not None:
+        yield from (("input", url) for url in images.inputs)
+        if images.manifest is not None and not images.manifest.url.lower().startswith(_TABLE):
+            yield "input_manifest", images.manifest.url
+        yield from (("requests", url) for url in images.requests)
+    if output is not None:
+        places = {"output": output.output, "output_jsonl": output.jsonl}
+        yield from ((option, url) for option, url in places.items() if url is not None)
+    if model is not None and _is_folder(model.model):
+        yield "model", model.model
+
+
+def _is_folder(model: str) -> bool:
+    """Whether a model is no hub id: a URL, or a folder of this machine."""
+    return "://" in model or model.startswith(("/", ".", "~")) or os.path.isdir(model)
+
+
+def _check_elsewhere(job: JobOptions, options: PipelineOptions) -> None:
+    for option, url in _list_places(job.input, job.output, job.model):
+        if split_url(url)[0] in _HERE:
+            better = "gs://…, or a hub id" if option == "model" else "gs://… or another store"
+            problem = f"it lies on this machine, where Dataflow's workers do not see it; {better}"
+            raise ConfigError(option, url, problem)
+    missing = list(_find_missing(options))
+    if missing:
+        wanted = " and ".join(missing)
+        option = missing[0].removeprefix("--").partition("=")[0]
+        raise ConfigError(option, None, f"a job on Dataflow needs {wanted}")
+    temporary = options.view_as(GoogleCloudOptions).temp_location
+    if temporary is not None and split_url(temporary)[0] != "gs":
+        raise ConfigError("temp_location", temporary, "Dataflow stages into a gs:// place")
+
+
+def _find_missing(options: PipelineOptions) -> Iterator[str]:
+    """The options that a job on Dataflow lacks; a template's launch may bring the later ones."""
+    cloud, setup = options.view_as(GoogleCloudOptions), options.view_as(SetupOptions)
+    if cloud.region is None and find_default_region() is None:
+        yield "--region"
+    if cloud.template_location is None and cloud.temp_location is None:
+        yield "--temp_location=gs://…"
+    brings_code = setup.setup_file or setup.extra_packages or setup.requirements_file
+    has_image = options.view_as(WorkerOptions).sdk_container_image or brings_code
+    if cloud.template_location is None and not has_image:
+        yield "--sdk_container_image=IMAGE (docker/build.sh makes it)"
+    if cloud.project is None:
+        yield "--project"

@@ -1,0 +1,1 @@
+"""Models of timm, in an environment that has timm and torchvision: `make timm`."""
