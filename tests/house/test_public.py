@@ -141,9 +141,7 @@ def test_pipelines_define_nothing_that_would_be_pickled() -> None:
         assert not re.search(r"^\s*class |\blambda\b[^.]*:|DoFn\)", text, re.MULTILINE), path
 
 
-def test_broad_excepts_stand_where_foreign_bytes_models_and_objects_are_met() -> (
-    None
-):
+def test_broad_excepts_stand_where_foreign_bytes_models_and_objects_are_met() -> None:
     """Ruff's BLE001 finds the ones that do not raise again; each exemption has its reason."""
     exempt = {
         str(path.relative_to(ROOT / "imgcls_beam"))
