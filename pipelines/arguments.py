@@ -57,7 +57,7 @@ def _list_names(parser: argparse.ArgumentParser) -> list[str]:
 
 def _find_values(name: str, words: Sequence[str]) -> Iterator[str]:
     """Every value that a flag is given: `--flag=value`, or the word after `--flag`."""
-    for word, after in zip(words, (*words[1:], ""), strict=True):
+    for word, after in zip(words, (*words[1:], ""), strict=False):
         flag, equals, value = word.partition("=")
         if flag == name:
             yield value if equals else after

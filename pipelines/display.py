@@ -52,7 +52,7 @@ def say(describe: Callable[[], str]) -> None:
         sys.stdout.write(_to_plain(describe()))
         sys.stdout.flush()
     except Exception as error:  # noqa: BLE001  whatever it is, what was done stays done
-        _drop_stdout()
+        drop_stdout()
         with contextlib.suppress(Exception):
             _LOG.warning("all is done, but it could not be shown here: %s", type(error).__name__)
 
@@ -63,8 +63,8 @@ def _to_plain(text: str) -> str:
     return text if is_utf_8 else text.translate(_PLAIN)
 
 
-def _drop_stdout() -> None:
-    """What waits to be written goes nowhere: the interpreter would fail on it at its end."""
+def drop_stdout() -> None:
+    """Lets what waits to be written go nowhere: the interpreter would fail on it at its end."""
     with contextlib.suppress(OSError, ValueError):  # no file, or one of a test
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

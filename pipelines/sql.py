@@ -42,8 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("imgcls sql: interrupted\n")
         return _FAILED
     except BrokenPipeError:  # `| head` has seen enough; the interpreter must not flush at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        display.drop_stdout()
         return _DONE
+    except OSError as error:  # a full disk behind standard output, or a file that is gone
+        display.drop_stdout()
+        reason = type(error).__name__ if error.errno is None else os.strerror(error.errno)
+        sys.stderr.write(f"imgcls sql: the answer was not written to its end: {reason}\n")
+        return _FAILED
 
 
 def _print_views(asked: argparse.Namespace) -> None:

@@ -27,8 +27,8 @@ from imgcls_beam.stores.store_refusals import (
     refuse_store_faults,
 )
 
-_ANSWER_S = 4.0
-_WAITS_S = (0.3, 1.0, None)
+_ANSWER_S = 6.0
+_WAITS_S = (0.5, None)
 _GCS = "https://storage.googleapis.com"
 _GCS_SCHEMES, _S3_SCHEMES = ("gs", "gcs"), ("s3", "s3a")
 _UNKNOWN_USER = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
@@ -81,7 +81,7 @@ def _check_key_file(option: str, url: str) -> None:
 
 
 def _check_endpoint(option: str, url: str, endpoint: str) -> None:
-    """Asks an endpoint for any answer at all, up to three times."""
+    """Asks an endpoint for any answer at all, twice where there is none."""
     endpoint = endpoint if "://" in endpoint else f"http://{endpoint}"
     for wait_s in _WAITS_S:
         if _answers(endpoint):
@@ -96,7 +96,7 @@ def _answers(endpoint: str) -> bool:
     # A resolver of names knows no limit: its thread is left behind.
     threading.Thread(target=lambda: found.set_result(_connect(endpoint)), daemon=True).start()
     try:
-        return found.result(2 * _ANSWER_S)
+        return found.result(1.5 * _ANSWER_S)
     except TimeoutError:
         return False
 

@@ -26,6 +26,8 @@ _NETWORK = {
     "": "its host, the network and its proxy",
 }
 _BUCKETS = "a bucket's has 3 to 63 small letters, digits, dots and hyphens"
+_REGION = "its bucket lies in another region; set AWS_DEFAULT_REGION"
+_REGION_CODES = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301")
 _SENTENCES = {
     FaultKind.NO_CREDENTIALS: "there are no credentials for {scheme}://; {set}",
     FaultKind.WRONG_SETTINGS: (
@@ -109,7 +111,8 @@ def _describe(error: Exception, url: str) -> str:
         return "it may not be read; check its permissions"
     if kind is FaultKind.NO_OBJECT and name and not has_bucket(url):
         kind = FaultKind.NO_BUCKET
-    return _fill(kind, url, code_of(error))
+    code = code_of(error)
+    return _REGION if code in _REGION_CODES else _fill(kind, url, code)
 
 
 def _fill(kind: FaultKind, url: str, code: str = "") -> str:

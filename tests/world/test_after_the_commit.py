@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from imgcls_beam.sinks import commit
-from pipelines import display
+from pipelines import display, startup
 from pipelines.__main__ import main
 from tests.scenes import write_broken, write_photos
 
@@ -27,11 +27,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 ENDINGS = {
     "a pipe that is closed": ("| true", {}),
     "a full disk": ("> /dev/full", {}),
-    "closed": (">&-", {}),
     "closed, and standard error too": (">&- 2>&-", {}),
     "Latin-1": ("> {log}", {"PYTHONIOENCODING": "latin-1"}),
-    "ASCII": ("> {log}", {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
-    "UTF-16": ("> {log}", {"PYTHONIOENCODING": "utf-16"}),
 }
 
 
@@ -101,6 +98,31 @@ def test_too_many_errors_stay_too_many(
 
     monkeypatch.setattr(display, "describe_end", fail)
     assert _classify(tmp_path / "photos", tmp_path / "out", vit_folder) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("end", "code"), [("> /dev/full", 1)])
+def test_an_answer_that_cannot_be_written_is_a_sentence(
+    end: str, code: int, photos: pathlib.Path, vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    assert _classify(photos, tmp_path / "out", vit_folder) == 0
+    query = f"{sys.executable} -m pipelines sql --output={tmp_path}/out 'select 1'"
+    command = f"{query} 2> {tmp_path}/errors {end}; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", command], cwd=_ROOT).returncode == code
+    assert "Traceback" not in (tmp_path / "errors").read_text()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "cp1252", "utf-8"])
+def test_any_text_is_said_in_any_encoding(
+    encoding: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    with open(tmp_path / "out", "w", encoding=encoding) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        startup.set_up_streams()
+        display.say(lambda: "1 \u00d7 gr\u00fc\u00df \u6f22 \u00b7 \ud800\n")
+    text = (tmp_path / "out").read_text(encoding=encoding)
+    assert text.startswith("1 \u00d7" if encoding.startswith("utf") else "1 x gr")
+    assert "ud800" in text
 
 
 def test_a_job_that_was_submitted_is_submitted(monkeypatch: pytest.MonkeyPatch) -> None:

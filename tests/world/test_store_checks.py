@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import botocore.exceptions
 import fsspec
 import pytest
 
@@ -15,7 +16,7 @@ from imgcls_beam.errors import ConfigError, FailureCode
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.reading import read_images
-from imgcls_beam.stores import check_store, has_bucket
+from imgcls_beam.stores import check_store, has_bucket, refuse_store_faults
 from pipelines.__main__ import main
 from tests.servers import Server, serve_gcs, serve_s3
 
@@ -183,6 +184,15 @@ def test_a_bucket_that_is_not_there(
     said = "there is no bucket no-such-bucket; check its name"
     url = f"{server.scheme}://no-such-bucket/p"
     _check_refused(program, url, said, tmp_path, capsys, monkeypatch)
+
+
+@pytest.mark.parametrize("code", ["PermanentRedirect", "AuthorizationHeaderMalformed"])
+def test_a_bucket_of_another_region(code: str) -> None:
+    fault = OSError(22, "x")
+    fault.__cause__ = botocore.exceptions.ClientError({"Error": {"Code": code}}, "ListObjects")
+    refused = pytest.raises(ConfigError, match="another region; set AWS_DEFAULT_REGION")
+    with refused, refuse_store_faults("input", "s3://bucket/a"):
+        raise fault
 
 
 @pytest.mark.parametrize("bucket", ["my photos", "a", "b\u00fccher", "-x-"])
