@@ -23,7 +23,7 @@ def expand_braces(text: str) -> Iterator[str]:
 
 def has_range(text: str) -> bool:
     """Whether a text has a range of numbers in braces, which no file's name has by chance."""
-    return any(_RANGE.fullmatch(each[1]) for each in _BRACES.finditer(text))
+    return "{" in text and any(_RANGE.fullmatch(each[1]) for each in _BRACES.finditer(text))
 
 
 def _find_choices(inner: str) -> Iterator[str] | None:

@@ -17,7 +17,8 @@ from imgcls_beam.suffixes import IMAGE_SUFFIXES
 
 MAX_FIELD_CHARS = 1 << 17
 _MAX_RECORD_LINES = 1000
-_SHAPES_KEPT = 64
+_SHAPED_RECORDS = 64
+"""So many records show how the manifest's URIs look."""
 
 _BLANK = " \r\n"
 _QUOTE = re.compile(r' *+"')
@@ -83,9 +84,11 @@ class Records:
             uri_index: which field names the image. It tells what looks like a record.
         """
         self._uri_index = uri_index
+        shaped = 0
         while record := self._read():
-            if record.problem is None and len(self._shapes) < _SHAPES_KEPT:
+            if record.problem is None and shaped < _SHAPED_RECORDS:
                 self._shapes.add(_find_shape(self._pick_uri(record.fields)))
+                shaped += 1
             yield record
 
     def _read(self) -> Record | None:
@@ -103,7 +106,9 @@ class Records:
         return Record(line.number, found, self._find_problem(found))
 
     def _find_problem(self, fields: list[str]) -> str | None:
-        if any(len(field) > MAX_FIELD_CHARS for field in fields):
+        if sum(map(len, fields)) > MAX_FIELD_CHARS and any(
+            len(field) > MAX_FIELD_CHARS for field in fields
+        ):
             return _LONG_FIELD
         width = self._width
         if width is None or not any(fields[width:]):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from imgcls_beam.options import ManifestOptions
 
 PACKED_LINES = (".gz", ".bz2", ".xz")
 _ABSENT = object()
+_ARRAY = re.compile(r"\s*\[\s*(\{|$)")
 
 _NOT_AN_OBJECT = "the line is not a JSON object"
 _TOO_DEEP = "the line's carried columns are nested too deeply"
@@ -169,7 +171,7 @@ def _look_at_jsonl(lines: Lines, options: ManifestOptions) -> Head:
 def _parse_head(lines: Lines) -> list[Line]:
     text = [line for line in lines.head if line.problem or not line.text.isspace()]
     head = [_parse(line) for line in text]
-    is_array = bool(text) and text[0].text.lstrip().startswith("[")
+    is_array = bool(text) and _ARRAY.match(text[0].text) is not None
     if head and (is_array or not any(isinstance(line.value, dict) for line in head)):
         problem = "it does not begin with JSON objects, one on each line, as JSONL does"
         if is_array:

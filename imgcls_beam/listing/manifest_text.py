@@ -25,6 +25,8 @@ MAX_LINE_CHARS = 1 << 20
 HEAD_LINES = 1000
 _HEAD_CHARS = 8 << 20
 MAX_UNDECODED_RATIO = 0.05
+_MAX_NULL_RATIO = 0.3
+"""Of the characters of the first line: half of them are null where it is UTF-16 of English."""
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -121,10 +123,10 @@ class Lines(Iterator[TextLine]):
                 "its encoding, e.g. --manifest_encoding=cp1252, or save it as UTF-8"
             )
             raise ConfigError("input_manifest", self.uri, problem)
-        if text and "\0" in text[0].text:
+        if text and text[0].text.count("\0") > max(2, _MAX_NULL_RATIO * len(text[0].text)):
             problem = (
-                "line 1: it has null characters, as UTF-16 without a byte order mark has; give "
-                "--manifest_encoding=utf-16-le, or save it as UTF-8"
+                "line 1: it is full of null characters, as UTF-16 without a byte order mark is; "
+                "give --manifest_encoding=utf-16-le, or save it as UTF-8"
             )
             raise ConfigError("input_manifest", self.uri, problem)
 

@@ -510,6 +510,14 @@ def test_an_array_of_json_says_how_to_make_lines_of_it(tmp_path: pathlib.Path) -
         look(make(tmp_path / "m.json", f'[\n{{"photo": "{A}"}}\n]'))
 
 
+@pytest.mark.parametrize("first", ["[1, 2]", "[]", '["a.jpg"]', "\0", "null", "{", "a\0b"])
+def test_a_first_line_that_is_no_object_is_a_row_as_any_other(
+    tmp_path: pathlib.Path, first: str
+) -> None:
+    path = make(tmp_path / "m.jsonl", f'{first}\n{{"photo": "{A}"}}\n')
+    assert show(tmp_path, look(path)) == [("!1", None), (A, None)]
+
+
 def test_requests_in_utf_16_are_refused(tmp_path: pathlib.Path) -> None:
     path = make(tmp_path / "r.jsonl", '{"inputs": ""}\n'.encode("utf-16"))
     with pytest.raises(ConfigError, match="UTF-16"):
