@@ -6,17 +6,18 @@ BIN := $(VENV)/bin
 BIGQUERY := .venv-bigquery
 AIRFLOW := .venv-airflow
 LOWEST := .venv-lowest
+TIMM := .venv-timm
 APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed
 JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # A file's tests stay in one process, and folders follow each other, so a server is started once in
 # each; the small files of tests/unit come last. One process more than cores, since many tests wait
 # for servers and programs; one thread in each.
 PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-test check test-lowest: export OMP_NUM_THREADS ?= 1
+test check test-lowest timm: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-lowest lint bench gpu models schemas train-demo clean
+.PHONY: help demo test check test-lowest timm lint bench gpu models schemas train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +33,9 @@ check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 
 test-lowest: $(LOWEST)/.installed  ## the tests with the oldest libraries that setup.py allows
 	$(LOWEST)/bin/python -m pytest $(PARALLEL) tests/unit tests/beam tests/pipelines tests/faults
+
+timm: $(TIMM)/.installed  ## models of timm and PP-LCNet, which want torchvision: an environment of their own
+	$(TIMM)/bin/python -m pytest $(PARALLEL) tests/timm_models
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -59,7 +63,7 @@ train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again 
 	$(BIN)/python -m demo.make_images
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(BIGQUERY) $(AIRFLOW) $(LOWEST) out build *.egg-info
+	rm -rf $(VENV) $(BIGQUERY) $(AIRFLOW) $(LOWEST) $(TIMM) out build *.egg-info
 
 # The stamps are as new as what was installed from, so a second call installs nothing.
 $(VENV)/.demo: setup.py constraints.txt
@@ -80,6 +84,11 @@ $(BIGQUERY)/.installed: tests/bigquery.txt
 $(AIRFLOW)/.installed: tests/airflow.txt
 	@echo "$(AIRFLOW): Airflow's parser for the tests, 0.3 GB on disk" >&2
 	@tools/install.sh $(AIRFLOW) --no-deps -r tests/airflow.txt
+	@touch $@
+
+# torchvision changes which image processors transformers takes, so it is not beside the other tests.
+$(TIMM)/.installed: setup.py constraints.txt tests/timm.txt
+	@tools/install.sh $(TIMM) -c constraints.txt -r tests/timm.txt -e .
 	@touch $@
 
 $(LOWEST)/.installed: setup.py $(VENV)/.dev

@@ -32,6 +32,8 @@ EXTRAS = {
     "gcp": ["apache-beam[gcp]", "gcsfs>=2025.9"],
     "s3": ["s3fs>=2025.9"],
     "sql": ["duckdb>=1.3"],
+    # Each torchvision fits one torch, which its own requirement names; both from one index.
+    "timm": ["timm>=1.0.20", "torchvision"],
     "yaml": ["apache-beam[yaml]"],
     "dev": [
         "apache-beam[gcp,yaml]",

@@ -11,11 +11,13 @@ from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.elements import EncodedImage, Failure, Outcome, PixelArray, Prediction
+from imgcls_beam.passed_over import PassedOver
 
 NAMESPACE = "imgcls"
 
 LIST_IMAGES = Metrics.counter(NAMESPACE, "list_images")
 LIST_DUPLICATES = Metrics.counter(NAMESPACE, "list_duplicates")
+LIST_PASSED_OVER = Metrics.counter(NAMESPACE, "list_passed_over")
 READ_OK = Metrics.counter(NAMESPACE, "read_ok")
 READ_ERROR = Metrics.counter(NAMESPACE, "read_error")
 READ_BYTES = Metrics.counter(NAMESPACE, "read_bytes")
@@ -67,11 +69,13 @@ class RunCounts:
         listed: distinct references.
         ok: images predicted.
         duplicates: references beside them that are equal to one of them.
+        passed_over: what the listings saw beside images.
     """
 
     listed: int
     ok: int
     duplicates: int = 0
+    passed_over: int = 0
 
     @property
     def error(self) -> int:
@@ -88,7 +92,7 @@ def read_counts(result: PipelineResult) -> RunCounts:
     """The counts of a run that has ended."""
     counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     found = {each.key.metric.name: each.result for each in counters}
-    names = ("list_images", "predict_ok", "list_duplicates")
+    names = ("list_images", "predict_ok", "list_duplicates", "list_passed_over")
     return RunCounts(*(found.get(name, 0) for name in names))
 
 
@@ -107,6 +111,11 @@ def count_listed(copies: int) -> None:
     if copies > 1:
         LIST_DUPLICATES.inc(copies - 1)
     BOARD.add(listed=1 - copies)
+
+
+def count_passed_over(passed_over: PassedOver) -> None:
+    """Counts what one listing passed over."""
+    LIST_PASSED_OVER.inc(len(passed_over))
 
 
 def count_read(result: EncodedImage | Failure) -> None:

@@ -29,7 +29,7 @@ from imgcls_beam.listing import (
     spool,
     uri_digest,
 )
-from imgcls_beam.metrics import count_found, count_listed
+from imgcls_beam.metrics import count_found, count_listed, count_passed_over
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.reading import fill_versions, look_up_versions
@@ -143,6 +143,7 @@ def _select_once(
     passed_over = PassedOver()
     chosen = _select_on_disk(options, selection, read, passed_over)
     yield from map(_tag, spool(map(_count, chosen)) if spools else chosen)
+    count_passed_over(passed_over)
     yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
 
 

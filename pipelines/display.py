@@ -117,6 +117,7 @@ def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
     else:
         counted = f"{ended.ok:,} ok, {ended.error:,} error of {ended.listed:,} listed"
         text = f"{counted}{_describe_equal(ended.duplicates)}\n"
+        text += f"passed over: {ended.passed_over:,} files\n" if ended.passed_over else ""
     if output.table is not None:
         text += f"table:  {escape(output.table)}\n"
     if output.jsonl is not None:

@@ -112,6 +112,8 @@ def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str 
         with torch.device("meta"):  # without memory for weights
             model = AutoModelForImageClassification.from_config(config).eval()
         if inputs is not None:
-            model(**{name: each.to("meta") for name, each in inputs.items()}).logits.dim()
+            outputs = model(**{name: each.to("meta") for name, each in inputs.items()})
+            if isinstance(outputs, tuple):
+                raise ValueError("scores without a name")
 
     return explain_misfits(fetch_model(source) / "config.json", build, LOAD_FAULTS)

@@ -17,7 +17,7 @@ from imgcls_beam.classifying.checkpoints import (
 from imgcls_beam.classifying.configs import name_labels, read_config
 from imgcls_beam.classifying.feeding import Feed, Tensors
 from imgcls_beam.classifying.gaps import check_gaps
-from imgcls_beam.classifying.judging import Judge, answer
+from imgcls_beam.classifying.judging import Judge, answer, find_logits
 from imgcls_beam.classifying.protocol import (
     ClassifierCard,
     ClassifierSpec,
@@ -83,7 +83,7 @@ class HuggingFaceClassifier:
         with self._turn, torch.inference_mode():
             start_s = self._clock_s()
             outputs = self._model(**self._feed.move(stacked, self._model.dtype))
-            logits: Logits = outputs.logits.to(torch.float32).cpu().numpy()
+            logits: Logits = find_logits(outputs).to(torch.float32).cpu().numpy()
             elapsed_ms = (self._clock_s() - start_s) * 1e3
         count = len(self._card.labels)
         if logits.shape != (len(batch), count):

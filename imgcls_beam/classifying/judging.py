@@ -1,5 +1,7 @@
 """Whether another way to run a model says the same. Heavy: imports torch."""
 
+from typing import Any
+
 import torch
 
 from imgcls_beam.classifying.checkpoints import LOAD_FAULTS
@@ -54,8 +56,22 @@ class Judge:
 def answer(model: torch.nn.Module, feed: Feed, stacked: Tensors) -> torch.Tensor:
     """A model's logits, float32 (N, C) on its device."""
     parameter = next(model.parameters())
-    logits: torch.Tensor = model(**feed.move(stacked, parameter.dtype)).logits
-    return logits.to(torch.float32)
+    outputs = model(**feed.move(stacked, parameter.dtype))
+    return find_logits(outputs).to(torch.float32)
+
+
+def find_logits(outputs: Any) -> torch.Tensor:  # noqa: ANN401  transformers' own class
+    """A model's scores before any activation, (N, C).
+
+    PP-LCNet gives them as `last_hidden_state`, against the rule of the library, whose own pipeline
+    cannot run it.
+    """
+    logits: torch.Tensor | None = getattr(outputs, "logits", None)
+    if logits is None:
+        logits = outputs.last_hidden_state
+        if logits.dim() != 2:
+            raise ValueError("the model gives no logits")
+    return logits
 
 
 def answer_exactly(model: torch.nn.Module, feed: Feed, stacked: Tensors) -> torch.Tensor:
@@ -68,7 +84,7 @@ def answer_exactly(model: torch.nn.Module, feed: Feed, stacked: Tensors) -> torc
     try:
         for weight in weights:
             weight.data = weight.data.to(torch.float64)
-        logits: torch.Tensor = model(**feed.move(stacked, torch.float64)).logits
+        logits = find_logits(model(**feed.move(stacked, torch.float64)))
     finally:
         for weight, dtype in zip(weights, dtypes, strict=True):
             weight.data = weight.data.to(dtype)

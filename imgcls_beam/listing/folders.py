@@ -10,6 +10,7 @@ Buckets of S3 and GCS are listed a page at a time, in the order of the keys: of 
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.listing.braces import expand_braces
 from imgcls_beam.listing.sifting import Sieve
-from imgcls_beam.listing.walking import UNLISTABLE, walk
+from imgcls_beam.listing.walking import UNLISTABLE, walk, walk_matching
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.stores import (
     FaultKind,
@@ -31,6 +32,7 @@ from imgcls_beam.stores import (
     facts_of,
     find_info,
     has_pages,
+    is_local,
     kind_of,
     list_below,
     open_store,
@@ -240,13 +242,24 @@ def _find_matches(option: str, store: AbstractFileSystem, pattern: str) -> Itera
     literal = _MAGIC.split(pattern, maxsplit=1)[0]
     if not has_pages(store):
         folder = literal[: literal.rfind("/") + 1]
-        depth = math.inf if "**" in pattern else pattern.count("/") - folder.count("/")
-        found = walk(store, folder.rstrip("/") or store.root_marker, depth)
+        found = _walk_pattern(store, folder, pattern.removeprefix(folder).split("/"))
     elif "**" in pattern:
         found = list_below(store, literal, is_deep=True)
     else:
         found = _descend(store, "", pattern.split("/"))
     return (info for info in found if info["type"] == UNLISTABLE or matches(info["name"]))
+
+
+def _walk_pattern(
+    store: AbstractFileSystem, folder: str, segments: Sequence[str]
+) -> Iterator[Info]:
+    """What lies below a folder, as deep as a pattern goes from there on."""
+    folder = folder.rstrip("/") or store.root_marker
+    is_endless = any("**" in segment for segment in segments)
+    if not is_endless or not is_local(store):
+        return walk(store, folder, math.inf if is_endless else len(segments) - 1)
+    named = itertools.takewhile(lambda segment: "**" not in segment, segments)
+    return walk_matching(folder, [re.compile(glob_translate(segment)) for segment in named])
 
 
 def _descend(store: AbstractFileSystem, folder: str, segments: list[str]) -> Iterator[Info]:

@@ -128,6 +128,9 @@ def _find_index(
     """
     if header.count(name) == 1:
         return header.index(name)
+    if len(header) == 1 and (other := next((each for each in ";\t|" if each in header[0]), "")):
+        problem = f"its fields lie between {other!r}; .csv has commas between them, .tsv tabs"
+        raise ConfigError("input_manifest", uri, problem)
     if name in partitions and name not in header and option == "carry_columns":
         return -1
     raise refuse_column(option, name, header, uri)

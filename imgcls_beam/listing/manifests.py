@@ -156,7 +156,8 @@ def _refuse_lists(line: Line) -> Line:
     if line.problem is not None or not isinstance(line.value, str):
         return line
     name = line.value.strip().lower()
-    problem = _FOLDER if name.endswith("/") else _SEVERAL if has_range(name) else None
+    is_folder = name.rpartition("/")[2] in ("", ".", "..")
+    problem = _FOLDER if name and is_folder else _SEVERAL if has_range(name) else None
     problem = _PACKED if name.endswith(PACKED_SUFFIXES) else problem
     return dataclasses.replace(line, problem=problem) if problem else line
 

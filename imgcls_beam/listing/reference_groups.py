@@ -46,10 +46,10 @@ _TAKE_IMAGE = "SELECT number, reference FROM images WHERE image = ?"
 _ADD_COPIES = """
 INSERT INTO copies VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET copies = copies + ?2
 """
-_TAKE_COPIES = "SELECT copies FROM copies WHERE number = ?"
+_GIVE_COPIES = "SELECT number, copies, NULL FROM copies ORDER BY number"
 _ADD_OTHER = "INSERT OR IGNORE INTO others VALUES (?, ?, ?, 0, ?)"
 _ADD_OTHERS_COPIES = "UPDATE others SET copies = copies + ? WHERE first = ? AND reference = ?"
-_TAKE_OTHERS = "SELECT copies, listed FROM others WHERE first = ? ORDER BY number"
+_GIVE_OTHERS = "SELECT first, copies, listed FROM others ORDER BY first, number"
 
 _First = tuple[int, bytes]
 """The number of an image, and the digest of its first reference."""
@@ -74,9 +74,7 @@ def group_references(
         What was listed, images in the order of their first reference, with `duplicates`.
     """
     with _Groups(limit) as groups:
-        firsts = spool(groups.take_firsts(listed, count))
-        for number, first in enumerate(firsts):
-            yield from groups.give(number, first)
+        yield from groups.give(spool(groups.take_firsts(listed, count)))
 
 
 def group_few(listed: Iterable[Listed]) -> Iterator[Listed]:
@@ -119,6 +117,20 @@ def _add_duplicates(listed: Listed, duplicates: int) -> Listed:
     return dataclasses.replace(listed, ref=counted) if isinstance(listed, Failure) else counted
 
 
+class _InOrder:
+    """Rows of a table that begin with a number, taken number by number."""
+
+    def __init__(self, rows: Iterator[tuple[int, int, bytes]]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def take(self, number: int) -> Iterator[tuple[int, bytes]]:
+        """What the rows of the next number hold, if that is this one."""
+        while self._next is not None and self._next[0] == number:
+            yield self._next[1:]
+            self._next = next(self._rows, None)
+
+
 class _Groups(contextlib.ExitStack):
     """Images by their first references; a context manager, whose files are gone when it is left."""
 
@@ -128,7 +140,6 @@ class _Groups(contextlib.ExitStack):
         self._kept: dict[bytes, _First] = {}
         self._disk: sqlite3.Connection | None = None
         self._firsts = self._others = 0
-        self._has_copies = False
 
     def take_firsts(
         self, listed: Iterable[Listed], count: Callable[[], object]
@@ -148,16 +159,16 @@ class _Groups(contextlib.ExitStack):
             if self._firsts + self._others == self._limit:
                 return
 
-    def give(self, number: int, first: Listed) -> Iterator[Listed]:
-        """All references to the image of that number."""
-        if self._disk is None:
-            yield first
-            return
-        found = self._disk.execute(_TAKE_COPIES, (number,)).fetchone() if self._has_copies else None
-        yield _add_duplicates(first, found[0] if found else 0)
-        if self._others:
-            for copies, other in self._disk.execute(_TAKE_OTHERS, (number,)):
-                yield _add_duplicates(pickle.loads(other), copies)
+    def give(self, firsts: Iterable[Listed]) -> Iterator[Listed]:
+        """All references, image by image; the first references come in their order."""
+        copies = others = _InOrder(iter(()))
+        for number, first in enumerate(firsts):
+            if number == 0 and self._disk is not None:
+                copies = _InOrder(self._disk.execute(_GIVE_COPIES))
+                others = _InOrder(self._disk.execute(_GIVE_OTHERS))
+            yield _add_duplicates(first, sum(count for count, _ in copies.take(number)))
+            for count, other in others.take(number):
+                yield _add_duplicates(pickle.loads(other), count)
 
     def _find_first(self, image: bytes, reference: bytes) -> _First | None:
         """The first reference to an image; None where this is it, from now on."""
@@ -175,7 +186,6 @@ class _Groups(contextlib.ExitStack):
         return None
 
     def _add_copies(self, number: int, copies: int) -> None:
-        self._has_copies = True
         self._open().execute(_ADD_COPIES, (number, copies))
 
     def _add_other(self, number: int, reference: bytes, other: Listed) -> None:

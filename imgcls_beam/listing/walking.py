@@ -1,16 +1,17 @@
 """What lies below a folder of a disk, or of a store without pages: name by name, in order.
 
 A folder's names are in memory at once. Links to files are what they lead to. Links to folders are
-followed where a pattern ends the way; else each folder is listed once, under its own name where it
-has one below the folder that was asked for: links wait until all others are done.
+followed where a pattern names each level; else each folder is listed once, under its own name where
+it has one below the folder that was asked for: links wait until all others are done.
 """
 
 import collections
 import functools
 import math
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fsspec import AbstractFileSystem
 
@@ -37,8 +38,20 @@ def walk(store: AbstractFileSystem, folder: str, depth: float = math.inf) -> Ite
     elif depth < math.inf:
         yield from _walk_down(folder, depth)
     else:
-        with Distinct() as seen:
-            yield from _walk_once(folder, seen)
+        yield from _walk_once(folder)
+
+
+def walk_matching(folder: str, names: Sequence[re.Pattern[str]]) -> Iterator[Info]:
+    """Lists what is below folders of a disk, by patterns for the names of each level; see `walk`.
+
+    Each folder that the patterns lead to is walked by itself.
+    """
+    if not names:
+        yield from _walk_once(folder)
+        return
+    for info in _list_disk(folder):
+        if info["type"] == FOLDER and names[0].match(os.path.basename(info["name"])):
+            yield from _find_fault(info["name"], walk_matching(info["name"], names[1:]))
 
 
 def _walk_store(store: AbstractFileSystem, folder: str, depth: float) -> Iterator[Info]:
@@ -58,13 +71,14 @@ def _walk_down(folder: str, depth: float) -> Iterator[Info]:
             yield from _find_fault(info["name"], _walk_down(info["name"], depth - 1))
 
 
-def _walk_once(folder: str, seen: Distinct) -> Iterator[Info]:
+def _walk_once(folder: str) -> Iterator[Info]:
     """Lists each folder once, whatever links lead to it."""
     links = collections.deque[str]()
-    yield from _walk_new(folder, seen, links)
-    while links:
-        link = links.popleft()
-        yield from _find_fault(link, _walk_new(link, seen, links))
+    with Distinct() as seen:
+        yield from _walk_new(folder, seen, links)
+        while links:
+            link = links.popleft()
+            yield from _find_fault(link, _walk_new(link, seen, links))
 
 
 def _walk_new(link: str, seen: Distinct, links: collections.deque[str]) -> Iterator[Info]:

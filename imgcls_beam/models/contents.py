@@ -19,11 +19,13 @@ _MAX_PICKLE_BYTES = 64 << 20
 _AGAIN = "fetch it again"
 _SAVE = "save the model with save_pretrained() where it was made"
 
-_STARTS = {
+_POINTERS = {
     b"version https://git-lfs.github.com/spec/": (
         "is a pointer of Git LFS, not the file; run git lfs pull in the model's folder"
     ),
     b"/annex/objects/": "is a pointer of git-annex, not the file; run git annex get",
+}
+_ENCODINGS = {
     b"\xef\xbb\xbf": "begins with a byte order mark; save it as UTF-8 without one",
     b"\xff\xfe": "is UTF-16; save it as UTF-8",
     b"\xfe\xff": "is UTF-16; save it as UTF-8",
@@ -65,14 +67,23 @@ def _judge_head(head: bytes) -> str | None:
         return f"is empty; {_AGAIN}"
     if head.lstrip().lower().startswith(_PAGES):
         return f"is a web page, not the file; {_AGAIN}, with HF_TOKEN where the model is not public"
-    return next((says for start, says in _STARTS.items() if head.startswith(start)), None)
+    return _look_up(head, _POINTERS)
+
+
+def _look_up(head: bytes, starts: dict[bytes, str]) -> str | None:
+    return next((says for start, says in starts.items() if head.startswith(start)), None)
+
+
+def _judge_json(path: pathlib.Path, head: bytes) -> str | None:
+    del path
+    return _look_up(head, _ENCODINGS)
 
 
 def _judge_safetensors(path: pathlib.Path, head: bytes) -> str | None:
-    if head.startswith((b"PK\x03\x04", b"\x80")):
-        return "is a pickle under the name of safetensors; call it pytorch_model.bin"
-    header_bytes = int.from_bytes(head[:8], "little")
+    header_bytes = int.from_bytes(head[:8], "little")  # so a file may begin with any byte
     if not 2 <= header_bytes <= _MAX_HEADER_BYTES or head[8:9] != b"{":
+        if head.startswith((b"PK\x03\x04", b"\x80")):
+            return "is a pickle under the name of safetensors; call it pytorch_model.bin"
         return f"is not a safetensors file; {_AGAIN}"
     with path.open("rb") as file:
         file.seek(8)
@@ -146,4 +157,4 @@ def _name_classes(data: bytes) -> Iterator[str]:
         return  # what follows is no pickle; its loader will say
 
 
-_JUDGES = {".safetensors": _judge_safetensors, ".bin": _judge_pickle}
+_JUDGES = {".json": _judge_json, ".safetensors": _judge_safetensors, ".bin": _judge_pickle}

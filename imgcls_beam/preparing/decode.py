@@ -19,7 +19,7 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.formats import FORMATS, identify
 from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
-from imgcls_beam.preparing.inspecting import Inspection, Samples
+from imgcls_beam.preparing.inspecting import Samples
 from imgcls_beam.preparing.inspecting.tags import is_tag_bomb
 from imgcls_beam.preparing.inspecting.tiff_kinds import describe_opened
 from imgcls_beam.preparing.limits import check_inspection, check_size
@@ -36,7 +36,6 @@ _UPRIGHT = {
 }
 _LYING = frozenset({5, 6, 7, 8})
 """Orientations that swap width and height."""
-_NOTHING_FOUND = Inspection(b"", ())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,11 +81,11 @@ def try_decode(
         if found.size and not found.is_opened_small:
             facts = _with_size(facts, found.size)
             before_load(check_size(found.size, options))
-        with _blaming_the_image(name, found):
+        with _blaming_the_image(name, found.variant, is_cut=found.is_cut):
             opened = FORMATS[name].reader(io.BytesIO(found.data))
         facts = _with_size(facts, _upright_size(opened))
         before_load(check_size(opened.size, options))
-        with _blaming_the_image(name, found):
+        with _blaming_the_image(name, found.codec, is_cut=found.is_cut):
             opened.load()
         # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
         opened.info.pop("transparency", None)
@@ -108,8 +107,13 @@ def _with_size(facts: ImageFacts, size: tuple[int, int]) -> ImageFacts:
 
 
 @contextlib.contextmanager
-def _blaming_the_image(name: str, found: Inspection) -> Iterator[None]:
+def _blaming_the_image(name: str, unknown: str = "", *, is_cut: bool = False) -> Iterator[None]:
     """Whatever a decoder raises becomes an `ImageError` with a sentence of ours.
+
+    Args:
+        name: of the format.
+        unknown: what the image is, where the decoder may not know it.
+        is_cut: whether bytes are missing at its end.
 
     Raises:
         ImageError: `truncated`, `unsupported`, `corrupt` or `too_many_pixels`.
@@ -125,12 +129,12 @@ def _blaming_the_image(name: str, found: Inspection) -> Iterator[None]:
         message = f"the {name} has more pixels than Pillow's own limit"
         raise ImageError(FailureCode.TOO_MANY_PIXELS, message) from error
     except Exception as error:  # a dozen classes come out of Pillow for bad bytes
-        if found.variant and not found.is_cut:
-            message = f"{found.variant} is not decoded here"
-            raise ImageError(FailureCode.UNSUPPORTED, message) from error
-        if found.is_cut or isinstance(error, EOFError) or "truncated" in str(error).lower():
+        if is_cut or isinstance(error, EOFError) or "truncated" in str(error).lower():
             message = f"the {name} ends too early"
             raise ImageError(FailureCode.TRUNCATED, message) from error
+        if unknown:
+            message = f"{unknown} is not decoded here"
+            raise ImageError(FailureCode.UNSUPPORTED, message) from error
         message = f"the {name} is damaged and cannot be decoded"
         raise ImageError(FailureCode.CORRUPT, message) from error
 
@@ -158,7 +162,7 @@ def upright_rgb(
     Raises:
         ImageError: `truncated` or `corrupt`; it cannot be loaded or converted.
     """
-    with _blaming_the_image("image", _NOTHING_FOUND):
+    with _blaming_the_image("image"):
         image.load()
         for change in _find_changes(image, samples or describe_opened(image)):
             changed = change(image)

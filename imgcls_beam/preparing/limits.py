@@ -14,6 +14,9 @@ MIN_TILE_PIXELS = 64 * 64
 
 _MAX_SMALL_TILES = 1024
 """JPEG 2000's decoder keeps 9 kB for each tile: 148 bytes took 616 MB."""
+_USUAL_SCANS = 20
+_MAX_SCANNED_PIXELS = _USUAL_SCANS * (64 << 20)
+"""Each scan goes over all pixels: 90 of them over 64 Mi pixels, in 402 kB, took 11 s."""
 
 
 def check_inspection(name: str, found: Inspection, options: DecodeOptions) -> None:
@@ -26,6 +29,7 @@ def check_inspection(name: str, found: Inspection, options: DecodeOptions) -> No
         raise ImageError(FailureCode.UNSUPPORTED, f"{found.unsupported} is not decoded here")
     for is_beyond, problem in (
         (found.head_steps >= MAX_HEAD_STEPS, f"no frame in its first {MAX_HEAD_STEPS:,} blocks"),
+        (found.is_flooded, "more segments in its head than one for each 4 KiB"),
         (found.chunks > MAX_CHUNKS, f"more than {MAX_CHUNKS:,} chunks"),
         (
             found.small_tiles > _MAX_SMALL_TILES,
@@ -38,6 +42,10 @@ def check_inspection(name: str, found: Inspection, options: DecodeOptions) -> No
             raise ImageError(FailureCode.CORRUPT, f"the {name} has {problem}")
     if found.scans > options.max_scans:
         message = f"the {name} has more than {options.max_scans} scans"
+        raise ImageError(FailureCode.TOO_MANY_SCANS, message)
+    width_px, height_px = found.size or (0, 0)
+    if found.scans > _USUAL_SCANS and found.scans * width_px * height_px > _MAX_SCANNED_PIXELS:
+        message = f"the {name} has {found.scans} scans of {width_px} × {height_px} pixels"
         raise ImageError(FailureCode.TOO_MANY_SCANS, message)
 
 

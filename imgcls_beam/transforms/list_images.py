@@ -14,7 +14,7 @@ import apache_beam as beam
 
 from imgcls_beam.elements import Failure, ImageRef, TableCell
 from imgcls_beam.listing import group_few, list_distinct, list_images, ref_of, uri_digest
-from imgcls_beam.metrics import count_found, count_listed
+from imgcls_beam.metrics import count_found, count_listed, count_passed_over
 from imgcls_beam.options import InputOptions, to_input_options
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.upstream import Lists
@@ -81,6 +81,7 @@ def list_counted(options: InputOptions) -> Iterator[Any]:
     """Lists everything; what was passed over comes last, as an output of its own."""
     passed_over = PassedOver()
     yield from list_images(options, passed_over)
+    count_passed_over(passed_over)
     yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
 
 
@@ -88,6 +89,7 @@ def _list_once(options: InputOptions) -> Iterator[Any]:
     """Lists everything before it gives the first: so a terminal can say how much is left."""
     passed_over = PassedOver()
     yield from map(_count_listed, list_distinct(options, passed_over, count_found))
+    count_passed_over(passed_over)
     yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
 
 

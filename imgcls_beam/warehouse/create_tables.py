@@ -7,6 +7,7 @@ from imgcls_beam.bigquery import OUTPUT_OPTION, TableName, connect, look_up, ref
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.warehouse.columns import (
     CLUSTERING,
+    NULLABLE,
     PARTITION,
     PREDICTIONS,
     REPEATED,
@@ -19,6 +20,7 @@ from imgcls_beam.warehouse.columns import (
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
+_SQL_NAMES = {"STRING": "STRING", "INTEGER": "INT64", "FLOAT": "FLOAT64"}
 _OTHER_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "STRUCT": "RECORD"}
 
 
@@ -43,8 +45,21 @@ def ensure_tables(name: TableName) -> None:
             found = client.create_table(wanted, exists_ok=True, **look_up())
         problem = _find_problem(found.schema, columns)
         if problem is not None:
-            problem = f"{problem}; give another table, or alter this one"
+            how = _spell_addition(str(table), found.schema, columns)
+            problem = f"{problem}; give another table, or alter this one{how}"
             raise ConfigError(OUTPUT_OPTION, str(table), problem)
+
+
+def _spell_addition(
+    table: str, found: "Sequence[bigquery.SchemaField]", columns: Sequence[Column]
+) -> str:
+    """The statement that adds the columns that a table of an earlier version lacks."""
+    known = {field.name for field in found}
+    lacking = [column for column in columns if column.name not in known]
+    if not all(column.mode == NULLABLE and column.kind in _SQL_NAMES for column in lacking):
+        return ""
+    added = ", ".join(f"ADD COLUMN {each.name} {_SQL_NAMES[each.kind]}" for each in lacking)
+    return f": ALTER TABLE `{table}` {added}" if added else ""
 
 
 def _find_problem(

@@ -9,6 +9,7 @@ import torch
 import transformers
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from imgcls_beam.classifying.judging import find_logits
 from tests.families.table import Family
 from tests.scenes import draw_photo
 
@@ -98,7 +99,7 @@ def _fit_heads(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> float
         if isinstance(each, torch.nn.Linear | torch.nn.Conv2d) and len(each.weight) == LABELS
     ]
     assert heads
-    logits = model(**inputs).logits
+    logits = find_logits(model(**inputs))
     spread = float(logits.std(dim=0).mean())
     factor = _SPREAD / spread
     factor = min(factor, _MAX_NOISE / max(1e-30, _measure_noise(model, inputs, logits)))
@@ -122,8 +123,8 @@ def _measure_noise(
         for name, each in inputs.items()
     }
     one_by_one = [
-        model(**{name: each[index : index + 1] for name, each in inputs.items()}).logits
+        find_logits(model(**{name: each[index : index + 1] for name, each in inputs.items()}))
         for index in range(_PHOTOS)
     ]
-    others = (model(**rounded).logits, torch.cat(one_by_one))
+    others = (find_logits(model(**rounded)), torch.cat(one_by_one))
     return max(float((logits - other).abs().max()) for other in others)

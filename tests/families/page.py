@@ -13,9 +13,10 @@ _HEAD = """\
 Every class that `transformers` 5.23 maps for image classification
 (`AutoModelForImageClassification`): {types} model types, {classes} classes, of which {loadable}
 load with the packages that this project declares. A small model of each, with random weights, was
-asked about {images} images of many sizes, modes and formats, here and by `transformers`' own
-pipeline, and every label was compared. The tests do it again and allow 1e-5. This page is written
-by `make models`.
+asked about {images} images of many sizes, modes and formats, plain sheets and graphics among them,
+here and by `transformers`' own pipeline, and every label was compared. The tests do it again and
+allow 1e-5, or the model's own rounding: how far the pipeline's own scores of the image move where
+each pixel moves by one rounding. This page is written by `make models`.
 
 *Preparing*: `uint8` where the processor is geometry followed by a scale and shift, which the
 model's device does for the whole batch; `processor` where the model's own processor is called for
@@ -62,5 +63,8 @@ def _make_row(family: Family, results: dict[str, Result]) -> str:
         cells = [*names, "–", "–", f"not loaded: {family.missing}"]
     else:
         result = results[family.model_class]
-        cells = [*names, *describe_way(result), f"{result.difference:.0e}"]
+        found = f"{result.difference:.0e}"
+        if result.rounding_of:
+            found += f", its own rounding {result.rounding:.0e}"
+        cells = [*names, *describe_way(result), found]
     return f"| {' | '.join(cells)} |\n"

@@ -87,6 +87,10 @@ _MOBILE: dict[str, Any] = {
     "crop_size": {"height": 64, "width": 64},
 }
 
+_NATTEN = (
+    "needs the package natten, whose releases that transformers 5 can use fit no torch of today"
+)
+
 FAMILIES: tuple[Family, ...] = (
     _family("beit", "Beit", _VIT, "Beit", {**_SQUARE, "do_center_crop": False}),
     _family("bit", "Bit", {**_STAGES, "embedding_size": 8, "num_groups": 4}, "Bit", _SHORT),
@@ -103,7 +107,7 @@ FAMILIES: tuple[Family, ...] = (
     _family("data2vec-vision", "Data2VecVision", _VIT, "Beit", _SQUARE),
     _family("deit", "DeiT", _VIT, "DeiT", _DEIT),
     Family("deit", "DeiTForImageClassificationWithTeacher", _VIT, "DeiTImageProcessor", _DEIT),
-    _family("dinat", "Dinat", {}, "ViT", _SQUARE, missing="needs the package natten"),
+    _family("dinat", "Dinat", {}, "ViT", _SQUARE, missing=_NATTEN),
     _family("dinov2", "Dinov2", _DINO, "Bit", _SHORT),
     _family("dinov2_with_registers", "Dinov2WithRegisters", _DINO, "Bit", _SHORT),
     _family(
@@ -231,7 +235,15 @@ FAMILIES: tuple[Family, ...] = (
             **{"crop_pct": 0.9},
         },
     ),
-    _family("pp_lcnet", "PPLCNet", {}, "PPLCNet", {}, missing="needs the package torchvision"),
+    _family(
+        "pp_lcnet",
+        "PPLCNet",
+        {},
+        "PPLCNet",
+        {},
+        missing="needs torchvision, imgcls_beam[timm]; its class is compared with there, since the "
+        "library's own pipeline cannot run it",
+    ),
     _family(
         "pvt",
         "Pvt",
@@ -297,7 +309,7 @@ FAMILIES: tuple[Family, ...] = (
         {},
         "TimmWrapper",
         {},
-        missing="needs the packages timm and torchvision",
+        missing="needs timm and torchvision, imgcls_beam[timm]; compared there, `make timm`",
     ),
     _family("vit", "ViT", _VIT, "ViT", _SQUARE),
     _family("vit_msn", "ViTMSN", _VIT, "ViT", _SQUARE),

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import warnings
+import zlib
 
 import pytest
 
@@ -93,6 +94,23 @@ BOMBS: dict[str, tuple[bytes, FailureCode | None]] = {
     "JPEG, EXIF": (pictures.with_jpeg_segments(PLAIN_JPEG, 0xE1, *EXIF_PARTS), None),
     "PNG, EXIF": (pictures.encode(PICTURE, "PNG", exif=EXIF), None),
     "WEBP, EXIF": (pictures.encode(PICTURE, "WEBP", exif=EXIF), None),
+    "PNG, profile": (pictures.encode(PICTURE, "PNG", icc_profile=bytes(200 << 20)), None),
+    "PNG, XMP": (
+        pictures.png_of(
+            (1, 1),
+            pictures.png_chunk(
+                b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(200 << 20))
+            ),
+        ),
+        None,
+    ),
+    "GIF, comment": (pictures.gif_of((1, 1), b"!\xfe" + (b"\xff" * 256) * 8000 + b"\0"), None),
+    "PGM, one long comment": (b"P5 " + b"#" * 2_000_000, FailureCode.CORRUPT),
+    "PGM, no maximum": (b"P5 46 30\n" + b"#" * 2_000_000, FailureCode.TRUNCATED),
+    "JPEG, segments": (
+        pictures.with_jpeg_segments(PLAIN_JPEG, 0xE5, *[b""] * 200_000),
+        FailureCode.CORRUPT,
+    ),
     "JPEG, scans": (pictures.jpeg_with_scans(5000), FailureCode.TOO_MANY_SCANS),
 }
 MEASURE = """

@@ -130,7 +130,7 @@ def test_counters_are_named_by_stage_and_outcome() -> None:
         value.metric_name.name for value in vars(metrics).values() if hasattr(value, "metric_name")
     ]
     assert len(names) >= 10
-    outcomes = "images|duplicates|ok|error|bytes|attempts|us|rows"
+    outcomes = "images|duplicates|passed_over|ok|error|bytes|attempts|us|rows"
     for name in names:
         assert re.fullmatch(rf"({stages})_({outcomes})", name), name
 

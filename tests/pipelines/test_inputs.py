@@ -317,3 +317,49 @@ def test_an_image_of_a_request_is_the_same_as_the_file(
     assert len(rows) == 4
     assert len({row["image_sha256"] for row in rows}) == 1
     assert len({json.dumps(row["predictions"]) for row in rows}) == 1
+
+
+@pytest.mark.slow
+def test_what_was_passed_over_is_said_at_the_end_and_stands_in_the_record(
+    tmp_path: pathlib.Path,
+    vit_folder: pathlib.Path,
+    photos: list[pathlib.Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for photo in photos[:3]:
+        (folder / photo.name).write_bytes(photo.read_bytes())
+    for name in ("a.txt", "b.TXT", "._c.jpg", ".DS_Store"):
+        (folder / name).write_bytes(b"x")
+    output, lines = folder / "out", folder / "answers.jsonl"
+    flags = [f"--input={folder}", f"--model={vit_folder}", f"--output={output}"]
+    hidden = "2 hidden (._*, .DS_Store, __MACOSX, Thumbs.db)"
+    for run_id, own in (("r1", ""), ("r2", ", 2 own output"), ("r3", ", 4 own output")):
+        more = [f"--run_id={run_id}", *([f"--output_jsonl={lines}"] if run_id == "r2" else [])]
+        more += [f"--output_jsonl={lines}.3"] if run_id == "r3" else []
+        assert main(["classify", *flags, *more]) == 0
+        beside = ", 1 .jsonl" if run_id == "r3" else ""
+        expected = f"passed over: 2 .txt{beside}, {hidden}"
+        assert f"{expected}{own}\n" in capsys.readouterr().out
+        record = read_record(output, run_id)
+        assert record["counts"]["listed"] == record["counts"]["ok"] == 3
+        found = {(each["reason"], each["suffix"]): each["count"] for each in record["passed_over"]}
+        assert found["suffix", ".txt"] == 2
+    assert "own_output" not in json.dumps(record["configuration"])
+
+
+@pytest.mark.slow
+def test_without_rows_the_number_of_what_was_passed_over_is_said(
+    tmp_path: pathlib.Path,
+    vit_folder: pathlib.Path,
+    photos: list[pathlib.Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("a.txt", "b.csv"):
+        (photos[0].parent / name).write_text("x")
+    flags = [f"--input={photos[0].parent}", f"--output_jsonl={tmp_path}/a.jsonl"]
+    assert main(["classify", *flags, f"--model={vit_folder}"]) == 0
+    for name in ("a.txt", "b.csv"):
+        (photos[0].parent / name).unlink()
+    assert "passed over: 2 files" in capsys.readouterr().out

@@ -185,3 +185,17 @@ def test_the_doctor_looks_for_the_dataset_and_makes_no_table(
     assert list(make_client().list_tables(dataset)) == []
     assert main([*command, f"--output_table={dataset}_gone.predictions"]) == 1
     assert "no such dataset" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_night_without_images_is_a_run_of_none_in_the_tables(
+    tmp_path: pathlib.Path, dataset: str, vit_folder: pathlib.Path, has_folder: bool
+) -> None:
+    (tmp_path / "none").mkdir()
+    table = f"{dataset}.predictions"
+    flags = [f"--output_table={table}", "--run_id=0042", "--allow_empty"]
+    flags += [f"--output={tmp_path / 'out'}"] if has_folder else []
+    assert classify(tmp_path / "none", vit_folder, *flags) == 0
+    runs = f"select run_id, listed, duplicates, state from `{dataset}.prediction_runs`"
+    assert ask(runs) == [("0042", 0, 0, "DONE")]
+    assert ask(f"select count(*) from `{table}`") == [(0,)]

@@ -25,7 +25,7 @@ CASES: dict[str, dict[str, Any]] = {
     "deit_tiny_patch16_224": {"crop_pct": 0.9},
     "convnext_atto": {"crop_pct": 0.95, "test_input_size": [3, 288, 288], "test_crop_pct": 0.95},
     "mobilevit_xxs": {**NONE, "input_size": [3, 256, 256], "crop_pct": 0.9},
-    "levit_128s": {"crop_pct": 0.9, "crop_mode": "border"},
+    "dla46_c": {"crop_pct": 0.9, "crop_mode": "border"},
     "edgenext_xx_small": {"input_size": [3, 256, 256], "crop_mode": "squash", "crop_pct": 1.0},
     "efficientnet_b0": {"interpolation": "nearest", "crop_pct": 0.8},
     "repvgg_a0": {"input_size": [3, 160, 224], "crop_pct": 0.9},

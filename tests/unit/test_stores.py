@@ -77,7 +77,8 @@ def test_every_scheme_opens_or_says_what_to_install(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if scheme not in PACKAGES:
-        store, _ = open_store("input", f"{scheme}://datasets/owner/name/a.jpg")
+        host = "" if scheme in ("file", "local") else "datasets"
+        store, _ = open_store("input", f"{scheme}://{host}/owner/name/a.jpg")
         assert isinstance(store, fsspec.AbstractFileSystem)
         return
     package, advice = PACKAGES[scheme]

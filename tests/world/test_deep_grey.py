@@ -202,6 +202,7 @@ TURNED: dict[str, tuple[Pixels, TiffForm]] = {
         TiffForm(0, bits=32, is_big=True),
     ),
     "bits the other way": (255 - GREY, TiffForm(0, is_reversed=True)),
+    "8 bits that declare a maximum": (255 - GREY, TiffForm(0, tags={281: 250, 341: 300})),
     "up to 3000": (3000 - _stretched(3000), TiffForm(0, bits=16, tags={281: 3000})),
 }
 

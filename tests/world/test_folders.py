@@ -217,6 +217,9 @@ def test_a_folder_that_links_to_itself_or_its_parents_ends(tmp_path: pathlib.Pat
         ("*/deep/*.jpg", ["one/deep/b.jpg", "real/deep/b.jpg", "two/deep/b.jpg"]),
         ("two/*.jpg", ["two/a.jpg"]),
         ("t*/**/*.jpg", ["two/a.jpg", "two/deep/b.jpg"]),
+        ("o*/**/*.jpg", ["one/a.jpg", "one/deep/b.jpg"]),
+        ("*/d*/**", ["one/deep/b.jpg", "real/deep/b.jpg", "two/deep/b.jpg"]),
+        ("**/deep/*.jpg", ["real/deep/b.jpg", "two/deep/b.jpg"]),
     ],
 )
 def test_a_glob_leads_through_links_as_a_shells_does(
@@ -370,6 +373,12 @@ def test_a_name_of_a_range_that_is_not_there_is_said_by_its_name(tmp_path: pathl
     put(tmp_path, "s-000.jpg", "s-002.jpg")
     with pytest.raises(ConfigError, match=r"s-001\.jpg"):
         look(f"{tmp_path}/s-{{000..002}}.jpg")
+
+
+def test_a_file_of_another_machine_is_refused() -> None:
+    for url in ("file://other-host/a.jpg", "file://photos", "local://host/a.jpg"):
+        with pytest.raises(ConfigError, match="names another machine"):
+            look(url)
 
 
 @pytest.mark.parametrize("prefix", ["file:", "file://localhost", "FILE:", "file://", "local:"])

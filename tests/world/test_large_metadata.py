@@ -14,6 +14,7 @@ from tests.pictures import encode, png_chunk, with_jpeg_segments
 from tests.tiffs import TiffForm, write_tiff
 
 PICTURE = pictures.draw_picture()
+BILEVEL = PICTURE.convert("1")
 MIB = 1 << 20
 NOISE = np.random.default_rng(0).integers(0, 4, 3 * MIB // 2, dtype=np.uint8).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">%s<rdf:D tiff:Orientation="6"/></x:xmpmeta>'
@@ -108,6 +109,10 @@ FILES: dict[str, Callable[[], bytes]] = {
     "PPM in digits, comments": lambda: (
         b"P3 46 30 255\n" + b"# a\n" * 20_000 + PLAIN_PPM + b"\n#" + b"b" * MIB
     ),
+    "PBM, comments": lambda: b"P4\n" + b"# a\n" * 20_000 + encode(BILEVEL, "PPM")[3:],
+    "PBM in digits, comments": lambda: (
+        b"P1 46 30\n" + b"".join(b"# a\n%d " % (not each) for each in BILEVEL.getdata())
+    ),
     "HEIF, profile": lambda: encode(PICTURE, "HEIF", quality=-1, icc_profile=NOISE),
 }
 WITHOUT: dict[str, Callable[[], bytes]] = {
@@ -120,6 +125,8 @@ WITHOUT: dict[str, Callable[[], bytes]] = {
     "JPEG 2000": lambda: encode(PICTURE, "JPEG2000"),
     "PPM": lambda: encode(PICTURE, "PPM"),
     "PPM in digits": lambda: encode(PICTURE, "PPM"),
+    "PBM": lambda: encode(BILEVEL, "PPM"),
+    "PBM in digits": lambda: encode(BILEVEL, "PPM"),
     "HEIF": lambda: encode(PICTURE, "HEIF", quality=-1),
 }
 

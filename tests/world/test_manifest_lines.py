@@ -137,6 +137,10 @@ def test_every_line_of_a_csv_is_a_row(
         ("x,y,", "names no image"),
         ("x,y,\x01", "control characters"),
         ("x,y,photos/", "names a folder"),
+        ("x,y,..", "names a folder"),
+        ("x,y,photos/.", "names a folder"),
+        ("x,y,file://other-host/a.jpg", "names no store"),
+        ("x,y,file://photos/a.jpg", "names no store"),
         ("x,y,shards/{000..003}.tar", "names several files in braces"),
         ("x,y,shards/0.tar.gz", "names a packed archive"),
     ],
@@ -487,6 +491,18 @@ def test_columns_with_blanks_at_their_ends_are_shown_in_quotes(tmp_path: pathlib
     with pytest.raises(ConfigError, match="did you mean ' photo '"):
         look(path)
     assert show(tmp_path, look(path, uri_column=" photo ")) == [(A, None)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "other"), [("csv", ";"), ("csv", "\t"), ("tsv", ","), ("csv", "|")]
+)
+def test_fields_between_something_else_are_said_so(
+    tmp_path: pathlib.Path, suffix: str, other: str
+) -> None:
+    path = make(tmp_path / f"m.{suffix}", f"title{other}photo\nx{other}{A}\n")
+    message = "no such column" if suffix == "tsv" else "its fields lie between"
+    with pytest.raises(ConfigError, match=message):
+        look(path)
 
 
 def test_an_array_of_json_says_how_to_make_lines_of_it(tmp_path: pathlib.Path) -> None:

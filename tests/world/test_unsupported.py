@@ -1,5 +1,6 @@
 """Sound images that are not decoded here have a code of their own, and are called by their name."""
 
+import base64
 import io
 import struct
 from collections.abc import Callable, Iterator
@@ -52,6 +53,17 @@ def _bmp(bits: int, compression: int, masks: bytes = b"") -> bytes:
 def _jpeg2000(offset: int, value: int, mark: bytes = b"\xff\x51") -> bytes:
     data = bytearray(encode(PICTURE, "JPEG2000"))
     data[data.index(mark) + offset] = value
+    return bytes(data)
+
+
+def _jpeg2000_with_palette(bits: int) -> bytes:
+    """One colour of three channels."""
+    data = bytearray(encode(PICTURE.convert("L"), "JPEG2000"))
+    body = b"pclr\0\1\3" + bytes([bits - 1] * 3) + bytes(3 * bits // 8)
+    box = struct.pack(">I", len(body) + 4) + body
+    at = data.index(b"colr") - 4
+    data[at:at] = box
+    data[35] += len(box)  # of the box around it
     return bytes(data)
 
 
@@ -111,6 +123,10 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: b"II*\0\x10\0\0\0CR\2\0\0\0\0\0" + b"\0\0" + bytes(40),
         "a camera's raw file (CR2)",
     ),
+    "PEF": (
+        lambda: _tiff(GREY, 32803, bits=16, tags={259: 65_535}),
+        "a TIFF of a sensor's mosaic, 16 bits, Pentax's raw inside",
+    ),
     "a sensor's mosaic": (
         lambda: _tiff(GREY, 32803, bits=16),
         "a TIFF of a sensor's mosaic, 16 bits",
@@ -130,6 +146,10 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
         "a PNG as iPhones keep it (CgBI)",
     ),
     "JPEG 2000 of five channels": (lambda: _jpeg2000(39, 5), "a JPEG 2000 of 5 channels"),
+    "JPEG 2000, a deep palette": (
+        lambda: _jpeg2000_with_palette(16),
+        "a JPEG 2000 with a palette of more than 8 bits",
+    ),
     "JPEG 2000, CIELAB": (lambda: _jpeg2000(10, 14, b"colr"), "a JPEG 2000 of CIELAB"),
     "HEIF, another codec": (
         lambda: encode(PICTURE, "HEIF").replace(b"hvc1", b"xvc1"),
@@ -230,6 +250,13 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], FailureCode]] = {
         lambda: _tiff(COLOUR / np.float32(255), 2, bits=32, number=3)[:2000],
         FailureCode.TRUNCATED,
     ),
+    "TIFF, 0 is white, signed, bad deflate": (
+        lambda: _tiff(GREY.astype(int), 0, bits=16, number=2, is_packed=True).replace(
+            b"\x78\x9c", b"\xff\xff"
+        ),
+        FailureCode.CORRUPT,
+    ),
+    "BMP, no pixels": (lambda: pictures.bmp_of((46, 30)), FailureCode.TRUNCATED),
     "BMP, no such compression": (lambda: _bmp(24, 77), FailureCode.CORRUPT),
     "JPEG, damaged": (lambda: _jpeg(0xC3), FailureCode.CORRUPT),
     "PNG, no such colour": (
@@ -243,6 +270,36 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], FailureCode]] = {
 def test_what_is_damaged_stays_so(name: str) -> None:
     make, code = DAMAGED[name]
     assert _refuse(make())[0] is code
+
+
+# Rare, and decoded
+
+GRADIENT = np.add.outer(np.arange(12) * 3, np.arange(16) * 14)
+RARE = {
+    "lossless": (
+        "/9j/xAAWAAEBAQAAAAAAAAAAAAAAAAACBAj/wwALCAAMABABABEA/9oACAEAAAYAAM/3XXXXXXXXXXXXXXNJJJJJ"
+        "JJNJJJJJJJNJJJJJJJNJJJJJJJNJJJJJJJNJJJJJJJNJJJJJJJNJJJJJJJNJJJJJJJNJJJJJJJNJJJJJJJD/2Q=="
+    ),
+    "arithmetic-coded": (
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4R"
+        "DgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/yQALCAAMABABAREA/8wABgAQEAX/2gAIAQEAAD8A/wDcs+pMAhLyfiJy"
+        "IXgpyrFxwGjzJHl0sKkqr8D/2Q=="
+    ),
+    "arithmetic-coded, progressive": (
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4R"
+        "DgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/ygALCAAMABABAREA/8wABAAQ/9oACAEBAAAAAf8AuVkSC89kwP/MAAQQ"
+        "Bf/aAAgBAQABBQIWQm+j7mWqVID/zAAEEAX/2gAIAQEABj8CHMrw/8wABBAF/9oACAEBAAE/IR9VUoD/2gAIAQEA"
+        "AAAQwP/MAAQQBf/aAAgBAQABPxAkW8bL3P/Z"
+    ),
+}
+"""JPEGs that Pillow does not write: by imagecodecs and jpegtran."""
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_a_rare_jpeg_is_the_picture(name: str) -> None:
+    decoded = np.asarray(pictures.decode(base64.b64decode(RARE[name])).image)
+    most = 0 if name == "lossless" else 4
+    assert np.abs(decoded[..., 0].astype(int) - GRADIENT).max() <= most
 
 
 # HEIC, with the extra

@@ -55,13 +55,16 @@ class Inspection:
         head_steps: how many blocks come before a GIF's first frame.
         small_tiles: by how many the tiles exceed those of `limits.MIN_TILE_PIXELS` pixels each.
         pieces: strips or tiles that a directory lists.
-        chunks: of a PNG.
+        chunks: of a PNG, or boxes.
+        is_flooded: whether a JPEG's head has more segments than it can need.
         is_tag_bomb: whether tags claim far more bytes than the file has.
         samples: what the numbers of a grey image mean.
         unsupported: what the image is, e.g. `a JPEG of 12 bits`, where no decoder here reads it
             faithfully; else empty.
-        variant: what the image is, where the decoder may not know it: then it is unsupported if
-            the decoder does not open it, and not damaged.
+        variant: what the image is, where the decoder may not know it: if it cannot be opened it is
+            unsupported, and not damaged.
+        codec: what the image is, where the decoder may not have what its pixels are packed with: if
+            they cannot be loaded it is unsupported, too.
     """
 
     data: bytes = dataclasses.field(repr=False)
@@ -73,10 +76,12 @@ class Inspection:
     small_tiles: int = 0
     pieces: int = 0
     chunks: int = 0
+    is_flooded: bool = False
     is_tag_bomb: bool = False
     samples: Samples = NOTHING_SAID
     unsupported: str = ""
     variant: str = ""
+    codec: str = ""
 
     @property
     def size(self) -> WidthHeight | None:

@@ -39,8 +39,8 @@ def inspect_avif(data: bytes) -> Inspection:
 def inspect_heif(data: bytes) -> Inspection:
     """The sizes of its items, and their codec; EXIF is renamed, as in AVIF."""
     is_usual = b"hvc1" in data[:_HEAD_BYTES]
-    variant = "" if is_usual else "a HEIF of another codec than HEVC"
-    return dataclasses.replace(inspect_avif(data), variant=variant)
+    kind = "" if is_usual else "a HEIF of another codec than HEVC"
+    return dataclasses.replace(inspect_avif(data), variant=kind, codec=kind)
 
 
 def walk_boxes(data: bytes) -> Iterator[Box]:

@@ -20,6 +20,8 @@ _BMP_COMPRESSIONS = {
 _GAP = rb"(?:\s|#[^\r\n]*+)++"
 _PPM_SIZE = re.compile(rb"P([1-6f])" + _GAP + rb"(\d{1,9}+)" + _GAP + rb"(\d{1,9}+)(?!\d)")
 _PPM_MAXIMUM = re.compile(_GAP + rb"([-+.\deE]{1,10}+)(?=\s)")
+_PPM_HEAD_BYTES = 1024
+"""All that a decoder sees of a file whose head does not end: it reads that byte by byte."""
 _PPM_COMMENT = re.compile(rb"#[^\r\n]*+")
 _BILEVEL, _PLAIN, _GREY, _FLOAT = b"14", b"123", b"25", b"f"
 _MAX_16_BITS = 65_535
@@ -57,15 +59,18 @@ def inspect_ppm(data: bytes) -> Inspection:
     """
     found = _PPM_SIZE.match(data)
     if not found:
-        return Inspection(data, [], is_opened_small=True)
+        return Inspection(data[:_PPM_HEAD_BYTES], [], is_opened_small=True)
     kind, width, height = found.groups()
     end, maximum = found.end(), b""
     if kind not in _BILEVEL and (more := _PPM_MAXIMUM.match(data, end)):
         end, maximum = more.end(), more[1]
-    shown = data
-    if b"#" in data[:end] or (kind in _PLAIN and b"#" in data):
+    if not maximum and kind not in _BILEVEL:
+        shown = data[:_PPM_HEAD_BYTES]
+    elif b"#" in data[:end] or (kind in _PLAIN and b"#" in data):
         body = _PPM_COMMENT.sub(b"", data[end:]) if kind in _PLAIN else data[end:]
         shown = b" ".join((b"P" + kind, width, height, maximum)).rstrip() + body
+    else:
+        shown = data
     return Inspection(
         shown,
         [(int(width), int(height))],

@@ -36,7 +36,7 @@ def inspect_jpeg(data: bytes) -> Inspection:
 
     What lies behind the first image, as the film of a phone's moving picture, is not walked.
     """
-    at, size, scans, is_cut, unsupported = 2, (0, 0), 0, True, ""
+    at, size, scans, unsupported, is_cut, is_flooded = 2, (0, 0), 0, "", True, False
     for _ in range(_MAX_MARKERS + len(data) // _BYTES_A_MARKER):
         found = _MARKER.search(data, at)
         if not found:
@@ -52,6 +52,7 @@ def inspect_jpeg(data: bytes) -> Inspection:
         if marker != _SOI:
             at += max(2, int.from_bytes(data[at : at + 2], "big"))
     else:
+        is_flooded = not scans
         scans += data.count(b"\xff\xda", at)
         is_cut = data.rfind(b"\xff\xd9", at) < 0
     shown = data.replace(b"Exif\0\0", b"none\0\0") if _has_bomb(data) else data
@@ -61,6 +62,7 @@ def inspect_jpeg(data: bytes) -> Inspection:
         is_opened_small=True,
         is_cut=is_cut,
         scans=scans,
+        is_flooded=is_flooded,
         unsupported=unsupported,
     )
 

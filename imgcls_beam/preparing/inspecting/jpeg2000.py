@@ -24,6 +24,7 @@ _OTHER_COLOURS = {
     19: "CIEJab",
 }
 """Colour spaces that Pillow takes for RGB or CMYK, by their number."""
+_PALETTE = re.compile(rb"pclr..(.)", re.DOTALL)
 _MAX_CHANNELS = 4
 _SIGNED = 0x80
 _MAX_16_BITS = 65_535
@@ -67,6 +68,11 @@ def _name_unsupported(data: bytes, first: re.Match[bytes]) -> str:
     channels = int.from_bytes(first[2][:2], "big")
     if channels > _MAX_CHANNELS:
         return f"a JPEG 2000 of {channels} channels"
+    palette = _PALETTE.search(data, 0, first.start())
+    if palette and any(
+        each & ~_SIGNED > 7 for each in data[palette.end() : palette.end() + palette[1][0]]
+    ):
+        return "a JPEG 2000 with a palette of more than 8 bits"
     space = _COLOUR.search(data, 0, first.start())
     number = int.from_bytes(space[1], "big") if space else 0
     return f"a JPEG 2000 of {_OTHER_COLOURS[number]}" if number in _OTHER_COLOURS else ""

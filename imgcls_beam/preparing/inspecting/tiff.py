@@ -35,7 +35,8 @@ def inspect_tiff(data: bytes) -> Inspection:
         is_tag_bomb=tags.is_tag_bomb(data),
         samples=tiff_kinds.describe_samples(kind, values),
         unsupported=tiff_kinds.name_raw(data, values) or kind.name_unsupported(),
-        variant="" if is_cut else kind.name_variant(),
+        variant=kind.name_variant(),
+        codec=kind.name_codec(),
     )
 
 

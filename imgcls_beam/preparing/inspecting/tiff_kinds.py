@@ -51,6 +51,10 @@ _RARE_COMPRESSIONS = {
     10: "JBIG",
     22610: "JPEG XR",
     32766: "NeXT",
+    32767: "Sony's raw",
+    32769: "packed raw",
+    32770: "Samsung's raw",
+    32772: "Samsung's raw",
     32771: "16-bit padding",
     32809: "ThunderScan",
     33003: "JPEG 2000",
@@ -60,6 +64,7 @@ _RARE_COMPRESSIONS = {
     34676: "SGI LogL",
     34677: "SGI LogLuv",
     34712: "JPEG 2000",
+    34713: "Nikon's raw",
     34887: "LERC",
     34892: "lossy JPEG",
     34925: "LZMA",
@@ -71,6 +76,8 @@ _RARE_COMPRESSIONS = {
     50001: "WebP",
     50002: "JPEG XL",
     52546: "JPEG XL",
+    65000: "Kodak's raw",
+    65535: "Pentax's raw",
 }
 _MAX_BITS, _MAX_CHANNELS = 64, 1 << 16
 _READ = frozenset(
@@ -133,8 +140,13 @@ class TiffKind:
         """The pixels in words where Pillow may not know them; else nothing."""
         form = (self.photometric, (self.number,), self.bits, self.extra)
         is_usual = form in _READ and self.compression in _USUAL_COMPRESSIONS
+        return "" if is_usual else self.describe()
+
+    def name_codec(self) -> str:
+        """The pixels in words where libtiff may not have what they are packed with."""
         is_deep_jpeg = self.compression == _JPEG and self.bits[0] > 8
-        return "" if is_usual and not is_deep_jpeg else self.describe()
+        is_usual = self.compression in _USUAL_COMPRESSIONS and not is_deep_jpeg
+        return "" if is_usual else self.describe()
 
 
 def read_kind(values: TagValues) -> TiffKind:
@@ -162,11 +174,13 @@ def describe_samples(kind: TiffKind, values: TagValues) -> Samples:
         return NOTHING_SAID
     bits = kind.bits[0]
     declared = [values[each][0] for each in (_MAX_VALUE_OF_KIND, _MAX_VALUE) if each in values]
-    whites = tuple(each for each in declared if each > 0)
+    whites = [each for each in declared if each > 0 and bits > 8]
+    if 8 < bits < 16:
+        whites.append((1 << bits) - 1)
     return Samples(
         bits=bits,
         kind=_KINDS.get(kind.number, "unsigned"),
-        whites=(*whites, (1 << bits) - 1) if 8 < bits < 16 else whites,
+        whites=tuple(whites),
         is_white_zero=kind.photometric == _WHITE_IS_ZERO and bits >= 8,
     )
 
