@@ -10,13 +10,13 @@ import botocore.exceptions
 import fsspec
 import pytest
 
-from imgcls_beam import handler
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.reading import read_images
 from imgcls_beam.stores import check_store, has_bucket, refuse_store_faults
+from pipelines import job
 from pipelines.__main__ import main
 from tests.servers import Server, serve_gcs, serve_s3
 
@@ -99,10 +99,10 @@ def _check_refused(
 ) -> None:
     if program.startswith("classify"):
 
-        def refuse(self: Any) -> Any:
+        def refuse(*args: Any) -> Any:
             raise AssertionError("the model was loaded")
 
-        patch.setattr(handler.OutcomeHandler, "load_model", refuse)
+        patch.setattr(job, "_loaded_model", refuse)
     assert _run(program, url, tmp_path) == 2
     printed = capsys.readouterr()
     mark = "BAD " if program.startswith("doctor") else f"imgcls {program.partition(' ')[0]}: "
