@@ -36,6 +36,7 @@ _UPRIGHT = {
 }
 _LYING = frozenset({5, 6, 7, 8})
 """Orientations that swap width and height."""
+_MAX_EDGE_PX = (1 << 31) - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ def measure(data: bytes) -> ImageFacts:
 
 
 def _with_size(facts: ImageFacts, size: tuple[int, int]) -> ImageFacts:
+    if max(size) > _MAX_EDGE_PX:  # a lie, which no column holds
+        return facts
     return dataclasses.replace(facts, width_px=size[0], height_px=size[1])
 
 

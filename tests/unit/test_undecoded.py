@@ -110,6 +110,14 @@ def test_too_many_scans_are_refused_and_the_limit_can_be_raised() -> None:
     assert _code_of(data, DecodeOptions(max_scans=101)) is None
 
 
+@pytest.mark.parametrize("width_px", [-127, -1, -(1 << 31)])
+def test_a_width_that_no_column_holds_is_not_a_fact(width_px: int) -> None:
+    failed = try_decode(pictures.bmp_of((width_px, 64)), OPTIONS)
+    assert isinstance(failed, UndecodedImage)
+    assert failed.error.code is FailureCode.TOO_MANY_PIXELS
+    assert (failed.facts.width_px, failed.facts.format) == (None, "BMP")
+
+
 def test_a_failure_brings_what_was_known_of_the_image() -> None:
     data = pictures.encode(PICTURE, "JPEG")[:700]
     failed = try_decode(data, OPTIONS)
