@@ -1,4 +1,4 @@
-"""A model's folder as people have it: shards, pointers, other formats; and how they spell it."""
+"""A model's folder as people have it: shards, pointers, other formats."""
 
 import json
 import os
@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from imgcls_beam.errors import ConfigError, ModelError
 from imgcls_beam.models import fetch_model, resolve_model
-from imgcls_beam.models.spellings import HubModel, read_spelling
 from imgcls_beam.reasons import describe_reason
 
 FORMS = (
@@ -242,56 +241,6 @@ def test_an_adapter_and_the_hubs_cache_are_told(tmp_path: pathlib.Path) -> None:
     (cached / "snapshots").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"give google/vit-base-patch16-224$"):
         resolve_model(str(cached), None)
-
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-SPELLINGS = {
-    "google/vit": ("google/vit", None),
-    "google/vit/": ("google/vit", None),
-    " google/vit ": ("google/vit", None),
-    "google/vit@v1.0": ("google/vit", "v1.0"),
-    "google/vit@refs/pr/3": ("google/vit", "refs/pr/3"),
-    f"google/vit@{COMMIT}": ("google/vit", COMMIT),
-    "gpt2": ("gpt2", None),
-    "hf-hub:timm/resnet50.a1_in1k": ("timm/resnet50.a1_in1k", None),
-    "hf_hub:timm/resnet50.a1_in1k@main": ("timm/resnet50.a1_in1k", "main"),
-    "https://huggingface.co/google/vit": ("google/vit", None),
-    "https://huggingface.co/google/vit/": ("google/vit", None),
-    "http://hf.co/google/vit": ("google/vit", None),
-    "huggingface.co/google/vit": ("google/vit", None),
-    "https://huggingface.co/google/vit.git": ("google/vit", None),
-    "https://huggingface.co/google/vit?library=transformers#usage": ("google/vit", None),
-    "https://huggingface.co/google/vit/tree/main": ("google/vit", "main"),
-    "https://huggingface.co/google/vit/blob/v2/config.json": ("google/vit", "v2"),
-    "https://huggingface.co/google/vit/tree/refs%2Fpr%2F3": ("google/vit", "refs/pr/3"),
-    f"https://huggingface.co/google/vit/commit/{COMMIT}": ("google/vit", COMMIT),
-}
-
-
-@pytest.mark.parametrize("spelled", SPELLINGS)
-def test_the_ways_to_write_down_a_hub_model_are_one(spelled: str) -> None:
-    model, revision = SPELLINGS[spelled]
-    assert read_spelling(spelled, None) == HubModel(model, revision)
-    assert read_spelling(spelled, revision) == HubModel(model, revision)
-    if revision is not None:
-        with pytest.raises(ConfigError, match=f"asks for {revision}; give one of them"):
-            read_spelling(spelled, "another")
-
-
-@pytest.mark.parametrize(
-    ("spelled", "words"),
-    [
-        ("https://huggingface.co/datasets/beans", "owner/name"),
-        ("https://huggingface.co/google", "owner/name"),
-        ("https://huggingface.co/google/vit/discussions/3", "write google/vit"),
-        ("https://huggingface.co/google/vit/tree/main/onnx", "a folder inside a hub model"),
-        ("google/vit@", "owner/name@revision"),
-        ("google/vit:v1", "owner/name@revision"),
-    ],
-)
-def test_other_spellings_are_told_what_to_write(spelled: str, words: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(words)):
-        read_spelling(spelled, None)
 
 
 def test_a_tilde_is_the_home_folder_and_a_file_is_no_folder(

@@ -153,3 +153,20 @@ def test_a_trainers_checkpoint_is_told_by_what_it_holds(
     with pytest.raises(ModelError, match=f"its weights lie under '{key}'") as caught:
         score(tmp_path)
     assert "pytorch_model.bin" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("image_mean", [0.5]), ("image_mean", None), ("image_std", [0.5, 0.5]), ("image_std", 0)),
+        *(("size", None), ("size", [32]), ("resample", None), ("rescale_factor", None)),
+    ],
+)
+def test_a_setting_of_the_image_processor_that_cannot_be_is_named(
+    name: str, value: object, vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder = change(vit_folder, tmp_path / "model")
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(ModelError, match=f"its image processor prepares no image where {name} is"):
+        score(folder)
