@@ -70,9 +70,13 @@ def load_checkpoint(source: ModelSource, dtype: Dtype) -> Checkpoint:
         )
     except LOAD_FAULTS as error:
         problem = (
-            explain_settings(source) or f"the model cannot be loaded ({describe_reason(error)})"
+            _explain_nesting(source)
+            or explain_settings(source)
+            or f"the model cannot be loaded ({describe_reason(error)})"
         )
         raise ModelError(f"{source.model_id}: {problem}") from error
+    if info["missing_keys"] and (nesting := _explain_nesting(source)):
+        raise ModelError(f"{source.model_id}: {nesting}")
     misshapen = {name for name, *_ in info["mismatched_keys"]}
     return Checkpoint(
         model.eval(),
@@ -98,6 +102,21 @@ def _list_loaded(checkpoint: Checkpoint) -> Iterator[tuple[str, torch.Tensor]]:
     yield from ((name, weights[name]) for name in weights.keys() - set(checkpoint.missing))
 
 
+def _explain_nesting(source: ModelSource) -> str | None:
+    """What to say of a trainer's checkpoint, which has the weights beside other things."""
+    if source.weights != "pytorch_model.bin":
+        return None
+    try:
+        held = torch.load(fetch_model(source) / source.weights, "cpu", weights_only=True, mmap=True)
+    except LOAD_FAULTS:
+        return None
+    for key, value in held.items() if isinstance(held, dict) else ():
+        if isinstance(value, dict) and any(map(torch.is_tensor, value.values())):
+            found = f"{source.weights} is a trainer's checkpoint, its weights lie under {key!r}"
+            return f"{found}; save them alone, or the model with save_pretrained()"
+    return None
+
+
 def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str | None:
     """Which setting of a model's config is to blame that it cannot be made or asked; None for none.
 
@@ -109,10 +128,11 @@ def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str 
 
     def build(settings: dict[str, Any]) -> None:
         config = AutoConfig.for_model(**settings)
-        with torch.device("meta"):  # without memory for weights
+        # Nothing is kept in memory of a model that is only made; to answer it needs its weights.
+        with torch.device("meta" if inputs is None else "cpu"):
             model = AutoModelForImageClassification.from_config(config).eval()
         if inputs is not None:
-            outputs = model(**{name: each.to("meta") for name, each in inputs.items()})
+            outputs = model(**{name: each.cpu() for name, each in inputs.items()})
             if isinstance(outputs, tuple):
                 raise ValueError("scores without a name")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from imgcls_beam.errors import ModelError
-from imgcls_beam.models.settings import find_misfits
+from imgcls_beam.models.settings import find_misfits, show_setting
 from imgcls_beam.scoring import ModelSource
 
 _OTHER_TASKS = {"shieldgemma2": "it wants text with each image, which this task does not have"}
@@ -73,15 +73,10 @@ def explain_misfits(
     except faults:
         return None
     names = find_misfits(config, own, build, faults)
-    values = ", ".join(f"{name} of its config.json is {_show(config, name)}" for name in names)
+    values = ", ".join(
+        f"{name} of its config.json is {show_setting(config, name)}" for name in names
+    )
     return f"{values}, and no model can be made with that" if names else None
-
-
-def _show(config: dict[str, Any], name: str) -> str:
-    value: Any = config
-    for part in name.split("."):
-        value = value[part]
-    return json.dumps(value)[:_SHOWN_CHARS]
 
 
 def _find_problems(config: dict[str, Any]) -> Iterator[str]:

@@ -108,7 +108,7 @@ class HuggingFaceClassifier:
             try:
                 plain = answer(model, self._feed, probes)
             except LOAD_FAULTS as error:
-                settings = explain_settings(source, self._feed.move(probes, model.dtype))
+                settings = explain_settings(source, self._feed.move(probes, torch.float32))
                 reason = settings or _CANNOT_TAKE.format(describe_reason(error))
                 raise ModelError(f"{source.model_id}: {reason}") from error
             check_gaps(checkpoint, source, lambda: answer(model, self._feed, probes))

@@ -34,7 +34,9 @@ def tune(model: Any, feed: Feed, judge: Judge, load_again: Callable[[], Any]) ->
     """
     if feed.has_layouts and _count_convolutions(model) >= _WORTH_CONVOLUTIONS:
         feed.is_channels_last = True
-        feed.is_channels_last = judge.accepts(answer(model, feed, judge.probes), model)
+        found = answer(model, feed, judge.probes)
+        feed.is_channels_last = False  # the truth is asked for in the plain way
+        feed.is_channels_last = judge.accepts(found, model)
     if can_prepack(model, feed.device):
         return _pack(model, feed, judge, load_again)
     return model

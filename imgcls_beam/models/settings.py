@@ -2,10 +2,11 @@
 
 import contextlib
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-_MAX_SUSPECTS = 60
+_MAX_SUSPECTS, _SHOWN_CHARS = 60, 40
 
 
 def find_misfits(
@@ -44,6 +45,14 @@ def find_misfits(
     return []
 
 
+def show_setting(settings: Mapping[str, Any], name: str) -> str:
+    """The value of a setting, as JSON, by a name that `find_misfits` gave."""
+    value: Any = settings
+    for part in name.split("."):
+        value = value[part]
+    return json.dumps(value)[:_SHOWN_CHARS]
+
+
 def _find_suspects(
     given: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any]]:
@@ -53,6 +62,8 @@ def _find_suspects(
             continue
         if isinstance(given[name], dict) and isinstance(own, dict):
             yield from _find_suspects(given[name], own, f"{prefix}{name}.")
+            if own.keys() - given[name].keys():
+                yield f"{prefix}{name}", own
         elif _is_odd(given[name], own):
             yield f"{prefix}{name}", own
 

@@ -5,10 +5,12 @@ import importlib.metadata
 import importlib.util
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import fetch_model
+from imgcls_beam.models.settings import find_misfits, show_setting
 from imgcls_beam.reasons import describe_reason
 from imgcls_beam.scoring import ModelSource
 
@@ -41,7 +43,7 @@ def load_processor(source: ModelSource) -> Any:  # noqa: ANN401  transformers' o
             str(folder), backend="pil", trust_remote_code=False, local_files_only=True
         )
     except _FAULTS as error:
-        reason = _explain(folder, error)
+        reason = explain_processor(source, bool) or _explain(folder, error)
         raise ModelError(f"{source.model_id}: its image processor {reason}") from error
 
 
@@ -89,6 +91,29 @@ def _explain(folder: pathlib.Path, error: Exception) -> str:
         return "is code of the model's own, which is never run here"
     # The first sentence only: transformers lists every family that it knows after it.
     return f"cannot be loaded ({describe_reason(error)})"
+
+
+def explain_processor(source: ModelSource, prepare: Callable[[Any], object]) -> str | None:
+    """Which setting of its config is to blame that no image can be prepared; None for none.
+
+    Args:
+        source: the model.
+        prepare: is called with a processor, and fails as it does.
+    """
+    import transformers
+
+    folder = fetch_model(source)
+    forms = [each for each in _list_forms(folder) if each.endswith("Pil")]
+    kind = _find_renamed(folder) or getattr(transformers, forms[0] if forms else "", None)
+    if kind is None:
+        return None
+    config = _read_config(folder)
+    faults = (*_FAULTS, ZeroDivisionError)
+    names = find_misfits(
+        config, kind().to_dict(), lambda settings: prepare(kind.from_dict(settings)), faults
+    )
+    values = ", ".join(f"{name} is {show_setting(config, name)}" for name in names)
+    return f"prepares no image where {values}" if names else None
 
 
 def _find_misfit() -> str | None:

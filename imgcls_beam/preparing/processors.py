@@ -17,10 +17,11 @@ from PIL import Image
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.errors import FailureCode, ImageError, ModelError
 from imgcls_beam.preparing.geometry import Geometry, refuse_long
-from imgcls_beam.preparing.processor_loading import load_processor
+from imgcls_beam.preparing.processor_loading import explain_processor, load_processor
 from imgcls_beam.preparing.sizes import ShortestEdge
 from imgcls_beam.preparing.steps import read_affine, read_geometry
 from imgcls_beam.preparing.timm_steps import is_timm, read_timm
+from imgcls_beam.reasons import describe_reason
 from imgcls_beam.scoring import ChannelAffine, ModelSource
 
 _LOG = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ def load_preparer(source: ModelSource) -> Preparer:
     try:
         return Preparer(load_processor(source))
     except (*_PROCESSOR_FAULTS, LookupError, AttributeError) as error:
-        reason = "divides by zero" if isinstance(error, ZeroDivisionError) else f"fails ({error})"
+        reason = explain_processor(source, Preparer) or f"fails ({describe_reason(error)})"
         problem = f"{source.model_id}: its image processor {reason}"
         raise ModelError(" ".join(problem.split())) from error
 

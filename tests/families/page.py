@@ -23,8 +23,43 @@ model's device does for the whole batch; `processor` where the model's own proce
 each image, and all that it gives goes to the model. `dinov2_with_registers` and `hgnet_v2` have no
 processor of their own: a checkpoint's file names it.
 
+## Classes
+
 | model type | class | image processor | preparing | largest difference |
 |---|---|---|---|---|
+"""
+
+TAIL = """\
+
+## What a model must hold
+
+Weights are read from `model.safetensors`, from the files that `model.safetensors.index.json`
+names (whatever they are called, never outside of the model's folder), else from
+`pytorch_model.bin`, which is a pickle and is read by a loader that takes tensors alone. Weights
+that are missing matter if a prediction reads them: each gap is filled with two different values,
+and the model is asked about five pictures. Batch counters, the heads of other tasks, mask tokens
+and tables that a model computes itself may be missing; a weight that moves a score may not. What
+is there instead of a model (a pointer of Git LFS, a saved web page, another format, an adapter, a
+trainer's checkpoint, a cut file) is one sentence that names the file and the next step, and so is
+a setting that cannot be.
+
+`--model` takes `owner/name`, `owner/name@revision`, the address of the model's page, a folder
+(`~/vit`) and the URL of a folder.
+
+## timm
+
+Models of timm (`timm/…` on the Hub) load with `pip install imgcls_beam[timm]`: timm, and the
+torchvision that fits the torch that is installed (both from one index). Their `pretrained_cfg`
+says how images are prepared, by timm's own rules, on uint8; as in the pipeline, `input_size` is
+the size, and a `test_input_size` beside it is not used. `make timm` compares 17 architectures
+with the pipeline, label by label, and PP-LCNet with its own class, which the pipeline cannot run.
+
+## How a model is run
+
+The plain way is the library's own. Pixels that stay channels-last, and linear layers packed for
+the CPU, are used for a model only if five pictures (a plain sheet, a graphic, a photograph, a
+dark one, noise) get the same logits within 1e-5, or logits that are as near those of float64,
+picture by picture.
 """
 
 _WAYS = {"geometry": "uint8", "processor": "processor"}
@@ -43,7 +78,7 @@ def make_page(results: dict[str, Result]) -> str:
         loadable=len(results),
         images=images,
     )
-    return head + "".join(map(lambda each: _make_row(each, results), FAMILIES))
+    return head + "".join(map(lambda each: _make_row(each, results), FAMILIES)) + TAIL
 
 
 def read_rows(text: str) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ from imgcls_beam.parity import TOLERANCE, compare_with_reference
 from pipelines.__main__ import main
 from tests.families.comparing import compare_family, write_images
 from tests.families.making import make_family
-from tests.families.page import PAGE, describe_way, read_rows
+from tests.families.page import PAGE, TAIL, describe_way, read_rows
 from tests.families.table import FAMILIES, Family
 from tests.models import make_model
 from tests.pipelines.test_classify import read_rows as read_output
@@ -55,6 +55,7 @@ def test_the_table_holds_every_class_that_the_library_maps() -> None:
 
 def test_the_page_has_a_row_for_each_class_and_no_figure_above_the_tolerance() -> None:
     assert list(ROWS) == [each.model_class for each in FAMILIES]
+    assert PAGE.read_text(encoding="utf-8").endswith(TAIL)
     for family in FAMILIES:
         cells = ROWS[family.model_class]
         assert cells[0] == f"`{family.model_type}`"

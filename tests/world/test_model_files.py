@@ -1,0 +1,267 @@
+"""A model's folder as people have it: shards, pointers, other formats."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+from collections.abc import Callable
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from imgcls_beam.errors import ConfigError, ModelError
+from imgcls_beam.models import fetch_model, resolve_model
+from imgcls_beam.reasons import describe_reason
+
+FORMS = (
+    *("model-0000{}-of-00002.safetensors", "model.safetensors-0000{}-of-00002.safetensors"),
+    *("shards/part[{}].safetensors", "weights {}.safetensors"),
+)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def folder(vit_folder: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A model that may be spoiled."""
+    return pathlib.Path(shutil.copytree(vit_folder, tmp_path / "model"))
+
+
+def shard(folder: pathlib.Path, form: str) -> list[str]:
+    """Cuts the weights in two; returns the names of the files."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    where = {name: form.format(index % 2 + 1) for index, name in enumerate(weights)}
+    for file in set(where.values()):
+        (folder / file).parent.mkdir(exist_ok=True)
+        save_file({n: w for n, w in weights.items() if where[n] == file}, folder / file)
+    index = {"metadata": {}, "weight_map": where}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return sorted(set(where.values()))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_shards_are_those_of_the_index_in_a_folder_and_behind_a_url(
+    form: str, folder: pathlib.Path
+) -> None:
+    names = shard(folder, form)
+    (folder / "model-00009-of-00009.safetensors").write_bytes(b"of no index")
+    local, url = resolve_model(str(folder), None), resolve_model(f"file://{folder}", None)
+    assert local.key == url.key
+    copy = fetch_model(url)
+    files = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+    assert files == {*names, "config.json", "preprocessor_config.json", "revision"} | {
+        "model.safetensors.index.json"
+    }
+    path = folder / names[0]
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    assert resolve_model(str(folder), None).key != local.key
+    path.unlink()
+    with pytest.raises(ConfigError, match=re.escape(f"its index names {names[0]}, which is not")):
+        resolve_model(str(folder), None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../x.safetensors", "/etc/passwd", "a/../../x.safetensors", "..\\x.safetensors"),
+        *("C:x.safetensors", "a//b.safetensors", "", "./x.safetensors", "a\nb.safetensors"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_an_index_cannot_lead_out_of_the_folder(
+    name: str, prefix: str, folder: pathlib.Path
+) -> None:
+    (folder / "model.safetensors").rename(folder.parent / "x.safetensors")
+    index = {"weight_map": {"classifier.weight": name}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ConfigError, match="a file outside of the model's folder"):
+        resolve_model(f"{prefix}{folder}", None)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "{", '{"weight_map": [1]}', '{"weight_map": null}'])
+def test_an_index_that_is_none_is_a_sentence(text: str, folder: pathlib.Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"model\.safetensors\.index\.json has no weight_map"):
+        resolve_model(str(folder), None)
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 1234567\n"
+PAGE = b"\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>"
+
+
+class Whole(torch.nn.Linear):
+    """A module of one's own, which is pickled with its class."""
+
+
+def write_program(path: pathlib.Path) -> None:
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+
+
+def write_renamed(path: pathlib.Path) -> None:
+    save_file({"a": torch.zeros(2)}, path)
+
+
+CONTENTS: dict[str, tuple[str, bytes | Callable[[pathlib.Path], None], str]] = {
+    "a pointer for safetensors": ("model.safetensors", LFS, "git lfs pull"),
+    "a pointer for a pickle": ("pytorch_model.bin", LFS, "git lfs pull"),
+    "a pointer for a config": ("config.json", LFS, "git lfs pull"),
+    "a pointer for a processor": ("preprocessor_config.json", LFS, "git lfs pull"),
+    "a page for weights": ("model.safetensors", PAGE, "web page"),
+    "a page for a config": ("config.json", PAGE, "web page"),
+    "a byte order mark": ("config.json", b"\xef\xbb\xbf{}", "byte order mark"),
+    "UTF-16": ("config.json", "{}".encode("utf-16"), "UTF-16"),
+    "UTF-16 without a mark": ("preprocessor_config.json", "{}".encode("utf-16-be"), "UTF-16"),
+    "an empty config": ("config.json", b"", "is empty"),
+    "empty weights": ("model.safetensors", b"", "is empty"),
+    "text for weights": ("model.safetensors", b"not found, sorry" * 9, "not a safetensors file"),
+    "a whole model": ("pytorch_model.bin", lambda path: torch.save(Whole(2, 2), path), "Whole"),
+    "a library's whole model": (
+        *("pytorch_model.bin", lambda path: torch.save(torch.nn.Linear(2, 2), path), "Linear"),
+    ),
+    "an old whole model": (
+        "pytorch_model.bin",
+        lambda path: torch.save(Whole(2, 2), path, _use_new_zipfile_serialization=False),
+        "Whole",
+    ),
+    "a program": ("pytorch_model.bin", write_program, "TorchScript"),
+    "safetensors as a pickle": ("pytorch_model.bin", write_renamed, "call it model.safetensors"),
+    "a pickle as safetensors": (
+        *("model.safetensors", lambda path: torch.save({}, path), "call it pytorch_model.bin"),
+    ),
+    "a cut archive": ("pytorch_model.bin", b"PK\x03\x04" + bytes(500), "cut off or damaged"),
+}
+
+
+@pytest.mark.parametrize("how", CONTENTS)
+def test_a_file_that_is_not_what_its_name_says_is_told_with_the_next_step(
+    how: str, folder: pathlib.Path
+) -> None:
+    name, content, words = CONTENTS[how]
+    if name == "pytorch_model.bin":
+        (folder / "model.safetensors").unlink()
+    if isinstance(content, bytes):
+        (folder / name).write_bytes(content)
+    else:
+        content(folder / name)
+    with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+        resolve_model(str(folder), None)
+    assert caught.value.problem.startswith(name)
+    assert "; " in caught.value.problem
+    assert not re.search(r"weights_only|True|False|\x1b", caught.value.problem)
+
+
+@pytest.mark.parametrize("cut_bytes", [1, 1000, 4000])
+def test_weights_whose_end_is_missing_are_cut_off(cut_bytes: int, folder: pathlib.Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-cut_bytes])
+    with pytest.raises(ConfigError, match=r"model\.safetensors is cut off: it has [\d,]+ bytes of"):
+        resolve_model(str(folder), None)
+
+
+def test_links_that_were_copied_without_their_files_are_told(folder: pathlib.Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "config.json").symlink_to("../../blobs/1234")
+    (folder / "model.safetensors").rename(folder / "kept")
+    (folder / "model.safetensors").symlink_to("../../blobs/5678")
+    with pytest.raises(ConfigError, match=r"config\.json is a link to nothing; copy"):
+        resolve_model(str(folder), None)
+
+
+@pytest.mark.parametrize("first", [0x80, 0x7B, 0xFE, 0xFF, 0xEF, 0x1F, 0x20])
+def test_a_header_may_have_any_length(first: int, folder: pathlib.Path) -> None:
+    """Safetensors begin with it, so its bytes may look like the beginning of something else."""
+    path = folder / "model.safetensors"
+    data = path.read_bytes()
+    old = int.from_bytes(data[:8], "little")
+    wanted = (
+        (old // 65536 + 1) * 65536 + 0xFE00 + first if first == 0xFF else (old | 0xFF) + 1 + first
+    )
+    padded = data[8 : 8 + old].ljust(wanted)
+    path.write_bytes(wanted.to_bytes(8, "little") + padded + data[8 + old :])
+    assert path.read_bytes()[0] == first
+    assert resolve_model(str(folder), None).weights == "model.safetensors"
+
+
+OTHERS = {
+    "flax_model.msgpack": "from_flax=True",
+    "tf_model.h5": "from_tf=True",
+    "saved_model.pb": "TensorFlow",
+    "model.onnx": "ONNX",
+    "onnx/model.onnx": "ONNX",
+    "openvino_model.xml": "OpenVINO",
+    "adapter_model.safetensors": "merge_and_unload",
+    "model.fp16.safetensors": "variant",
+    "vit.safetensors": "call them model.safetensors",
+    "model-00001-of-00002.safetensors": "fetch the index too",
+    "best.pth": "save_pretrained",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_folder_with_weights_of_another_form_names_them_and_the_next_step(
+    name: str, prefix: str, folder: pathlib.Path
+) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"0" * 100)
+    with pytest.raises(ConfigError, match=re.escape(OTHERS[name])) as caught:
+        resolve_model(f"{prefix}{folder}", None)
+    assert name in caught.value.problem
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("inner", ["checkpoint-1500", "vit-base", "final"])
+def test_a_model_in_a_folder_of_the_folder_is_pointed_at(
+    inner: str, prefix: str, folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    shutil.copytree(folder, outer / "checkpoint-500")
+    if inner != "checkpoint-1500":
+        (outer / "checkpoint-500").rename(outer / inner)
+    else:
+        shutil.copytree(folder, outer / inner)
+    with pytest.raises(ConfigError, match=f"give {prefix}{outer}/{inner}$"):
+        resolve_model(f"{prefix}{outer}", None)
+
+
+def test_an_adapter_and_the_hubs_cache_are_told(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"adapter_config\.json: an adapter: merge it"):
+        resolve_model(str(tmp_path), None)
+    cached = tmp_path / "models--google--vit-base-patch16-224"
+    (cached / "snapshots").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"give google/vit-base-patch16-224$"):
+        resolve_model(str(cached), None)
+
+
+def test_a_tilde_is_the_home_folder_and_a_file_is_no_folder(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    source = resolve_model("~/model", None)
+    assert (source.location, source.model_id) == (os.path.realpath(folder), str(folder))
+    assert resolve_model("~/model/", None) == source
+    with pytest.raises(ConfigError, match=f"give the folder that holds it, {folder}"):
+        resolve_model(str(folder / "model.safetensors"), None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Weights only load failed. To do so, \x1b[1mset `weights_only` to False\x1b[0m.",
+        "Set trust_remote_code=True to run it.\nThe file has no key 'a'",
+        "Please pass `ignore_mismatched_sizes=True`",
+    ],
+)
+def test_advice_of_other_libraries_and_escapes_are_not_passed_on(text: str) -> None:
+    said = describe_reason(ModelError(text))
+    assert said in ("Weights only load failed", "The file has no key 'a'", "ModelError")
