@@ -10,8 +10,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from imgcls_beam.errors import ModelError
-from imgcls_beam.handler import OutcomeHandler
 from imgcls_beam.model_options import ModelOptions
+from imgcls_beam.outcome_handler import OutcomeHandler
 from tests.families.making import make_family
 from tests.families.table import FAMILIES
 from tests.scenes import draw_photo
