@@ -47,7 +47,7 @@ class Resize:
     resample: Image.Resampling
     crop: Size | None = None
     max_pixels: int = MAX_WHOLE_PIXELS
-    centre: CentreRule = centre_down
+    centre: CentreRule = dataclasses.field(default=centre_down, repr=False)
     fill: Colour = _BLACK
 
     def apply(self, image: Image.Image) -> Image.Image:
@@ -69,7 +69,7 @@ class CenterCrop:
     """A centre crop of the image as it is, padded where the image is smaller; see `Resize`."""
 
     size: Size
-    centre: CentreRule = centre_down
+    centre: CentreRule = dataclasses.field(default=centre_down, repr=False)
     fill: Colour = _BLACK
 
     def apply(self, image: Image.Image) -> Image.Image:
