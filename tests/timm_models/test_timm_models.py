@@ -12,9 +12,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from imgcls_beam.errors import ModelError
-from imgcls_beam.handler import OutcomeHandler
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import resolve_model
+from imgcls_beam.outcome_handler import OutcomeHandler
 from imgcls_beam.parity import TOLERANCE
 from imgcls_beam.preparing import load_preparer, upright_rgb
 from pipelines.__main__ import main
