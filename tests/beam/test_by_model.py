@@ -158,9 +158,9 @@ def test_the_same_model_twice_is_loaded_once(
     loads = []
     initialise = huggingface.HuggingFaceClassifier.__init__
 
-    def count(self: Any, spec: Any) -> None:
+    def count(self: Any, spec: Any, *given: Any) -> None:
         loads.append(spec)
-        initialise(self, spec)
+        initialise(self, spec, *given)
 
     monkeypatch.setattr(huggingface.HuggingFaceClassifier, "__init__", count)
     models = [

@@ -233,11 +233,18 @@ def _stamp(timed: tuple[str, int]) -> Any:
     return TimestampedValue(*timed)
 
 
-def test_a_defect_of_a_store_fails_the_bundle() -> None:
-    refs = [put("good.jpg"), put("bad.jpg", RuntimeError("defect of the store"))]
-    raised = pytest.raises(RuntimeError, match="defect of the store")
+def test_a_store_that_leaves_no_memory_fails_the_bundle() -> None:
+    refs = [put("good.jpg"), put("bad.jpg", MemoryError("none is left"))]
+    raised = pytest.raises(Exception, match="none is left")
     with raised, beam.Pipeline(RUNNER) as pipeline:
         _ = pipeline | beam.Create(refs) | ReadImages(flaky.OPTIONS)
+
+
+def test_a_defect_of_a_client_is_the_row_of_its_object() -> None:
+    refs = [put("good.jpg"), put("bad.jpg", RuntimeError("defect of the client"))]
+    with beam.Pipeline(RUNNER) as pipeline:
+        read = pipeline | beam.Create(refs) | ReadImages(flaky.OPTIONS) | beam.Map(_get_tries)
+        assert_that(read, equal_to([("EncodedImage", 1), ("Failure", 1)]))
 
 
 def test_a_store_that_is_slow_for_a_moment_costs_attempts_and_no_image() -> None:
