@@ -27,10 +27,10 @@ def watch(exec_module):
     def exec_and_watch(module):
         exec_module(module)
         initialise = module.HuggingFaceClassifier.__init__
-        def note(self, spec):
+        def note(self, *given):
             with open(os.environ["NOTE_OF_LOADS"], "a") as file:
                 file.write(f"{os.getpid()}\\n")
-            initialise(self, spec)
+            initialise(self, *given)
         module.HuggingFaceClassifier.__init__ = note
     return exec_and_watch
 

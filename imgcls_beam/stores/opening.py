@@ -197,7 +197,7 @@ def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _K
     names = (kind.protocol,) if isinstance(kind.protocol, str) else tuple(kind.protocol)
     shared = _Known(StoreKey(names[0]), kind, {})
     if issubclass(kind, LocalFileSystem):
-        if authority:
+        if authority and scheme in LocalFileSystem.protocol:
             raise ValueError("it names another machine; paths of this one begin with file:///")
         return shared
     base = f"{scheme}://{authority}/"

@@ -20,7 +20,8 @@ def classify(
     photos: pathlib.Path, output: pathlib.Path, model: pathlib.Path, run_id: str, *flags: str
 ) -> int:
     arguments = [f"--input={photos}", f"--output={output}", f"--model={model}"]
-    return main(["classify", *arguments, f"--run_id={run_id}", "--max_error_ratio=1", *flags])
+    names = [] if any(flag.startswith("--run_id=") for flag in flags) else [f"--run_id={run_id}"]
+    return main(["classify", *arguments, *names, "--max_error_ratio=1", *flags])
 
 
 def query(output: pathlib.Path, sql: str) -> list[tuple[Any, ...]]:

@@ -137,4 +137,4 @@ def test_the_table_says_to_a_new_run_what_the_files_say(
         assert selection is not None
         known = list(read_table_history(selection))
         assert collections.Counter(row.kind for row in known) == kinds
-        assert len({row.digest for row in known}) == len(known)
+        assert len({(row.digest, row.kind) for row in known}) == len(known)

@@ -183,7 +183,7 @@ def test_the_doctor_looks_for_the_dataset_and_makes_no_table(
     assert main([*command, f"--output_table={dataset}.predictions"]) == 0
     assert "its dataset is there" in capsys.readouterr().out
     assert list(make_client().list_tables(dataset)) == []
-    assert main([*command, f"--output_table={dataset}_gone.predictions"]) == 1
+    assert main([*command, f"--output_table={dataset}_gone.predictions"]) == 2
     assert "no such dataset" in capsys.readouterr().out
 
 

@@ -101,9 +101,10 @@ def test_a_night_with_nothing_new_is_a_run(
 ) -> None:
     write_photos(tmp_path / "in", 2)
     flags = [f"--input={tmp_path / 'in'}", f"--model={vit_folder}", f"--output={tmp_path / 'out'}"]
-    flags += ["--run_id=r1", "--only=new", "--allow_empty"]
-    assert main(["classify", *flags]) == 0
-    assert main(["classify", *flags, how]) == 0
+    flags += ["--only=new", "--allow_empty"]
+    assert main(["classify", *flags, "--run_id=r1"]) == 0
+    again = [how] if "run_id" in how else [how, "--run_id=r1"]
+    assert main(["classify", *flags, *again]) == 0
     runs = sorted((tmp_path / "out" / "runs").glob("*.json"))
     last = json.loads(runs[0].read_text())
     skipped = 2 if "again" in how else 0
