@@ -99,6 +99,7 @@ def assert_equal(one: Outcome, other: Outcome) -> None:
         *(pytest.param(each, marks=pytest.mark.slow) for each in (REPEATED, TWO_PROCESSES)),
     ],
 )
+@pytest.mark.slow
 def test_each_model_says_what_it_says_alone(
     arguments: tuple[str, ...],
     uris: list[str],

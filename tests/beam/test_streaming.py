@@ -90,6 +90,7 @@ def test_each_window_becomes_a_file_of_lines(
     assert read == [uris[:6], uris[6:]]
 
 
+@pytest.mark.slow
 def test_rows_of_a_stream_are_rows_of_the_same_windows(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_every_block_with_a_command_of_ours_is_tested() -> None:
             assert what, text
 
 
+@pytest.mark.slow
 def test_the_folder_command_runs_and_the_query_answers(
     in_a_copy: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,6 +216,7 @@ def test_a_model_without_its_head_stops_before_the_first_row(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_limit_and_sample_take_the_same_images_each_time(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:

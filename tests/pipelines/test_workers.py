@@ -156,6 +156,7 @@ def build_graph(hint: str | None, model: pathlib.Path, folder: pathlib.Path) -> 
     return steps
 
 
+@pytest.mark.slow
 def test_one_stage_from_reading_to_staged_rows_has_the_hint_and_no_other(
     vit_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -174,6 +175,7 @@ def test_one_stage_from_reading_to_staged_rows_has_the_hint_and_no_other(
     assert build_graph(None, vit_folder, tmp_path).keys() == {""}
 
 
+@pytest.mark.slow
 def test_a_hint_changes_no_row(vit_folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     write_photos(tmp_path / "photos", 20)
     write_broken(tmp_path / "photos", 3)

@@ -293,6 +293,7 @@ def test_a_glob_reads_every_manifest_that_it_matches(tmp_path: pathlib.Path) -> 
     assert show(tmp_path, listed) == ["a.txt.jpg", "b.txt.jpg"]
 
 
+@pytest.mark.slow
 def test_the_first_line_is_given_before_the_last_one_is_read(tmp_path: pathlib.Path) -> None:
     lines = ["uri", *(f"{number}.jpg" for number in range(100_000))]
     packed = gzip.compress("\n".join(lines).encode())

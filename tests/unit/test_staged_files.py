@@ -131,6 +131,7 @@ def test_merging_other_rows_than_were_counted_is_a_publish_error(tmp_path: pathl
         merge_files(merge, session.folder, session.paths.staging)
 
 
+@pytest.mark.slow
 def test_a_staged_file_is_compressed_compliant_and_in_bounded_row_groups(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -177,6 +177,7 @@ def _check(*outcomes: Outcome | Skipped) -> list[dict[str, Any]]:
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 @given(outcomes=st.lists(st.one_of(FAILURES, PREDICTIONS, SKIPPED), min_size=1, max_size=4))
+@pytest.mark.slow
 def test_any_facts_are_a_row_and_a_line(outcomes: list[Outcome | Skipped]) -> None:
     _check(*outcomes)
 
