@@ -5,7 +5,7 @@ parameters and the number of images by itself, and nobody has to say them a seco
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import apache_beam as beam
@@ -56,38 +56,31 @@ def find_classifications(outcomes: beam.PCollection) -> list[Classification]:
 
     Outcomes of several models that were flattened together have one each.
     """
-    found: list[Classification] = []
-    seen: set[int] = set()
-    waiting = [outcomes]
-    while waiting:
-        producer = waiting.pop().producer
-        if producer is None or id(producer) in seen:
-            continue
-        seen.add(id(producer))
+    found: dict[int, Classification] = {}
+
+    def look(producer: AppliedPTransform) -> Iterable[beam.PCollection]:
         classified = [each for each in _climb(producer) if isinstance(each.transform, Classifies)]
         asked = [each for each in classified if each.transform.scoring is not None]
-        if not asked:
-            waiting += producer.inputs
-        elif id(asked[0]) not in seen:  # its predictions and its failures are of one transform
-            seen.add(id(asked[0]))
-            found.append(Classification(asked[0].transform.scoring, classified[-1].inputs[0]))
-    return found[::-1]
+        if asked:  # its predictions and its failures are of one transform
+            one = Classification(asked[0].transform.scoring, classified[-1].inputs[0])
+            found.setdefault(id(asked[0]), one)
+        return () if asked else tuple(producer.inputs)
+
+    _search(outcomes, look)
+    return list(found.values())[::-1]
 
 
 def find_passed_over(outcomes: beam.PCollection) -> beam.PCollection | None:
     """One element: what was passed over by all that listed the images; None where nothing did."""
     found: dict[int, beam.PCollection] = {}
-    seen: set[int] = set()
-    waiting = [outcomes]
-    while waiting:
-        producer = waiting.pop().producer
-        if producer is None or id(producer) in seen:
-            continue
-        seen.add(id(producer))
-        waiting += producer.inputs
+
+    def look(producer: AppliedPTransform) -> Iterable[beam.PCollection]:
         for each in _climb(producer):
             if isinstance(each.transform, Lists) and each.transform.passed_over is not None:
                 found[id(each)] = each.transform.passed_over
+        return tuple(producer.inputs)
+
+    _search(outcomes, look)
     if not found:
         return None
     counts = tuple(found.values()) | "PassedOver" >> beam.Flatten()
@@ -111,6 +104,20 @@ def count_taken(
     if not taken:
         counts.append(_count(outcomes, "Outcomes", hints))
     return counts | "Counts" >> beam.Flatten() | "Listed" >> beam.CombineGlobally(sum)
+
+
+def _search(
+    outcomes: beam.PCollection,
+    look: Callable[[AppliedPTransform], Iterable[beam.PCollection]],
+) -> None:
+    """Looks once at each transform that a collection comes from; `look` gives what to go on with."""
+    seen: set[int] = set()
+    waiting = [outcomes]
+    while waiting:
+        producer = waiting.pop().producer
+        if producer is not None and id(producer) not in seen:
+            seen.add(id(producer))
+            waiting += look(producer)
 
 
 def _climb(applied: AppliedPTransform) -> Iterator[AppliedPTransform]:

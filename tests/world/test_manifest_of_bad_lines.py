@@ -9,7 +9,6 @@ import pathlib
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import fsspec
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.servers import Server, serve_gcs, serve_s3
+from tests.servers import Server
 
 pytestmark = pytest.mark.slow
 
@@ -59,18 +58,6 @@ ANYWHERE = [
 
 def test_there_are_sixty_kinds_and_more() -> None:
     assert len(ANYWHERE) == len(set(ANYWHERE)) > 60
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Server]:
-    with serve_s3() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gcs() -> Iterator[Server]:
-    with serve_gcs() as server:
-        yield server
 
 
 @pytest.fixture(params=["disk", "s3", "gcs"])

@@ -18,7 +18,7 @@ from imgcls_beam.reading import read_images
 from imgcls_beam.stores import check_store, has_bucket, refuse_store_faults
 from pipelines import job
 from pipelines.__main__ import main
-from tests.servers import Server, serve_gcs, serve_s3
+from tests.servers import Server
 
 pytestmark = pytest.mark.slow
 
@@ -35,18 +35,6 @@ def fresh_clients() -> None:
     """Clients keep the credentials and the endpoint of when they were made."""
     for scheme in ("s3", "gs"):
         fsspec.get_filesystem_class(scheme).clear_instance_cache()
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Server]:
-    with serve_s3() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gcs() -> Iterator[Server]:
-    with serve_gcs() as server:
-        yield server
 
 
 @pytest.fixture(params=["s3", "gcs"])
