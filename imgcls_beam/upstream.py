@@ -110,7 +110,7 @@ def _search(
     outcomes: beam.PCollection,
     look: Callable[[AppliedPTransform], Iterable[beam.PCollection]],
 ) -> None:
-    """Looks once at each transform that a collection comes from; `look` gives what to go on with."""
+    """Looks once at each transform that a collection comes from; `look` says where to go on."""
     seen: set[int] = set()
     waiting = [outcomes]
     while waiting:
