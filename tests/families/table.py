@@ -216,7 +216,7 @@ FAMILIES: tuple[Family, ...] = (
         "PerceiverForImageClassificationFourier",
         _PERCEIVER,
         "PerceiverImageProcessor",
-        {"crop_size": {"height": 256, "width": 256}, "size": {"height": 224, "width": 224}},
+        {"crop_size": {"height": 80, "width": 80}, "size": {"height": 64, "width": 64}},
     ),
     Family(
         "perceiver",

@@ -1,6 +1,7 @@
 """Programs that are killed with SIGKILL, wherever they are, and started again."""
 
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -87,7 +88,10 @@ def check_equal(found: Table | None, expected: Table) -> None:
 
 
 class Reader(threading.Thread):
-    """Follows the record over and over, and keeps each other table that it saw."""
+    """Follows the record over and over, and keeps each other table that it saw.
+
+    A table is read again where the record or one of its files is another one than before.
+    """
 
     def __init__(self, output: pathlib.Path) -> None:
         super().__init__(daemon=True)
@@ -97,8 +101,13 @@ class Reader(threading.Thread):
         self.problem: Exception | None = None
 
     def run(self) -> None:
+        seen: object = None
         try:
             while not self._ends.wait(0.005):
+                stands = self._look()
+                if stands is not None and stands == seen:
+                    continue
+                seen = stands
                 table = follow(self._output)
                 if table is not None and table not in self.tables:
                     self.tables.append(table)
@@ -111,6 +120,15 @@ class Reader(threading.Thread):
         if self.problem is not None:
             raise self.problem
         return self.tables
+
+    def _look(self) -> object:
+        """The record's text and what its files are; None where one of them is not there."""
+        try:
+            text = (self._output / "runs" / "r1.json").read_text()
+            files = [self._output / each["path"] for each in json.loads(text)["files"]]
+            return text, [(each.st_ino, each.st_mtime_ns) for each in map(os.stat, files)]
+        except FileNotFoundError:
+            return None
 
 
 def list_left(output: pathlib.Path) -> list[str]:

@@ -209,7 +209,6 @@ def test_batch_size_and_runner_do_not_change_the_table(
         "first": ["--batch_size=16", *IN_MEMORY],
         "batches of 5": ["--batch_size=5", *IN_MEMORY],
         "bundles twice": ["--batch_size=16", *REPEATED],
-        "two processes": ["--batch_size=16", *TWO_PROCESSES],
         "two processes, batches of 7": ["--batch_size=7", *TWO_PROCESSES],
     }
     labels = """
