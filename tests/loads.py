@@ -27,10 +27,10 @@ def watch(exec_module):
     def exec_and_watch(module):
         exec_module(module)
         initialise = module.HuggingFaceClassifier.__init__
-        def note(self, *given):
+        def note(self, spec, *given):
             with open(os.environ["NOTE_OF_LOADS"], "a") as file:
-                file.write(f"{os.getpid()}\\n")
-            initialise(self, *given)
+                file.write(f"{os.getpid()} {os.path.basename(spec.source.location)}\\n")
+            initialise(self, spec, *given)
         module.HuggingFaceClassifier.__init__ = note
     return exec_and_watch
 
@@ -38,11 +38,12 @@ sys.meta_path.insert(0, Finder())
 """
 
 
-def count_loads(arguments: Sequence[str], folder: pathlib.Path) -> list[int]:
+def count_loads(arguments: Sequence[str], folder: pathlib.Path) -> dict[str, list[int]]:
     """Runs `python ARGUMENTS`, which must end well.
 
     Returns:
-        How often each process that loaded a model did so, largest first.
+        By the name of a model's folder, how often each process that loaded it did so, largest
+        first.
     """
     (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
     note = folder / "loads"
@@ -55,4 +56,7 @@ def count_loads(arguments: Sequence[str], folder: pathlib.Path) -> list[int]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return sorted(collections.Counter(note.read_text().split()).values(), reverse=True)
+    loads: dict[str, list[int]] = collections.defaultdict(list)
+    for line, count in collections.Counter(note.read_text().splitlines()).most_common():
+        loads[line.split()[1]].append(count)
+    return loads
