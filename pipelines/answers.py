@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from . import display
+from . import terminal
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,7 +37,7 @@ def write_answer(cursor: "duckdb.DuckDBPyConnection", form: str, target: TextIO)
     lines = {"table": _to_table, "csv": _to_csv, "json": _to_json}[form](names, _fetch(cursor))
     is_terminal = target.isatty()
     for line in lines:
-        target.write(display.escape(line) if is_terminal else line)
+        target.write(terminal.escape(line) if is_terminal else line)
         target.write("\n")
 
 
@@ -97,7 +97,7 @@ def _to_cell(value: object) -> str:
         return "null"
     if isinstance(value, float) and (abs(value) < 1e6 or not math.isfinite(value)):
         return format(value, ".6g")
-    text = display.escape(_to_text(value))
+    text = terminal.escape(_to_text(value))
     if len(text) <= _SHOWN_CHARS:
         return text
     # The end of a URI says which image it is; of other text the beginning says more.

@@ -7,11 +7,11 @@ of ours that is given twice and has one value: argparse would drop the first.
 
 import argparse
 import difflib
-from collections.abc import Iterator, Sequence
-
-from apache_beam.options.pipeline_options import PipelineOptions
+from collections.abc import Container, Iterator, Sequence
 
 from imgcls_beam.errors import ConfigError
+
+from .beam_flags import list_beam_names, parse_beam
 
 _SIMILAR_RATIO = 0.75
 
@@ -22,11 +22,13 @@ def parse_known(
     """The flags that a parser knows, and the rest, which has to be Beam's.
 
     Raises:
-        ConfigError: a word that belongs to no flag, or a near miss of one of ours.
+        ConfigError: a word that belongs to no flag, a near miss of one of ours, or a value that
+            Beam would not take.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
     flags, rest = parse_own(parser, argv)
     _check_rest(rest, _list_names(parser))
+    parse_beam(rest)
     return flags, rest
 
 
@@ -76,7 +78,7 @@ def _check_rest(rest: Sequence[str], names: Sequence[str]) -> None:
     Raises:
         ConfigError: a word that belongs to no flag, or a near miss.
     """
-    known_to_beam = PipelineOptions([]).get_all_options()
+    known_to_beam = list_beam_names()
     previous = ""
     for argument in rest:
         if argument.startswith("-"):
@@ -87,7 +89,7 @@ def _check_rest(rest: Sequence[str], names: Sequence[str]) -> None:
         previous = argument
 
 
-def _check_flag(argument: str, names: Sequence[str], known_to_beam: dict[str, object]) -> None:
+def _check_flag(argument: str, names: Sequence[str], known_to_beam: Container[str]) -> None:
     flag = argument.partition("=")[0]
     name = flag.lstrip("-").replace("-", "_")
     if name in known_to_beam or name.removeprefix("no_") in known_to_beam:

@@ -1,17 +1,12 @@
-"""What a person sees of a run: progress while it runs, rows and counts at its end.
-
-Labels and URIs are other people's text: control characters are shown as escapes, so that a label
-cannot move the cursor or forge a line.
-"""
+"""What a person sees of a run: progress while it runs, rows and counts at its end."""
 
 import contextlib
 import itertools
 import logging
-import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,13 +19,14 @@ from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.stores import open_store
 
+from .terminal import escape
+
 _LOG = logging.getLogger("imgcls")
 
 _SHOWN_OK, _SHOWN_ERRORS = 7, 3
 _SHOWN_CHARS = 44
 _TERMINAL_S, _LOG_S = 0.5, 30.0
 _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
-_PLAIN = str.maketrans({"─": "-", "·": "-", "×": "x", "–": "-", "…": "..."})
 _COLUMNS = ("image_uri", "status", "top_label", "top_score", "error")
 
 
@@ -40,35 +36,6 @@ def quiet_transformers() -> None:
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-
-
-def say(describe: Callable[[], str]) -> None:
-    """Prints what was done. It is done: nothing that fails here may say otherwise.
-
-    Standard output may be closed, full, or of an encoding that lacks a letter; rows that are to be
-    shown may not be read. A log line says so.
-    """
-    try:
-        sys.stdout.write(_to_plain(describe()))
-        sys.stdout.flush()
-    except Exception as error:  # noqa: BLE001  whatever it is, what was done stays done
-        drop_stdout()
-        with contextlib.suppress(Exception):
-            _LOG.warning("all is done, but it could not be shown here: %s", type(error).__name__)
-
-
-def _to_plain(text: str) -> str:
-    """Our own marks in ASCII where standard output is not UTF-8; the rest is up to its encoding."""
-    is_utf_8 = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    return text if is_utf_8 else text.translate(_PLAIN)
-
-
-def drop_stdout() -> None:
-    """Lets what waits to be written go nowhere: the interpreter would fail on it at its end."""
-    with contextlib.suppress(OSError, ValueError):  # no file, or one of a test
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def describe_submitted(result: PipelineResult, options: PipelineOptions) -> str:
@@ -157,14 +124,6 @@ def _describe_places(record: RunRecord, output: str) -> list[str]:
         f"rows:   {output}/predictions  ({len(record.files)} file(s))",
         f"record: {output}/runs/{record.run_id}.json",
     ]
-
-
-def escape(text: str, keep: str = "") -> str:
-    """Text without control characters: each is shown as its escape."""
-    return "".join(
-        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
-        for each in text
-    )
 
 
 def _show_on_terminal(is_done: threading.Event, start_s: float) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from imgcls_beam.errors import ConfigError, ImgclsError, ModelError
 
-from . import startup
+from . import doctor_flags, startup, terminal
 
 if TYPE_CHECKING:
     from imgcls_beam.parity import Comparison
@@ -32,13 +32,13 @@ Check = tuple[str, Callable[[argparse.Namespace], Iterator[str]]]
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the checks; returns the exit code."""
     startup.set_up()
-    from . import display, doctor_flags  # only now: these import Beam, which logs meanwhile
-
     try:
         asked = doctor_flags.parse_flags(sys.argv[1:] if argv is None else argv)
     except ConfigError as error:
-        sys.stderr.write(f"imgcls doctor: {display.escape(str(error))}\n")
+        sys.stderr.write(f"imgcls doctor: {terminal.escape(str(error))}\n")
         return _USAGE
+    from . import display  # only now: it imports Beam
+
     display.quiet_transformers()
     found = [problem for check in _choose_checks(asked) if (problem := _run(check, asked))]
     sys.stdout.write(f"{len(found)} problem(s)\n" if found else "all is well\n")
@@ -61,8 +61,6 @@ def _choose_checks(asked: argparse.Namespace) -> list[Check]:
 
 def _run(check: Check, asked: argparse.Namespace) -> ImgclsError | None:
     """Runs one check; returns the problem that it found."""
-    from . import display
-
     name, find = check
     lines: list[str] = []
     mark, problem = "ok", None
@@ -73,7 +71,7 @@ def _run(check: Check, asked: argparse.Namespace) -> ImgclsError | None:
         lines, mark, problem = [*lines, str(error)], "BAD", error
     for index, line in enumerate(lines):
         head = f"{mark:<4}{name:<{_NAME_CHARS}}" if index == 0 else " " * (4 + _NAME_CHARS)
-        sys.stdout.write(f"{head}{display.escape(line)}\n")
+        sys.stdout.write(f"{head}{terminal.escape(line)}\n")
     sys.stdout.flush()
     return problem
 

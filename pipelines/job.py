@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.listing import check_inputs
@@ -37,7 +37,7 @@ from imgcls_beam.sinks import (
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import display, preflight, table_output
+from . import display, preflight, table_output, terminal
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
 _LOG = logging.getLogger("imgcls")
@@ -56,7 +56,7 @@ def run(
         ImgclsError: in one sentence, what is wrong; nothing was published.
     """
     options = to_beam_options(beam_arguments)
-    preflight.check_job(job, options)
+    preflight.check_stores(job.input, job.output, job.model)
     job = dataclasses.replace(job, input=_leave_out_own(job.input, job.output))
     check_inputs(job.input)
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
@@ -86,9 +86,9 @@ def _run_checked(
         lines = _begin_lines(begun, job.output)
         write_table = table_output.make_writer(job.output, current, is_local(options))
         pipeline = build(beam.Pipeline(options=options), job, scoring, rows, lines, write_table)
-        if goes_on_alone(options):
+        if goes_on_alone(options.view_as(StandardOptions).runner):
             result = pipeline.run()
-            display.say(functools.partial(display.describe_submitted, result, options))
+            terminal.say(functools.partial(display.describe_submitted, result, options))
             return None
         model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
         with model, display.show_progress():

@@ -4,21 +4,15 @@ A job that runs elsewhere sees no file of this machine, and its service wants to
 is found in the flags alone. Then each store is asked once.
 """
 
+import argparse
 import os
-from collections.abc import Iterator
-
-from apache_beam.options.pipeline_options import (
-    GoogleCloudOptions,
-    PipelineOptions,
-    SetupOptions,
-    WorkerOptions,
-)
+from collections.abc import Iterator, Sequence
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
-from imgcls_beam.stores import check_store, split_url
 
+from .beam_flags import parse_beam
 from .runners import find_default_region, goes_on_alone
 
 Place = tuple[str, str]
@@ -28,16 +22,16 @@ _HERE = ("file", "local", "memory")
 _TABLE = "bq:"
 
 
-def check_job(job: JobOptions, options: PipelineOptions) -> None:
-    """Checks places and stores of a job; the network is used only for what else is right.
+def check_flags(job: JobOptions, beam_arguments: Sequence[str]) -> None:
+    """Checks the runner, and what it needs to be told; neither Beam nor the network is used.
 
     Raises:
-        ConfigError: a place that the workers cannot see, an option that the runner needs, or a
-            store that cannot be used.
+        ConfigError: there is no such runner, a place that its workers cannot see, or an option
+            that it needs.
     """
-    if goes_on_alone(options):
-        _check_elsewhere(job, options)
-    check_stores(job.input, job.output, job.model)
+    beam = parse_beam(beam_arguments)
+    if goes_on_alone(beam.runner):
+        _check_elsewhere(job, beam)
 
 
 def check_stores(
@@ -50,6 +44,8 @@ def check_stores(
     Raises:
         ConfigError: it does not answer, there are no credentials for it, or no such bucket.
     """
+    from imgcls_beam.stores import check_store, split_url
+
     asked: set[tuple[str, str]] = set()
     for option, url in _list_places(images, output, model):
         name = split_url(url)[:2]
@@ -78,32 +74,32 @@ def _is_folder(model: str) -> bool:
     return "://" in model or model.startswith(("/", ".", "~")) or os.path.isdir(model)
 
 
-def _check_elsewhere(job: JobOptions, options: PipelineOptions) -> None:
+def _check_elsewhere(job: JobOptions, beam: argparse.Namespace) -> None:
+    from imgcls_beam.stores import split_url
+
     for option, url in _list_places(job.input, job.output, job.model):
         if split_url(url)[0] in _HERE:
             better = "gs://…, or a hub id" if option == "model" else "gs://… or another store"
             problem = f"it lies on this machine, where Dataflow's workers do not see it; {better}"
             raise ConfigError(option, url, problem)
-    missing = list(_find_missing(options))
+    missing = list(_find_missing(beam))
     if missing:
         wanted = " and ".join(missing)
         option = missing[0].removeprefix("--").partition("=")[0]
         raise ConfigError(option, None, f"a job on Dataflow needs {wanted}")
-    temporary = options.view_as(GoogleCloudOptions).temp_location
+    temporary = beam.temp_location
     if temporary is not None and split_url(temporary)[0] != "gs":
         raise ConfigError("temp_location", temporary, "Dataflow stages into a gs:// place")
 
 
-def _find_missing(options: PipelineOptions) -> Iterator[str]:
+def _find_missing(beam: argparse.Namespace) -> Iterator[str]:
     """The options that a job on Dataflow lacks; a template's launch may bring the later ones."""
-    cloud, setup = options.view_as(GoogleCloudOptions), options.view_as(SetupOptions)
-    if cloud.region is None and find_default_region() is None:
+    if beam.region is None and find_default_region() is None:
         yield "--region"
-    if cloud.template_location is None and cloud.temp_location is None:
+    if beam.template_location is None and beam.temp_location is None:
         yield "--temp_location=gs://…"
-    brings_code = setup.setup_file or setup.extra_packages or setup.requirements_file
-    has_image = options.view_as(WorkerOptions).sdk_container_image or brings_code
-    if cloud.template_location is None and not has_image:
+    brings_code = beam.setup_file or beam.extra_packages or beam.requirements_file
+    if beam.template_location is None and not (beam.sdk_container_image or brings_code):
         yield "--sdk_container_image=IMAGE (docker/build.sh makes it)"
-    if cloud.project is None:
+    if beam.project is None:
         yield "--project"

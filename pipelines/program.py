@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from imgcls_beam.errors import ConfigError, ImgclsError
 
-from . import startup
+from . import preflight, startup, terminal
 
 _DONE, _FAILED, _USAGE, _TOO_MANY_ERRORS = 0, 1, 2, 3
 
@@ -19,27 +19,28 @@ def run_program(name: str, flags_module: str, argv: Sequence[str] | None) -> int
     Args:
         name: of the program.
         flags_module: the module of this package whose `parse_flags` gives a job and the arguments
-            for Beam. It is imported only now: it imports Beam, which logs meanwhile.
+            for Beam.
         argv: without the program's name; None for that of the process.
 
     Returns:
         The exit code.
     """
     startup.set_up()
-    from . import display, job
-
     parse_flags = importlib.import_module(f".{flags_module}", __package__).parse_flags
     started_at = datetime.datetime.now(datetime.UTC)
     try:
         options, beam_arguments = parse_flags(sys.argv[1:] if argv is None else argv)
+        preflight.check_flags(options, beam_arguments)
+        from . import display, job  # only now: they import Beam, which no refusal waits for
+
         ended = job.run(options, beam_arguments, started_at)
     except ImgclsError as error:
-        sys.stderr.write(f"imgcls {name}: {display.escape(str(error))}\n")
+        sys.stderr.write(f"imgcls {name}: {terminal.escape(str(error))}\n")
         return _USAGE if isinstance(error, ConfigError) else _FAILED
     except KeyboardInterrupt:
         sys.stderr.write(f"imgcls {name}: interrupted; nothing was published\n")
         return _FAILED
     if ended is None:
         return _DONE
-    display.say(functools.partial(display.describe_end, ended, options.output))
+    terminal.say(functools.partial(display.describe_end, ended, options.output))
     return _TOO_MANY_ERRORS if ended.error_ratio > options.max_error_ratio else _DONE

@@ -4,17 +4,18 @@ import argparse
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.options import InputOptions, JobOptions, ManifestOptions, OutputOptions
-from imgcls_beam.sinks import RunRecord, locate_record, read_record
-from imgcls_beam.stores import check_store, refuse_store_faults
 
 from . import flags as classify_flags
 from .arguments import parse_known
 from .workers import add_worker_flags, apply_gpu
+
+if TYPE_CHECKING:
+    from imgcls_beam.sinks import RunRecord
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -39,15 +40,32 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
     output = OutputOptions(
         flags.output, run_id=flags.run_id, table=flags.output_table, only="errors"
     )
+    _check_values(flags, rest, output)
     return apply_gpu(flags, _to_job(_read_record(flags), flags, output), rest)
 
 
-def _read_record(flags: argparse.Namespace) -> RunRecord:
+def _check_values(flags: argparse.Namespace, rest: Sequence[str], output: OutputOptions) -> None:
+    """Refuses what is wrong whatever the record says, before anything is opened to read it.
+
+    Raises:
+        ConfigError: a value that is not allowed.
+    """
+    images = InputOptions(inputs=("of the run",), allow_schemes=tuple(flags.allow_scheme))
+    max_error_ratio = classify_flags.to_float("max_error_ratio", flags.max_error_ratio)
+    limits = classify_flags.to_limits(flags)
+    model = _ask_otherwise(ModelOptions(), flags)
+    apply_gpu(flags, JobOptions(images, model, output, *limits, max_error_ratio), rest)
+
+
+def _read_record(flags: argparse.Namespace) -> "RunRecord":
     """The record of the run.
 
     Raises:
         ConfigError: there is none, or it does not say how to try again.
     """
+    from imgcls_beam.sinks import locate_record, read_record  # Beam comes with them
+    from imgcls_beam.stores import check_store, refuse_store_faults
+
     check_store("output", flags.output)
     with refuse_store_faults("output", flags.output):
         try:
@@ -87,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _to_job(record: RunRecord, flags: argparse.Namespace, output: OutputOptions) -> JobOptions:
+def _to_job(record: "RunRecord", flags: argparse.Namespace, output: OutputOptions) -> JobOptions:
     try:
         images = _to_input(record.configuration["input"], flags)
         model = _to_model(record, flags)
@@ -116,12 +134,17 @@ def _to_input(fields: Mapping[str, Any], flags: argparse.Namespace) -> InputOpti
     )
 
 
-def _to_model(record: RunRecord, flags: argparse.Namespace) -> ModelOptions:
+def _to_model(record: "RunRecord", flags: argparse.Namespace) -> ModelOptions:
     """The run's model at the run's commit, whatever its branch has become."""
     model = ModelOptions(**record.configuration["model"])
     revision = record.models[0].revision
     if _COMMIT.fullmatch(revision):
         model = dataclasses.replace(model, revision=revision)
+    return _ask_otherwise(model, flags)
+
+
+def _ask_otherwise(model: ModelOptions, flags: argparse.Namespace) -> ModelOptions:
+    """The model as these flags ask it; as the run did where they are not given."""
     if flags.device is not None:
         model = dataclasses.replace(model, device=flags.device)
     if flags.batch_size is not None:

@@ -1,20 +1,24 @@
-"""The runner of a job: which one, and what it can do."""
+"""The runner of a job: which one, and what it can do.
+
+What is asked of flags alone does not import Beam.
+"""
 
 import difflib
 import importlib
+import importlib.machinery
+import importlib.util
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-
-from apache_beam.options.pipeline_options import (
-    DirectOptions,
-    PipelineOptions,
-    PrismRunnerOptions,
-    StandardOptions,
-)
+from typing import TYPE_CHECKING
 
 from imgcls_beam.errors import ConfigError
+
+from .beam_flags import list_runners
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 _LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
 _SIMILAR_RATIO = 0.6
@@ -24,12 +28,18 @@ _GOES_ON_ALONE = "DataflowRunner"
 """A Flex Template's launcher must not wait for its job; all other runners are waited for."""
 
 
-def to_beam_options(arguments: Sequence[str]) -> PipelineOptions:
+def to_beam_options(arguments: Sequence[str]) -> "PipelineOptions":
     """Beam's options; without a runner, the local one that never touches the network.
 
     Raises:
         ConfigError: there is no such runner, or it loses rows.
     """
+    from apache_beam.options.pipeline_options import (
+        PipelineOptions,
+        PrismRunnerOptions,
+        StandardOptions,
+    )
+
     options = PipelineOptions(list(arguments))
     standard = options.view_as(StandardOptions)
     standard.runner = find_runner(standard.runner)
@@ -49,7 +59,7 @@ def find_runner(name: str | None) -> str:
         return "FnApiRunner"
     if name.lower().endswith(("daskrunner", "dask")):
         raise ConfigError("runner", name, "it runs the last sink only and says DONE")
-    known = {path.rpartition(".")[2]: path for path in StandardOptions.ALL_KNOWN_RUNNERS}
+    known = {path.rpartition(".")[2]: path for path in list_runners()}
     spelled: dict[str, str] = {each.lower(): each for each in known}
     spelled |= {short.removesuffix("runner"): each for short, each in spelled.items()}
     if name.lower() in spelled:
@@ -66,9 +76,22 @@ def find_runner(name: str | None) -> str:
 def _is_class(path: str) -> bool:
     module, _, name = path.rpartition(".")
     try:
-        return bool(module) and hasattr(importlib.import_module(module), name)
+        return _is_module(module) and hasattr(importlib.import_module(module), name)
     except (ImportError, ValueError):
         return False
+
+
+def _is_module(path: str) -> bool:
+    """Whether there is such a module; nothing is imported to find that there is none."""
+    top, *rest = path.split(".")
+    spec = importlib.util.find_spec(top) if top else None
+    for index in range(len(rest)):
+        if spec is None or spec.submodule_search_locations is None:
+            return False
+        name = ".".join((top, *rest[: index + 1]))
+        places = list(spec.submodule_search_locations)
+        spec = importlib.machinery.PathFinder.find_spec(name, places)
+    return spec is not None
 
 
 def find_default_region() -> str | None:
@@ -80,16 +103,24 @@ def find_default_region() -> str | None:
     return region or None
 
 
-def is_local(options: PipelineOptions) -> bool:
+def is_local(options: "PipelineOptions") -> bool:
     """Whether the runner works on this machine, and ends before this program does."""
+    from apache_beam.options.pipeline_options import StandardOptions
+
     return options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
 
 
-def is_spread(options: PipelineOptions) -> bool:
+def is_spread(options: "PipelineOptions") -> bool:
     """Whether more than one worker reads: a local runner has one, unless it was asked for more."""
+    from apache_beam.options.pipeline_options import DirectOptions
+
     return not is_local(options) or options.view_as(DirectOptions).direct_num_workers != 1
 
 
-def goes_on_alone(options: PipelineOptions) -> bool:
-    """Whether the job runs after this program has ended."""
-    return bool(options.view_as(StandardOptions).runner == _GOES_ON_ALONE)
+def goes_on_alone(name: str | None) -> bool:
+    """Whether a job runs after this program has ended, on the runner of this name.
+
+    Raises:
+        ConfigError: there is no such runner, or it loses rows.
+    """
+    return find_runner(name) == _GOES_ON_ALONE

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from imgcls_beam.errors import ConfigError, ImgclsError
 
-from . import startup
+from . import sql_flags, startup, terminal
 
 _DONE, _FAILED, _USAGE = 0, 1, 2
 
@@ -27,8 +27,6 @@ _DONE, _FAILED, _USAGE = 0, 1, 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints views, or a query's answer; returns the exit code."""
     startup.set_up()
-    from . import display, sql_flags  # only now: these import Beam, which logs meanwhile
-
     try:
         asked = sql_flags.parse_flags(sys.argv[1:] if argv is None else argv)
         if asked.query is None:
@@ -36,16 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _DONE
         return _answer(asked)
     except ImgclsError as error:
-        sys.stderr.write(f"imgcls sql: {display.escape(str(error))}\n")
+        sys.stderr.write(f"imgcls sql: {terminal.escape(str(error))}\n")
         return _USAGE if isinstance(error, ConfigError) else _FAILED
     except KeyboardInterrupt:
         sys.stderr.write("imgcls sql: interrupted\n")
         return _FAILED
     except BrokenPipeError:  # `| head` has seen enough; the interpreter must not flush at its end
-        display.drop_stdout()
+        terminal.drop_stdout()
         return _DONE
     except OSError as error:  # a full disk behind standard output, or a file that is gone
-        display.drop_stdout()
+        terminal.drop_stdout()
         reason = type(error).__name__ if error.errno is None else os.strerror(error.errno)
         sys.stderr.write(f"imgcls sql: the answer was not written to its end: {reason}\n")
         return _FAILED
@@ -69,7 +67,7 @@ def _answer(asked: argparse.Namespace) -> int:
     from imgcls_beam.stores import check_store
     from imgcls_beam.warehouse.querying import open_runs
 
-    from . import answers, display
+    from . import answers
 
     check_store("output", asked.output)
     connection = open_runs(asked.output)
@@ -79,7 +77,7 @@ def _answer(asked: argparse.Namespace) -> int:
         answers.write_answer(connection.execute(asked.query), asked.format, sys.stdout)
         sys.stdout.flush()
     except duckdb.Error as error:
-        sys.stderr.write(f"imgcls sql: {display.escape(str(error), keep=chr(10))}\n")
+        sys.stderr.write(f"imgcls sql: {terminal.escape(str(error), keep=chr(10))}\n")
         return _FAILED
     finally:
         connection.close()

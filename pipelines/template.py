@@ -20,7 +20,7 @@ from typing import Any
 
 from imgcls_beam.errors import ConfigError, ImgclsError
 
-from . import startup
+from . import metadata, startup, template_flags, terminal
 
 _DONE, _FAILED, _USAGE = 0, 1, 2
 _DELIMITER = "~"
@@ -29,8 +29,6 @@ _DELIMITER = "~"
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints; returns the exit code."""
     startup.set_up()
-    from . import display, metadata, template_flags  # only now: these import Beam, which logs
-
     try:
         flags = template_flags.parse_flags(sys.argv[1:] if argv is None else argv)
         if flags.action == "metadata":
@@ -40,15 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags.action == "build" and flags.write:
             _write_spec(flags)
     except ImgclsError as error:
-        sys.stderr.write(f"imgcls template: {display.escape(str(error))}\n")
+        sys.stderr.write(f"imgcls template: {terminal.escape(str(error))}\n")
         return _USAGE if isinstance(error, ConfigError) else _FAILED
     return _DONE
 
 
 def make_spec(image: str) -> dict[str, Any]:
     """The container spec, which `gcloud dataflow flex-template build` would write."""
-    from . import metadata
-
     return {
         "image": image,
         "metadata": metadata.make_metadata(),

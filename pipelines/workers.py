@@ -4,13 +4,6 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import (
-    DebugOptions,
-    GoogleCloudOptions,
-    PipelineOptions,
-    StandardOptions,
-)
-
 from imgcls_beam.accelerators import (
     ACCELERATORS,
     GPU_STAGES,
@@ -22,6 +15,7 @@ from imgcls_beam.accelerators import (
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import JobOptions
 
+from .beam_flags import list_given, parse_beam
 from .runners import find_runner
 
 _CONTAINERS = "use_multiple_sdk_containers"
@@ -52,9 +46,9 @@ def apply_gpu(
     check_gpu(gpu, stages)
     if gpu == NO_GPU:
         return job, list(rest)
-    options = PipelineOptions(list(rest))
-    worker_flags = to_worker_flags(gpu, stages, _find_given(options))
-    if find_runner(options.view_as(StandardOptions).runner) != "DataflowRunner":
+    beam = parse_beam(rest)
+    worker_flags = to_worker_flags(gpu, stages, _find_given(beam))
+    if find_runner(beam.runner) != "DataflowRunner":
         problem = "it is for --runner=DataflowRunner; here --device=cuda takes the GPU of a machine"
         raise ConfigError("gpu", gpu, problem)
     if job.model.device == "cpu":
@@ -64,11 +58,19 @@ def apply_gpu(
     return dataclasses.replace(job, model=model, accelerator=accelerator), [*rest, *worker_flags]
 
 
-def _find_given(options: PipelineOptions) -> set[str]:
-    service = options.view_as(GoogleCloudOptions).dataflow_service_options or []
-    experiments = options.view_as(DebugOptions).experiments or []
+def _find_given(beam: argparse.Namespace) -> set[str]:
+    service = _split(beam.dataflow_service_options)
     return {
-        *options.get_all_options(drop_default=True),
+        *list_given(beam),
         *(each.partition("=")[0] for each in service),
-        *(_CONTAINERS for each in experiments if each.removeprefix("no_") == _CONTAINERS),
+        *(
+            _CONTAINERS
+            for each in _split(beam.experiments)
+            if each.removeprefix("no_") == _CONTAINERS
+        ),
     }
+
+
+def _split(values: Sequence[str] | None) -> list[str]:
+    """The values of a flag that may be given again, and several at once between commas."""
+    return [each.strip() for value in values or () for each in value.split(",")]

@@ -35,6 +35,20 @@ def run_fresh(program: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def run_program(*words: str, code: int) -> set[str]:
+    """Runs `imgcls` in a new Python; returns the names of the modules that it imported."""
+    lines = (
+        "import contextlib, sys",
+        "from pipelines.__main__ import main",
+        "try:",
+        "  with contextlib.redirect_stdout(sys.stderr):",
+        f"    code = main({words!r})",
+        "except SystemExit as stop: code = stop.code or 0",
+        f"assert code == {code}, code",
+    )
+    return run_fresh("\n".join(lines))
+
+
 def import_fresh(*modules: str) -> set[str]:
     return run_fresh(f"import {', '.join(modules)}")
 
@@ -51,6 +65,50 @@ def test_no_module_but_those_named_imports_anything_heavy() -> None:
     imported = import_fresh(*modules)
     assert set(modules) <= imported
     assert not imported & HEAVY
+
+
+PLACES = ("--input=photos", "--output=out")
+SERVICE = ("--input=gs://b/photos", "--output=gs://b/out", "--runner=DataflowRunner")
+NOT_FOR_A_REFUSAL = {*HEAVY, "apache_beam", "numpy", "PIL", "pyarrow", "duckdb", "google.auth"}
+REFUSED = {
+    "an unknown flag": ("doctor", "--parties=3"),
+    "a near miss": ("classify", *PLACES, "--top_q=3"),
+    "a near miss of Beam's": ("classify", *PLACES, "--runer=DirectRunner"),
+    "a flag twice": ("classify", *PLACES, "--output=again"),
+    "a word of no flag": ("classify", *PLACES, "photos/1.jpg"),
+    "a value": ("classify", *PLACES, "--if_exists=perhaps"),
+    "a count": ("classify", *PLACES, "--limit=-1"),
+    "a contradiction": ("classify", *PLACES, "--uri_column=c"),
+    "a GPU": ("classify", *PLACES, "--gpu=k80"),
+    "a GPU of this machine": ("classify", *PLACES, "--gpu=l4"),
+    "a GPU twice": ("classify", *SERVICE, "--gpu=l4", "--device=cpu"),
+    "a runner": ("classify", *PLACES, "--runner=DirectRuner"),
+    "a runner by its path": ("classify", *PLACES, "--runner=apache_beam.runners.none.Runner"),
+    "a value of Beam's": ("classify", *PLACES, "--direct_num_workers=two"),
+    "a place of this machine": ("classify", *SERVICE, "--model=/models/vit"),
+    "what Dataflow needs": ("classify", *SERVICE),
+    "a value of retry": ("retry", "--output=out", "--run_id=r", "--batch_size=few"),
+    "a ratio of retry": ("retry", "--output=out", "--run_id=r", "--max_error_ratio=2"),
+    "a run without its folder": ("retry", "--run_id=r"),
+    "a form": ("sql", "--output=out", "--format=xml", "select 1"),
+    "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
+    "a template's file": ("template", "show", "--image=i", "--spec=/tmp/i.json"),
+    "a flag of the job": ("template", "show", "--image=i", "--spec=gs://b/i", "--top_q=3"),
+}
+
+
+@pytest.mark.parametrize("program", ["classify", "retry", "sql", "doctor", "template"])
+def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
+    imported = run_program(program, "--help", code=0)
+    assert "argparse" in imported
+    assert not imported & NOT_FOR_A_REFUSAL
+
+
+@pytest.mark.parametrize("words", REFUSED.values(), ids=REFUSED.keys())
+def test_a_refusal_imports_nothing_heavy_and_not_beam(words: tuple[str, ...]) -> None:
+    imported = run_program(*words, code=2)
+    assert "argparse" in imported
+    assert not imported & NOT_FOR_A_REFUSAL
 
 
 @pytest.mark.parametrize("package", ["schemas", "pipelines.__main__", "pipelines.flags"])

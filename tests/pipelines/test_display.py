@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from imgcls_beam.metrics import BOARD
-from pipelines import display, startup
+from pipelines import display, startup, terminal
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ from pipelines import display, startup
     ],
 )
 def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
-    assert display.escape(text) == shown
-    display.escape(text).encode()
+    assert terminal.escape(text) == shown
+    terminal.escape(text).encode()
 
 
 def test_progress_says_how_many_of_how_many_and_how_long() -> None:

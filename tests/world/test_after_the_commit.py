@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from imgcls_beam.sinks import commit
-from pipelines import display, startup
+from pipelines import display, startup, terminal
 from pipelines.__main__ import main
 from tests.scenes import write_broken, write_photos
 
@@ -119,7 +119,7 @@ def test_any_text_is_said_in_any_encoding(
     with open(tmp_path / "out", "w", encoding=encoding) as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         startup.set_up_streams()
-        display.say(lambda: "1 \u00d7 gr\u00fc\u00df \u6f22 \u00b7 \ud800\n")
+        terminal.say(lambda: "1 \u00d7 gr\u00fc\u00df \u6f22 \u00b7 \ud800\n")
     text = (tmp_path / "out").read_text(encoding=encoding)
     assert text.startswith("1 \u00d7" if encoding.startswith("utf") else "1 x gr")
     assert "ud800" in text
@@ -129,4 +129,4 @@ def test_a_job_that_was_submitted_is_submitted(monkeypatch: pytest.MonkeyPatch) 
     def fail() -> str:
         raise UnicodeEncodeError("latin-1", "x", 0, 1, "x")
 
-    display.say(fail)
+    terminal.say(fail)

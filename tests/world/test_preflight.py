@@ -118,6 +118,10 @@ def test_a_place_to_stage_into_is_a_bucket(capsys: pytest.CaptureFixture[str]) -
         ("Sparks", "did you mean SparkRunner?"),
         ("cloud", "there are DataflowRunner, "),
         ("apache_beam.runners.nowhere.NoRunner", "there is no such runner"),
+        ("apache_beam.runners.runner.NoRunner", "there is no such runner"),
+        ("nowhere.NoRunner", "there is no such runner"),
+        ("tests.runners.NoRunner", "there is no such runner"),
+        (".Runner", "there is no such runner"),
         ("a..b", "there is no such runner"),
         ("DaskRunner", "the last sink only"),
         ("dask", "the last sink only"),
@@ -152,8 +156,7 @@ def test_a_runner_is_known_however_it_is_spelled(spelled: str | None, name: str)
 
 @pytest.mark.parametrize("name", ["TestDataflowRunner", "PrismRunner", "SparkRunner"])
 def test_places_of_this_machine_are_taken_where_workers_may_be_here(name: str) -> None:
-    options = runners.to_beam_options([f"--runner={name}"])
-    assert not runners.goes_on_alone(options)
+    assert not runners.goes_on_alone(name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""Text on its way to a person: what may be shown, and what happens where it cannot be.
+
+Labels and URIs are other people's text: control characters are shown as escapes, so that a label
+cannot move the cursor or forge a line.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+_LOG = logging.getLogger("imgcls")
+_PLAIN = str.maketrans({"─": "-", "·": "-", "×": "x", "–": "-", "…": "..."})
+
+
+def say(describe: Callable[[], str]) -> None:
+    """Prints what was done. It is done: nothing that fails here may say otherwise.
+
+    Standard output may be closed, full, or of an encoding that lacks a letter; rows that are to be
+    shown may not be read. A log line says so.
+    """
+    try:
+        sys.stdout.write(_to_plain(describe()))
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001  whatever it is, what was done stays done
+        drop_stdout()
+        with contextlib.suppress(Exception):
+            _LOG.warning("all is done, but it could not be shown here: %s", type(error).__name__)
+
+
+def _to_plain(text: str) -> str:
+    """Our own marks in ASCII where standard output is not UTF-8; the rest is up to its encoding."""
+    is_utf_8 = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    return text if is_utf_8 else text.translate(_PLAIN)
+
+
+def drop_stdout() -> None:
+    """Lets what waits to be written go nowhere: the interpreter would fail on it at its end."""
+    with contextlib.suppress(OSError, ValueError):  # no file, or one of a test
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def escape(text: str, keep: str = "") -> str:
+    """Text without control characters: each is shown as its escape."""
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
+        for each in text
+    )
