@@ -31,6 +31,7 @@ EXTRAS = {
     "heic": ["pillow-heif>=1.3"],
     "gcp": ["apache-beam[gcp]", "gcsfs>=2025.9"],
     "s3": ["s3fs>=2025.9"],
+    "openvino": ["openvino>=2025.4"],
     "sql": ["duckdb>=1.3"],
     # Each torchvision fits one torch, which its own requirement names; both from one index.
     "timm": ["timm>=1.0.20", "torchvision"],
@@ -45,6 +46,7 @@ EXTRAS = {
         "jsonschema",
         "moto[s3,server]",
         "mypy",
+        "openvino>=2025.4",
         "pandas",  # which docs/sql.md reads rows with, and Polars
         "polars",
         "pillow-heif>=1.3",

@@ -5,8 +5,8 @@ import functools
 import importlib.metadata
 
 _LIBRARIES = (
-    *("apache-beam", "imgcls_beam", "numpy", "pillow", "pillow-heif", "pyarrow", "torch"),
-    "transformers",
+    *("apache-beam", "imgcls_beam", "numpy", "openvino", "pillow", "pillow-heif", "pyarrow"),
+    *("torch", "transformers"),
 )
 
 

@@ -16,7 +16,9 @@ DEFAULT_MODEL = "google/vit-base-patch16-224"
 DEFAULT_TOP_K = 5
 """What the live API answers where no top_k is given."""
 Device = Literal["auto", "cpu", "cuda"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16", "bfloat16!"]
+"""`bfloat16!` is bfloat16 even on a processor that only emulates it."""
+Engine = Literal["auto", "torch", "openvino"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class ModelOptions:
         device: `auto` takes CUDA where there is one.
         dtype: of the weights; `auto` is float32 on the CPU and the checkpoint's own on CUDA.
         batch_size: images in a forward pass; None lets the device decide.
+        engine: what runs the model; `auto` takes the fastest that is installed and gives the same
+            scores.
     """
 
     model: str = DEFAULT_MODEL
@@ -40,6 +44,7 @@ class ModelOptions:
     device: Device = "auto"
     dtype: Dtype = "auto"
     batch_size: int | None = None
+    engine: Engine = "auto"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -60,6 +65,15 @@ class ModelOptions:
         check_choice("dtype", self.dtype, get_args(Dtype))
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size)
+        self._check_engine()
+
+    def _check_engine(self) -> None:
+        check_choice("engine", self.engine, get_args(Engine))
+        if self.engine == "openvino" and self.device == "cuda":
+            raise ConfigError("engine", self.engine, "it runs on the CPU; device cuda wants torch")
+        if self.engine == "openvino" and self.dtype == "float16":
+            problem = "it runs float32 and bfloat16; float16 wants torch"
+            raise ConfigError("engine", self.engine, problem)
 
 
 class ModelKeywords(TypedDict, total=False):
@@ -71,6 +85,7 @@ class ModelKeywords(TypedDict, total=False):
     device: Device
     dtype: Dtype
     batch_size: int | None
+    engine: Engine
 
 
 def to_model_options(

@@ -184,4 +184,5 @@ def _to_execution(origin: ForwardPass, card: ClassifierCard) -> Execution:
         batch_size=batch_size,
         inference_ms=origin.elapsed_ms / batch_size,
         finished_at=origin.finished_at,
+        engine=origin.engine or card.engine,
     )

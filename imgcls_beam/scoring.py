@@ -103,6 +103,19 @@ class AppliedParameters:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What ran a model, and why.
+
+    Attributes:
+        name: `torch` or `openvino`.
+        why: half a sentence.
+    """
+
+    name: str
+    why: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Execution:
     """How one batch was run; its images share one object.
 
@@ -112,6 +125,7 @@ class Execution:
         batch_size: how many images were in the forward pass.
         inference_ms: wall time inside the model, see `ForwardPass`, divided by its images.
         finished_at: UTC.
+        engine: what ran it; None where that is not known.
     """
 
     device: str
@@ -119,3 +133,4 @@ class Execution:
     batch_size: int
     inference_ms: float
     finished_at: datetime.datetime
+    engine: EngineChoice | None = None

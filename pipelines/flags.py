@@ -101,6 +101,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--batch_size", default="auto", metavar="N", help="images in a forward pass, or auto")
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda")
     add("--dtype", default="auto", metavar="T", help="auto, float32, bfloat16, float16")
+    add("--engine", default="auto", metavar="E", help="auto: the fastest; torch, openvino")
     add("--dedupe", default="on", metavar="W", help="on: equal images are scored once; off")
     add("--preprocess", default="exact", metavar="P", help="exact: the model's own processor")
 
@@ -187,6 +188,7 @@ def to_model(flags: argparse.Namespace) -> ModelOptions:
         device=flags.device,
         dtype=flags.dtype,
         batch_size=to_batch_size(flags.batch_size),
+        engine=flags.engine,
     )
 
 

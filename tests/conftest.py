@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,6 +17,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "services":
             item.add_marker("slow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
+    """Where tests and the programs that they start keep what they find out about models."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMGCLS_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """The Hugging Face classifier. Heavy: importing this module imports torch."""
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,21 +14,20 @@ from imgcls_beam.classifying.checkpoints import (
     load_checkpoint,
 )
 from imgcls_beam.classifying.configs import name_labels, read_config
+from imgcls_beam.classifying.cpu import has_bfloat16
+from imgcls_beam.classifying.engines import Plain, choose_runner
 from imgcls_beam.classifying.feeding import Feed, Tensors
 from imgcls_beam.classifying.gaps import check_gaps
-from imgcls_beam.classifying.judging import Judge, answer, find_logits
-from imgcls_beam.classifying.protocol import (
-    ClassifierCard,
-    ClassifierSpec,
-    DrawProbes,
-    ForwardPass,
-    Logits,
-)
-from imgcls_beam.classifying.tuning import tune
-from imgcls_beam.elements import ModelInputs
+from imgcls_beam.classifying.judging import Judge, answer
+from imgcls_beam.classifying.known import load_other
+from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, DrawProbes
+from imgcls_beam.classifying.running import RunningClassifier
+from imgcls_beam.classifying.torch_running import TorchRunner
 from imgcls_beam.errors import ModelError
+from imgcls_beam.model_options import Dtype
 from imgcls_beam.models import fetch_model
 from imgcls_beam.reasons import describe_reason
+from imgcls_beam.scoring import EngineChoice
 from imgcls_beam.spec import FunctionToApply
 
 _CANNOT_TAKE = "the model cannot take what its image processor gives ({})"
@@ -38,7 +36,7 @@ _MAX_EDGE_PX = 8192
 """A config that names a larger image is not believed."""
 
 
-class HuggingFaceClassifier:
+class HuggingFaceClassifier(RunningClassifier):
     """A model of `AutoModelForImageClassification`, checked before its first image."""
 
     def __init__(
@@ -56,64 +54,70 @@ class HuggingFaceClassifier:
 
         Raises:
             ModelError: it cannot be loaded, or would predict at random: the checkpoint lacks a
-                weight that a prediction reads, or holds one that is not finite.
+                weight that a prediction reads, or holds one that is not finite. Or the engine that
+                was asked for cannot run it.
         """
-        self._spec, self._clock_s = spec, clock_s
-        self._feed = Feed(_choose_device(spec), spec.affine)
+        feed = _make_feed(spec)
         config = read_config(fetch_model(spec.source), spec.source)
-        checkpoint = self._load()
-        self._card = _describe(checkpoint.model, config, self._feed.device)
-        probes = self._feed.stack(draw_probes(self._card.image_size_px))
-        self._model = self._check_and_tune(checkpoint, probes)
-        # Harness threads call one model at once: together they would only share its cores, each
-        # with activations of its own.
-        self._turn = threading.Lock()
+        checkpoint = _load(spec, feed.device)
+        card = _describe(checkpoint.model, config, feed.device)
+        probes = feed.stack(draw_probes(card.image_size_px))
+        judge = _check(spec, checkpoint, feed, probes)
 
-    def describe(self) -> ClassifierCard:
-        """What this model is."""
-        return self._card
+        def load_again() -> Any:  # noqa: ANN401  transformers' own class
+            return _load(spec, feed.device).model
 
-    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
-        """One forward pass, see `Classifier.classify`.
+        plain = Plain(spec, card, checkpoint.model, feed, judge, load_again)
+        del checkpoint
+        super().__init__(card, choose_runner(plain), lambda: load_other(spec), clock_s)
 
-        Raises:
-            ModelError: the model gives another number of scores than it has labels.
-        """
-        stacked = self._feed.stack(batch)
-        with self._turn, torch.inference_mode():
-            start_s = self._clock_s()
-            outputs = self._model(**self._feed.move(stacked, self._model.dtype))
-            logits: Logits = find_logits(outputs).to(torch.float32).cpu().numpy()
-            elapsed_ms = (self._clock_s() - start_s) * 1e3
-        count = len(self._card.labels)
-        if logits.shape != (len(batch), count):
-            raise ModelError(f"the model gives scores of shape {logits.shape} for {count} labels")
-        return ForwardPass(logits, elapsed_ms)
 
-    def _load(self) -> Checkpoint:
-        is_plain = (self._spec.dtype, self._feed.device.type) == ("auto", "cpu")
-        checkpoint = load_checkpoint(self._spec.source, "float32" if is_plain else self._spec.dtype)
-        checkpoint.model.to(self._feed.device)
-        if self._feed.device.type == "cuda" and checkpoint.model.dtype == torch.float32:
-            # Torch rounds convolutions on CUDA to the 10 bits of TF32 unless told not to; bfloat16
-            # is faster still, for those who ask for it. Holds for the whole process.
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cuda.matmul.allow_tf32 = False
-        return checkpoint
+def load_plain_runner(spec: ClassifierSpec, choice: EngineChoice) -> TorchRunner:
+    """A model that was checked before, as the library runs it."""
+    feed = _make_feed(spec)
+    return TorchRunner(choice, _load(spec, feed.device).model, feed)
 
-    def _check_and_tune(self, checkpoint: Checkpoint, probes: Tensors) -> Any:  # noqa: ANN401
-        source, model = self._spec.source, checkpoint.model
-        check_finite(checkpoint, source)
-        with torch.no_grad():
-            try:
-                plain = answer(model, self._feed, probes)
-            except LOAD_FAULTS as error:
-                settings = explain_settings(source, self._feed.move(probes, torch.float32))
-                reason = settings or _CANNOT_TAKE.format(describe_reason(error))
-                raise ModelError(f"{source.model_id}: {reason}") from error
-            check_gaps(checkpoint, source, lambda: answer(model, self._feed, probes))
-            judge = Judge(self._feed, probes, plain)
-            return tune(model, self._feed, judge, lambda: self._load().model)
+
+def _make_feed(spec: ClassifierSpec) -> Feed:
+    """The feed of the device.
+
+    Raises:
+        ModelError: there is no such device, or it only emulates the type of the weights.
+    """
+    device = _choose_device(spec)
+    if device.type == "cpu" and spec.dtype == "bfloat16" and not has_bfloat16():
+        problem = "this processor only emulates bfloat16, tens of times slower than float32"
+        advice = "give --dtype=float32, or --dtype=bfloat16! all the same"
+        raise ModelError(f"{spec.source.model_id}: {problem}; {advice}")
+    return Feed(device, spec.affine)
+
+
+def _load(spec: ClassifierSpec, device: torch.device) -> Checkpoint:
+    dtype: Dtype = "bfloat16" if spec.dtype == "bfloat16!" else spec.dtype
+    is_plain = (dtype, device.type) == ("auto", "cpu")
+    checkpoint = load_checkpoint(spec.source, "float32" if is_plain else dtype)
+    checkpoint.model.to(device)
+    if device.type == "cuda" and checkpoint.model.dtype == torch.float32:
+        # Torch rounds convolutions on CUDA to the 10 bits of TF32 unless told not to; bfloat16
+        # is faster still, for those who ask for it. Holds for the whole process.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+    return checkpoint
+
+
+def _check(spec: ClassifierSpec, checkpoint: Checkpoint, feed: Feed, probes: Tensors) -> Judge:
+    """Checks a model; gives back what knows its plain answers."""
+    source, model = spec.source, checkpoint.model
+    check_finite(checkpoint, source)
+    with torch.no_grad():
+        try:
+            plain = answer(model, feed, probes)
+        except LOAD_FAULTS as error:
+            settings = explain_settings(source, feed.move(probes, torch.float32))
+            reason = settings or _CANNOT_TAKE.format(describe_reason(error))
+            raise ModelError(f"{source.model_id}: {reason}") from error
+        check_gaps(checkpoint, source, lambda: answer(model, feed, probes))
+    return Judge(feed, probes, plain)
 
 
 def _choose_device(spec: ClassifierSpec) -> torch.device:

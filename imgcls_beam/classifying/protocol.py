@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcls_beam.elements import ModelInputs
-from imgcls_beam.model_options import Device, Dtype
-from imgcls_beam.scoring import ChannelAffine, ModelSource
+from imgcls_beam.model_options import Device, Dtype, Engine
+from imgcls_beam.scoring import ChannelAffine, EngineChoice, ModelSource
 from imgcls_beam.spec import FunctionToApply
 
 Logits = npt.NDArray[np.float32]
@@ -31,12 +31,14 @@ class ClassifierSpec:
         affine: the arithmetic between uint8 pixels and the model; None where pixels are ready.
         device: `auto` takes CUDA where there is one.
         dtype: of the weights; `auto` is float32 on the CPU and the checkpoint's own on CUDA.
+        engine: what runs it; `auto` takes the fastest that gives the same scores.
     """
 
     source: ModelSource
     affine: ChannelAffine | None
     device: Device = "auto"
     dtype: Dtype = "auto"
+    engine: Engine = "auto"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class ClassifierCard:
         size_bytes: of its weights.
         image_size_px: (height, width) of the images that its config names; None where it names
             none. Its image processor may make other sizes of them.
+        engine: what runs it, and why; None where that is not known.
     """
 
     labels: tuple[str, ...]
@@ -59,6 +62,7 @@ class ClassifierCard:
     dtype: str
     size_bytes: int
     image_size_px: tuple[int, int] | None = None
+    engine: EngineChoice | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class ForwardPass:
             forward pass, logits back to the host. Not the stacking of images, the wait for other
             threads' passes, or what a model does once, before its first pass.
         finished_at: UTC.
+        engine: what ran it; None for the one that the model's card names.
     """
 
     logits: Logits
@@ -78,6 +83,7 @@ class ForwardPass:
     finished_at: datetime.datetime = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC)
     )
+    engine: EngineChoice | None = None
 
 
 class Classifier(Protocol):
@@ -116,13 +122,21 @@ def load_classifier(
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
     """
-    from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
-
     with _LOADING:
         if is_copy:
-            return HuggingFaceClassifier(spec, draw_probes)
+            return _load(spec, draw_probes)
         classifier = _LOADED.get(spec)
         if classifier is None:
-            classifier = HuggingFaceClassifier(spec, draw_probes)
+            classifier = _load(spec, draw_probes)
             _LOADED[spec] = classifier
         return classifier
+
+
+def _load(spec: ClassifierSpec, draw_probes: DrawProbes) -> Classifier:
+    from imgcls_beam.classifying.known import load_known
+
+    if (known := load_known(spec)) is not None:
+        return known
+    from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
+
+    return HuggingFaceClassifier(spec, draw_probes)

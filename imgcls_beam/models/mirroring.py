@@ -3,13 +3,13 @@
 import contextlib
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 import tempfile
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.models.keeping import find_cache
 from imgcls_beam.models.model_files import check_folder, has_model, hash_files, list_needed
 from imgcls_beam.stores import open_store, version_of
 
@@ -22,8 +22,7 @@ def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
     """Copies a model's files to the cache, unless a copy of exactly these is there.
 
     What was copied is known by the names, sizes and versions that the store lists. Of several
-    processes that want the same copy, one makes it and the others wait. The cache is
-    `$IMGCLS_CACHE`, else `imgcls_beam` below `$XDG_CACHE_HOME` or `~/.cache`; it may be deleted.
+    processes that want the same copy, one makes it and the others wait.
 
     Returns:
         The copy, and the SHA-256 over its files.
@@ -36,7 +35,7 @@ def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
 
     store, root = open_store("model", url)
     files = _list_files(store, root, url)
-    place = _find_cache() / _digest_listing(url, files)
+    place = find_cache() / _digest_listing(url, files)
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         if not (place / _REVISION).is_file():
@@ -82,12 +81,6 @@ def _list_inner(store: Any, root: str) -> dict[str, dict[str, Any]]:  # noqa: AN
 def _digest_listing(url: str, files: dict[str, dict[str, Any]]) -> str:
     listing = [(name, info.get("size"), version_of(info)) for name, info in sorted(files.items())]
     return hashlib.sha256(json.dumps([url, listing]).encode("utf-8", "replace")).hexdigest()
-
-
-def _find_cache() -> pathlib.Path:
-    if own := os.environ.get("IMGCLS_CACHE"):
-        return pathlib.Path(own)
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imgcls_beam"
 
 
 def _copy(store: Any, paths: dict[str, str], place: pathlib.Path) -> None:  # noqa: ANN401

@@ -25,7 +25,7 @@ AFFINE = ChannelAffine((1 / 127.5,) * 3, (-1.0,) * 3)
 
 def load(folder: pathlib.Path, size_px: int = 32, **changes: Any) -> Classifier:
     source = resolve_model(str(folder), None)
-    spec = ClassifierSpec(**{"source": source, "affine": AFFINE, **changes})
+    spec = ClassifierSpec(**{"source": source, "affine": AFFINE, "engine": "torch", **changes})
     is_ready = spec.affine is None
     return load_classifier(spec, probe_ready(size_px) if is_ready else probe_levels(size_px))
 
@@ -160,9 +160,9 @@ def test_a_pass_takes_the_time_inside_the_model_and_not_the_wait_for_it(
 ) -> None:
     """Eight threads, one model whose pass takes 200 ms of a clock that nothing else moves."""
     passes: list[int] = []
-    spec = ClassifierSpec(resolve_model(str(vit_folder), None), AFFINE, "cpu")
+    spec = ClassifierSpec(resolve_model(str(vit_folder), None), AFFINE, "cpu", engine="torch")
     classifier = HuggingFaceClassifier(spec, probe_levels(), lambda: 0.2 * len(passes))
-    classifier._model.register_forward_pre_hook(lambda *_: passes.append(1))
+    classifier._runner.model.register_forward_pre_hook(lambda *_: passes.append(1))
     classifier._turn = turn = WatchedTurn(8)  # type: ignore[assignment]
     batch = [{"pixel_values": each} for each in draw(2)]
     with concurrent.futures.ThreadPoolExecutor(8) as threads:

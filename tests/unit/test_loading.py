@@ -29,7 +29,10 @@ AFFINE = ChannelAffine((1 / 127.5,) * 3, (-1.0,) * 3)
 
 def make_spec(folder: pathlib.Path, **changes: Any) -> ClassifierSpec:
     return ClassifierSpec(
-        **{"source": resolve_model(str(folder), None), "affine": AFFINE, **changes}
+        **{
+            **{"source": resolve_model(str(folder), None), "affine": AFFINE, "engine": "torch"},
+            **changes,
+        }
     )
 
 
@@ -82,7 +85,7 @@ def test_many_threads_load_one_model(folder: pathlib.Path) -> None:
 def test_a_model_is_forgotten_when_nobody_holds_it(folder: pathlib.Path) -> None:
     classifier = load(folder)
     watched = weakref.ref(classifier)
-    weights = weakref.ref(next(classifier._model.parameters()))  # type: ignore[attr-defined]
+    weights = weakref.ref(next(classifier._runner.model.parameters()))  # type: ignore[attr-defined]
     del classifier
     gc.collect()
     assert watched() is None
@@ -237,7 +240,7 @@ def test_weights_in_shards_are_read(
         write_bin_shards(folder, model.state_dict())
     stem = "model.safetensors" if is_safe else "pytorch_model.bin"
     assert make_spec(folder).source.weights == f"{stem}.index.json"
-    found = load(folder)._model.state_dict()  # type: ignore[attr-defined]
+    found = load(folder)._runner.model.state_dict()  # type: ignore[attr-defined]
     assert all(torch.equal(found[name], each) for name, each in model.state_dict().items())
 
 

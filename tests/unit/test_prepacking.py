@@ -27,7 +27,9 @@ def small_layers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(folder: pathlib.Path, size_px: int = 32, **changes: Any) -> HuggingFaceClassifier:
-    spec = ClassifierSpec(**{"source": resolve_model(str(folder), None), "affine": None, **changes})
+    spec = ClassifierSpec(
+        **{"source": resolve_model(str(folder), None), "affine": None, "engine": "torch", **changes}
+    )
     return HuggingFaceClassifier(spec, probe_ready(size_px))
 
 
@@ -38,7 +40,7 @@ def draw(count: int, size_px: int) -> list[ModelInputs]:
 
 
 def count_packed(classifier: HuggingFaceClassifier) -> int:
-    return sum(isinstance(each, PackedLinear) for each in classifier._model.modules())
+    return sum(isinstance(each, PackedLinear) for each in classifier._runner.model.modules())
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -31,7 +31,7 @@ def make(model_class: str, folder: pathlib.Path) -> pathlib.Path:
 def load(folder: pathlib.Path) -> HuggingFaceClassifier:
     source = resolve_model(str(folder), None)
     preparer = load_preparer(source)
-    spec = ClassifierSpec(source, preparer.affine, "cpu", "float32")
+    spec = ClassifierSpec(source, preparer.affine, "cpu", "float32", "torch")
     return HuggingFaceClassifier(spec, lambda size_px: draw_probes(preparer, size_px))
 
 
@@ -43,13 +43,13 @@ def draw(folder: pathlib.Path) -> list[Any]:
 def test_bit_on_plain_sheets_is_as_near_the_truth_as_the_library(tmp_path: pathlib.Path) -> None:
     folder = make("BitForImageClassification", tmp_path / "model")
     classifier = load(folder)
-    assert not classifier._feed.is_channels_last
+    assert not classifier._runner.feed.is_channels_last
     batch = draw(folder)
     found = classifier.classify(batch).logits
     with torch.no_grad():
-        stacked = classifier._feed.stack(batch)
-        exact = answer_exactly(classifier._model, classifier._feed, stacked).numpy()
-        classifier._feed.is_channels_last = True
+        stacked = classifier._runner.feed.stack(batch)
+        exact = answer_exactly(classifier._runner.model, classifier._runner.feed, stacked).numpy()
+        classifier._runner.feed.is_channels_last = True
     other = classifier.classify(batch).logits
     assert np.abs(other - exact).max() > 5 * np.abs(found - exact).max()
 
@@ -67,7 +67,7 @@ def test_bit_on_plain_sheets_is_as_near_the_truth_as_the_library(tmp_path: pathl
 def test_models_of_batch_and_layer_norms_keep_their_pixels_in_place(
     model_class: str, tmp_path: pathlib.Path
 ) -> None:
-    assert load(make(model_class, tmp_path / "model"))._feed.is_channels_last
+    assert load(make(model_class, tmp_path / "model"))._runner.feed.is_channels_last
 
 
 def test_a_layout_that_says_something_else_of_a_dark_picture_alone_is_not_taken(
@@ -83,18 +83,18 @@ def test_a_layout_that_says_something_else_of_a_dark_picture_alone_is_not_taken(
         return torch.where(is_dark, found * 1.01, found) if is_odd else found
 
     monkeypatch.setattr(torch.nn.Conv2d, "forward", forget_the_dark)
-    assert not load(folder)._feed.is_channels_last
+    assert not load(folder)._runner.feed.is_channels_last
 
 
 def test_weights_are_the_same_after_they_were_float64(tmp_path: pathlib.Path) -> None:
     folder = make("ResNetForImageClassification", tmp_path / "model")
     classifier = load(folder)
-    before = {name: each.clone() for name, each in classifier._model.state_dict().items()}
+    before = {name: each.clone() for name, each in classifier._runner.model.state_dict().items()}
     with torch.no_grad():
-        stacked = classifier._feed.stack(draw(folder))
-        exact = answer_exactly(classifier._model, classifier._feed, stacked)
+        stacked = classifier._runner.feed.stack(draw(folder))
+        exact = answer_exactly(classifier._runner.model, classifier._runner.feed, stacked)
     assert exact.dtype == torch.float64
-    after = classifier._model.state_dict()
+    after = classifier._runner.model.state_dict()
     assert all(torch.equal(after[name], each) for name, each in before.items())
     assert all(after[name].dtype == each.dtype for name, each in before.items())
 
@@ -111,7 +111,9 @@ def test_packing_that_is_off_by_a_thousandth_on_a_dark_picture_is_not_taken(
 
     monkeypatch.setattr(prepacking.PackedLinear, "forward", dim)
     classifier = load(vit_folder)
-    packed = [each for each in classifier._model.modules() if type(each).__name__ == "PackedLinear"]
+    packed = [
+        each for each in classifier._runner.model.modules() if type(each).__name__ == "PackedLinear"
+    ]
     assert packed == []
 
 
@@ -121,5 +123,5 @@ def test_a_gap_that_no_probe_sees_keeps_no_value_that_is_not_finite(tmp_path: pa
     weights = load_file(path)
     kept = {name: each for name, each in weights.items() if "mask_token" not in name}
     save_file(kept, path, {"format": "pt"})
-    for weight in load(folder)._model.state_dict().values():
+    for weight in load(folder)._runner.model.state_dict().values():
         assert bool(torch.isfinite(weight).all())

@@ -1,0 +1,89 @@
+"""A model run by OpenVINO on the CPU. Heavy: imports openvino; torch is not needed."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import openvino
+
+from imgcls_beam.classifying.protocol import Logits
+from imgcls_beam.elements import ModelInputs, Pixels
+from imgcls_beam.scoring import EngineChoice
+
+Shapes = Mapping[str, Sequence[int]]
+"""Of each input of one image, by its name, in the order of the graph's inputs."""
+
+GRAPH = "model.xml"
+"""Its weights lie beside it, in `model.bin`."""
+
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVinoRunner:
+    """A graph for inputs of one shape and any number of images; see `Runner`.
+
+    A batch is split over the streams, each of which has its share of the threads.
+
+    Attributes:
+        choice: which engine, and why.
+    """
+
+    def __init__(
+        self,
+        choice: EngineChoice,
+        graph: "openvino.Model | pathlib.Path",
+        shapes: Shapes,
+        dtype: str,
+        threads: int,
+        streams: int,
+    ) -> None:
+        """Compiles a graph for this processor.
+
+        Args:
+            choice: which engine, and why.
+            graph: its inputs are those of `shapes`, in their order; or the file that holds it.
+            shapes: of one image's inputs.
+            dtype: float32 or bfloat16. Said in any case: left to itself the library rounds to
+                bfloat16 where the processor has it.
+            threads: it uses so many.
+            streams: into so many parts a batch is split.
+        """
+        self.choice = choice
+        self._shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self._compiled = openvino.Core().compile_model(
+            graph,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
+                "INFERENCE_NUM_THREADS": threads,
+                "NUM_STREAMS": str(streams),
+            },
+        )
+        self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
+
+    def takes(self, batch: Sequence[ModelInputs]) -> bool:
+        """Whether the inputs have the shapes that the graph was made for."""
+        return all(
+            each.keys() == self._shapes.keys()
+            and all(each[name].shape == shape for name, shape in self._shapes.items())
+            for each in batch
+        )
+
+    def stack(self, batch: Sequence[ModelInputs]) -> list[Pixels]:
+        """(…) each → (N, …), in the order of the graph's inputs."""
+        return [np.stack([each[name] for each in batch]) for name in self._shapes]
+
+    def run(self, stacked: list[Pixels]) -> Logits:
+        """Logits, float32 (N, C)."""
+        count = min(len(stacked[0]), len(self._requests))
+        parts = zip(*(np.array_split(each, count) for each in stacked), strict=True)
+        used: list[Any] = []
+        for request, part in zip(self._requests, parts, strict=False):
+            request.start_async(list(part), share_inputs=True)
+            used.append(request)
+        for request in used:
+            request.wait()
+        found = [request.get_output_tensor(0).data for request in used]
+        logits: Logits = np.concatenate(found).astype(np.float32, copy=False)
+        return logits
