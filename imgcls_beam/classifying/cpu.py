@@ -6,6 +6,8 @@ import os
 import pathlib
 import platform
 
+from imgcls_beam.cores import count_cores
+
 _FACTS = pathlib.Path("/proc/cpuinfo")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 """Words of Linux for x86's two ways and Arm's."""
@@ -13,14 +15,14 @@ _FLAGS = ("flags", "Features")
 _NAMES = ("model name", "CPU part")
 
 
-def count_cores() -> int:
-    """The cores that a model of this process may use: `OMP_NUM_THREADS`, else all that it has."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def count_model_cores() -> int:
+    """The cores that models of this process may use: all that it has, or `OMP_NUM_THREADS`.
+
+    Libraries that use OpenMP honour that variable; where it lists several numbers, the first.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    cores = count_cores()
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
 
 
 def describe_cpu() -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from imgcls_beam.classifying.cpu import count_cores
+from imgcls_beam.classifying.cpu import count_model_cores
 from imgcls_beam.classifying.feeding import Feed
 from imgcls_beam.classifying.judging import Judge, answer
 from imgcls_beam.classifying.known import (
@@ -166,7 +166,7 @@ def _run_graph(
     """Its logits of the probes, its best number of streams, and its images/s with them."""
     from imgcls_beam.classifying.openvino_running import OpenVinoRunner
 
-    probes, cores = plain.judge.probes, count_cores()
+    probes, cores = plain.judge.probes, count_model_cores()
     timed = [each.numpy() for each in _repeat(plain).values()]
     found, rates = torch.empty(0), {}
     for streams in sorted({1, cores}):
@@ -224,4 +224,4 @@ def _keep_openvino(plain: Plain, key: Mapping[str, Any], found: _Graph, why: str
     }
     if (kept := keep(KIND, key, facts, write)) and (runner := load_kept_runner(kept)):
         return runner
-    return OpenVinoRunner(choice, found.graph, **found.facts, threads=count_cores())
+    return OpenVinoRunner(choice, found.graph, **found.facts, threads=count_model_cores())

@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from imgcls_beam.classifying.cpu import count_cores, describe_cpu, may_have_cuda
+from imgcls_beam.classifying.cpu import count_model_cores, describe_cpu, may_have_cuda
 from imgcls_beam.classifying.protocol import Classifier, ClassifierCard, ClassifierSpec
 from imgcls_beam.classifying.running import Runner, RunningClassifier
 from imgcls_beam.library_versions import find_versions
@@ -51,7 +51,7 @@ def make_key(spec: ClassifierSpec) -> dict[str, Any]:
         "dtype": spec.dtype,
         "engine": spec.engine,
         "cpu": describe_cpu(),
-        "cores": count_cores(),
+        "cores": count_model_cores(),
         "versions": find_versions(),
     }
 
@@ -64,7 +64,7 @@ def load_kept_runner(kept: Kept) -> Runner | None:
     from imgcls_beam.classifying.openvino_running import GRAPH, OpenVinoRunner
 
     graph = kept.facts["graph"]
-    return OpenVinoRunner(choice, kept.folder / GRAPH, **graph, threads=count_cores())
+    return OpenVinoRunner(choice, kept.folder / GRAPH, **graph, threads=count_model_cores())
 
 
 def load_other(spec: ClassifierSpec) -> Runner:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import openvino
 
+from imgcls_beam.classifying.core_share import CoreShare
 from imgcls_beam.classifying.protocol import Logits
 from imgcls_beam.elements import ModelInputs, Pixels
 from imgcls_beam.scoring import EngineChoice
@@ -61,6 +62,7 @@ class OpenVinoRunner:
             },
         )
         self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
+        self._share = CoreShare()
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
         """Whether the inputs have the shapes that the graph was made for."""
@@ -76,7 +78,7 @@ class OpenVinoRunner:
 
     def run(self, stacked: list[Pixels]) -> Logits:
         """Logits, float32 (N, C)."""
-        count = min(len(stacked[0]), len(self._requests))
+        count = min(len(stacked[0]), len(self._requests), self._share.count())
         parts = zip(*(np.array_split(each, count) for each in stacked), strict=True)
         used: list[Any] = []
         for request, part in zip(self._requests, parts, strict=False):

@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 
+from imgcls_beam.classifying.core_share import CoreShare
 from imgcls_beam.classifying.feeding import Feed, Tensors
 from imgcls_beam.classifying.judging import find_logits
 from imgcls_beam.classifying.protocol import Logits
+from imgcls_beam.classifying.streams import Streams
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.scoring import EngineChoice
 
@@ -25,6 +27,7 @@ class TorchRunner:
         """Takes a model that is ready to predict."""
         self.choice = choice
         self.model, self.feed = model, feed
+        self._streams = Streams(CoreShare()) if feed.device.type == "cpu" else None
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
         """Every shape."""
@@ -37,7 +40,14 @@ class TorchRunner:
 
     def run(self, stacked: Tensors) -> Logits:
         """Logits, float32 (N, C)."""
-        with torch.inference_mode():
-            outputs = self.model(**self.feed.move(stacked, self.model.dtype))
-            logits: Logits = find_logits(outputs).to(torch.float32).cpu().numpy()
+        if self._streams is not None:
+            found = self._streams.run(self._forward, stacked)
+        else:
+            with torch.inference_mode():
+                found = self._forward(stacked)
+        logits: Logits = found.cpu().numpy()
         return logits
+
+    def _forward(self, stacked: Tensors) -> torch.Tensor:
+        outputs = self.model(**self.feed.move(stacked, self.model.dtype))
+        return find_logits(outputs).to(torch.float32)

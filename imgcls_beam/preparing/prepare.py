@@ -3,13 +3,13 @@
 import concurrent.futures
 import contextlib
 import functools
-import os
 import threading
 import time
 from collections.abc import Sequence
 
 from PIL import Image
 
+from imgcls_beam.cores import count_cores
 from imgcls_beam.elements import EncodedImage, Failure, ImageFacts, ImageRef, PixelArray
 from imgcls_beam.errors import ImageError
 from imgcls_beam.options import DecodeOptions
@@ -29,8 +29,7 @@ def decode_pool() -> concurrent.futures.ThreadPoolExecutor:
 
     One pool for all harness threads: memory is bounded by the cores, not by the runner's threads.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return concurrent.futures.ThreadPoolExecutor(cores or 1, thread_name_prefix="imgcls-decode")
+    return concurrent.futures.ThreadPoolExecutor(count_cores(), thread_name_prefix="imgcls-decode")
 
 
 def prepare_image(
