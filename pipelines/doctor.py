@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from imgcls_beam.errors import ConfigError, ImgclsError, ModelError
 
-from . import doctor_flags, startup, terminal
+from . import beam_imports, doctor_flags, startup, terminal
 
 if TYPE_CHECKING:
     from imgcls_beam.parity import Comparison
@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"imgcls doctor: {terminal.escape(str(error))}\n")
         return _USAGE
-    from . import display  # only now: it imports Beam
+    beam_imports.import_beam(())  # only now: no refusal waits for Beam
+    from . import display
 
     display.quiet_transformers()
     found = [problem for check in _choose_checks(asked) if (problem := _run(check, asked))]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from imgcls_beam.errors import ConfigError, ImgclsError
 
-from . import preflight, startup, terminal
+from . import beam_imports, preflight, startup, terminal
 
 _DONE, _FAILED, _USAGE, _TOO_MANY_ERRORS = 0, 1, 2, 3
 
@@ -31,7 +31,8 @@ def run_program(name: str, flags_module: str, argv: Sequence[str] | None) -> int
     try:
         options, beam_arguments = parse_flags(sys.argv[1:] if argv is None else argv)
         preflight.check_flags(options, beam_arguments)
-        from . import display, job  # only now: they import Beam, which no refusal waits for
+        beam_imports.import_beam(beam_arguments)  # only now: no refusal waits for Beam
+        from . import display, job
 
         ended = job.run(options, beam_arguments, started_at)
     except ImgclsError as error:

@@ -63,7 +63,7 @@ def _read_record(flags: argparse.Namespace) -> "RunRecord":
     Raises:
         ConfigError: there is none, or it does not say how to try again.
     """
-    from imgcls_beam.sinks import locate_record, read_record  # Beam comes with them
+    from imgcls_beam.sinks import locate_record, read_record
     from imgcls_beam.stores import check_store, refuse_store_faults
 
     check_store("output", flags.output)

@@ -20,7 +20,14 @@ from .beam_flags import list_runners
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-_LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
+DEFAULT_RUNNER = "FnApiRunner"
+"""The local one that never touches the network."""
+_LOCAL_RUNNERS = (
+    DEFAULT_RUNNER,
+    "DirectRunner",
+    "BundleBasedDirectRunner",
+    "SwitchingDirectRunner",
+)
 _SIMILAR_RATIO = 0.6
 _NO_PRISM = "/nonexistent/prism"
 """DirectRunner first tries to download Prism; a file that is not there keeps it off the network."""
@@ -56,7 +63,7 @@ def find_runner(name: str | None) -> str:
         ConfigError: there is no such runner, or it loses rows.
     """
     if name is None:
-        return "FnApiRunner"
+        return DEFAULT_RUNNER
     if name.lower().endswith(("daskrunner", "dask")):
         raise ConfigError("runner", name, "it runs the last sink only and says DONE")
     known = {path.rpartition(".")[2]: path for path in list_runners()}

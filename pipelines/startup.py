@@ -6,7 +6,10 @@ import os
 import sys
 import warnings
 
-_NOISE = ("apitools not found", "requires torchvision", "Resource module is not available")
+_NOISE = (
+    *("apitools not found", "requires torchvision", "compatible bson package"),
+    "Resource module is not available",
+)
 """Warnings of libraries about packages that are not needed here. The last one means that SciPy is
 not installed, by which Beam would guess the model's size."""
 _CLIENTS = ("gcsfs", "asyncio", "google.auth")

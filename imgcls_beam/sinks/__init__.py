@@ -1,8 +1,12 @@
-"""Where rows go: a session stages files, and commits them by a run record."""
+"""Where rows go: a session stages files, and commits them by a run record.
 
-from imgcls_beam.sinks.abandoning import abandon_on_error
+What is a step of a pipeline is loaded when it is used: records are read without Beam.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from imgcls_beam.sinks.history import Selection
-from imgcls_beam.sinks.jsonl import WriteJsonl
 from imgcls_beam.sinks.jsonl_files import (
     JsonlFile,
     JsonlSession,
@@ -10,7 +14,6 @@ from imgcls_beam.sinks.jsonl_files import (
     begin_jsonl,
     check_jsonl_free,
 )
-from imgcls_beam.sinks.parquet import WriteParquet
 from imgcls_beam.sinks.record import (
     RunRecord,
     read_record,
@@ -24,6 +27,13 @@ from imgcls_beam.sinks.session import (
     begin_session,
     check_writable,
 )
+
+if TYPE_CHECKING:
+    from imgcls_beam.sinks.abandoning import abandon_on_error
+    from imgcls_beam.sinks.jsonl import WriteJsonl
+    from imgcls_beam.sinks.parquet import WriteParquet
+
+_STEPS = {"WriteJsonl": "jsonl", "WriteParquet": "parquet", "abandon_on_error": "abandoning"}
 
 __all__ = [
     "Base",
@@ -49,3 +59,9 @@ __all__ = [
     "locate_record",
     "read_record",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  PEP 562
+    if name not in _STEPS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_STEPS[name]}"), name)
