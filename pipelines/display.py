@@ -102,12 +102,19 @@ def describe_run(record: RunRecord, output: str | None) -> str:
         + f" of {counts['listed']:,} listed"
         + _describe_equal(record.summary["duplicates"], record.summary["shared"])
         + f" · {record.images_per_s:.1f} img/s with start-up"
-        + f" · model {', '.join(model.display_name for model in record.models)}",
+        + f" · model {', '.join(model.display_name for model in record.models)}"
+        + _describe_engines(record),
         *(f"  {each['count']:,} × {each['stage']}: {each['code']}" for each in _errors(record)),
         *([f"passed over: {beside}"] if beside else []),
         *([] if output is None else _describe_places(record, output.rstrip("/"))),
     ]
     return escape("\n".join(lines), keep="\n") + "\n"
+
+
+def _describe_engines(record: RunRecord) -> str:
+    """What ran the models."""
+    names = sorted({each.engine for each in record.engines})
+    return f" on {' and '.join(names)}" if names else ""
 
 
 def _describe_equal(duplicates: int, shared: int = 0) -> str:

@@ -112,6 +112,8 @@ def _check_model(asked: argparse.Namespace) -> Iterator[str]:
         f"{len(card.labels):,} labels, {card.function_to_apply}; {card.size_bytes / 1e6:,.1f} MB, "
         f"{card.dtype} on {card.device}"
     )
+    if card.engine is not None:
+        yield f"run by {card.engine.name} ({card.engine.why})"
     is_fast = load_preparer(source).geometry is not None
     way = "as uint8, scaled on the device" if is_fast else "by the model's processor, one by one"
     yield f"images are prepared {way}"

@@ -5,6 +5,7 @@ see `judging`. Then both engines are timed. What was found is kept, see `known`.
 """
 
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Callable, Mapping
@@ -38,9 +39,12 @@ _TIMED_IMAGES, _TIMED_S = 8, 0.5
 """An engine is timed with batches of so many images for about so long."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Plain:
     """A model as it was loaded, and checked.
+
+    `model` is taken out once nothing is asked of it any more, so that its memory is free for the
+    form that is run.
 
     Attributes:
         spec: which model, and on what.
@@ -125,9 +129,9 @@ def _measure(run: Callable[[], object], images: int, budget_s: float = _TIMED_S)
     return images / min(took_s)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Graph:
-    """What OpenVINO made of a model.
+    """What OpenVINO made of a model. `graph` is taken out once it is kept.
 
     Attributes:
         graph: before it is compiled.
@@ -172,7 +176,8 @@ def _run_graph(
     for streams in sorted({1, cores}):
         runner = OpenVinoRunner(_UNDECIDED, graph, **facts, threads=cores, streams=streams)
         found = torch.from_numpy(runner.run([each.numpy() for each in probes.values()]))
-        rates[streams] = _measure(lambda run=runner.run: run(timed), _TIMED_IMAGES)  # type: ignore[misc]
+        rates[streams] = _measure(functools.partial(runner.run, timed), _TIMED_IMAGES)
+        del runner  # two of them would hold the weights twice
     best = max(rates, key=rates.__getitem__)
     return found, best, rates[best]
 
@@ -202,8 +207,9 @@ def _take_faster(plain: Plain, key: Mapping[str, Any], found: _Graph) -> Runner:
 
 
 def _make_torch(plain: Plain, why: str) -> TorchRunner:
+    plain_model, plain.model = plain.model, None
     with torch.no_grad():
-        model = tune(plain.model, plain.feed, plain.judge, plain.load_again)
+        model = tune(plain_model, plain.feed, plain.judge, plain.load_again)
     return TorchRunner(EngineChoice("torch", why), model, plain.feed)
 
 
@@ -222,6 +228,8 @@ def _keep_openvino(plain: Plain, key: Mapping[str, Any], found: _Graph, why: str
         "card": describe_card(dataclasses.replace(plain.card, engine=choice)),
         "graph": found.facts,
     }
-    if (kept := keep(KIND, key, facts, write)) and (runner := load_kept_runner(kept)):
-        return runner
-    return OpenVinoRunner(choice, found.graph, **found.facts, threads=count_model_cores())
+    kept, plain.model = keep(KIND, key, facts, write), None
+    if kept is not None:
+        found.graph = None
+    runner = load_kept_runner(kept) if kept is not None else None
+    return runner or OpenVinoRunner(choice, found.graph, **found.facts, threads=count_model_cores())

@@ -69,6 +69,7 @@ class HuggingFaceClassifier(RunningClassifier):
 
         plain = Plain(spec, card, checkpoint.model, feed, judge, load_again)
         del checkpoint
+        # Nothing here holds the model any more: the runner may take another form of it.
         super().__init__(card, choose_runner(plain), lambda: load_other(spec), clock_s)
 
 

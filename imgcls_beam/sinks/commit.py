@@ -41,6 +41,7 @@ from imgcls_beam.sinks.record_parts import (
     RecordedModel,
     RecordedPublication,
     check_distinct,
+    merge_engines,
 )
 from imgcls_beam.sinks.run_paths import STAGING
 from imgcls_beam.sinks.session import APPEND, ERRORS, Session, make_note
@@ -247,6 +248,7 @@ def _make_record(
         configuration=configuration,
         library_versions=find_versions(),
         passed_over=(passed_over or PassedOver()).to_json(),
+        engines=work.staged.engines,
     )
     if work.current is None or base.how not in (APPEND, ERRORS):
         return record
@@ -266,6 +268,7 @@ def _add_to(current: RunRecord, added: RunRecord, work: _Work) -> RunRecord:
         listed=current.listed + (0 if is_retry else added.listed),
         passed_over=current.passed_over if is_retry else _add_passed_over(current, added),
         summary=both.without(dropped).to_json(),
+        engines=merge_engines((*current.engines, *added.engines)),
         publications=(*current.publications, *added.publications),
         files=(*kept, *added.files),
         configuration=current.configuration if is_retry else added.configuration,

@@ -15,7 +15,7 @@ import datetime
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -30,7 +30,7 @@ from imgcls_beam.metrics import count_staged
 from imgcls_beam.options import IfExists, OutputOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.rows import scoring_of, to_record_batch
-from imgcls_beam.scoring import Scoring
+from imgcls_beam.scoring import EngineChoice, Scoring
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import in_one_window, require_bounded
 from imgcls_beam.sinks.commit import commit_session
@@ -199,12 +199,19 @@ class _StageRows(beam.DoFn):
     def _write(self) -> None:
         if self._writer is not None:
             for scoring, outcomes in self._waiting.items():
-                self._writer.write(to_record_batch(outcomes, self._versions), scoring)
+                batch = to_record_batch(outcomes, self._versions)
+                self._writer.write(batch, scoring, list_engines(outcomes))
         self._forget()
 
     def _forget(self) -> None:
         self._waiting.clear()
         self._rows = self._size_bytes = 0
+
+
+def list_engines(outcomes: Iterable[Outcome | Skipped]) -> list[EngineChoice]:
+    """What ran the model for these outcomes, each once."""
+    ran = (each.execution.engine for each in outcomes if isinstance(each, Prediction))
+    return list(dict.fromkeys(engine for engine in ran if engine is not None))
 
 
 def weigh(outcome: Outcome | Skipped) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from imgcls_beam.errors import ConfigError, RunExistsError
 from imgcls_beam.sinks.record_parts import (
+    RecordedEngine,
     RecordedFile,
     RecordedModel,
     RecordedPublication,
@@ -46,6 +47,7 @@ class RunRecord:
         library_versions: versions by name.
         problem: why the run failed; None where it did not.
         passed_over: what was seen beside the images, as `PassedOver.to_json` gives it.
+        engines: what ran its models, and why.
     """
 
     run_id: str
@@ -61,6 +63,7 @@ class RunRecord:
     library_versions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
     passed_over: Sequence[Mapping[str, Any]] = ()
+    engines: tuple[RecordedEngine, ...] = ()
 
     @property
     def model(self) -> dict[str, str] | None:
@@ -116,6 +119,7 @@ class RunRecord:
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat(),
             "publications": [each.to_json() for each in self.publications],
+            "engines": [dataclasses.asdict(each) for each in self.engines],
             "files": [dataclasses.asdict(file) for file in self.files],
             "configuration_sha256": hash_configuration(self.configuration),
         }
@@ -145,6 +149,7 @@ class RunRecord:
             **{name: fields[name] for name in _PLAIN},
             session_id=fields["attempt"],
             passed_over=fields.get("passed_over", ()),
+            engines=tuple(RecordedEngine(**each) for each in fields.get("engines", ())),
             models=models,
             run_date=datetime.date.fromisoformat(fields["run_date"]),
             listed=counts.pop("listed"),

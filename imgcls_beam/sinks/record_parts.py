@@ -96,6 +96,29 @@ def check_distinct(scorings: Sequence[Scoring]) -> tuple[RecordedModel, ...]:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RecordedEngine:
+    """An engine that ran a model, and why it was taken: on one of the workers that took it.
+
+    Attributes:
+        model_key: of the model.
+        engine: `torch` or `openvino`.
+        why: half a sentence.
+    """
+
+    model_key: str
+    engine: str
+    why: str
+
+
+def merge_engines(engines: Iterable[RecordedEngine]) -> tuple[RecordedEngine, ...]:
+    """Each engine of each model once, with the first of its reasons."""
+    found: dict[tuple[str, str], RecordedEngine] = {}
+    for each in engines:
+        found.setdefault((each.model_key, each.engine), each)
+    return tuple(found.values())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RecordedFile:
     """One complete Parquet file of a run, staged or published.
 

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from typing_extensions import Buffer
 
 from imgcls_beam.rows import SCHEMA
-from imgcls_beam.scoring import Scoring
-from imgcls_beam.sinks.record_parts import RecordedFile
+from imgcls_beam.scoring import EngineChoice, Scoring
+from imgcls_beam.sinks.record_parts import RecordedEngine, RecordedFile, merge_engines
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
 
@@ -45,6 +45,7 @@ class StagedFiles:
     files: tuple[RecordedFile, ...] = ()
     summary: Summary = Summary()
     scorings: tuple[Scoring, ...] = ()
+    engines: tuple[RecordedEngine, ...] = ()
 
 
 def merge_staged(staged: Iterable[StagedFiles]) -> StagedFiles:
@@ -55,6 +56,7 @@ def merge_staged(staged: Iterable[StagedFiles]) -> StagedFiles:
         files=tuple(file for bundle in bundles for file in bundle.files),
         summary=merge_summaries(bundle.summary for bundle in bundles),
         scorings=tuple(scorings),
+        engines=merge_engines(each for bundle in bundles for each in bundle.engines),
     )
 
 
@@ -175,9 +177,15 @@ class BundleWriter:
         self._writers: dict[Scoring, StagingWriter] = {}
         self._files: list[RecordedFile] = []
         self._summary = Summary()
+        self._engines: tuple[RecordedEngine, ...] = ()
 
-    def write(self, batch: pa.RecordBatch, scoring: Scoring) -> None:
-        """Adds rows of `rows.SCHEMA`, all of one scoring."""
+    def write(
+        self, batch: pa.RecordBatch, scoring: Scoring, engines: Iterable[EngineChoice] = ()
+    ) -> None:
+        """Adds rows of `rows.SCHEMA`, all of one scoring, which these engines ran."""
+        key = scoring.model.key
+        ran = (RecordedEngine(key, each.name, each.why) for each in engines)
+        self._engines = merge_engines((*self._engines, *ran))
         if scoring not in self._writers:
             self._writers[scoring] = self._make_writer(scoring)
         writer = self._writers[scoring]
@@ -192,7 +200,8 @@ class BundleWriter:
             self._take_file(scoring)
         if not self._files:
             return None
-        return StagedFiles(tuple(self._files), self._summary, tuple(self._writers))
+        staged = (tuple(self._files), self._summary, tuple(self._writers), self._engines)
+        return StagedFiles(*staged)
 
     def _take_file(self, scoring: Scoring) -> None:
         file = self._writers[scoring].close()
