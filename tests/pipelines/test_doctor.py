@@ -86,7 +86,7 @@ def test_each_problem_is_a_line_and_the_other_checks_go_on(
 @pytest.mark.parametrize(
     "flag",
     [
-        *("--parity=0", "--parity=many", "--parityy=3", "--top_k=0", "--preprocess=fast"),
+        *("--parity=0", "--parity=many", "--parityy=3", "--top_k=0", "--preprocess=rough"),
         "--runner=DirectRunner",
     ],
 )
