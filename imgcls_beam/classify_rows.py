@@ -28,6 +28,7 @@ from imgcls_beam.model_options import (
 )
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
+from imgcls_beam.scoring import Preprocess
 from imgcls_beam.spec import FunctionToApply
 from imgcls_beam.transforms import ClassifyImages
 
@@ -70,6 +71,7 @@ class ClassifyRows(beam.PTransform):
         error_handling: `{"output": NAME}` as in Beam YAML: then good rows are the output `good`,
             and each failed one is in the output NAME, as the `element` of a row that also has
             `msg`, `stack` (empty: it is no exception), `stage` and `code`.
+        preprocess: how images are prepared, see `DecodeOptions`.
     """
 
     model: str = DEFAULT_MODEL
@@ -85,6 +87,7 @@ class ClassifyRows(beam.PTransform):
     max_image_pixels: int = DecodeOptions().max_pixels
     allow_schemes: Sequence[str] = ()
     error_handling: Mapping[str, Any] | None = None
+    preprocess: Preprocess = "exact"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -93,7 +96,7 @@ class ClassifyRows(beam.PTransform):
         options["top_k"] = None if self.top_k == "all" else self.top_k
         self._options = to_model_options(**options)
         self._read = ReadOptions(self.max_image_bytes, allow_schemes=tuple(self.allow_schemes))
-        self._decode = DecodeOptions(self.max_image_pixels)
+        self._decode = DecodeOptions(self.max_image_pixels, preprocess=self.preprocess)
         self._error_output = _find_error_output(self.error_handling)
         if self.uri_field is None and self.image_field is None:
             self.uri_field = DEFAULT_URI_FIELD

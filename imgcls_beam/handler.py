@@ -86,7 +86,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
             model: hub id or folder in the Hugging Face layout, or the whole `ModelOptions`.
             source: the model, already pinned; else each worker asks the hub for itself.
             read: how `ImageRef`s are read.
-            decode: limits for encoded images.
+            decode: limits for encoded images, and how they are prepared.
             share_model_across_processes: one model for all processes of a worker.
             **keywords: fields of `ModelOptions` (`top_k=3`), and what Beam's `ModelHandler` knows:
                 `max_batch_duration_secs`, `model_copies`, `env_vars`, … All batches have one size,
@@ -182,7 +182,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
 
     def _to_scoring(self, inference_args: Mapping[str, Any] | None) -> Scoring:
         asked = self._override(inference_args)
-        return Scoring(self._find_source(), asked.top_k, asked.function_to_apply)
+        applied, preprocess = asked.function_to_apply, self._decode.preprocess
+        return Scoring(self._find_source(), asked.top_k, applied, preprocess)
 
     def _override(self, inference_args: Mapping[str, Any] | None) -> ModelOptions:
         args = dict(inference_args or {})
@@ -268,7 +269,7 @@ def _prepare_example(
     if isinstance(example, bytes):
         return prepare_image(EncodedImage(ImageRef(uri=""), example), preparer, decode)
     if isinstance(example, Image.Image):
-        return prepare_opened(example, preparer)
+        return prepare_opened(example, preparer, decode.preprocess)
     kind = type(example).__name__
     raise TypeError(f"{kind} is no image; give bytes, PIL.Image or ImageRef (never a path or URL)")
 

@@ -1,4 +1,4 @@
-"""Our scores compared with the reference's, on the user's own images.
+"""Our scores compared with the reference's, and fast ones with exact ones, on one's own images.
 
 The reference is transformers' `pipeline("image-classification")`, one image at a time, in the
 dtype of our model and on its device. Both sides give every label, so that nothing hides below
@@ -11,19 +11,19 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from PIL import Image
 
 from imgcls_beam.classifying import ClassifierCard
-from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import fetch_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.preparing.grey import is_deep_grey
 from imgcls_beam.preparing.processor_loading import load_processor
 from imgcls_beam.reading import read_images
-from imgcls_beam.scoring import ModelSource
+from imgcls_beam.scoring import ModelSource, Preprocess
 from imgcls_beam.spec import LabelScore
 
 _BATCH_IMAGES = 16
@@ -72,6 +72,21 @@ class Comparison:
         return self.difference is not None and not (self.is_equal or self.is_deep_grey)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shift:
+    """How an image's scores move where it is prepared by `preprocess=fast`.
+
+    Attributes:
+        uri: of the image.
+        difference: the largest difference of a score, label by label.
+        is_same_top: whether the first label stays.
+    """
+
+    uri: str
+    difference: float
+    is_same_top: bool
+
+
 def compare_with_reference(
     listed: Sequence[ImageRef | Failure],
     options: ModelOptions,
@@ -82,13 +97,14 @@ def compare_with_reference(
     """Classifies images both ways; one comparison each, in order.
 
     The job's activation is used; its top_k is not, for every label is compared. The limits of
-    decoding hold on our side only.
+    decoding hold on our side only, and our images are prepared exactly, whatever `decode` says.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
     from imgcls_beam.outcome_handler import OutcomeHandler  # heavy
 
+    decode = dataclasses.replace(decode, preprocess="exact")
     handler = OutcomeHandler(options, top_k=None, source=source, decode=decode)
     model = handler.load_model()
     card = model.describe()
@@ -102,6 +118,52 @@ def compare_with_reference(
         pairs = zip(encoded, results, strict=True)
         comparisons += [_compare(each, result.inference, ask) for each, result in pairs]
     return comparisons
+
+
+def compare_fast(
+    listed: Sequence[ImageRef | Failure],
+    options: ModelOptions,
+    source: ModelSource,
+    read: ReadOptions,
+    decode: DecodeOptions,
+) -> list[Shift]:
+    """Classifies images prepared both ways; one shift for each that is answered, in order.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    from imgcls_beam.outcome_handler import OutcomeHandler  # heavy
+
+    exact, fast = (
+        OutcomeHandler(
+            options,
+            top_k=None,
+            source=source,
+            decode=dataclasses.replace(decode, preprocess=preprocess),
+        )
+        for preprocess in get_args(Preprocess)
+    )
+    model = exact.load_model()
+    shifts: list[Shift] = []
+    for start in range(0, len(listed), _BATCH_IMAGES):
+        encoded = read_images(listed[start : start + _BATCH_IMAGES], read)
+        pairs = zip(*(each.run_inference(encoded, model) for each in (exact, fast)), strict=True)
+        shifts += [
+            _find_shift(a.inference, b.inference)
+            for a, b in pairs
+            if isinstance(a.inference, Prediction) and isinstance(b.inference, Prediction)
+        ]
+    return shifts
+
+
+def _find_shift(exact: Prediction, fast: Prediction) -> Shift:
+    # Two classes of a model may have one label; they stay apart by their scores.
+    scores = (sorted((each.label, each.score) for each in one.labels) for one in (exact, fast))
+    return Shift(
+        exact.ref.uri,
+        max(abs(a - b) for (_, a), (_, b) in zip(*scores, strict=True)),
+        exact.labels[0].label == fast.labels[0].label,
+    )
 
 
 def _load_reference(source: ModelSource, card: ClassifierCard) -> Any:  # noqa: ANN401  untyped

@@ -3,11 +3,15 @@
 import dataclasses
 import datetime
 import re
+from typing import Literal
 
 from imgcls_beam.spec import FunctionToApply
 
 REVISION_CHARS = 12
 """How much of a revision is in `model_key` and in paths."""
+Preprocess = Literal["exact", "fast"]
+"""How images are prepared: as the model's own processor does it, grey level by grey level; or from
+reduced JPEGs, by a faster resize."""
 _FOLDER_REVISION = re.compile("[0-9a-f]{64}")
 
 
@@ -65,11 +69,13 @@ class Scoring:
         model: the model, pinned.
         top_k: at most so many labels; None for every label.
         function_to_apply: what the job asks for; None leaves it to the model.
+        preprocess: how its images are prepared.
     """
 
     model: ModelSource
     top_k: int | None
     function_to_apply: FunctionToApply | None = None
+    preprocess: Preprocess = "exact"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

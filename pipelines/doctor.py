@@ -3,7 +3,7 @@
 ::
 
     imgcls doctor --model=google/vit-base-patch16-224 --input=photos/ --output=out/
-    imgcls doctor --model=demo/model --input=demo/images --parity=20
+    imgcls doctor --model=demo/model --input=demo/images --parity=20 --preprocess=fast
 
 Each check is a line; one that fails says what to do, and the others go on.
 """
@@ -20,7 +20,7 @@ from imgcls_beam.errors import ConfigError, ImgclsError, ModelError
 from . import beam_imports, doctor_flags, startup, terminal
 
 if TYPE_CHECKING:
-    from imgcls_beam.parity import Comparison
+    from imgcls_beam.parity import Comparison, Shift
 
 _OK, _PROBLEM, _USAGE = 0, 1, 2
 _SHOWN_IMAGES = 5
@@ -161,7 +161,7 @@ def _check_parity(asked: argparse.Namespace) -> Iterator[str]:
     """
     from imgcls_beam.listing import list_distinct
     from imgcls_beam.models import resolve_model
-    from imgcls_beam.parity import compare_with_reference
+    from imgcls_beam.parity import compare_fast, compare_with_reference
 
     if asked.input is None:
         raise ConfigError("parity", asked.parity, "give images to compare, --input=…")
@@ -170,6 +170,9 @@ def _check_parity(asked: argparse.Namespace) -> Iterator[str]:
     listed = list(list_distinct(dataclasses.replace(asked.input, limit=limit)))
     found = compare_with_reference(listed, asked.model, source, asked.read, asked.decode)
     yield from _describe_parity(found)
+    if asked.decode.preprocess == "fast":
+        shifts = compare_fast(listed, asked.model, source, asked.read, asked.decode)
+        yield from _describe_shifts(shifts)
     different = [each for each in found if each.is_different]
     if different and asked.model.dtype in ("auto", "float32"):
         worst = max(different, key=_difference_of)
@@ -189,6 +192,23 @@ def _describe_parity(found: "Sequence[Comparison]") -> Iterator[str]:
         yield f"  {_difference_of(each):.1e}  {each.uri}"
 
 
+def _describe_shifts(shifts: "Sequence[Shift]") -> Iterator[str]:
+    """How far `--preprocess=fast` moves the scores: a property of the images, and no problem."""
+    if not shifts:
+        yield "preprocess=fast beside exact: no image was answered"
+        return
+    largest = max(shifts, key=_difference_of)
+    mean = sum(map(_difference_of, shifts)) / len(shifts)
+    changed = [each for each in shifts if not each.is_same_top]
+    yield (
+        f"preprocess=fast beside exact: a score moves by up to {largest.difference:.1e}, by "
+        f"{mean:.1e} in the mean of the images' largest; another first label: "
+        f"{len(changed)} of {len(shifts)} images ({len(changed) / len(shifts):.1%})"
+    )
+    for each in sorted(changed, key=_difference_of, reverse=True)[:_SHOWN_IMAGES]:
+        yield f"  {each.difference:.1e}  {each.uri}"
+
+
 def _count_others(found: "Sequence[Comparison]") -> Iterator[tuple[str, int]]:
     refused = [(each.ours is not None, each.theirs is not None) for each in found]
     yield "refused by both", refused.count((True, True))
@@ -198,7 +218,7 @@ def _count_others(found: "Sequence[Comparison]") -> Iterator[tuple[str, int]]:
     yield grey, sum(each.is_deep_grey and each.difference is not None for each in found)
 
 
-def _difference_of(comparison: "Comparison") -> float:
+def _difference_of(comparison: "Comparison | Shift") -> float:
     return comparison.difference or 0.0
 
 

@@ -1,6 +1,7 @@
 """The flags of `doctor`: what `classify` reads, and no more than it needs of the rest."""
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 
 from imgcls_beam.checks import check_count
@@ -32,7 +33,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     return argparse.Namespace(
         model=classify_flags.to_model(flags),
         read=read,
-        decode=decode,
+        decode=dataclasses.replace(decode, preprocess=flags.preprocess),
         input=classify_flags.to_input(flags) if has_input else None,
         output=OutputOptions(flags.output, **places) if has_output else None,
         parity=None if flags.parity is None else _to_count(flags.parity),

@@ -103,7 +103,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--dtype", default="auto", metavar="T", help="auto, float32, bfloat16, float16")
     add("--engine", default="auto", metavar="E", help="auto: the fastest; torch, openvino")
     add("--dedupe", default="on", metavar="W", help="on: equal images are scored once; off")
-    add("--preprocess", default="exact", metavar="P", help="exact: the model's own processor")
+    add("--preprocess", default="exact", metavar="P", help="exact: as the model's processor; fast")
 
 
 def _add_output_flags(parser: argparse.ArgumentParser) -> None:
@@ -128,6 +128,7 @@ def _to_job(flags: argparse.Namespace) -> JobOptions:
     run_id = make_run_id() if flags.run_id is None else _to_run_id(flags.run_id, run_date)
     read, decode = to_limits(flags)
     read = dataclasses.replace(read, dedupe=flags.dedupe)
+    decode = dataclasses.replace(decode, preprocess=flags.preprocess)
     return JobOptions(
         input=to_input(flags),
         model=to_model(flags),
@@ -178,8 +179,6 @@ def _to_manifest(flags: argparse.Namespace) -> ManifestOptions | None:
 
 def to_model(flags: argparse.Namespace) -> ModelOptions:
     """The model that the flags name."""
-    if flags.preprocess != "exact":
-        raise ConfigError("preprocess", flags.preprocess, "allowed: exact")
     return ModelOptions(
         model=flags.model,
         revision=flags.revision,

@@ -74,7 +74,7 @@ def _run_checked(
     job: JobOptions, options: PipelineOptions, started_at: datetime.datetime, current: CurrentRun
 ) -> RunRecord | RunCounts | None:
     source = resolve_model(job.model.model, job.model.revision)
-    scoring = to_scoring(job.model, source)
+    scoring = to_scoring(job.model, source, job.decode)
     with contextlib.ExitStack() as begun:
         try:
             rows = _begin_rows(begun, job.output, scoring, started_at)

@@ -11,6 +11,7 @@ from typing import Any
 from imgcls_beam.accelerators import ACCELERATORS, GPU_STAGES, NO_GPU
 from imgcls_beam.model_options import Device, Dtype
 from imgcls_beam.options import Dedupe, IfExists, Only
+from imgcls_beam.scoring import Preprocess
 from imgcls_beam.spec import FunctionToApply
 
 from . import flags
@@ -30,6 +31,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "gpu_stages": GPU_STAGES,
     "if_exists": typing.get_args(IfExists),
     "only": typing.get_args(Only),
+    "preprocess": typing.get_args(Preprocess),
 }
 _NUMBERS = ("limit", "max_image_bytes", "max_image_pixels", "file_bytes")
 _IMAGE = {

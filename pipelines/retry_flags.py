@@ -116,6 +116,7 @@ def _to_job(record: "RunRecord", flags: argparse.Namespace, output: OutputOption
     read, decode = classify_flags.to_limits(flags)
     recorded = record.configuration.get("read", {})
     read = dataclasses.replace(read, dedupe=recorded.get("dedupe", read.dedupe))
+    decode = dataclasses.replace(decode, preprocess=record.models[0].preprocess)
     max_error_ratio = classify_flags.to_float("max_error_ratio", flags.max_error_ratio)
     return JobOptions(images, model, output, read, decode, max_error_ratio)
 

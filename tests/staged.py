@@ -17,7 +17,7 @@ from imgcls_beam.elements import Failure, ImageRef, Prediction
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.rows import to_record_batch
-from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
+from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Preprocess, Scoring
 from imgcls_beam.sinks import Session, begin_session
 from imgcls_beam.sinks.commit import commit_session
 from imgcls_beam.sinks.merging import MergedFile, merge_files, plan_session
@@ -43,6 +43,7 @@ class Run:
     library_versions: str = "{}"
     top_k: int | None = None
     function_to_apply: FunctionToApply | None = None
+    preprocess: Preprocess = "exact"
 
     @property
     def model_key(self) -> str:
@@ -52,7 +53,7 @@ class Run:
     def scoring(self) -> Scoring:
         commit = self.model_revision
         source = ModelSource(self.model_id, commit, self.model_id, commit)
-        return Scoring(source, self.top_k, self.function_to_apply)
+        return Scoring(source, self.top_k, self.function_to_apply, self.preprocess)
 
     def make_options(self, output: str, **changes: Any) -> OutputOptions:
         """The options of a job; it may write to the tests' own schemes, which no job may."""

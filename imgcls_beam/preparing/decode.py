@@ -20,22 +20,12 @@ from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.formats import FORMATS, identify
 from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
 from imgcls_beam.preparing.inspecting import Samples
-from imgcls_beam.preparing.inspecting.tags import is_tag_bomb
 from imgcls_beam.preparing.inspecting.tiff_kinds import describe_opened
 from imgcls_beam.preparing.limits import check_inspection, check_size
+from imgcls_beam.preparing.orientation import LYING, UPRIGHT, read_orientation
+from imgcls_beam.preparing.reducing import decode_reduced
+from imgcls_beam.preparing.sizes import Extent, TargetRule
 
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_LYING = frozenset({5, 6, 7, 8})
-"""Orientations that swap width and height."""
 _MAX_EDGE_PX = (1 << 31) - 1
 
 
@@ -46,10 +36,12 @@ class DecodedImage:
     Attributes:
         image: mode RGB, upright, the first frame.
         facts: of the encoded image.
+        extent: what it shows; it may have been reduced.
     """
 
     image: Image.Image
     facts: ImageFacts
+    extent: Extent
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,12 +58,19 @@ class UndecodedImage:
 
 
 def try_decode(
-    data: bytes, options: DecodeOptions, before_load: Callable[[int], None] = lambda pixels: None
+    data: bytes,
+    options: DecodeOptions,
+    before_load: Callable[[int], None] = lambda pixels: None,
+    find_target: TargetRule | None = None,
 ) -> DecodedImage | UndecodedImage:
     """Decodes an untrusted image; what is wrong with it comes back as a value, with the facts.
 
-    `before_load` is called, once or twice, with the image's number of pixels, when it is within the
-    limit and before its memory is taken.
+    Args:
+        data: as it was read.
+        options: the limits.
+        before_load: is called, up to three times, with the number of pixels that are about to be
+            decoded, when the image is within the limit and before its memory is taken.
+        find_target: what the image will be resized to; it may then come reduced. None: in full.
     """
     facts = measure(data)
     try:
@@ -85,13 +84,21 @@ def try_decode(
         with _blaming_the_image(name, found.variant, is_cut=found.is_cut):
             opened = FORMATS[name].reader(io.BytesIO(found.data))
         facts = _with_size(facts, _upright_size(opened))
-        before_load(check_size(opened.size, options))
+        pixels = check_size(opened.size, options)
+        if find_target is not None and found.is_scalable:
+            reduced = decode_reduced(found.data, find_target, before_load)
+            if reduced is not None:
+                facts = _with_size(facts, reduced.extent.full[::-1])
+                image = upright_rgb(reduced.image, found.samples, is_ours=True)
+                return DecodedImage(image, facts, reduced.extent)
+        before_load(pixels)
         with _blaming_the_image(name, found.codec, is_cut=found.is_cut):
             opened.load()
         # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
         opened.info.pop("transparency", None)
         image = upright_rgb(opened, found.samples, is_ours=True)
-        return DecodedImage(image, _with_size(facts, image.size))
+        extent = Extent.of_whole((image.height, image.width))
+        return DecodedImage(image, _with_size(facts, image.size), extent)
     except ImageError as error:
         # Made anew: the caught one holds every half-decoded pixel, by its traceback.
         fresh = ImageError(error.code, error.message, retryable=error.retryable)
@@ -145,7 +152,7 @@ def _blaming_the_image(name: str, unknown: str = "", *, is_cut: bool = False) ->
 def _upright_size(opened: ImageFile.ImageFile) -> tuple[int, int]:
     """The size after orientation, as far as it is known before loading."""
     # Without an "exif" a PNG would be loaded to look for it, and a TIFF's size is upright already.
-    is_lying = "exif" in opened.info and _read_orientation(opened) in _LYING
+    is_lying = "exif" in opened.info and read_orientation(opened) in LYING
     return (opened.height, opened.width) if is_lying else opened.size
 
 
@@ -183,28 +190,9 @@ def _find_changes(
         changes.append(functools.partial(scale_grey, samples=samples))
     if image.mode == "La":  # which Pillow converts to LA only
         changes.append(operator.methodcaller("convert", "LA"))
-    method = _UPRIGHT.get(_read_orientation(image))
+    method = UPRIGHT.get(read_orientation(image))
     if method is not None:  # the first of them is 0
         changes.append(operator.methodcaller("transpose", method))
     if image.mode != "RGB":
         changes.append(operator.methodcaller("convert", "RGB"))
     return changes
-
-
-def _read_orientation(image: Image.Image) -> int:
-    """1 to 8; 1 where there is none, or where what there is cannot be read."""
-    try:
-        if any(map(is_tag_bomb, _exif_blocks(image))):
-            return 1
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
-        return int(value) if value in _UPRIGHT else 1
-    except Exception:  # noqa: BLE001  bad EXIF does not reject a good image
-        return 1
-
-
-def _exif_blocks(image: Image.Image) -> Iterator[bytes]:
-    if block := image.info.get("exif"):
-        yield block
-    if text := image.info.get("Raw profile type exif"):
-        # Its first three lines are a name and a length.
-        yield bytes.fromhex("".join(text.split("\n")[3:]))

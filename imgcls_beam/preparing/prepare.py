@@ -10,11 +10,20 @@ from collections.abc import Sequence
 from PIL import Image
 
 from imgcls_beam.cores import count_cores
-from imgcls_beam.elements import EncodedImage, Failure, ImageFacts, ImageRef, PixelArray
+from imgcls_beam.elements import (
+    EncodedImage,
+    Failure,
+    ImageFacts,
+    ImageRef,
+    ModelInputs,
+    PixelArray,
+)
 from imgcls_beam.errors import ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
 from imgcls_beam.preparing.processors import Preparer
+from imgcls_beam.preparing.sizes import Extent, Size
+from imgcls_beam.scoring import Preprocess
 
 LARGE_PIXELS = 12 << 20
 """Images of more pixels are decoded one at a time: at 64 Mi pixels a progressive JPEG takes 610 MB
@@ -51,28 +60,48 @@ def prepare_for_models(
     """
     start_s = time.perf_counter()
     with contextlib.ExitStack() as turn:
-        decoded = try_decode(encoded.data, options, functools.partial(_wait_if_large, turn))
+        is_fast = options.preprocess == "fast"
+        find_target = functools.partial(_find_target, preparers) if is_fast else None
+        wait = functools.partial(_wait_if_large, turn)
+        decoded = try_decode(encoded.data, options, wait, find_target)
         if isinstance(decoded, UndecodedImage):
             return [_to_failure(encoded, decoded.error, decoded.facts)] * len(preparers)
         decode_s = time.perf_counter() - start_s
         distinct = {preparer.identity: preparer for preparer in preparers}
         results = {
-            identity: _apply(encoded, decoded, preparer, decode_s)
+            identity: _apply(encoded, decoded, preparer, decode_s, is_fast)
             for identity, preparer in distinct.items()
         }
     return [results[preparer.identity] for preparer in preparers]
 
 
 def _apply(
-    encoded: EncodedImage, decoded: DecodedImage, preparer: Preparer, decode_s: float
+    encoded: EncodedImage,
+    decoded: DecodedImage,
+    preparer: Preparer,
+    decode_s: float,
+    is_fast: bool,
 ) -> PixelArray | Failure:
     start_s = time.perf_counter()
     try:
-        inputs = preparer.prepare(decoded.image)
+        inputs = _prepare(decoded.image, decoded.extent, preparer, is_fast)
     except ImageError as error:
         return _to_failure(encoded, error, decoded.facts)
     prepare_s = decode_s + time.perf_counter() - start_s
     return PixelArray(encoded.ref, inputs, decoded.facts, prepare_s * 1e3)
+
+
+def _prepare(image: Image.Image, extent: Extent, preparer: Preparer, is_fast: bool) -> ModelInputs:
+    return preparer.prepare_fast(image, extent) if is_fast else preparer.prepare(image)
+
+
+def _find_target(preparers: Sequence[Preparer], full: Size) -> Size | None:
+    """The largest height and width that one of the models resizes an image to; see `TargetRule`."""
+    targets = [preparer.find_target(full) for preparer in preparers]
+    known = [target for target in targets if target is not None]
+    if len(known) < len(targets):
+        return None
+    return max(height_px for height_px, _ in known), max(width_px for _, width_px in known)
 
 
 def _wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:
@@ -84,12 +113,16 @@ def _to_failure(encoded: EncodedImage, error: ImageError, facts: ImageFacts) -> 
     return Failure.from_error(encoded.ref, error, tries=encoded.tries, facts=facts)
 
 
-def prepare_opened(image: Image.Image, preparer: Preparer) -> PixelArray | Failure:
+def prepare_opened(
+    image: Image.Image, preparer: Preparer, preprocess: Preprocess = "exact"
+) -> PixelArray | Failure:
     """Brings an image that the caller has opened into the model's geometry."""
     start_s = time.perf_counter()
     ref = ImageRef(uri="")
     try:
-        inputs = preparer.prepare(upright_rgb(image))
+        upright = upright_rgb(image)
+        extent = Extent.of_whole((upright.height, upright.width))
+        inputs = _prepare(upright, extent, preparer, preprocess == "fast")
     except ImageError as error:
         return Failure.from_error(ref, error)
     return PixelArray(ref, inputs, None, (time.perf_counter() - start_s) * 1e3)

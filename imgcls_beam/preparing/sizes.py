@@ -17,6 +17,32 @@ smaller both are negative: how many pixels are added."""
 SizeRule = Callable[[Size], Size]
 """An image's size → its size after the resize; an edge may become 0, which no image can have."""
 
+TargetRule = Callable[[Size], Size | None]
+"""An image's size → the size to which it is resized first of all; None where every pixel of it is
+needed."""
+
+PixelBox = tuple[float, float, float, float]
+"""Left, top, right and bottom edge of a part of an image, in its pixels."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Extent:
+    """What an image shows that may have been reduced.
+
+    Attributes:
+        full: its size, upright, before that.
+        box: where the picture is in the pixels that there are. The last of each row and column of a
+            reduced image stand for pixels of which some may be beyond the picture.
+    """
+
+    full: Size
+    box: PixelBox
+
+    @classmethod
+    def of_whole(cls, size: Size) -> "Extent":
+        """Of an image that was not reduced."""
+        return cls(size, (0, 0, size[1], size[0]))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Warp:

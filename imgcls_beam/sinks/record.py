@@ -114,7 +114,7 @@ class RunRecord:
             "format_version": FORMAT_VERSION,
             "passed_over": self.passed_over,
             "attempt": self.session_id,
-            "models": [{**each.names, "parameters": each.parameters} for each in self.models],
+            "models": [each.to_json() for each in self.models],
             "run_date": self.run_date.isoformat(),
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat(),
@@ -275,9 +275,9 @@ def check_same_models(record: RunRecord, models: Iterable[RecordedModel]) -> Non
         if same is None:
             keys = " and ".join(each.key for each in record.models)
             raise make_other_error(record, "model", keys, model.key)
-        for name, given in model.parameters.items():
-            if given != same.parameters[name]:
-                raise make_other_error(record, name, same.parameters[name], given)
+        for name, given in model.asked.items():
+            if given != same.asked[name]:
+                raise make_other_error(record, name, same.asked[name], given)
 
 
 def make_other_error(record: RunRecord, option: str, has: object, given: object) -> ConfigError:

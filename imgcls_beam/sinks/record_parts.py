@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.scoring import REVISION_CHARS, Scoring, make_model_key
+from imgcls_beam.scoring import REVISION_CHARS, Preprocess, Scoring, make_model_key
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class RecordedModel:
         weights: the file its weights are read from; None where that is not known.
         top_k: at most so many labels; None for every label.
         function_to_apply: None leaves it to the model.
+        preprocess: how its images were prepared: `exact` or `fast`.
     """
 
     id: str
@@ -29,13 +30,14 @@ class RecordedModel:
     weights: str | None = None
     top_k: int | None = None
     function_to_apply: str | None = None
+    preprocess: Preprocess = "exact"
 
     @classmethod
     def of_scoring(cls, scoring: Scoring) -> "RecordedModel":
         """The model of a scoring."""
         model = scoring.model
         names = (model.model_id, model.revision, model.key, model.weights)
-        return cls(*names, scoring.top_k, scoring.function_to_apply)
+        return cls(*names, scoring.top_k, scoring.function_to_apply, scoring.preprocess)
 
     @classmethod
     def of_scorings(cls, scorings: Iterable[Scoring]) -> "tuple[RecordedModel, ...]":
@@ -44,9 +46,9 @@ class RecordedModel:
         return tuple(sorted(found.values(), key=lambda model: (model.key, str(model))))
 
     @property
-    def identity(self) -> tuple[str, int | None, str | None]:
+    def identity(self) -> tuple[str, int | None, str | None, Preprocess]:
         """Rows of equal identity can be compared."""
-        return self.key, self.top_k, self.function_to_apply
+        return self.key, self.top_k, self.function_to_apply, self.preprocess
 
     @property
     def display_name(self) -> str:
@@ -64,9 +66,18 @@ class RecordedModel:
         """What the job asked of it."""
         return {"top_k": self.top_k, "function_to_apply": self.function_to_apply}
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """All that the job asked, by the names of its options."""
+        return {**self.parameters, "preprocess": self.preprocess}
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {**self.names, "parameters": self.parameters, "preprocess": self.preprocess}
+
     def __str__(self) -> str:
-        """In a sentence: the key and the parameters."""
-        asked = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        """In a sentence: the key and what was asked."""
+        asked = ", ".join(f"{name}={value}" for name, value in self.asked.items())
         return f"{self.key} ({asked})"
 
 

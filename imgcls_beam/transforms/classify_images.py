@@ -71,7 +71,7 @@ class PrepareImages(beam.PTransform):
     Attributes:
         model: the model to whose geometry the images are brought: its name, options, or the pinned
             model itself.
-        options: limits of decoding.
+        options: limits of decoding, and how images are prepared.
     """
 
     model: str | ModelOptions | ModelSource
@@ -114,7 +114,7 @@ class ClassifyImages(Classifies, beam.PTransform):
             model: its name, or the whole options.
             source: the model, already pinned; else it is pinned while the graph is built.
             read: how objects are read.
-            decode: limits of decoding.
+            decode: limits of decoding, and how images are prepared.
             **keywords: fields of `ModelOptions`: `ClassifyImages("owner/model", top_k=3)`.
 
         Raises:
@@ -131,13 +131,13 @@ class ClassifyImages(Classifies, beam.PTransform):
     def expand(self, refs: beam.PCollection) -> Classified:
         """Reads, prepares and predicts in one fused stage."""
         source = self.source or _resolve(self.options)
-        self.scoring = to_scoring(self.options, source)
+        self.scoring = to_scoring(self.options, source, self.decode)
         images = (
             refs
             | "ReadImages" >> ReadImages(self.read)
             | "PrepareImages" >> _prepare_for([source], self.decode, self.read.dedupe)
         )
-        return _predict(images, 0, self.options, source, self.read)
+        return _predict(images, 0, _make_handler(self.options, source, self.read, self.decode))
 
 
 @dataclasses.dataclass(eq=False)
@@ -151,7 +151,7 @@ class ClassifyImagesByModel(Classifies, beam.PTransform):
         models: each with its own parameters, device, dtype and batch size. The same model may
             be among them twice: it is loaded once.
         read: how objects are read.
-        decode: limits of decoding.
+        decode: limits of decoding, and how images are prepared.
     """
 
     models: Sequence[ModelOptions]
@@ -175,7 +175,7 @@ class ClassifyImagesByModel(Classifies, beam.PTransform):
             | "PrepareImages" >> _prepare_for(sources, self.decode, self.read.dedupe)
         )
         return tuple(
-            images | f"Model{index}" >> _PredictOne(index, options, source, self.read)
+            images | f"Model{index}" >> _PredictOne(index, options, source, self.read, self.decode)
             for index, (options, source) in enumerate(zip(self.models, sources, strict=True))
         )
 
@@ -188,19 +188,21 @@ class _PredictOne(Classifies, beam.PTransform):
     options: ModelOptions
     source: ModelSource
     read: ReadOptions
+    decode: DecodeOptions
 
     def __post_init__(self) -> None:
         super().__init__()
 
     @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, prepared: beam.PCollection) -> Classified:
-        self.scoring = to_scoring(self.options, self.source)
-        return _predict(prepared, self.index, self.options, self.source, self.read)
+        self.scoring = to_scoring(self.options, self.source, self.decode)
+        handler = _make_handler(self.options, self.source, self.read, self.decode)
+        return _predict(prepared, self.index, handler)
 
 
-def to_scoring(options: ModelOptions, source: ModelSource) -> Scoring:
-    """What a model is asked by these options."""
-    return Scoring(source, options.top_k, options.function_to_apply)
+def to_scoring(options: ModelOptions, source: ModelSource, decode: DecodeOptions) -> Scoring:
+    """What a model is asked by these options, of images that are prepared by those."""
+    return Scoring(source, options.top_k, options.function_to_apply, decode.preprocess)
 
 
 def _resolve(options: ModelOptions) -> ModelSource:
@@ -213,22 +215,24 @@ def _prepare_for(
     return beam.ParDo(PrepareDoFn(sources, decode, dedupe)).with_output_types(Prepared)
 
 
-def _predict(
-    prepared: beam.PCollection,
-    index: int,
-    options: ModelOptions,
-    source: ModelSource,
-    read: ReadOptions,
-) -> Classified:
-    """Predicts what was prepared for the model of that index.
+def _make_handler(
+    options: ModelOptions, source: ModelSource, read: ReadOptions, decode: DecodeOptions
+) -> Any:  # noqa: ANN401  Beam's class, whose import is heavy
+    """The handler of a pipeline.
 
     Beam gives a batch one time, the end of its window, so each image's own goes with it as its key.
     """
-    from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+    from apache_beam.ml.inference.base import KeyedModelHandler
 
     from imgcls_beam.outcome_handler import OutcomeHandler
 
-    handler = KeyedModelHandler(OutcomeHandler(options, source=source, read=read))
+    return KeyedModelHandler(OutcomeHandler(options, source=source, read=read, decode=decode))
+
+
+def _predict(prepared: beam.PCollection, index: int, handler: Any) -> Classified:  # noqa: ANN401
+    """Predicts what was prepared for the model of that index."""
+    from apache_beam.ml.inference.base import RunInference
+
     outcomes = (
         prepared
         | "Take" >> beam.Map(_take_with_time, index)

@@ -33,6 +33,7 @@ WHERE image.status = 'ok' AND image.model_key = @model_key
   AND run.state = 'DONE' AND run.run_id != @except_run
   AND COALESCE(run.parameters.top_k, 0) = @top_k
   AND COALESCE(run.parameters.function_to_apply, '') = @function_to_apply
+  AND COALESCE(JSON_VALUE(run.configuration, '$.decode.preprocess'), 'exact') = @preprocess
 """
 
 
@@ -49,8 +50,15 @@ def read_scored(
     Raises:
         ConfigError: BigQuery refuses to say.
     """
-    asked = {"top_k": scoring.top_k or 0, "function_to_apply": scoring.function_to_apply or ""}
-    return _ask(name, _SCORED, model_key=scoring.model.key, except_run=except_run, **asked)
+    return _ask(
+        name,
+        _SCORED,
+        model_key=scoring.model.key,
+        except_run=except_run,
+        top_k=scoring.top_k or 0,
+        function_to_apply=scoring.function_to_apply or "",
+        preprocess=scoring.preprocess,
+    )
 
 
 def read_images(name: TableName, run_id: str, status: str = "") -> Iterator[tuple[str, str | None]]:

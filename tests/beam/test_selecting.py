@@ -141,6 +141,7 @@ def test_what_is_new_or_changed_or_failed_is_taken_and_all_else_is_skipped(
         ({"model_revision": "f" * 40}, 0),
         ({"top_k": 4}, 0),
         ({"function_to_apply": "sigmoid"}, 0),
+        ({"preprocess": "fast"}, 0),
         ({"run_date": NOON.date() + datetime.timedelta(days=1)}, 9),
         ({"library_versions": '{"torch": "9"}'}, 9),
     ],

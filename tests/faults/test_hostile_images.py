@@ -34,7 +34,7 @@ SEEDS |= {
 }
 
 
-def _mutate(data: bytes, random_source: random.Random) -> bytes:
+def mutate(data: bytes, random_source: random.Random) -> bytes:
     """A few bytes flipped, most of them in the header; or cut; or a stretch repeated."""
     changed = bytearray(data)
     for _ in range(random_source.choice((1, 1, 2, 5, 20))):
@@ -54,7 +54,7 @@ def test_a_mutated_image_is_decoded_or_is_an_image_error(seed: str) -> None:
     random_source = random.Random(seed)
     codes = []
     for _ in range(MUTATIONS):
-        outcome = try_decode(_mutate(SEEDS[seed], random_source), OPTIONS)
+        outcome = try_decode(mutate(SEEDS[seed], random_source), OPTIONS)
         if isinstance(outcome, DecodedImage):
             assert outcome.image.mode == "RGB"
             assert outcome.image.size == (outcome.facts.width_px, outcome.facts.height_px)

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgcls_beam.preparing import geometry
 from pipelines.__main__ import main
 from tests.scenes import write_broken, write_photos
+
+DEMO = pathlib.Path(__file__).parents[2] / "demo"
 
 
 def test_it_checks_everything_that_is_given_and_says_all_is_well(
@@ -44,6 +47,46 @@ def test_parity_compares_the_users_own_images_and_prints_the_largest_difference(
     assert float(found[1]) <= 1e-5
     assert "2 refused by both" in printed
     assert "1 of 16- or 32-bit grey" in printed
+
+
+def _tell_shift(capsys: pytest.CaptureFixture[str], photos: pathlib.Path) -> tuple[str, ...]:
+    """What it says of fast scores of the demo's model: largest, mean, changed, of, in percent."""
+    flags = [f"--model={DEMO / 'model'}", f"--input={photos}", "--parity=10", "--preprocess=fast"]
+    assert main(["doctor", *flags]) == 0
+    printed = capsys.readouterr().out
+    found = re.search(
+        r"preprocess=fast beside exact: a score moves by up to (\S+), by (\S+) in .*; "
+        r"another first label: (\d+) of (\d+) images \((\S+)%\)",
+        printed,
+    )
+    assert found is not None, printed
+    assert "10 of 10 images equal" in printed  # what is exact stays exact
+    return found.groups()
+
+
+@pytest.mark.slow
+def test_parity_says_how_far_fast_preparation_moves_the_scores(
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A property of the images and no problem, even where it is large."""
+    for path in sorted(DEMO.glob("images/*-*-*.*"))[:10]:
+        picture = Image.open(path).convert("RGB")
+        large = picture.resize((picture.width * 5, picture.height * 5), Image.Resampling.BICUBIC)
+        large.save(tmp_path / f"{path.stem}.jpg", quality=92)
+    largest, mean, changed, images, percent = _tell_shift(capsys, tmp_path)
+    assert 0 < float(mean) < float(largest) < 0.05
+    assert (changed, images, percent) == ("0", "10", "0.0")
+
+    def draw_black(image: Image.Image, size: tuple[int, int], *_: object) -> Image.Image:
+        return Image.new("RGB", size[::-1])
+
+    monkeypatch.setattr(geometry, "resize_fast", draw_black)
+    largest, _, changed, _, percent = _tell_shift(capsys, tmp_path)
+    assert float(largest) > 0.5
+    assert int(changed) > 5
+    assert float(percent) == int(changed) * 10
 
 
 def test_a_model_that_answers_otherwise_is_a_problem(
@@ -86,7 +129,7 @@ def test_each_problem_is_a_line_and_the_other_checks_go_on(
 @pytest.mark.parametrize(
     "flag",
     [
-        *("--parity=0", "--parity=many", "--parityy=3", "--top_k=0", "--preprocess=fast"),
+        *("--parity=0", "--parity=many", "--parityy=3", "--top_k=0", "--preprocess=rough"),
         "--runner=DirectRunner",
     ],
 )

@@ -108,6 +108,34 @@ def test_a_folder_spelled_otherwise_is_the_same_model(
     assert len(query(out, "select distinct model_key, model from {rows}")) == 1
 
 
+def test_exact_and_fast_scores_are_not_taken_for_each_other(
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    (good, *_) = write_photos(photos, 3)
+    (bad,) = write_broken(photos, 1)
+    fast, new = "--preprocess=fast", "--only=new"
+    for run_id, flags, counts in (
+        ("r1", (), "3 ok, 1 error of 4"),
+        ("r2", (fast, new), "3 ok, 1 error of 4"),
+        ("r3", (fast, new), "0 ok, 1 error, 3 skipped of 4"),
+        ("r4", (new,), "0 ok, 1 error, 3 skipped of 4"),
+    ):
+        capsys.readouterr()
+        assert classify(photos, out, vit_folder, run_id, *flags) == 0
+        assert counts in capsys.readouterr().out
+    said = [read_record(out, f"r{index}") for index in range(1, 5)]
+    kinds = ["exact", "fast", "fast", "exact"]
+    assert [each["models"][0]["preprocess"] for each in said] == kinds
+    assert [each["configuration"]["decode"]["preprocess"] for each in said] == kinds
+
+    assert classify(photos, out, vit_folder, "r2", "--if_exists=append") == 2
+    assert "preprocess='exact': run r2 has fast" in capsys.readouterr().err
+    bad.write_bytes(good.read_bytes())
+    assert main(["retry", f"--output={out}", "--run_id=r2"]) == 0
+    assert read_record(out, "r2")["models"][0]["preprocess"] == "fast"
+
+
 def test_retry_mends_the_run_that_it_names(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

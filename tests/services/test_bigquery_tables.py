@@ -28,6 +28,7 @@ from tests.bigquery import Emulator, make_client
 from tests.staged import RUN, SCORING, make_session_id, scoring_of
 from tests.warehouse import publish_run, read_files, read_rows
 
+FAST = {"decode": {"preprocess": "fast"}}
 OTHER_MODEL = ModelSource("owner/model", "b" * 40, "owner/model", "b" * 40)
 
 
@@ -104,6 +105,10 @@ def test_what_is_published_is_found_by_run_model_and_parameters(
         ("gs://b/000000", None),
         ("gs://b/000004", None),
     ]
+    fast = publish_run(str(tmp_path), [8], run=dataclasses.replace(RUN, run_id="r3"))
+    load_run(table, str(tmp_path), dataclasses.replace(fast, configuration=FAST))
+    assert set(read_scored(table, SCORING, except_run="r1")) == set()
+    assert set(read_scored(table, dataclasses.replace(SCORING, preprocess="fast"))) == scored
     assert len(list(read_images(table, "r2"))) == 4
     assert list(read_images(table.beside("absent"), "r1")) == []
 

@@ -53,7 +53,9 @@ def test_the_record_says_what_the_contract_promises(tmp_path: pathlib.Path) -> N
         "revision": "a" * 40,
         "key": "owner/model@aaaaaaaaaaaa",
     }
-    assert fields["models"] == [fields["model"] | {"parameters": fields["parameters"]}]
+    assert fields["models"] == [
+        {**fields["model"], "parameters": fields["parameters"], "preprocess": "exact"}
+    ]
     assert {file["model_key"] for file in fields["files"]} == {"owner/model@aaaaaaaaaaaa"}
     assert fields["parameters"] == {"top_k": 5, "function_to_apply": None}
     assert fields["configuration"] == {"input": ["gs://b"]}

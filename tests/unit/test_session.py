@@ -117,6 +117,7 @@ def test_append_adds_rows_counts_and_times(output: str) -> None:
         ({"model_revision": "b" * 40}, "model"),
         ({"top_k": 4}, "top_k"),
         ({"function_to_apply": "sigmoid"}, "function_to_apply"),
+        ({"preprocess": "fast"}, "preprocess"),
     ],
 )
 @pytest.mark.parametrize("how", ["append", "errors"])

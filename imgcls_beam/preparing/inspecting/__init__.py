@@ -52,6 +52,9 @@ class Inspection:
         is_cut: whether the format's structure says that bytes are missing at the end. It counts
             only where decoding fails: writers are careless about the end.
         scans: of a JPEG.
+        is_scalable: whether its decoder can give it at 1/2, 1/4 or 1/8: a JPEG of one frame that is
+            neither lossless nor arithmetic-coded. Pillow asks libjpeg for a scale without looking
+            whether it gives it.
         head_steps: how many blocks come before a GIF's first frame.
         small_tiles: by how many the tiles exceed those of `limits.MIN_TILE_PIXELS` pixels each.
         pieces: strips or tiles that a directory lists.
@@ -72,6 +75,7 @@ class Inspection:
     is_opened_small: bool = False
     is_cut: bool = False
     scans: int = 0
+    is_scalable: bool = False
     head_steps: int = 0
     small_tiles: int = 0
     pieces: int = 0

@@ -22,6 +22,7 @@ _LOSSLESS, _JPEG_LS = 0xC3, 0xF7
 _ARITHMETIC = frozenset({0xC9, 0xCA})
 _HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
 _ARITHMETIC_LOSSLESS = 0xCB
+_SCALABLE = frozenset({0xC0, 0xC1, 0xC2})
 _CHANNELS = frozenset({1, 3, 4})
 _LOSSLESS_SINCE = 3
 """The version of libjpeg-turbo that decodes lossless JPEG."""
@@ -37,6 +38,7 @@ def inspect_jpeg(data: bytes) -> Inspection:
     What lies behind the first image, as the film of a phone's moving picture, is not walked.
     """
     at, size, scans, unsupported, is_cut, is_flooded = 2, (0, 0), 0, "", True, False
+    frames: list[int] = []
     for _ in range(_MAX_MARKERS + len(data) // _BYTES_A_MARKER):
         found = _MARKER.search(data, at)
         if not found:
@@ -47,6 +49,7 @@ def inspect_jpeg(data: bytes) -> Inspection:
             break
         scans += marker == _SOS
         if marker in _SIZED and not scans and at + 7 <= len(data):
+            frames.append(marker)
             size = struct.unpack_from(">HH", data, at + 3)[::-1]
             unsupported = _name_unsupported(marker, data[at + 2], data[at + 7 : at + 8])
         if marker != _SOI:
@@ -62,6 +65,7 @@ def inspect_jpeg(data: bytes) -> Inspection:
         is_opened_small=True,
         is_cut=is_cut,
         scans=scans,
+        is_scalable=len(frames) == 1 and frames[0] in _SCALABLE,
         is_flooded=is_flooded,
         unsupported=unsupported,
     )
