@@ -1,7 +1,7 @@
 """Pictures to measure with: of the sizes and the weight of photographs, the same for each seed.
 
-They come in blocks of `BLOCK` in which each size has its share, so that any whole number of blocks
-from the start is a fair sample of all.
+They come in blocks in which each size has its share, so that any whole number of blocks from the
+start is a fair sample of all.
 """
 
 import pathlib
@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-BLOCK = 20
+_BLOCK = 20
 
 _KINDS = (
     *((500, 375, "jpg"),) * 11,
@@ -28,17 +28,40 @@ _GRAIN = 9.0
 _OCTAVES = ((4, 70.0), (16, 25.0), (64, 10.0))
 """Cells along the long edge, and amplitude in grey levels, of the noise that is drawn smooth."""
 _SHAPES = 12
+_LARGE_PX = (4000, 3000)
+_TURNS = (
+    *(None, Image.Transpose.FLIP_LEFT_RIGHT),
+    *(Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180),
+)
 
 
 def make_images(folder: pathlib.Path, count: int, seed: int = 0) -> list[pathlib.Path]:
     """Draws pictures into a new folder; returns their paths in the order of their names."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    order = [_KINDS[kind] for _ in range(0, count, BLOCK) for kind in rng.permutation(BLOCK)]
+    order = [_KINDS[kind] for _ in range(0, count, _BLOCK) for kind in rng.permutation(_BLOCK)]
     paths = []
     for index, (width_px, height_px, suffix) in enumerate(order[:count]):
         path = folder / f"{index:06d}.{suffix}"
         _draw((width_px, height_px), rng).save(path, quality=_QUALITY)
+        paths.append(path)
+    return paths
+
+
+def make_large_images(folder: pathlib.Path, count: int, seed: int = 0) -> list[pathlib.Path]:
+    """Draws JPEGs of 12 megapixels into a new folder, as a camera writes them: 4 MB or so.
+
+    Each drawing is four pictures: drawing takes longer than turning, and no two files are equal.
+    """
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    paths = []
+    for index in range(count):
+        if index % len(_TURNS) == 0:
+            drawn = _draw(_LARGE_PX, rng)
+        turn = _TURNS[index % len(_TURNS)]
+        path = folder / f"{index:06d}.jpg"
+        (drawn if turn is None else drawn.transpose(turn)).save(path, quality=_QUALITY)
         paths.append(path)
     return paths
 

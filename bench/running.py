@@ -1,99 +1,159 @@
-"""The benchmark from its first picture to its last line."""
+"""Takes the trials of the tables in turn, each as a process of its own."""
 
+import contextlib
 import dataclasses
 import itertools
+import os
 import pathlib
+import shutil
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 
-from bench import images, models, sinks, stages, table, ways
-from bench.measuring import Measure, OthersWatch, Ratio, take_rounds
-from imgcls_beam.handler import BATCH_SIZE_OF
+from bench import far_store, models, runs
+from bench.gallery import Gallery
+from bench.tables import Table, Trial
+from bench.ways import PIPELINE, PIPELINE_SIZES, Place, Way
 
-_SEED = 0
-_REPEAT_S = 1.0
-"""A stage is repeated for so long in each round; once is enough for a look."""
-
-_RATIOS = (
-    Ratio("job / pipeline one by one, steady", "job, steady", ("pipeline, one by one, steady",)),
-    Ratio("job / pipeline at its best, steady", "job, steady", ("pipeline, batches, steady",)),
-    Ratio("job / pipeline one by one, whole", "job, whole", ("pipeline, one by one, whole",)),
-    Ratio("job / pipeline at its best, whole", "job, whole", ("pipeline, batches, whole",)),
-    Ratio("job / its forward alone", "job, steady", ("forward",)),
-    Ratio("job / its prepare alone", "job, steady", ("prepare",)),
-    Ratio("job / prepare, then forward", "job, steady", ("prepare", "forward")),
-    Ratio("forward / bare forward", "forward", ("bare forward",)),
-)
-_SINK_RATIO = Ratio("our sink / Beam's", sinks.OURS, (sinks.BEAMS,))
+_SEARCHED_IMAGES = 32
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",  # everything lies on this machine: nobody has to ask the hub
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_WAIT_POLICY": "PASSIVE",  # which the job sets for itself
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Settings:
-    """What was asked for on the command line.
+class Result:
+    """What came of a table.
 
     Attributes:
-        images: how many.
-        model: one of `models.NAMES`, or a folder.
-        rounds: how often each figure is taken.
-        batch_size: of the job; None for its default.
-        quick: short repeats, and no 50,000-row sinks.
+        table: what was measured.
+        best_size: the batch size with which the pipeline was fastest.
+        runs: by the name of the row, one for each round.
+        obstacles: why other rows were not measured.
     """
 
-    images: int
-    model: str
-    rounds: int
-    batch_size: int | None
-    quick: bool
+    table: Table
+    best_size: int
+    runs: dict[str, list[runs.Run]]
+    obstacles: dict[str, str]
 
 
-def run(settings: Settings, folder: pathlib.Path) -> bool:
-    """Makes what is needed in an empty folder, measures, prints.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bench:
+    """Where trials run.
 
-    Returns:
-        Whether the job's answers are the pipeline's.
+    Attributes:
+        folder: takes everything.
+        gallery: the pictures.
+        say: tells a person how far it is.
     """
-    _say("drawing the images, making the model")
-    place = _make_place(settings, folder)
-    _say("comparing the answers, and looking for the pipeline's best batch size")
-    agreement, best = ways.check_answers(place), ways.find_best_batch_size(place)
-    job_size = settings.batch_size or BATCH_SIZE_OF["cpu"]
-    _write(table.describe_machine(), table.describe_agreement(agreement))
-    _write(f"model     {settings.model}, float32 on the CPU; {settings.images} images")
-    _write(f"batches   job {job_size}; pipeline {best}, its best of {ways.BATCH_SIZES}")
-    measures = _make_measures(place, best, job_size, settings)
-    watch = OthersWatch()
-    samples = take_rounds(measures, settings.rounds, _say)
-    _write(table.describe_others(watch.count_cores()), "")
-    figures = list(itertools.chain.from_iterable(each.figures for each in measures))
-    ratios = _RATIOS if settings.quick else (*_RATIOS, _SINK_RATIO)
-    _write(table.describe_figures(figures, samples), "", table.describe_ratios(ratios, samples))
-    return agreement.holds
+
+    folder: pathlib.Path
+    gallery: Gallery
+    say: Callable[[str], object]
+
+    def measure(self, table: Table) -> Result:
+        """Runs all trials of a table, round by round: a drift of the machine hits all alike."""
+        needs_inputs = any(each.way.kind == "loop" for each in table.trials)
+        model, inputs = self._find_model(table.model, needs_inputs)
+        reasons = {each.title: each.way.find_obstacle() for each in table.trials}
+        obstacles = {name: reason for name, reason in reasons.items() if reason}
+        best_size = self._find_best_size(table, model)
+        found: dict[str, list[runs.Run]] = {}
+        for turn, trial in itertools.product(range(table.rounds), table.trials):
+            if trial.title in obstacles:
+                continue
+            self.say(f"{table.title}: round {turn + 1} of {table.rounds}: {trial.title}")
+            try:
+                run = self._take(trial, Place("", model, inputs, best_size, self._cache))
+            except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
+                obstacles[trial.title] = f"failed: {' '.join(str(error).split())[-200:]}"
+                self.say(f"{trial.title}: {error}")
+            else:
+                found.setdefault(trial.title, []).append(run)
+        whole = {name: each for name, each in found.items() if name not in obstacles}
+        return Result(table, best_size, whole, obstacles)
+
+    @property
+    def _cache(self) -> pathlib.Path:
+        return self.folder / "cache"
+
+    def _take(self, trial: Trial, place: Place) -> runs.Run:
+        images = self.gallery.find(trial.pictures, trial.count)
+        with contextlib.ExitStack() as held:
+            environment = dict(_ENVIRONMENT)
+            url = str(images)
+            if trial.is_far:
+                url, more = held.enter_context(far_store.serve(images))
+                environment |= more
+            cache = self.folder / "cache-of-one" if trial.is_fresh else place.cache
+            environment["IMGCLS_CACHE"] = str(cache)
+            output = held.enter_context(_make_output(self.folder))
+            placed = dataclasses.replace(place, images=url)
+            if trial.is_fresh:
+                held.callback(shutil.rmtree, cache, ignore_errors=True)
+            run = runs.run_way(trial.way.make_command(placed, output), output, environment)
+        if run.images != trial.count:
+            raise ValueError(f"{run.images} rows of {trial.count} images")
+        return run
+
+    def _find_model(self, name: str, needs_inputs: bool) -> tuple[pathlib.Path, pathlib.Path]:
+        """The model's folder, and what loops know of it; each is made in a process of its own."""
+        made = self.folder / "models"
+        model = models.locate(name, made)
+        if not model.exists():
+            self._call("bench.models", name, str(made))
+        inputs = self.folder / "inputs" / model.name
+        if needs_inputs and not inputs.exists():
+            self._call("bench.loop_inputs", str(model), str(inputs))
+        return model, inputs / "inputs.pickle"
+
+    def _find_best_size(self, table: Table, model: pathlib.Path) -> int:
+        """The batch size with which the pipeline is fastest; the smallest where nobody asks."""
+        asked = [each for each in table.trials if each.way == PIPELINE]
+        if not asked or asked[0].way.find_obstacle() or asked[0].count < _SEARCHED_IMAGES:
+            return PIPELINE_SIZES[0]
+        self.say(f"{table.title}: looking for the pipeline's best batch size")
+        count = min(_SEARCHED_IMAGES, asked[0].count)
+        images = str(self.gallery.find(asked[0].pictures, count))
+        way = dataclasses.replace(asked[0].way, flags=("--search", *map(str, PIPELINE_SIZES)))
+        place = Place(images, model, pathlib.Path(), 1, self._cache)
+        return int(_call(way, place, self.folder / "unused"))
+
+    def _call(self, module: str, *arguments: str) -> None:
+        self.say(f"python -m {module} {' '.join(arguments)}")
+        command = [sys.executable, "-m", module, *arguments]
+        _run(command)
 
 
-def _make_place(settings: Settings, folder: pathlib.Path) -> ways.Place:
-    paths = images.make_images(folder / "images", settings.images, _SEED)
-    model = pathlib.Path(settings.model)
-    if settings.model in models.NAMES:
-        model = models.make_model(folder / "model", settings.model, _SEED)
+def _call(way: Way, place: Place, output: pathlib.Path) -> str:
+    return _run(way.make_command(place, output)).strip().splitlines()[-1]
+
+
+def _run(command: list[str]) -> str:
+    """What a program prints.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    environment = {**os.environ, **_ENVIRONMENT}
+    done = subprocess.run(
+        command, cwd=runs.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def _make_output(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A place for a way to write to, gone afterwards."""
     scratch = folder / "scratch"
     scratch.mkdir()
-    return ways.Place(folder / "images", tuple(paths), model, scratch, settings.batch_size)
-
-
-def _make_measures(
-    place: ways.Place, best: int, job_size: int, settings: Settings
-) -> list[Measure]:
-    held = stages.run_stages(place.folder, place.model, job_size)
-    at_least_s = 0.0 if settings.quick else _REPEAT_S
-    of_stages = stages.make_measures(held, place.scratch, at_least_s)
-    of_sinks = [] if settings.quick else sinks.make_measures(place.scratch)
-    return [*ways.make_measures(place, best), *of_stages, *of_sinks]
-
-
-def _say(what: str) -> None:
-    sys.stderr.write(f"bench: {what}\n")
-    sys.stderr.flush()
-
-
-def _write(*lines: str) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    try:
+        yield scratch / "out"
+    finally:
+        shutil.rmtree(scratch)

@@ -49,7 +49,7 @@ def make_measures(scratch: pathlib.Path) -> list[Measure]:
 def _measure(
     name: str, folder: pathlib.Path, write: Callable[[beam.PCollection, str], object]
 ) -> Measure:
-    return Measure((Figure(name, "rows/s"),), lambda: (_take(folder, write),))
+    return Measure(Figure(name, "rows/s"), lambda: _take(folder, write))
 
 
 def _take(folder: pathlib.Path, write: Callable[[beam.PCollection, str], object]) -> float:

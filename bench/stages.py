@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from bench.measuring import Figure, Measure, repeat_rate
-from bench.peers import TOP_K
+from bench.peers.rows import TOP_K
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
 from imgcls_beam.elements import EncodedImage, ImageRef, Outcome, PixelArray
 from imgcls_beam.listing import list_images
@@ -122,7 +122,7 @@ def make_measures(stages: Stages, scratch: pathlib.Path, at_least_s: float) -> l
 def _measure(
     name: str, unit: str, call: Callable[[], object], items: int, at_least_s: float
 ) -> Measure:
-    return Measure((Figure(name, unit),), lambda: (repeat_rate(call, items, at_least_s),))
+    return Measure(Figure(name, unit), lambda: repeat_rate(call, items, at_least_s))
 
 
 def _list(folder: pathlib.Path) -> list[ImageRef]:

@@ -1,119 +1,160 @@
-"""The measures of the whole ways: transformers' pipeline beside our job."""
+"""The ways that are compared: our job, the peers, and loops that are written by hand.
+
+A way is one line here: what it is called, what it is compared with, and its flags.
+"""
 
 import dataclasses
-import functools
-import itertools
+import importlib.util
 import pathlib
-from collections.abc import Callable
+import sys
+from typing import Literal
 
-from bench import answers, peers
-from bench.images import BLOCK
-from bench.measuring import Figure, Measure, run_process, steady_rate, time_call
+from bench.peers.rows import TOP_K
+from bench.runs import ROOT, name_profile
 
-_SINGLE, _BATCHED, _JOB = "pipeline, one by one", "pipeline, batches", "job"
+Kind = Literal["job", "peer", "loop"]
 
-BATCH_SIZES = (1, 8, 16)
+PIPELINE_SIZES = (1, 8, 16)
+"""Batch sizes of which transformers' pipeline gets the one it is fastest with."""
+_BEST = "BEST"
+_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """Where everything lies.
+    """Where a way finds what it works on.
 
     Attributes:
-        folder: the images.
-        paths: of the images, in the order of their names.
+        images: a folder, or its URL for the job.
         model: folder of the model.
-        scratch: takes what the ways write.
-        batch_size: of the job; None for its default.
+        inputs: what the loops know of it, see `loop_inputs`.
+        best_size: batch size of transformers' pipeline.
+        cache: the job's cache of models.
     """
 
-    folder: pathlib.Path
-    paths: tuple[pathlib.Path, ...]
+    images: str
     model: pathlib.Path
-    scratch: pathlib.Path
-    batch_size: int | None
+    inputs: pathlib.Path
+    best_size: int
+    cache: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Way:
+    """One way from a folder of images to rows.
+
+    Attributes:
+        name: unique.
+        kind: whose it is.
+        flags: of its program.
+        engine: what it is compared with: only rates of one engine, or against the best of all.
+            `bfloat16` and `scaled` give other scores, and are compared among themselves.
+        peer: for a peer its module in `bench.peers`, and what its environment is called; without an
+            environment it runs in this one.
+        is_clocked: whether the job notes where its time goes, see `profiling`.
+    """
+
+    name: str
+    kind: Kind
+    flags: tuple[str, ...] = ()
+    engine: str = "torch"
+    peer: tuple[str, str] = ("", "")
+    is_clocked: bool = False
 
     @property
-    def few(self) -> int:
-        """About a third of the images: what the start is told from, see `steady_rate`."""
-        third = max(1, len(self.paths) // 3)
-        return third // BLOCK * BLOCK or third
+    def is_exact(self) -> bool:
+        """Whether its scores are to be those of the reference."""
+        return self.engine not in ("bfloat16", "scaled")
 
-    def pipeline(self, batch_size: int | None, count: int) -> pathlib.Path:
-        """Runs the pipeline on the first images; returns the file of its answers."""
-        output = self._make_output()
-        peers.run_pipeline(self.paths[:count], self.model, batch_size, output)
-        return output
+    def find_obstacle(self) -> str | None:
+        """Why it cannot be run here; None where it can."""
+        if not self._find_python().exists():
+            return f"no .venv-peers-{self.peer[1]}: `make bench` makes it"
+        if "openvino" in "".join(self.flags) and importlib.util.find_spec("openvino") is None:
+            return "OpenVINO is not installed"
+        if self.engine == "bfloat16" and not has_bfloat16():
+            return "this processor only emulates bfloat16"
+        return None
 
-    def job(self, count: int) -> pathlib.Path:
-        """Runs our job on the first images; returns the folder of its output."""
-        output = self._make_output()
-        peers.run_job(self.folder, self.model, self.batch_size, count, output)
-        return output
+    def make_command(self, place: Place, output: pathlib.Path) -> list[str]:
+        """The program and its arguments."""
+        if self.kind == "job":
+            clocks = ("bench.profiling", str(name_profile(output)))
+            program = clocks if self.is_clocked else ("pipelines",)
+            return [sys.executable, "-m", *program, *_job_arguments(place, output), *self.flags]
+        flags = [str(place.best_size) if each == _BEST else each for each in self.flags]
+        first = str(place.inputs) if self.kind == "loop" else place.images
+        second = place.images if self.kind == "loop" else str(place.model)
+        module = "bench.ceilings" if self.kind == "loop" else f"bench.peers.{self.peer[0]}"
+        return [str(self._find_python()), "-m", module, first, second, str(output), *flags]
 
-    def take_whole(self, way: Callable[[pathlib.Path], list[str]]) -> tuple[float, float]:
-        """Runs a way as a process; gives images/s with start-up, and its peak in MB."""
-        peak_file = self.scratch / "peak"
-        process = run_process(
-            ["-m", "bench.whole", str(peak_file), *way(self._make_output())], peak_file
-        )
-        return len(self.paths) / process.wall_s, process.peak_mb
-
-    def job_arguments(self, output: pathlib.Path) -> list[str]:
-        """For `bench.whole`: the job on all images."""
-        images = len(self.paths)
-        arguments = peers.job_arguments(self.folder, self.model, self.batch_size, images, output)
-        return ["job", *arguments]
-
-    def pipeline_arguments(self, batch_size: int | None, output: pathlib.Path) -> list[str]:
-        """For `bench.whole`: the pipeline on all images."""
-        size = "single" if batch_size is None else str(batch_size)
-        images = str(len(self.paths))
-        return ["pipeline", str(self.folder), str(self.model), images, size, str(output)]
-
-    def _make_output(self) -> pathlib.Path:
-        free = (self.scratch / f"out{number}" for number in itertools.count())
-        return next(path for path in free if not path.exists())
+    def _find_python(self) -> pathlib.Path:
+        if not self.peer[1]:
+            return pathlib.Path(sys.executable)
+        return ROOT / f".venv-peers-{self.peer[1]}" / "bin" / "python"
 
 
-def check_answers(place: Place) -> answers.Agreement:
-    """Runs the pipeline and the job on all images and compares; warms both up."""
-    theirs = peers.read_answers(place.pipeline(None, len(place.paths)))
-    return answers.compare(peers.read_answers(place.job(len(place.paths))), theirs)
-
-
-def find_best_batch_size(place: Place) -> int:
-    """The batch size with which the pipeline is fastest here."""
-    times_s = {
-        size: time_call(functools.partial(place.pipeline, size, place.few)) for size in BATCH_SIZES
-    }
-    return min(times_s, key=lambda size: times_s[size])
-
-
-def make_measures(place: Place, best: int) -> list[Measure]:
-    """Each way steady, in this process; then each as a process of its own."""
-    many, few = len(place.paths), place.few
-    steady: dict[str, Callable[[int], object]] = {
-        _SINGLE: functools.partial(place.pipeline, None),
-        _BATCHED: functools.partial(place.pipeline, best),
-        _JOB: place.job,
-    }
-    whole: dict[str, Callable[[pathlib.Path], list[str]]] = {
-        _SINGLE: functools.partial(place.pipeline_arguments, None),
-        _BATCHED: functools.partial(place.pipeline_arguments, best),
-        _JOB: place.job_arguments,
-    }
+def _job_arguments(place: Place, output: pathlib.Path) -> list[str]:
     return [
-        *(_measure_steady(name, run, few, many) for name, run in steady.items()),
-        *(_measure_whole(name, place, way) for name, way in whole.items()),
+        "classify",
+        *(f"--input={place.images}", f"--model={place.model}", f"--output={output}"),
+        *(f"--top_k={TOP_K}", "--device=cpu"),
     ]
 
 
-def _measure_steady(name: str, run: Callable[[int], object], few: int, many: int) -> Measure:
-    figures = (Figure(f"{name}, steady", "images/s"),)
-    return Measure(figures, lambda: (steady_rate(run, few, many),))
+def has_bfloat16() -> bool:
+    """Whether the processor itself multiplies bfloat16."""
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    return cpuinfo.exists() and any(name in cpuinfo.read_text() for name in _BFLOAT16)
 
 
-def _measure_whole(name: str, place: Place, way: Callable[[pathlib.Path], list[str]]) -> Measure:
-    figures = (Figure(f"{name}, whole", "images/s"), Figure(f"{name}, peak memory", "MB"))
-    return Measure(figures, functools.partial(place.take_whole, way))
+def _pipeline(name: str, *flags: str) -> Way:
+    return Way(name, "peer", flags, peer=("transformers_pipeline", "transformers"))
+
+
+def _loop(name: str, engine: str, *flags: str) -> Way:
+    return Way(f"loop: {name}", "loop", flags, engine)
+
+
+PIPELINE = _pipeline("transformers pipeline, at its best batch", "--batch_size", _BEST)
+PIPELINE_HERE = dataclasses.replace(PIPELINE, peer=(PIPELINE.peer[0], ""))
+"""The same, where the job is installed: in `--quick` nothing is installed for it."""
+JOB = Way("job", "job")
+CLOCKED_JOB = Way("job, with clocks", "job", is_clocked=True)
+JOBS = (JOB,)
+"""Of every model. `Way("job, OpenVINO", "job", ("--engine=openvino",), "openvino")` is another."""
+LARGE_JOBS = (JOB,)
+"""Of photographs of 12 megapixels: here `--preprocess=fast`, of the engine `scaled`."""
+PEERS = (
+    _pipeline("transformers pipeline, one by one"),
+    PIPELINE,
+    _pipeline(
+        *("transformers pipeline, two loader workers", "--batch_size", _BEST, "--workers", "2"),
+    ),
+    Way("Beam RunInference, PyTorch handler", "peer", peer=("beam_handler", "beam")),
+    Way(
+        *("Ray Data, two actors", "peer", ("--batch_size", "16", "--workers", "2")),
+        peer=("ray_data", "ray"),
+    ),
+    Way("Daft", "peer", peer=("daft_data", "daft")),
+)
+STREAMS = (
+    _loop("eager, a stream a core", "torch", "--engine=eager", "--streams=0"),
+    _loop("packed, a stream a core", "torch", "--engine=packed", "--streams=0"),
+    _loop("OpenVINO, a stream a core", "openvino", "--engine=openvino", "--streams=0"),
+)
+ONE_STREAM = (
+    _loop("eager, one stream", "torch", "--engine=eager"),
+    _loop("packed, one stream", "torch", "--engine=packed"),
+    _loop("OpenVINO, one stream", "openvino", "--engine=openvino"),
+)
+BFLOAT16 = (_loop("OpenVINO bfloat16", "bfloat16", "--engine=openvino-bf16", "--streams=0"),)
+SCALED = (_loop("OpenVINO, JPEG scaled", "scaled", "--engine=openvino", "--streams=0", "--scaled"),)
+WORKERS = (
+    JOB,
+    Way(
+        "job, two worker processes",
+        "job",
+        ("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
+    ),
+)
