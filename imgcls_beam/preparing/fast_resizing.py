@@ -53,4 +53,6 @@ def _resize_by_torch(image: Image.Image, size: Size, mode: str, box: PixelBox) -
     factors = [each * _NUDGE / edge for each, edge in zip(size, box[:1:-1], strict=True)]
     resize = torch.nn.functional.interpolate
     resized = resize(stored.permute(0, 3, 1, 2), scale_factor=factors, mode=mode, antialias=True)
-    return Image.fromarray(resized[0, :3].permute(1, 2, 0).contiguous().numpy())
+    pixels = resized[0].permute(1, 2, 0).contiguous()
+    mapped = Image.frombuffer("RGBX", (size[1], size[0]), pixels.numpy(), "raw", "RGBX", 0, 1)
+    return mapped.convert("RGB")

@@ -28,6 +28,9 @@ def resize_centre(
     rows, columns = (_find_span(*edges, centre) for edges in zip(size, crop, strict=True))
     if rows == (0, size[0]) and columns == (0, size[1]):
         return image.resize((size[1], size[0]), resample)
+    if size[1] * max(size[0], image.height) <= _STRIP_PIXELS:  # each pass would be one strip
+        resized = image.resize((size[1], size[0]), resample)
+        return resized.crop((columns[0], rows[0], columns[1], rows[1]))
     if image.height > image.width * 100 and size[0] < image.height:  # Pillow turns these round
         return _resize_width(
             _resize_height(image, size[0], rows, resample), size[1], columns, resample

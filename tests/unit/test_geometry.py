@@ -16,7 +16,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from imgcls_beam.elements import Pixels
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.preparing import Geometry, Preparer
+from imgcls_beam.preparing import Geometry, Preparer, resizing
 from imgcls_beam.preparing.geometry import CenterCrop, CenterShare, Keep, PadAround, Resize, Step
 from imgcls_beam.preparing.sizes import BothEdges, ShortestEdge, Thumbnail, Warp, Within
 
@@ -155,6 +155,24 @@ def test_a_tall_image_is_resized_in_the_order_that_pillow_takes_for_it(resample:
     image = draw(np.random.default_rng(resample), 40, 4100)
     kind, config = SMALL["shorter edge"]
     assert_equal(make_processor(kind, resample=resample, **config), image)
+
+
+@pytest.mark.parametrize("strip_pixels", [1, 900])
+@pytest.mark.parametrize("resample", range(6))
+def test_the_middle_is_the_same_in_one_pass_and_in_strips(
+    resample: int, strip_pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small images are resized whole and then cropped; the strips are for large ones."""
+    rng = np.random.default_rng(resample)
+    for _ in range(20):
+        width_px, height_px = rng.integers(1, 120, 2).tolist()
+        image = draw(rng, width_px, height_px * (1 + 40 * (width_px < 9)))
+        size, crop = (tuple(rng.integers(1, 90, 2).tolist()) for _ in range(2))
+        whole = resizing.resize_centre(image, size, crop, Image.Resampling(resample))
+        with monkeypatch.context() as patch:
+            patch.setattr(resizing, "_STRIP_PIXELS", strip_pixels)
+            strips = resizing.resize_centre(image, size, crop, Image.Resampling(resample))
+        assert np.array_equal(np.asarray(whole), np.asarray(strips))
 
 
 LONG = [(10_000, 1), (1, 65_500), (1 << 26, 1)]

@@ -16,6 +16,8 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing import (
+    Prepared,
+    SharedPixels,
     decode_pool,
     load_preparer,
     prepare_for_models,
@@ -119,6 +121,22 @@ def test_an_opened_image_is_turned_upright_and_left_as_it_was(vit_folder: pathli
 def test_one_pool_of_the_process_decodes_with_a_thread_for_each_core() -> None:
     assert decode_pool() is decode_pool()
     assert decode_pool()._max_workers >= 1
+
+
+def test_images_that_end_alike_are_told_from_each_other() -> None:
+    """Only the end is summed; what has one sum and length is compared."""
+    prepared: list[bytes] = []
+
+    def prepare(image: EncodedImage) -> Prepared:
+        prepared.append(image.data[:1])
+        return (PixelArray(image.ref, {"a": np.frombuffer(image.data[:1], np.uint8)}, None, 1.0),)
+
+    shared = SharedPixels(prepare)
+    for head in (b"a", b"a", b"b", b"b", b"a"):
+        (found,) = shared.prepare(EncodedImage(ImageRef("x"), head + bytes(1 << 16)))
+        assert isinstance(found, PixelArray)
+        assert found.inputs["a"].tobytes() == head
+    assert prepared == [b"a", b"b", b"a"]
 
 
 def test_models_of_one_geometry_share_their_pixels(
