@@ -71,7 +71,10 @@ def find_classifications(outcomes: beam.PCollection) -> list[Classification]:
 
 
 def find_passed_over(outcomes: beam.PCollection) -> beam.PCollection | None:
-    """One element: what was passed over by all that listed the images; None where nothing did."""
+    """At most one element: what was passed over by all that listed the images.
+
+    There is none where nothing was passed over; None stands for no listing in the graph.
+    """
     found: dict[int, beam.PCollection] = {}
 
     def look(producer: AppliedPTransform) -> Iterable[beam.PCollection]:
@@ -83,8 +86,9 @@ def find_passed_over(outcomes: beam.PCollection) -> beam.PCollection | None:
     _search(outcomes, look)
     if not found:
         return None
-    counts = tuple(found.values()) | "PassedOver" >> beam.Flatten()
-    return counts | "AddPassedOver" >> beam.CombineGlobally(merge_passed_over)
+    counts = _flatten(list(found.values()), "PassedOver")
+    add = beam.CombineGlobally(merge_passed_over).without_defaults()
+    return counts | "AddPassedOver" >> add
 
 
 def count_taken(
@@ -92,8 +96,9 @@ def count_taken(
     others: Sequence[beam.PCollection] = (),
     hints: Mapping[str, str] = MappingProxyType({}),
 ) -> beam.PCollection:
-    """One element: how many outcomes there have to be, and how many others there are.
+    """At most one element: how many outcomes there have to be, and how many others there are.
 
+    There is none where the count is 0: a default costs Beam four more steps, and a view has one.
     Outcomes are counted where the images come in. Where nothing in the graph classifies, the
     outcomes themselves are counted.
 
@@ -103,7 +108,16 @@ def count_taken(
     counts = [_count(each, f"Taken{index}") for index, each in enumerate([*taken, *others])]
     if not taken:
         counts.append(_count(outcomes, "Outcomes", hints))
-    return counts | "Counts" >> beam.Flatten() | "Listed" >> beam.CombineGlobally(sum)
+    if len(counts) == 1:
+        return counts[0]
+    return _flatten(counts, "Counts") | "Listed" >> beam.CombineGlobally(sum).without_defaults()
+
+
+def _flatten(collections: Sequence[beam.PCollection], label: str) -> beam.PCollection:
+    """One collection of several; one alone is it."""
+    if len(collections) == 1:
+        return collections[0]
+    return tuple(collections) | label >> beam.Flatten()
 
 
 def _search(
@@ -133,4 +147,5 @@ def _count(
     if not elements.windowing.is_default():
         window = beam.WindowInto(GlobalWindows()).with_resource_hints(**hints)
         elements = elements | f"{label}Window" >> window
-    return elements | label >> beam.combiners.Count.Globally().with_resource_hints(**hints)
+    count = beam.combiners.Count.Globally().without_defaults()
+    return elements | label >> count.with_resource_hints(**hints)

@@ -3,7 +3,7 @@
 ::
 
     begin ─▶ JsonlSession ─┐
-    outcomes ─▶ line (one staged file per bundle) ─▶ collect ─▶ commit
+    outcomes ─▶ line (one staged file per bundle) ─▶ commit
 
 Lines never cross a shuffle: only the names, sizes and counts of staged files do. The functions that
 do the work are in `jsonl_files`; this module wires them. Making the graph reads and writes nothing.
@@ -12,7 +12,7 @@ do the work are in `jsonl_files`; this module wires them. Making the graph reads
 import dataclasses
 import functools
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -71,13 +71,11 @@ class WriteJsonl(beam.PTransform):
         if listed is None:
             listed = count_taken(outcomes, hints=hints)
         awaited = [] if self.after is None else [AsIter(self.after)]
-        commit = beam.Map(_commit, AsSingleton(listed), session, *awaited)
-        return (
-            outcomes
-            | "Line" >> beam.ParDo(_StageLines(), session).with_resource_hints(**hints)
-            | "Collect" >> beam.combiners.ToList()
-            | "Commit" >> commit.with_output_types(JsonlFile)
-        )
+        stage = beam.ParDo(_StageLines(), session).with_resource_hints(**hints)
+        staged = outcomes | "Line" >> stage
+        commit = beam.Map(_commit, AsIter(staged), AsSingleton(listed, 0), session, *awaited)
+        once = outcomes.pipeline | "Once" >> beam.Impulse()
+        return once | "Commit" >> commit.with_output_types(JsonlFile)
 
     def _begin(self, pipeline: beam.Pipeline) -> "JsonlSession | AsSingleton":
         """The session: as it was given, or as the first step of the pipeline begins it."""
@@ -97,12 +95,13 @@ class WriteJsonl(beam.PTransform):
 
 
 def _commit(
-    staged: Sequence[JsonlFile],
+    _impulse: bytes,
+    staged: Iterable[JsonlFile],
     listed: int,
     session: JsonlSession,
-    *_: Any,  # noqa: ANN401  what was waited for
+    *_awaited: Any,  # noqa: ANN401
 ) -> JsonlFile:
-    return commit_jsonl(staged, listed, session)
+    return commit_jsonl(list(staged), listed, session)
 
 
 class _StageLines(beam.DoFn):

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import AsSingleton
+from apache_beam.pvalue import AsIter, AsSingleton
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.attributes import encode_attributes
@@ -43,7 +43,7 @@ from imgcls_beam.sinks.session import (
     begin_session,
     find_missing_folders,
 )
-from imgcls_beam.sinks.staged_files import BundleWriter, merge_staged
+from imgcls_beam.sinks.staged_files import BundleWriter, StagedFiles, merge_staged
 from imgcls_beam.upstream import count_taken, find_classifications, find_passed_over
 
 BATCH_ROWS = 1024
@@ -117,24 +117,29 @@ class WriteParquet(beam.PTransform):
         outcomes = require_bounded(outcomes, hints)
         session = self._begin(outcomes)
         stage = beam.ParDo(_StageRows(), session).with_resource_hints(**hints)
-        rows = [outcomes | "Row" >> stage]
+        rows = outcomes | "Row" >> stage
         if self.skipped is not None:
-            rows.append(self.skipped | "RowSkipped" >> beam.ParDo(_StageRows(), session))
-        staged = rows | "Staged" >> beam.Flatten() | "Collect" >> beam.CombineGlobally(merge_staged)
+            skipped = self.skipped | "RowSkipped" >> beam.ParDo(_StageRows(), session)
+            rows = (rows, skipped) | "Staged" >> beam.Flatten()
+        staged = rows | "Collect" >> beam.CombineGlobally(merge_staged)
         others = () if self.skipped is None else (self.skipped,)
         listed = self.listed
         if listed is None:
             listed = count_taken(outcomes, others, hints)
-        counted = AsSingleton(staged), AsSingleton(listed)
         passed_over = find_passed_over(outcomes)
-        beside = PassedOver() if passed_over is None else AsSingleton(passed_over)
-        return (
+        merged = (
             staged
             | "Plan" >> beam.FlatMap(plan_session, session)
             | "Spread" >> beam.Reshuffle()
             | "Merge" >> beam.Map(_merge, session)
-            | "CollectMerged" >> beam.combiners.ToList()
-            | "Commit" >> beam.Map(commit_session, *counted, session, self._configuration, beside)
+        )
+        return staged | "Commit" >> beam.Map(
+            _commit,
+            AsIter(merged),
+            AsSingleton(listed, 0),
+            session,
+            self._configuration,
+            PassedOver() if passed_over is None else AsSingleton(passed_over, PassedOver()),
         )
 
     def _begin(self, outcomes: beam.PCollection) -> "Session | AsSingleton":
@@ -231,6 +236,17 @@ def weigh(outcome: Outcome | Skipped) -> int:
 
 def _merge(merge: Merge, session: Session) -> MergedFile:
     return merge_files(merge, session.folder, session.paths.staging)
+
+
+def _commit(
+    staged: StagedFiles,
+    merged: Iterable[MergedFile],
+    listed: int,
+    session: Session,
+    configuration: str,
+    passed_over: PassedOver,
+) -> RunRecord:
+    return commit_session(list(merged), staged, listed, session, configuration, passed_over)
 
 
 def _check_json_object(option: str, text: str) -> None:
