@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         OutputOptions,
         ReadOptions,
     )
-    from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
+    from imgcls_beam.scoring import AppliedParameters, EngineChoice, Execution, ModelSource, Scoring
     from imgcls_beam.sinks import (
         Base,
         JsonlFile,
@@ -86,7 +86,7 @@ _NAMES = {
     "handler": "ImageClassificationModelHandler",
     "model_options": "ModelKeywords ModelOptions",
     "options": "DecodeOptions InputOptions ManifestOptions OutputOptions ReadOptions",
-    "scoring": "AppliedParameters Execution ModelSource Scoring",
+    "scoring": "AppliedParameters EngineChoice Execution ModelSource Scoring",
     "sinks": (
         "Base JsonlFile JsonlSession RecordedFile RecordedModel RecordedPublication "
         "RunPaths RunRecord Session WriteJsonl WriteParquet"
@@ -112,6 +112,7 @@ __all__ = [
     "ConfigError",
     "DecodeOptions",
     "EncodedImage",
+    "EngineChoice",
     "Execution",
     "Failure",
     "FailureCode",

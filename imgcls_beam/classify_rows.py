@@ -24,6 +24,7 @@ from imgcls_beam.model_options import (
     MODEL_FIELDS,
     Device,
     Dtype,
+    Engine,
     to_model_options,
 )
 from imgcls_beam.models import resolve_model
@@ -85,6 +86,7 @@ class ClassifyRows(beam.PTransform):
     max_image_pixels: int = DecodeOptions().max_pixels
     allow_schemes: Sequence[str] = ()
     error_handling: Mapping[str, Any] | None = None
+    engine: Engine = "auto"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
