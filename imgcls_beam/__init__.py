@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Base,
         JsonlFile,
         JsonlSession,
+        RecordedEngine,
         RecordedFile,
         RecordedModel,
         RecordedPublication,
@@ -88,7 +89,7 @@ _NAMES = {
     "options": "DecodeOptions InputOptions ManifestOptions OutputOptions ReadOptions",
     "scoring": "AppliedParameters EngineChoice Execution ModelSource Scoring",
     "sinks": (
-        "Base JsonlFile JsonlSession RecordedFile RecordedModel RecordedPublication "
+        "Base JsonlFile JsonlSession RecordedEngine RecordedFile RecordedModel RecordedPublication "
         "RunPaths RunRecord Session WriteJsonl WriteParquet"
     ),
     "spec": "FunctionToApply LabelScore Parameters ResponseElement SpecError",
@@ -143,6 +144,7 @@ __all__ = [
     "PublishError",
     "ReadImages",
     "ReadOptions",
+    "RecordedEngine",
     "RecordedFile",
     "RecordedModel",
     "RecordedPublication",
