@@ -47,11 +47,12 @@ if TYPE_CHECKING:
         OutputOptions,
         ReadOptions,
     )
-    from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
+    from imgcls_beam.scoring import AppliedParameters, EngineChoice, Execution, ModelSource, Scoring
     from imgcls_beam.sinks import (
         Base,
         JsonlFile,
         JsonlSession,
+        RecordedEngine,
         RecordedFile,
         RecordedModel,
         RecordedPublication,
@@ -86,9 +87,9 @@ _NAMES = {
     "handler": "ImageClassificationModelHandler",
     "model_options": "ModelKeywords ModelOptions",
     "options": "DecodeOptions InputOptions ManifestOptions OutputOptions ReadOptions",
-    "scoring": "AppliedParameters Execution ModelSource Scoring",
+    "scoring": "AppliedParameters EngineChoice Execution ModelSource Scoring",
     "sinks": (
-        "Base JsonlFile JsonlSession RecordedFile RecordedModel RecordedPublication "
+        "Base JsonlFile JsonlSession RecordedEngine RecordedFile RecordedModel RecordedPublication "
         "RunPaths RunRecord Session WriteJsonl WriteParquet"
     ),
     "spec": "FunctionToApply LabelScore Parameters ResponseElement SpecError",
@@ -112,6 +113,7 @@ __all__ = [
     "ConfigError",
     "DecodeOptions",
     "EncodedImage",
+    "EngineChoice",
     "Execution",
     "Failure",
     "FailureCode",
@@ -142,6 +144,7 @@ __all__ = [
     "PublishError",
     "ReadImages",
     "ReadOptions",
+    "RecordedEngine",
     "RecordedFile",
     "RecordedModel",
     "RecordedPublication",

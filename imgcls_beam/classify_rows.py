@@ -24,6 +24,7 @@ from imgcls_beam.model_options import (
     MODEL_FIELDS,
     Device,
     Dtype,
+    Engine,
     to_model_options,
 )
 from imgcls_beam.models import resolve_model
@@ -88,6 +89,7 @@ class ClassifyRows(beam.PTransform):
     allow_schemes: Sequence[str] = ()
     error_handling: Mapping[str, Any] | None = None
     preprocess: Preprocess = "exact"
+    engine: Engine = "auto"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""

@@ -70,9 +70,9 @@ class ModelOptions:
     def _check_engine(self) -> None:
         check_choice("engine", self.engine, get_args(Engine))
         if self.engine == "openvino" and self.device == "cuda":
-            raise ConfigError("engine", self.engine, "it runs on the CPU; device cuda wants torch")
+            raise ConfigError("engine", self.engine, "it runs on the CPU; give torch")
         if self.engine == "openvino" and self.dtype == "float16":
-            problem = "it runs float32 and bfloat16; float16 wants torch"
+            problem = "it runs float32 and bfloat16; give torch"
             raise ConfigError("engine", self.engine, problem)
 
 

@@ -9,7 +9,7 @@ import typing
 from typing import Any
 
 from imgcls_beam.accelerators import ACCELERATORS, GPU_STAGES, NO_GPU
-from imgcls_beam.model_options import Device, Dtype
+from imgcls_beam.model_options import Device, Dtype, Engine
 from imgcls_beam.options import Dedupe, IfExists, Only
 from imgcls_beam.scoring import Preprocess
 from imgcls_beam.spec import FunctionToApply
@@ -26,6 +26,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "dedupe": typing.get_args(Dedupe),
     "device": typing.get_args(Device),
     "dtype": typing.get_args(Dtype),
+    "engine": typing.get_args(Engine),
     "function_to_apply": typing.get_args(FunctionToApply),
     "gpu": (NO_GPU, *ACCELERATORS),
     "gpu_stages": GPU_STAGES,

@@ -114,11 +114,11 @@ def answer_exactly(model: torch.nn.Module, feed: Feed, stacked: Tensors) -> torc
 
 
 def _move(values: torch.Tensor, dtype: torch.dtype, ways: torch.Generator) -> torch.Tensor:
-    """Inputs, each up or down by one rounding of the largest, or as it is."""
+    """Inputs, each up or down by one rounding of the largest in this type, or as it is."""
     if not values.is_floating_point():
         return values
     steps = torch.randint(-1, 2, values.shape, generator=ways).to(values)
-    return (values + steps * values.abs().max() * torch.finfo(torch.float32).eps).to(dtype)
+    return (values + steps * values.abs().max() * torch.finfo(dtype).eps).to(dtype)
 
 
 def _measure(found: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:

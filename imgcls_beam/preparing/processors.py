@@ -9,7 +9,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Hashable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from PIL import Image
@@ -17,6 +17,7 @@ from PIL import Image
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.errors import FailureCode, ImageError, ModelError
 from imgcls_beam.preparing.geometry import Geometry, refuse_long
+from imgcls_beam.preparing.known_geometry import KnownGeometry, find_geometry, keep_geometry
 from imgcls_beam.preparing.processor_loading import explain_processor, load_processor
 from imgcls_beam.preparing.sizes import Extent, ShortestEdge, Size
 from imgcls_beam.preparing.steps import read_affine, read_geometry
@@ -72,6 +73,15 @@ class Preparer:
             self.geometry, self.affine = None, None
         if self.geometry is None:
             self._call_on_probes()
+
+    @classmethod
+    def of_geometry(cls, known: KnownGeometry) -> Self:
+        """One whose processor was read before, and need not be loaded."""
+        preparer = cls.__new__(cls)
+        preparer._processor = None
+        preparer.processor_name = known.processor_name
+        preparer.geometry, preparer.affine = known.geometry, known.affine
+        return preparer
 
     @property
     def way(self) -> Literal["geometry", "processor"]:
@@ -168,17 +178,24 @@ class Preparer:
 
 @functools.lru_cache(maxsize=8)
 def load_preparer(source: ModelSource) -> Preparer:
-    """Loads the image processor of a model; once per process and model.
+    """Loads the image processor of a model, unless its geometry is known; once per process.
 
     Raises:
         ModelError: there is no processor config, or nothing here can run it.
     """
+    if (known := find_geometry(source)) is not None:
+        return Preparer.of_geometry(known)
+    processor = load_processor(source)
     try:
-        return Preparer(load_processor(source))
+        preparer = Preparer(processor)
     except (*_PROCESSOR_FAULTS, LookupError, AttributeError) as error:
         reason = explain_processor(source, Preparer) or f"fails ({describe_reason(error)})"
         problem = f"{source.model_id}: its image processor {reason}"
         raise ModelError(" ".join(problem.split())) from error
+    if preparer.geometry is not None and not is_timm(processor):  # timm's version has a say, too
+        name = preparer.processor_name
+        keep_geometry(source, KnownGeometry(name, preparer.geometry, preparer.affine))
+    return preparer
 
 
 def _read(processor: Any) -> tuple[Geometry, ChannelAffine] | None:  # noqa: ANN401

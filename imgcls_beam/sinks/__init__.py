@@ -18,7 +18,12 @@ from imgcls_beam.sinks.record import (
     RunRecord,
     read_record,
 )
-from imgcls_beam.sinks.record_parts import RecordedFile, RecordedModel, RecordedPublication
+from imgcls_beam.sinks.record_parts import (
+    RecordedEngine,
+    RecordedFile,
+    RecordedModel,
+    RecordedPublication,
+)
 from imgcls_beam.sinks.run_paths import RunPaths, list_own, locate_record
 from imgcls_beam.sinks.session import (
     Base,
@@ -39,6 +44,7 @@ __all__ = [
     "Base",
     "JsonlFile",
     "JsonlSession",
+    "RecordedEngine",
     "RecordedFile",
     "RecordedModel",
     "RecordedPublication",

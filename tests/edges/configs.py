@@ -169,7 +169,7 @@ WEIGHTS = (
     _weights("float16", ours=OTHER, difference=FLOAT32, model="float16"),
     _weights("bfloat16", ours=OTHER, difference=FLOAT32, model="bfloat16"),
     _weights("float16, asked for", model="float16", options={"dtype": "float16"}),
-    _weights("bfloat16, asked for", model="bfloat16", options={"dtype": "bfloat16"}),
+    _weights("bfloat16, asked for", model="bfloat16", options={"dtype": "bfloat16!"}),
 )
 
 CONFIGS = (

@@ -10,7 +10,7 @@ from transformers import pipeline
 
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.listing import list_images
-from imgcls_beam.model_options import ModelOptions
+from imgcls_beam.model_options import Engine, ModelOptions
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
 from imgcls_beam.parity import Comparison, compare_with_reference
@@ -92,13 +92,17 @@ def compare_family(family: Family, images: pathlib.Path, scratch: pathlib.Path) 
     return compare_folder(make_family(scratch / family.model_class, family), images)
 
 
-def compare_folder(folder: pathlib.Path, images: pathlib.Path) -> Result:
-    """Classifies every image of a folder both ways."""
+def compare_folder(folder: pathlib.Path, images: pathlib.Path, engine: Engine = "torch") -> Result:
+    """Classifies every image of a folder both ways.
+
+    Raises:
+        ModelError: the engine cannot run the model.
+    """
     source = resolve_model(str(folder), None)
     preparer = load_preparer(source)
     refs = [ref for ref in list_images(InputOptions((str(images),))) if isinstance(ref, ImageRef)]
     found = compare_with_reference(
-        refs, ModelOptions(str(folder)), source, ReadOptions(), DecodeOptions()
+        refs, ModelOptions(str(folder), engine=engine), source, ReadOptions(), DecodeOptions()
     )
     rounding_of = {
         each.uri: measure_rounding(folder, each.uri) for each in found if not each.is_equal

@@ -60,6 +60,11 @@ The plain way is the library's own. Pixels that stay channels-last, and linear l
 the CPU, are used for a model only if five pictures (a plain sheet, a graphic, a photograph, a
 dark one, noise) get the same logits within 1e-5, or logits that are as near those of float64,
 picture by picture.
+
+OpenVINO (the extra `[openvino]`) is held to the same pictures. It runs all of these classes but
+four: the three of `perceiver`, whose logits come out further from those of float64 than torch's,
+and `siglip2`, which shapes each image by a loop that a graph cannot hold. With `--engine=auto`
+torch runs those, and the run record says why.
 """
 
 _WAYS = {"geometry": "uint8", "processor": "processor"}

@@ -41,6 +41,7 @@ class Family:
         processor: class of its image processor, without the ending of a backend.
         settings: of the processor.
         missing: why there is no figure; None where there is one.
+        is_torch_only: whether OpenVINO is refused for it.
     """
 
     model_type: str
@@ -49,6 +50,7 @@ class Family:
     processor: str
     settings: dict[str, Any]
     missing: str | None = None
+    is_torch_only: bool = False
 
 
 def _family(
@@ -210,6 +212,7 @@ FAMILIES: tuple[Family, ...] = (
         {**_PERCEIVER, "image_size": 32},
         "PerceiverImageProcessor",
         _CROP_FIRST,
+        is_torch_only=True,
     ),
     Family(
         "perceiver",
@@ -217,6 +220,7 @@ FAMILIES: tuple[Family, ...] = (
         _PERCEIVER,
         "PerceiverImageProcessor",
         {"crop_size": {"height": 80, "width": 80}, "size": {"height": 64, "width": 64}},
+        is_torch_only=True,
     ),
     Family(
         "perceiver",
@@ -224,6 +228,7 @@ FAMILIES: tuple[Family, ...] = (
         _PERCEIVER,
         "PerceiverImageProcessor",
         {"crop_size": {"height": 256, "width": 256}, "size": {"height": 224, "width": 224}},
+        is_torch_only=True,
     ),
     _family(
         "poolformer",
@@ -282,6 +287,7 @@ FAMILIES: tuple[Family, ...] = (
         },
         "Siglip2",
         {"patch_size": 8, "max_num_patches": 64},
+        is_torch_only=True,
     ),
     _family(
         "swiftformer",

@@ -9,11 +9,13 @@ import pytest
 import imgcls_beam
 
 ROOT = pathlib.Path(__file__).parents[2]
-HEAVY = {"torch", "transformers", "apache_beam.ml.inference"}
+HEAVY = {"openvino", "torch", "transformers", "apache_beam.ml.inference"}
 ALLOWED = {
     *(f"imgcls_beam.classifying.{name}" for name in ("checkpoints", "feeding", "gaps")),  # torch's
     *(f"imgcls_beam.classifying.{name}" for name in ("huggingface", "judging")),  # own classes are
     *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
+    *(f"imgcls_beam.classifying.{name}" for name in ("engines", "converting", "torch_running")),
+    "imgcls_beam.classifying.openvino_running",
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
     "imgcls_beam.outcome_handler",
 }

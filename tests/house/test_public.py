@@ -148,5 +148,8 @@ def test_broad_excepts_stand_where_foreign_bytes_models_and_objects_are_met() ->
         for path in (ROOT / "imgcls_beam").rglob("*.py")
         if "noqa: BLE001" in path.read_text(encoding="utf-8")
     }
-    preparing = {"preparing/orientation.py", "preparing/reducing.py"}
-    assert exempt == preparing | {"predicting.py", "parity.py", "attributes.py"}
+    assert exempt == {
+        *("preparing/orientation.py", "preparing/reducing.py"),
+        *("predicting.py", "parity.py", "attributes.py"),
+        "classifying/engines.py",  # a converter of foreign models
+    }

@@ -95,6 +95,25 @@ def test_the_record_names_every_file_and_its_checksum(
     assert not (tmp_path / "out" / "_staging").exists()
 
 
+@pytest.mark.slow
+def test_each_engine_gives_the_same_rows_and_is_in_the_record_with_its_reason(
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photos(tmp_path / "photos", 10)
+    scores = []
+    for engine in ("torch", "openvino"):
+        output = tmp_path / engine
+        assert classify(tmp_path / "photos", output, vit_folder, f"--engine={engine}") == 0
+        assert f"on {engine}\n" in capsys.readouterr().out
+        (ran,) = read_record(output)["engines"]
+        assert (ran["engine"], ran["why"]) == (engine, "asked for")
+        rows = {row["image_uri"]: row["predictions"] for row in read_rows(output)}
+        assert len(rows) == 10
+        scores.append({uri: [each["score"] for each in found] for uri, found in rows.items()})
+    for uri, found in scores[0].items():
+        assert scores[1][uri] == pytest.approx(found, abs=1e-5)
+
+
 def test_duckdb_reads_the_output_with_hive_partitioning_alone(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:

@@ -13,13 +13,14 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from imgcls_beam.elements import ImageRef
+from imgcls_beam.errors import ModelError
 from imgcls_beam.listing import list_images
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
 from imgcls_beam.parity import TOLERANCE, compare_with_reference
 from pipelines.__main__ import main
-from tests.families.comparing import compare_family, write_images
+from tests.families.comparing import compare_family, compare_folder, write_images
 from tests.families.making import make_family
 from tests.families.page import PAGE, TAIL, describe_way, read_rows
 from tests.families.table import FAMILIES, Family
@@ -82,6 +83,7 @@ def test_scores_equal_the_references_for_every_label_of_every_image(
     assert all(each.difference is not None for each in result.comparisons)
     assert result.find_different() == []
     assert ROWS[family.model_class][2:4] == describe_way(result)
+    check_openvino(family, tmp_path / family.model_class, images)
     # Equal scores of images that all look alike to the model would show nothing.
     reference = transformers.pipeline(
         "image-classification", model=str(tmp_path / family.model_class), device="cpu"
@@ -89,6 +91,15 @@ def test_scores_equal_the_references_for_every_label_of_every_image(
     best = [reference(str(path), top_k=1)[0] for path in sorted(images.iterdir())[:12]]
     assert len({round(each["score"], 4) for each in best}) >= 10
     assert len({each["label"] for each in best}) >= 2
+
+
+def check_openvino(family: Family, folder: pathlib.Path, images: pathlib.Path) -> None:
+    """The same scores once more, or a refusal where the table says so."""
+    if not family.is_torch_only:
+        assert compare_folder(folder, images, "openvino").find_different() == []
+        return
+    with pytest.raises(ModelError, match=r"OpenVINO.*; give --engine=torch"):
+        compare_folder(folder, images, "openvino")
 
 
 def write_hollow(folder: pathlib.Path, family: Family) -> pathlib.Path:

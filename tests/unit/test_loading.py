@@ -66,7 +66,7 @@ def test_the_same_spec_gives_the_same_model_and_another_dtype_another(
 ) -> None:
     first = load(vit_folder)
     assert load(vit_folder) is first
-    assert load(vit_folder, dtype="bfloat16") is not first
+    assert load(vit_folder, dtype="bfloat16!") is not first
     assert load(vit_folder, affine=None) is not first
 
 

@@ -1,0 +1,267 @@
+"""Which engine runs a model, and that each says the same."""
+
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgcls_beam.classifying import ClassifierSpec, converting, engines, huggingface, known
+from imgcls_beam.classifying.cpu import has_bfloat16
+from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
+from imgcls_beam.classifying.openvino_running import OpenVinoRunner
+from imgcls_beam.classifying.protocol import _load
+from imgcls_beam.classifying.running import RunningClassifier
+from imgcls_beam.elements import ModelInputs
+from imgcls_beam.errors import ModelError
+from imgcls_beam.models import resolve_model
+from imgcls_beam.scoring import ChannelAffine
+from tests.models import FAMILIES
+from tests.probes import probe_levels
+
+ROOT = pathlib.Path(__file__).parents[2]
+AFFINE = ChannelAffine((1 / 127.5,) * 3, (-1.0,) * 3)
+NOWHERE = ("imgcls_beam.classifying.known", "imgcls_beam.classifying.engines")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(known, "may_have_cuda", lambda: False)
+
+
+@pytest.fixture
+def slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models of these tests are small: they are worth an engine all the same."""
+    monkeypatch.setattr(engines, "_WORTH_MS", 0.0)
+
+
+def load(folder: pathlib.Path, engine: str = "auto", size_px: int = 32, **more: Any) -> Any:
+    source = resolve_model(str(folder), None)
+    given = {"device": "cpu", "engine": engine, **more}
+    return _load(ClassifierSpec(source, AFFINE, **given), probe_levels(size_px))
+
+
+def draw(count: int, size_px: int = 32) -> list[ModelInputs]:
+    rng = np.random.default_rng(5)
+    levels = rng.integers(0, 256, (count, size_px, size_px, 3), dtype=np.uint8)
+    return [{"pixel_values": each} for each in levels]
+
+
+def set_rates(monkeypatch: pytest.MonkeyPatch, openvino: float, torch: float) -> list[object]:
+    """Images/s that are measured: of OpenVINO for each number of streams, then of torch."""
+    asked: list[object] = []
+
+    def measure(run: Any, images: int, budget_s: float = 0.0) -> float:
+        run()
+        asked.append(run)
+        is_openvino = isinstance(getattr(getattr(run, "func", None), "__self__", 0), OpenVinoRunner)
+        return openvino if is_openvino else torch
+
+    monkeypatch.setattr(engines, "_measure", measure)
+    return asked
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_openvino_gives_the_logits_of_torch_for_batches_of_any_size(
+    family: str, model_folders: dict[str, pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_TIMED_S", 0.0)
+    size_px = 64 if family in ("convnext", "resnet") else 32
+    folder = model_folders[family]
+    ours = load(folder, "openvino", size_px)
+    theirs = load(folder, "torch", size_px)
+    assert ours.describe().engine.name == "openvino"
+    for count in (1, 2, 7):
+        batch = draw(count, size_px)
+        found, expected = ours.classify(batch).logits, theirs.classify(batch).logits
+        assert found.dtype == np.float32
+        assert np.ptp(expected) > 0.1
+        np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
+
+
+def test_a_batch_is_split_over_the_streams_in_its_order(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in NOWHERE:
+        monkeypatch.setattr(f"{module}.count_cores", lambda: 3)
+    monkeypatch.setattr(engines, "_measure", lambda run, images, budget_s=0.0: float(images))
+    monkeypatch.setattr(engines, "max", lambda rates, key: 3, raising=False)
+    classifier = load(vit_folder, "openvino")
+    assert len(classifier._runner._requests) == 3
+    plain = load(vit_folder, "torch")
+    for count in (1, 2, 3, 4, 8):
+        batch = draw(count)
+        found, expected = (each.classify(batch).logits for each in (classifier, plain))
+        np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
+
+
+def test_a_known_model_is_loaded_without_the_library_and_is_the_same(
+    vit_folder: pathlib.Path,
+) -> None:
+    first, batch = load(vit_folder, "openvino"), draw(3)
+    again = load(vit_folder, "openvino")
+    assert type(first) is HuggingFaceClassifier
+    assert type(again) is RunningClassifier
+    assert again.describe() == first.describe()
+    assert np.array_equal(again.classify(batch).logits, first.classify(batch).logits)
+
+
+@pytest.mark.slow
+def test_a_known_model_needs_neither_torch_nor_transformers(vit_folder: pathlib.Path) -> None:
+    program = (
+        "import sys, numpy as np\n"
+        "from imgcls_beam.classifying import ClassifierSpec, known, load_classifier\n"
+        "from imgcls_beam.models import resolve_model\n"
+        "from imgcls_beam.preparing import draw_probes, load_preparer\n"
+        "source = resolve_model(sys.argv[1], None)\n"
+        "preparer = load_preparer(source)\n"
+        "spec = ClassifierSpec(source, preparer.affine, 'cpu', 'auto', 'openvino')\n"
+        "model = load_classifier(spec, lambda size_px: draw_probes(preparer, size_px))\n"
+        "logits = model.classify(draw_probes(preparer, (32, 32))).logits\n"
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)), logits.tolist())\n"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program, str(vit_folder)],
+            **{"capture_output": True, "check": True, "text": True, "cwd": ROOT},
+        ).stdout.partition("] ")
+        for _ in range(2)
+    ]
+    assert [each[0] for each in said] == ["['torch', 'transformers'", "["]
+    assert said[0][2] == said[1][2]
+
+
+def test_a_damaged_graph_is_made_anew(vit_folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    load(vit_folder, "openvino")
+    (weights,) = (tmp_path / "cache").glob("*/model.bin")
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    again = load(vit_folder, "openvino")
+    assert type(again) is HuggingFaceClassifier
+    assert again.describe().engine.name == "openvino"
+    assert type(load(vit_folder, "openvino")) is RunningClassifier
+
+
+def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(
+    vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "cache").write_text("a file where the folder would be")
+    batch = draw(3)
+    found = load(vit_folder, "openvino")
+    assert found.describe().engine.name == "openvino"
+    expected = load(vit_folder, "torch").classify(batch).logits
+    np.testing.assert_allclose(found.classify(batch).logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_images_of_another_shape_go_to_torch_and_the_pass_says_so(
+    is_known: bool, model_folders: dict[str, pathlib.Path]
+) -> None:
+    folder = model_folders["resnet"]
+    classifier = load(folder, "openvino", 64)
+    if is_known:
+        classifier = load(folder, "openvino", 64)
+    batch = draw(2, 96)
+    found = classifier.classify(batch)
+    assert found.engine.name == "torch"
+    assert "another shape" in found.engine.why
+    assert classifier.classify(draw(2, 64)).engine.name == "openvino"
+    expected = load(folder, "torch", 64).classify(batch).logits
+    np.testing.assert_allclose(found.logits, expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("slow_model")
+@pytest.mark.parametrize(
+    ("rates", "expected"), [((20.0, 10.0), "openvino"), ((10.0, 20.0), "torch")]
+)
+def test_the_faster_engine_is_taken_and_remembered(
+    rates: tuple[float, float],
+    expected: str,
+    vit_folder: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_rates(monkeypatch, *rates)
+    choice = load(vit_folder).describe().engine
+    assert choice.name == expected
+    assert "20.0" in choice.why and "10.0" in choice.why
+    monkeypatch.setattr(converting, "convert", None)  # would raise
+    assert load(vit_folder).describe().engine == choice
+
+
+def test_a_model_that_takes_no_time_is_left_to_torch(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_WORTH_MS", 1e6)
+    choice = load(vit_folder).describe().engine
+    assert choice.name == "torch"
+    assert "less than its decoding" in choice.why
+
+
+@pytest.mark.usefixtures("slow_model")
+def test_a_graph_that_is_off_by_a_thousandth_is_refused(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = OpenVinoRunner.run
+    monkeypatch.setattr(OpenVinoRunner, "run", lambda runner, given: run(runner, given) * 1.001)
+    choice = load(vit_folder).describe().engine
+    assert choice.name == "torch"
+    assert "further from the truth" in choice.why
+    with pytest.raises(ModelError, match="further from the truth than torch's; give --engine"):
+        load(vit_folder, "openvino")
+
+
+@pytest.mark.usefixtures("slow_model")
+def test_a_model_that_cannot_be_converted_is_left_to_torch_with_the_reason(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(converting, "convert", fail)
+    choice = load(vit_folder).describe().engine
+    assert choice.name == "torch"
+    assert choice.why == "OpenVINO cannot run it (no such operation)"
+    with pytest.raises(ModelError, match=r"cannot run it \(no such operation\); give --engine"):
+        load(vit_folder, "openvino")
+
+
+@pytest.mark.usefixtures("slow_model")
+def test_without_openvino_torch_runs_and_asking_for_it_says_what_to_install(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in NOWHERE:
+        monkeypatch.setattr(f"{module}.has_openvino", lambda: False)
+    choice = load(vit_folder).describe().engine
+    assert (choice.name, choice.why) == ("torch", "OpenVINO is not installed")
+    with pytest.raises(ModelError, match=r"pip install imgcls_beam\[openvino\]"):
+        load(vit_folder, "openvino")
+
+
+def test_bfloat16_is_refused_where_it_is_emulated_unless_insisted_on(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface, "has_bfloat16", lambda: False)
+    with pytest.raises(ModelError, match="only emulates bfloat16") as caught:
+        load(vit_folder, "torch", dtype="bfloat16")
+    assert "--dtype=bfloat16!" in str(caught.value)
+    assert load(vit_folder, "torch", dtype="bfloat16!").describe().dtype == "bfloat16"
+    monkeypatch.setattr(huggingface, "has_bfloat16", lambda: True)
+    assert load(vit_folder, "torch", dtype="bfloat16").describe().dtype == "bfloat16"
+
+
+def test_float32_stays_float32_in_openvino_and_bfloat16_is_rougher(
+    vit_folder: pathlib.Path,
+) -> None:
+    batch = draw(4)
+    exact = load(vit_folder, "openvino").classify(batch).logits
+    if not has_bfloat16():
+        pytest.skip("OpenVINO runs float32 where the processor has no bfloat16")
+    rough = load(vit_folder, "openvino", dtype="bfloat16")
+    assert (rough.describe().engine.name, rough.describe().dtype) == ("openvino", "bfloat16")
+    found = rough.classify(batch).logits
+    assert not np.allclose(found, exact, atol=1e-4)
+    np.testing.assert_allclose(found, exact, atol=0.1 * float(np.abs(exact).max()))
