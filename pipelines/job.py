@@ -37,7 +37,7 @@ from imgcls_beam.sinks import (
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import display, preflight, table_output, terminal
+from . import display, preflight, startup, table_output, terminal
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
 _LOG = logging.getLogger("imgcls")
@@ -189,10 +189,12 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
     """
-    from imgcls_beam.outcome_handler import OutcomeHandler
+    with startup.pause_collector():
+        from imgcls_beam.outcome_handler import OutcomeHandler
 
-    display.quiet_transformers()
-    classifier = OutcomeHandler(job.model, source=source).load_model()
+        display.quiet_transformers()
+        classifier = OutcomeHandler(job.model, source=source).load_model()
+        startup.keep_loaded()
     yield
     del classifier
 

@@ -31,8 +31,9 @@ def run_program(name: str, flags_module: str, argv: Sequence[str] | None) -> int
     try:
         options, beam_arguments = parse_flags(sys.argv[1:] if argv is None else argv)
         preflight.check_flags(options, beam_arguments)
-        beam_imports.import_beam(beam_arguments)  # only now: no refusal waits for Beam
-        from . import display, job
+        with startup.pause_collector():
+            beam_imports.import_beam(beam_arguments)  # only now: no refusal waits for Beam
+            from . import display, job
 
         ended = job.run(options, beam_arguments, started_at)
     except ImgclsError as error:
