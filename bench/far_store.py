@@ -68,7 +68,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         names = [name for name in every if name.startswith(prefix) and name > after]
         most = min(_PAGE, int(query.get("max-keys", _PAGE)))
         page = names[:most]
-        more = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if names[most:] else ""
+        token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if page else ""
+        more = token if names[most:] else ""
         text = (
             '<?xml version="1.0" encoding="UTF-8"?>'
             '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'

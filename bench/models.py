@@ -53,8 +53,11 @@ _RECIPES = {
 }
 NAMES = (*_RECIPES, "demo")
 
-_IMAGES_OF = {"vit-base": 64, "deit-distilled": 64, "convnext-tiny": 128}
-"""Slow models get fewer: their start is a small part of a run all the same."""
+_IMAGES_OF = {
+    **{"vit-base": 64, "deit-distilled": 64, "convnext-tiny": 128},
+    **{"resnet-18": 240, "mobilenet-v2": 240},
+}
+"""Slow models get fewer: the whole is to be done within 45 minutes."""
 
 
 def choose_count(name: str, most: int) -> int:

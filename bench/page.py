@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bench.answers import compare
 from bench.bars import Bar, find_bars
-from bench.measuring import Figure, Spread
+from bench.measuring import Spread
 from bench.running import Result
 from bench.runs import Run
 from bench.timeline import Timeline
@@ -26,6 +26,7 @@ _COLUMNS: dict[str, Callable[[Run], float]] = {
     "images/s, steady": lambda run: run.steady,
     "images/s, whole process": lambda run: run.whole,
     "first scores after s": lambda run: run.first_s,
+    "done after s": lambda run: run.wall_s,
     "peak MB": lambda run: run.peak_mb,
     "processor s": lambda run: run.used_s,
 }
@@ -90,6 +91,7 @@ def describe_result(result: Result) -> list[str]:
         *(["Not measured:", "", *missing, ""] if missing else []),
         *_describe_bars(find_bars(result)),
         *_describe_timelines(result),
+        *_describe_stages(result.stages),
     ]
 
 
@@ -110,7 +112,9 @@ def _describe_timeline(name: str, timeline: Timeline) -> list[str]:
     shares = [[stage, f"{mean:.2f}", f"{any_:.0%}"] for stage, mean, any_ in timeline.find_shares()]
     of_model = [[what, f"{share:.0%}"] for what, share in timeline.find_model_thread()]
     return [
-        *_lay_out([name, "s after its start"], moments),
+        f"{name}, its last run:",
+        "",
+        *_lay_out(["what happens", "s after its start"], moments),
         "",
         f"Between the first and the last scores ({end_s - start_s:.1f} s), what is done:",
         "",
@@ -123,10 +127,11 @@ def _describe_timeline(name: str, timeline: Timeline) -> list[str]:
     ]
 
 
-def describe_figures(figures: Sequence[Figure], samples: dict[str, list[float]]) -> list[str]:
-    """The stages by themselves."""
-    rows = [[each.name, _describe(Spread.of(samples[each.name])), each.unit] for each in figures]
-    return ["## Each stage by itself", "", *_lay_out(["", "rate", ""], rows), ""]
+def _describe_stages(stages: dict[str, float]) -> list[str]:
+    if not stages:
+        return []
+    rows = [[*name.rsplit(", ", 1), _to_text(rate)] for name, rate in stages.items()]
+    return ["Each stage by itself:", "", *_lay_out(["", "", "rate"], rows), ""]
 
 
 def _describe_runs(runs: Sequence[Run]) -> list[str]:
