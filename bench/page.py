@@ -32,6 +32,9 @@ _COLUMNS: dict[str, Callable[[Run], float]] = {
 }
 
 
+_MOST_OTHERS = 0.25
+"""Cores; 0.1 are used by what watches."""
+
 _START = """# How fast it is
 
 Written by `make bench` (`python -m bench --write`); every figure is of one run on one machine.
@@ -79,12 +82,11 @@ def describe_result(result: Result) -> list[str]:
     ]
     missing = [f"- {name}: {reason}" for name, reason in result.obstacles.items()]
     others = [run.others for runs in result.runs.values() for run in runs]
-    used = Spread.of(others) if others else None
     return [
         f"## {result.table.title}",
         "",
-        f"{result.table.rounds} rounds; the pipeline's best batch is {result.best_size}. "
-        f"Others used {_describe(used) if used else 'unknown'} cores meanwhile.",
+        f"Rounds: {result.table.rounds}. The pipeline's best batch: {result.best_size}. Cores that "
+        f"others used meanwhile: {_describe_others(others)}.",
         "",
         *_lay_out(heads, rows),
         "",
@@ -93,6 +95,15 @@ def describe_result(result: Result) -> list[str]:
         *_describe_timelines(result),
         *_describe_stages(result.stages),
     ]
+
+
+def _describe_others(others: Sequence[float]) -> str:
+    """What they used, and whether it leaves anything to be learnt."""
+    if not others:
+        return "unknown"
+    used = Spread.of(others)
+    too_much = ", which is too much: these figures tell nothing" if used.high > _MOST_OTHERS else ""
+    return f"{_describe(used)}{too_much}"
 
 
 def _describe_timelines(result: Result) -> list[str]:

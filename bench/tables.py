@@ -90,7 +90,7 @@ def make_tables(plan: Plan) -> list[Table]:
         "start": lambda: [_of_start(plan)],
         "memory": lambda: [_of_memory(plan)],
         "workers": lambda: [_of_workers(plan)],
-        "store": lambda: [_of_store(plan)],
+        "store": lambda: [_of_store(_SMALL, plan.images, plan), _of_store(_TINY, 1000, plan)],
     }
     return [table for kind in KINDS if kind in plan.kinds for table in makers[kind]()]
 
@@ -147,14 +147,13 @@ def _of_workers(plan: Plan) -> Table:
     return Table("workers", title, _SMALL, _on_photographs(ways.WORKERS, plan.images), plan.rounds)
 
 
-def _of_store(plan: Plan) -> Table:
-    count = plan.many[0]
+def _of_store(name: str, count: int, plan: Plan) -> Table:
     trials = (
         Trial(ways.JOB, "many", count, "job, folder of this machine"),
         Trial(ways.JOB, "many", count, "job, store 20 ms away", is_far=True),
     )
-    title = f"A store that is 20 ms away, the demo's model, {count:,} photographs"
-    return Table("store", title, _TINY, trials, plan.rounds)
+    about = f"{name}, {count:,} photographs (its server takes of the same cores)"
+    return Table("store", f"A store that is 20 ms away, {about}", name, trials, plan.rounds)
 
 
 def _on_photographs(chosen: Sequence[Way], count: int) -> tuple[Trial, ...]:
