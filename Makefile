@@ -7,6 +7,7 @@ BIGQUERY := .venv-bigquery
 AIRFLOW := .venv-airflow
 LOWEST := .venv-lowest
 TIMM := .venv-timm
+PEERS := .venv-peers-transformers .venv-peers-beam .venv-peers-ray .venv-peers-daft
 APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed
 JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # A file's tests stay in one process, and folders follow each other, so a server is started once in
@@ -43,8 +44,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev  ## images/s of the job and its stages, beside the pipeline; memory of 1,000,000 lines
-	$(BIN)/python -m bench
+bench: $(VENV)/.dev $(PEERS:%=%/.installed)  ## the job beside its peers and hand-written loops; writes docs/performance.md (45 min)
+	$(BIN)/python -m bench --write
 	$(BIN)/python -m bench.manifests
 
 gpu: $(VENV)/.dev  ## tests and benchmark on CUDA, where there is a device
@@ -63,7 +64,7 @@ train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again 
 	$(BIN)/python -m demo.make_images
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(BIGQUERY) $(AIRFLOW) $(LOWEST) $(TIMM) out build *.egg-info
+	rm -rf $(VENV) $(BIGQUERY) $(AIRFLOW) $(LOWEST) $(TIMM) $(PEERS) out build *.egg-info
 
 # The stamps are as new as what was installed from, so a second call installs nothing.
 $(VENV)/.demo: setup.py constraints.txt
@@ -89,6 +90,11 @@ $(AIRFLOW)/.installed: tests/airflow.txt
 # torchvision changes which image processors transformers takes, so it is not beside the other tests.
 $(TIMM)/.installed: setup.py constraints.txt tests/timm.txt
 	@tools/install.sh $(TIMM) -c constraints.txt -r tests/timm.txt -e .
+	@touch $@
+
+# What the benchmark compares with, each by itself, with the job's versions of what they have in common.
+.venv-peers-%/.installed: constraints.txt bench/%.txt
+	@tools/install.sh .venv-peers-$* -c constraints.txt -r bench/$*.txt
 	@touch $@
 
 $(LOWEST)/.installed: setup.py $(VENV)/.dev

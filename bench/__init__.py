@@ -1,8 +1,9 @@
-"""The benchmarks: the whole job and each of its stages, beside transformers' own pipeline.
+"""The benchmarks: the job beside its peers, and beside loops that are written by hand.
 
 ::
 
-    python -m bench                                    (300 images, a small ViT, 3 rounds)
-    python -m bench --model=vit-base --images=60
-    python -m bench --model=FOLDER --batch_size=32
+    make bench                                    (peers' environments, every table, the page)
+    python -m bench --write                       (the same with the environments that are there)
+    python -m bench --table=models --model=vit-192 --rounds=1
+    python -m bench --quick                       (a look: the demo's model, without peers)
 """

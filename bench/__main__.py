@@ -13,7 +13,7 @@ from bench.gallery import Gallery
 from bench.running import Bench, Result
 
 _PAGE = pathlib.Path(__file__).parents[1] / "docs" / "performance.md"
-_QUICK_IMAGES = 40
+_QUICK_IMAGES = 32
 _MANY = (1_000, 10_000)
 
 

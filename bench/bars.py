@@ -39,7 +39,7 @@ def find_bars(result: Result) -> list[Bar]:
     """The bars of one table; those whose rows were not measured are left out."""
     makers = {
         "models": _of_models,
-        "profile": lambda result: [],
+        "profile": _of_stages,
         "large": _of_large,
         "start": _of_start,
         "memory": lambda result: [],
@@ -71,6 +71,18 @@ def _of_models(result: Result) -> list[Bar]:
         bars.append(_divide(result, best_whole, whole, _whole, 1.3))
     unique = {bar.name: bar for bar in bars}
     return list(unique.values())
+
+
+def _of_stages(result: Result) -> list[Bar]:
+    """What is slower by itself, the model or preparation, is what the job is to keep busy."""
+    forward, prepare = (result.stages[f"{name}, images/s"] for name in ("forward", "prepare"))
+    stage, rate, least = "forward", forward, 0.9
+    if prepare < forward:
+        stage, rate, least = "prepare", prepare, 0.8
+    found = Spread.of(
+        [run.steady / rate for run in result.runs.get(result.table.trials[0].title, [])]
+    )
+    return [Bar(f"steady: job / its stage {stage!r} by itself", found, least)]
 
 
 def _of_large(result: Result) -> list[Bar]:

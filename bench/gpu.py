@@ -183,7 +183,7 @@ def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
     add = parser.add_argument
-    add("--model", default="vit-base", choices=models.NAMES)
+    add("--model", default="vit-base", choices=models.MADE)
     add("--images", type=int, default=512, help="how many pictures (512)")
     add("--dtype", action="append", choices=_DTYPES, help="may be repeated (all)")
     add("--batch_size", action="append", type=int, help="may be repeated (32, 64, 128, 256)")

@@ -90,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     startup.set_up()
     with tempfile.TemporaryDirectory(prefix="imgcls-bench-") as folder:
         manifest = write_manifest(pathlib.Path(folder), flags.lines, flags.form, flags.repeats)
+        SameClassifier.predicted = 0
         images = min(flags.lines, flags.limit or flags.lines)
         _register_store()
         # Listing and its imports are in the base: what counts is what comes on top with the lines.

@@ -11,25 +11,8 @@ from collections.abc import Callable, Sequence
 _STAT = pathlib.Path("/proc/stat")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure of one stage; the name is unique."""
-
-    name: str
-    unit: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Measure:
-    """What is measured at one go.
-
-    Attributes:
-        figure: what it gives.
-        take: measures once.
-    """
-
-    figure: Figure
-    take: Callable[[], float]
+Take = Callable[[], float]
+"""Measures once."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

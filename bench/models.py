@@ -51,10 +51,15 @@ _RECIPES = {
     "resnet-18": _Recipe("ResNetConfig", _BASIC, _CONVNEXT, _WIDE_CROP),
     "mobilenet-v2": _Recipe("MobileNetV2Config", {}, _MOBILENET),
 }
-NAMES = (*_RECIPES, "demo")
+MADE = tuple(_RECIPES)
+"""Those that `make_model` makes."""
+NAMES = (*MADE, "demo")
 
-_IMAGES_OF = {"vit-base": 64, "deit-distilled": 64, "convnext-tiny": 128}
-"""Slow models get fewer: their start is a small part of a run all the same."""
+_IMAGES_OF = {
+    **{"vit-base": 64, "deit-distilled": 64, "convnext-tiny": 128},
+    **{"resnet-18": 240, "mobilenet-v2": 240},
+}
+"""Slow models get fewer: the whole is to be done within 45 minutes."""
 
 
 def choose_count(name: str, most: int) -> int:
@@ -79,7 +84,7 @@ def make_model(folder: pathlib.Path, name: str, seed: int = 0) -> pathlib.Path:
 
     Args:
         folder: is made.
-        name: one of `NAMES`, but for the demo's.
+        name: one of `MADE`.
         seed: of the weights.
 
     Returns:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bench.answers import compare
 from bench.bars import Bar, find_bars
-from bench.measuring import Figure, Spread
+from bench.measuring import Spread
 from bench.running import Result
 from bench.runs import Run
 from bench.timeline import Timeline
@@ -26,10 +26,14 @@ _COLUMNS: dict[str, Callable[[Run], float]] = {
     "images/s, steady": lambda run: run.steady,
     "images/s, whole process": lambda run: run.whole,
     "first scores after s": lambda run: run.first_s,
+    "done after s": lambda run: run.wall_s,
     "peak MB": lambda run: run.peak_mb,
     "processor s": lambda run: run.used_s,
 }
 
+
+_MOST_OTHERS = 0.25
+"""Cores; 0.1 are used by what watches."""
 
 _START = """# How fast it is
 
@@ -78,19 +82,28 @@ def describe_result(result: Result) -> list[str]:
     ]
     missing = [f"- {name}: {reason}" for name, reason in result.obstacles.items()]
     others = [run.others for runs in result.runs.values() for run in runs]
-    used = Spread.of(others) if others else None
     return [
         f"## {result.table.title}",
         "",
-        f"{result.table.rounds} rounds; the pipeline's best batch is {result.best_size}. "
-        f"Others used {_describe(used) if used else 'unknown'} cores meanwhile.",
+        f"Rounds: {result.table.rounds}. The pipeline's best batch: {result.best_size}. Cores that "
+        f"others used meanwhile: {_describe_others(others)}.",
         "",
         *_lay_out(heads, rows),
         "",
         *(["Not measured:", "", *missing, ""] if missing else []),
         *_describe_bars(find_bars(result)),
         *_describe_timelines(result),
+        *_describe_stages(result.stages),
     ]
+
+
+def _describe_others(others: Sequence[float]) -> str:
+    """What they used, and whether it leaves anything to be learnt."""
+    if not others:
+        return "unknown"
+    used = Spread.of(others)
+    too_much = ", which is too much: these figures tell nothing" if used.high > _MOST_OTHERS else ""
+    return f"{_describe(used)}{too_much}"
 
 
 def _describe_timelines(result: Result) -> list[str]:
@@ -110,7 +123,9 @@ def _describe_timeline(name: str, timeline: Timeline) -> list[str]:
     shares = [[stage, f"{mean:.2f}", f"{any_:.0%}"] for stage, mean, any_ in timeline.find_shares()]
     of_model = [[what, f"{share:.0%}"] for what, share in timeline.find_model_thread()]
     return [
-        *_lay_out([name, "s after its start"], moments),
+        f"{name}, its last run:",
+        "",
+        *_lay_out(["what happens", "s after its start"], moments),
         "",
         f"Between the first and the last scores ({end_s - start_s:.1f} s), what is done:",
         "",
@@ -123,10 +138,11 @@ def _describe_timeline(name: str, timeline: Timeline) -> list[str]:
     ]
 
 
-def describe_figures(figures: Sequence[Figure], samples: dict[str, list[float]]) -> list[str]:
-    """The stages by themselves."""
-    rows = [[each.name, _describe(Spread.of(samples[each.name])), each.unit] for each in figures]
-    return ["## Each stage by itself", "", *_lay_out(["", "rate", ""], rows), ""]
+def _describe_stages(stages: dict[str, float]) -> list[str]:
+    if not stages:
+        return []
+    rows = [[*name.rsplit(", ", 1), _to_text(rate)] for name, rate in stages.items()]
+    return ["Each stage by itself:", "", *_lay_out(["", "", "rate"], rows), ""]
 
 
 def _describe_runs(runs: Sequence[Run]) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -33,12 +34,14 @@ class Result:
         best_size: the batch size with which the pipeline was fastest.
         runs: by the name of the row, one for each round.
         obstacles: why other rows were not measured.
+        stages: rates of the job's stages by themselves, by name and unit, if asked for.
     """
 
     table: Table
     best_size: int
     runs: dict[str, list[runs.Run]]
     obstacles: dict[str, str]
+    stages: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ class Bench:
             else:
                 found.setdefault(trial.title, []).append(run)
         whole = {name: each for name, each in found.items() if name not in obstacles}
-        return Result(table, best_size, whole, obstacles)
+        stages = self._measure_stages(table, model) if table.kind == "profile" else {}
+        return Result(table, best_size, whole, obstacles, stages)
 
     @property
     def _cache(self) -> pathlib.Path:
@@ -123,10 +127,16 @@ class Bench:
         place = Place(images, model, pathlib.Path(), 1, self._cache)
         return int(_call(way, place, self.folder / "unused"))
 
-    def _call(self, module: str, *arguments: str) -> None:
+    def _measure_stages(self, table: Table, model: pathlib.Path) -> dict[str, float]:
+        images = self.gallery.find(table.trials[0].pictures, table.trials[0].count)
+        rates: dict[str, float] = json.loads(
+            self._call("bench.stages", str(images), str(model)).splitlines()[-1]
+        )
+        return rates
+
+    def _call(self, module: str, *arguments: str) -> str:
         self.say(f"python -m {module} {' '.join(arguments)}")
-        command = [sys.executable, "-m", module, *arguments]
-        _run(command)
+        return _run([sys.executable, "-m", module, *arguments])
 
 
 def _call(way: Way, place: Place, output: pathlib.Path) -> str:

@@ -13,7 +13,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.io.parquetio import WriteToParquet, WriteToParquetBatched
 
-from bench.measuring import Figure, Measure
+from bench.measuring import Take
 from imgcls_beam.elements import ImageFacts, ImageRef, Prediction
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
@@ -36,20 +36,14 @@ _COLUMNS = (
 """What a row has when Beam writes it: ten columns. Ours has all that the contract names."""
 
 
-def make_measures(scratch: pathlib.Path) -> list[Measure]:
-    """Rows per second of a whole pipeline that writes predictions."""
+def make_measures(scratch: pathlib.Path) -> dict[str, Take]:
+    """What measures rows per second of a whole pipeline that writes predictions, by name."""
     _draw_distinct()
-    return [
-        _measure(OURS, scratch / "ours", _write_ours),
-        _measure(BEAMS, scratch / "beam", _write_beam),
-        _measure(BATCHED, scratch / "batched", _write_beam_batches),
-    ]
-
-
-def _measure(
-    name: str, folder: pathlib.Path, write: Callable[[beam.PCollection, str], object]
-) -> Measure:
-    return Measure(Figure(name, "rows/s"), lambda: _take(folder, write))
+    writes = {OURS: _write_ours, BEAMS: _write_beam, BATCHED: _write_beam_batches}
+    return {
+        f"{name}, rows/s": functools.partial(_take, scratch / "sink", write)
+        for name, write in writes.items()
+    }
 
 
 def _take(folder: pathlib.Path, write: Callable[[beam.PCollection, str], object]) -> float:

@@ -1,9 +1,19 @@
-"""Each stage of the job by itself, on the same images and with the job's own functions."""
+"""Each stage of the job by itself, on the same images and with the job's own functions.
+
+::
+
+    python -m bench.stages IMAGES MODEL
+
+prints the rate of each as JSON: what the job reaches is held against them.
+"""
 
 import dataclasses
 import functools
 import itertools
+import json
 import pathlib
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,10 +21,11 @@ import numpy as np
 import torch
 import transformers
 
-from bench.measuring import Figure, Measure, repeat_rate
+from bench.measuring import Take, repeat_rate
 from bench.peers.rows import TOP_K
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
 from imgcls_beam.elements import EncodedImage, ImageRef, Outcome, PixelArray
+from imgcls_beam.handler import BATCH_SIZE_OF
 from imgcls_beam.listing import list_images
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
@@ -33,6 +44,8 @@ from imgcls_beam.sinks.parquet import BATCH_ROWS
 from imgcls_beam.sinks.staged_files import StagingWriter
 from imgcls_beam.stores.opening import open_folder
 
+_REPEAT_S = 1.0
+"""A stage is repeated for so long."""
 _SINK_ROWS = 8192
 """Rows and sink are measured on so many rows: the images' own, over and over."""
 
@@ -87,8 +100,8 @@ def run_stages(folder: pathlib.Path, model: pathlib.Path, batch_size: int) -> St
     )
 
 
-def make_measures(stages: Stages, scratch: pathlib.Path, at_least_s: float) -> list[Measure]:
-    """A measure of each stage.
+def make_measures(stages: Stages, scratch: pathlib.Path, at_least_s: float) -> dict[str, Take]:
+    """What measures each stage, by its name and unit.
 
     Args:
         stages: what they work on.
@@ -113,16 +126,12 @@ def make_measures(stages: Stages, scratch: pathlib.Path, at_least_s: float) -> l
         "row": lambda: [to_record_batch(each) for each in _batched(rows, BATCH_ROWS)],
         "sink": functools.partial(_sink, batches, scratch / "staging"),
     }
-    return [
-        *(_measure(name, "images/s", call, images, at_least_s) for name, call in of_images.items()),
-        *(_measure(name, "rows/s", call, len(rows), at_least_s) for name, call in of_rows.items()),
-    ]
-
-
-def _measure(
-    name: str, unit: str, call: Callable[[], object], items: int, at_least_s: float
-) -> Measure:
-    return Measure(Figure(name, unit), lambda: repeat_rate(call, items, at_least_s))
+    takes: dict[str, Take] = {}
+    for name, call in of_images.items():
+        takes[f"{name}, images/s"] = functools.partial(repeat_rate, call, images, at_least_s)
+    for name, call in of_rows.items():
+        takes[f"{name}, rows/s"] = functools.partial(repeat_rate, call, len(rows), at_least_s)
+    return takes
 
 
 def _list(folder: pathlib.Path) -> list[ImageRef]:
@@ -182,3 +191,20 @@ def _make_bare_forward(stages: Stages) -> Callable[[], object]:
 
 def _batched(items: Any, size: int) -> list[Any]:  # noqa: ANN401  what can be sliced
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def main() -> None:
+    """Measures every stage of a folder of images, and the sinks; prints rates by name."""
+    from bench import sinks
+
+    images, model = map(pathlib.Path, sys.argv[1:])
+    with tempfile.TemporaryDirectory(prefix="imgcls-bench-") as folder:
+        scratch = pathlib.Path(folder)
+        stages = run_stages(images, model, BATCH_SIZE_OF["cpu"])
+        measures = make_measures(stages, scratch, _REPEAT_S) | sinks.make_measures(scratch)
+        rates = {name: take() for name, take in measures.items()}
+    sys.stdout.write(f"{json.dumps(rates)}\n")
+
+
+if __name__ == "__main__":
+    main()

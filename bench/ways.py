@@ -128,9 +128,6 @@ LARGE_JOBS = (JOB,)
 PEERS = (
     _pipeline("transformers pipeline, one by one"),
     PIPELINE,
-    _pipeline(
-        *("transformers pipeline, two loader workers", "--batch_size", _BEST, "--workers", "2"),
-    ),
     Way("Beam RunInference, PyTorch handler", "peer", peer=("beam_handler", "beam")),
     Way(
         *("Ray Data, two actors", "peer", ("--batch_size", "16", "--workers", "2")),
@@ -144,7 +141,6 @@ STREAMS = (
     _loop("OpenVINO, a stream a core", "openvino", "--engine=openvino", "--streams=0"),
 )
 ONE_STREAM = (
-    _loop("eager, one stream", "torch", "--engine=eager"),
     _loop("packed, one stream", "torch", "--engine=packed"),
     _loop("OpenVINO, one stream", "openvino", "--engine=openvino"),
 )

@@ -30,9 +30,9 @@ class Files(torch.utils.data.Dataset[str]):
         return self._names[index]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Classifies a folder, or searches for the best batch size."""
-    flags = rows.parse_flags()
+    flags = rows.parse_flags(argv)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     classify = transformers.pipeline(
@@ -43,16 +43,16 @@ def main() -> None:
         times_s = {size: _time(classify, names, size) for size in flags.search}
         print(min(times_s, key=lambda size: times_s[size]))  # noqa: T201
         return
-    answers = _classify(classify, names, flags.batch_size, flags.workers)
+    answers = _classify(classify, names, flags.batch_size)
     found = [rows.make_row(name, answer) for name, answer in zip(names, answers, strict=True)]
     rows.write_rows(found, flags.output)
 
 
-def _classify(classify: Any, names: Sequence[str], size: int, workers: int = 0) -> Iterator[Any]:  # noqa: ANN401
-    if size == 1 and not workers:
+def _classify(classify: Any, names: Sequence[str], size: int) -> Iterator[Any]:  # noqa: ANN401
+    if size == 1:
         return (classify(name, top_k=rows.TOP_K) for name in names)
     files = Files(names)
-    return iter(classify(files, top_k=rows.TOP_K, batch_size=size, num_workers=workers))
+    return iter(classify(files, top_k=rows.TOP_K, batch_size=size))
 
 
 def _time(classify: Any, names: Sequence[str], size: int) -> float:  # noqa: ANN401

@@ -1,3 +1,5 @@
+import contextlib
+import io
 import math
 import os
 import pathlib
@@ -7,92 +9,147 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from bench import __main__ as program
+from bench import ceilings, loop_inputs, manifests, models, ways
+from bench.answers import compare, read_rows
+from bench.gallery import Gallery
+from bench.peers import transformers_pipeline
 
 ROOT = pathlib.Path(__file__).parents[2]
-
-FIGURES = (
-    *("pipeline, one by one, steady", "pipeline, batches, steady", "job, steady"),
-    *("pipeline, one by one, whole", "pipeline, batches, whole", "job, whole"),
-    *("pipeline, one by one, peak memory", "pipeline, batches, peak memory", "job, peak memory"),
-    *("list", "read", "prepare", "predict", "forward", "bare forward", "row", "sink"),
-)
-RATIOS = (
-    *("job / pipeline one by one, steady", "job / pipeline at its best, steady"),
-    *("job / pipeline one by one, whole", "job / pipeline at its best, whole"),
-    *("job / its forward alone", "job / its prepare alone", "job / prepare, then forward"),
-    "forward / bare forward",
-)
-_ROW = re.compile(r"(\S.*?)\s{2,}(\S+)\s+(\S+) – (\S+)  \S+")
+FEW = 20
 
 
 @pytest.fixture(scope="module")
 def printed() -> str:
-    command = [sys.executable, "-m", "bench", "--images=8", "--rounds=1", "--quick"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        code = program.main(["--quick"])
+    assert code == 0, text.getvalue()
+    return text.getvalue()
 
 
-def _read_rows(printed: str) -> dict[str, tuple[float, ...]]:
-    matches = filter(None, map(_ROW.fullmatch, printed.splitlines()))
-    return {
-        each[1]: tuple(float(text.replace(",", "")) for text in each.groups()[1:])
-        for each in matches
-    }
-
-
-@pytest.mark.slow
-def test_every_row_is_there_once_with_positive_finite_numbers(printed: str) -> None:
-    rows = _read_rows(printed)
-    assert sorted(rows) == sorted((*FIGURES, *RATIOS))
-    for name, values in rows.items():
-        assert all(math.isfinite(value) and value > 0 for value in values), (name, values)
+def _read_cells(printed: str, name: str) -> list[str]:
+    (line,) = (line for line in printed.splitlines() if line.startswith(f"| {name} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
 @pytest.mark.slow
-def test_the_job_and_the_pipeline_say_the_same(printed: str) -> None:
-    found = re.search(r"equal on (\d+) of (\d+) images; largest score difference (\S+)", printed)
-    assert found is not None, printed
-    assert found[1] == found[2] == "8"
-    assert 0.0 <= float(found[3]) <= 1e-5
+@pytest.mark.parametrize("way", [ways.PIPELINE_HERE, ways.CLOCKED_JOB], ids=["pipeline", "job"])
+def test_each_way_has_figures_and_the_scores_of_the_pipeline(printed: str, way: ways.Way) -> None:
+    *figures, difference = _read_cells(printed, way.name)
+    numbers = [float(each.replace(",", "")) for each in figures]
+    assert len(numbers) == 6
+    assert all(math.isfinite(number) and number > 0 for number in numbers)
+    assert float(difference) <= 1e-5
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["csv", "jsonl", "txt", "parquet"])
-def test_a_long_manifest_prints_its_memory_as_it_went(form: str) -> None:
+def test_the_job_tells_what_happened_when_and_whom_the_model_waits_for(printed: str) -> None:
+    moments = ("imports are made, the job begins", "the first batch is read", "first scores")
+    moments = (*moments, "last scores", "the rows are published", "the program is done")
+    times_s = [float(_read_cells(printed, name)[0]) for name in moments]
+    assert times_s == sorted(times_s)
+    assert times_s[0] > 0
+    waits = ("predict (forward pass and ranking)", "wait for prepare", "wait for read", "rows")
+    shares = [
+        int(_read_cells(printed, each)[0].rstrip("%")) for each in (*waits, "Beam and the rest")
+    ]
+    assert shares[0] > 0
+    assert 97 <= sum(shares) <= 103
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return Gallery(tmp_path_factory.mktemp("gallery"), FEW, 4).find("photographs", FEW)
+
+
+@pytest.fixture(scope="module")
+def reference(photographs: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """What transformers' pipeline says, as the peer."""
+    output = tmp_path_factory.mktemp("reference") / "rows.parquet"
+    arguments = [str(photographs), str(models.DEMO), str(output), "--batch_size", "4"]
+    transformers_pipeline.main(arguments)
+    return output
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return loop_inputs.make_inputs(models.DEMO, tmp_path_factory.mktemp("inputs") / "demo")
+
+
+def _read_answers(output: pathlib.Path) -> dict[str, list[tuple[str, float]]]:
+    return {row.name: row.predictions for row in read_rows(output)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("engine", ["eager", "packed", "openvino"])
+def test_a_loop_written_by_hand_says_what_the_pipeline_says(
+    engine: str,
+    streams: int,
+    photographs: pathlib.Path,
+    reference: pathlib.Path,
+    inputs: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    output = tmp_path / "rows.parquet"
+    arguments = [str(inputs), str(photographs), str(output), f"--engine={engine}"]
+    ceilings.main([*arguments, f"--streams={streams}"])
+    agreement = compare(_read_answers(output), _read_answers(reference))
+    assert (agreement.images, agreement.holds) == (FEW, True)
+
+
+@pytest.mark.slow
+def test_a_loop_that_scales_jpeg_says_something_else(
+    photographs: pathlib.Path,
+    reference: pathlib.Path,
+    inputs: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    output = tmp_path / "rows.parquet"
+    ceilings.main([str(inputs), str(photographs), str(output), "--scaled"])
+    agreement = compare(_read_answers(output), _read_answers(reference))
+    assert 1e-5 < agreement.largest_difference < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", manifests.FORMS)
+def test_a_long_manifest_prints_its_memory_as_it_went(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The figures are read by people; here it counts that all marks are reached."""
-    command = [sys.executable, "-m", "bench.manifests", "--lines=3000", f"--form={form}"]
-    done = subprocess.run(
-        [*command, "--limit=1000"], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"3,000 lines of {form}" in done.stdout
-    assert "rows      1,000," in done.stdout
+    assert manifests.main(["--lines=3000", f"--form={form}", "--limit=1000"]) == 0
+    said = capsys.readouterr().out
+    assert f"3,000 lines of {form}" in said
+    assert "rows      1,000," in said
     repeated = 0 if form == "txt" else 99  # of lines 20, 30, …, 1,000 each image stands above
-    assert f"predicted {1000 - repeated:,} images" in done.stdout
-    marks = re.findall(r"at +(\d+)%  ([\d,]+) MB", done.stdout)
+    assert f"predicted {1000 - repeated:,} images" in said
+    marks = re.findall(r"at +(\d+)%  ([\d,]+) MB", said)
     assert [mark for mark, _ in marks] == ["1", "10", "25", "50", "75", "100"]
-    peak = re.search(r"peak +([\d,]+) MB", done.stdout)
+    peak = re.search(r"peak +([\d,]+) MB", said)
     assert peak is not None
     assert all(0 < int(each.replace(",", "")) <= int(peak[1].replace(",", "")) for _, each in marks)
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_the_gpu_measures_a_cpu_just_as_well() -> None:
     flags = ["--device=cpu", "--model=vit-192", "--images=4", "--at_least_s=0", "--batch_size=3"]
     done = run_gpu(*flags, "--dtype=float32", "--dtype=bfloat16")
     assert done.returncode == 0, done.stderr
-    head, prepare, columns, *rows = done.stdout.splitlines()
+    head, prepare, columns, *found = done.stdout.splitlines()
     assert "vit-192, 4 images" in head
     assert float(prepare.split()[-2].replace(",", "")) > 0
-    assert [row.split()[:2] for row in rows] == [["float32", "3"], ["bfloat16", "3"]]
-    for row in rows:
+    assert [row.split()[:2] for row in found] == [["float32", "3"], ["bfloat16", "3"]]
+    for row in found:
         figures = [float(each.replace(",", "")) for each in row.split()[2:]]
         assert len(figures) == len(columns.split()) - 2
         assert all(map(math.isfinite, figures))
         assert min(figures[:-1]) > 0
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_the_gpu_says_that_there_is_none() -> None:
     done = run_gpu(CUDA_VISIBLE_DEVICES="")
     assert (done.returncode, done.stdout) == (1, "")
