@@ -192,7 +192,7 @@ _UNDECIDED = EngineChoice("openvino", "")
 
 def _repeat(plain: Plain) -> dict[str, torch.Tensor]:
     """The probes, as many times as give the images of a timed batch."""
-    count = _CORE_IMAGES * count_cores()
+    count = _CORE_IMAGES * count_model_cores()
     return {
         name: each.repeat(-(-count // len(each)), *[1] * (each.dim() - 1))[:count]
         for name, each in plain.judge.probes.items()
