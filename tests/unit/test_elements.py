@@ -23,6 +23,7 @@ from imgcls_beam.errors import STAGE_OF, FailureCode, ImageError
 from imgcls_beam.scoring import (
     AppliedParameters,
     ChannelAffine,
+    EngineChoice,
     Execution,
     ModelSource,
     Scoring,
@@ -51,6 +52,7 @@ EXAMPLES: list[Any] = [
     FACTS,
     EncodedImage(REF, b"\xff\xd8\xff", tries=2),
     APPLIED,
+    EngineChoice("openvino", "asked for"),
     EXECUTION,
     Prediction(REF, LABELS, 0.5, APPLIED, EXECUTION, SCORING, FACTS, 3.25),
     Failure(REF, STAGE_OF[FailureCode.CORRUPT], FailureCode.CORRUPT, "no end", 2, True, FACTS),

@@ -85,8 +85,8 @@ def test_openvino_gives_the_logits_of_torch_for_batches_of_any_size(
 def test_a_batch_is_split_over_the_streams_in_its_order(
     vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in NOWHERE:
-        monkeypatch.setattr(f"{module}.count_cores", lambda: 3)
+    for module in (*NOWHERE, "imgcls_beam.classifying.core_share"):
+        monkeypatch.setattr(f"{module}.count_model_cores", lambda: 3)
     monkeypatch.setattr(engines, "_measure", lambda run, images, budget_s=0.0: float(images))
     monkeypatch.setattr(engines, "max", lambda rates, key: 3, raising=False)
     classifier = load(vit_folder, "openvino")
