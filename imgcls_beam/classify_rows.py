@@ -90,6 +90,7 @@ class ClassifyRows(beam.PTransform):
     error_handling: Mapping[str, Any] | None = None
     preprocess: Preprocess = "exact"
     engine: Engine = "auto"
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""

@@ -113,7 +113,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
             ModelError: it cannot be loaded, or would predict at random.
         """
         preparer = self._find_preparer()
-        how = (self._options.device, self._options.dtype, self._options.engine)
+        asked = self._options
+        how = (asked.device, asked.dtype, asked.engine, asked.threads)
         spec = ClassifierSpec(self._find_source(), preparer.affine, *how)
         draw = functools.partial(_draw_probes, preparer, spec.source)
         classifier = load_classifier(spec, draw, is_copy=self._has_copies)

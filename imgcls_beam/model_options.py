@@ -35,6 +35,8 @@ class ModelOptions:
         batch_size: images in a forward pass; None lets the device decide.
         engine: what runs the model; `auto` takes the fastest that is installed and gives the same
             scores.
+        threads: cores that the model uses on the CPU; None: all, shared with the other processes
+            of this machine that classify.
     """
 
     model: str = DEFAULT_MODEL
@@ -45,6 +47,7 @@ class ModelOptions:
     dtype: Dtype = "auto"
     batch_size: int | None = None
     engine: Engine = "auto"
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -65,6 +68,8 @@ class ModelOptions:
         check_choice("dtype", self.dtype, get_args(Dtype))
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size)
+        if self.threads is not None:
+            check_count("threads", self.threads)
         self._check_engine()
 
     def _check_engine(self) -> None:
@@ -86,6 +91,7 @@ class ModelKeywords(TypedDict, total=False):
     dtype: Dtype
     batch_size: int | None
     engine: Engine
+    threads: int | None
 
 
 def to_model_options(

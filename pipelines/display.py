@@ -30,14 +30,6 @@ _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
 _COLUMNS = ("image_uri", "status", "top_label", "top_score", "error")
 
 
-def quiet_transformers() -> None:
-    """Errors only, and no bars: its warnings repeat what is checked here with better words."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-
-
 def describe_submitted(result: PipelineResult, options: PipelineOptions) -> str:
     """Where a job is that goes on without this program."""
     cloud = options.view_as(GoogleCloudOptions)

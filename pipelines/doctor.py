@@ -38,9 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"imgcls doctor: {terminal.escape(str(error))}\n")
         return _USAGE
     beam_imports.import_beam(())  # only now: no refusal waits for Beam
-    from . import display
 
-    display.quiet_transformers()
     found = [problem for check in _choose_checks(asked) if (problem := _run(check, asked))]
     sys.stdout.write(f"{len(found)} problem(s)\n" if found else "all is well\n")
     if all(isinstance(problem, ConfigError) for problem in found):

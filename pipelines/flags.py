@@ -102,6 +102,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda")
     add("--dtype", default="auto", metavar="T", help="auto, float32, bfloat16, float16")
     add("--engine", default="auto", metavar="E", help="auto: the fastest; torch, openvino")
+    add("--threads", default="auto", metavar="N", help="cores of the model on the CPU, or auto")
     add("--dedupe", default="on", metavar="W", help="on: equal images are scored once; off")
     add("--preprocess", default="exact", metavar="P", help="exact: as the model's processor; fast")
 
@@ -186,8 +187,9 @@ def to_model(flags: argparse.Namespace) -> ModelOptions:
         function_to_apply=flags.function_to_apply,
         device=flags.device,
         dtype=flags.dtype,
-        batch_size=to_batch_size(flags.batch_size),
+        batch_size=to_count("batch_size", flags.batch_size),
         engine=flags.engine,
+        threads=to_count("threads", flags.threads),
     )
 
 
@@ -201,9 +203,12 @@ def _to_top_k(text: str) -> int | None:
     return top_k
 
 
-def to_batch_size(text: str) -> int | None:
-    """Images in a forward pass; None for `auto`."""
-    return None if text == "auto" else to_int("batch_size", text)
+_ALSO = {"top_k": ", or all", "batch_size": ", or auto", "threads": ", or auto"}
+
+
+def to_count(flag: str, text: str) -> int | None:
+    """A number; None for `auto`."""
+    return None if text == "auto" else to_int(flag, text)
 
 
 def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
@@ -233,9 +238,7 @@ def to_int(option: str, text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
-        allowed = "an integer of 1 or more" + {"top_k": ", or all", "batch_size": ", or auto"}.get(
-            option, ""
-        )
+        allowed = "an integer of 1 or more" + _ALSO.get(option, "")
         raise ConfigError(option, text, f"allowed: {allowed}") from error
 
 

@@ -192,7 +192,6 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     with startup.pause_collector():
         from imgcls_beam.outcome_handler import OutcomeHandler
 
-        display.quiet_transformers()
         classifier = OutcomeHandler(job.model, source=source).load_model()
         startup.keep_loaded()
     yield

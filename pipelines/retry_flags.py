@@ -149,6 +149,6 @@ def _ask_otherwise(model: ModelOptions, flags: argparse.Namespace) -> ModelOptio
     if flags.device is not None:
         model = dataclasses.replace(model, device=flags.device)
     if flags.batch_size is not None:
-        batch_size = classify_flags.to_batch_size(flags.batch_size)
+        batch_size = classify_flags.to_count("batch_size", flags.batch_size)
         model = dataclasses.replace(model, batch_size=batch_size)
     return model

@@ -20,12 +20,25 @@ _CLIENTS = ("gcsfs", "asyncio", "google.auth")
 
 
 def set_up() -> None:
-    """Sets up streams, logging, and how torch's threads wait; workers inherit the latter."""
+    """Sets up streams, logging, and by variables, which workers inherit, two libraries."""
     set_up_streams()
     set_up_logging()
     # Threads that wait by spinning take the core from the process they wait for: two jobs on two
     # cores took 22.8 and 28.7 s, and 11.9 and 12.3 s with this; one job alone took the same time.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _quiet_transformers()
+
+
+def _quiet_transformers() -> None:
+    """Errors only, and no bars: its warnings repeat what is checked here with better words.
+
+    It is told by its variables, for it may not be imported at all; or by itself, where it is.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if (library := sys.modules.get("transformers.utils.logging")) is not None:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from filelock import FileLock, Timeout
 
 from imgcls_beam.classifying.cpu import count_model_cores
+from imgcls_beam.classifying.protocol import ClassifierSpec
 from imgcls_beam.models.keeping import find_cache
 
 _LOOKS_S = 1.0
@@ -28,13 +29,19 @@ _QUIET_S = 10.0
 
 
 class CoreShare:
-    """The cores that are this process's to use, as long as it classifies."""
+    """The cores that are this process's to use, as long as it classifies.
+
+    Attributes:
+        cores: that it has where no other process classifies.
+    """
 
     def __init__(
         self,
         folder: pathlib.Path | None = None,
         cores: int | None = None,
         clock_s: Callable[[], float] = time.time,
+        *,
+        is_fixed: bool = False,
     ) -> None:
         """Takes nothing yet.
 
@@ -42,23 +49,24 @@ class CoreShare:
             folder: of the lock files; by default one of this machine, below that of the cache.
             cores: of the machine; by default those that this process may use.
             clock_s: the time of files, in seconds.
+            is_fixed: whether it uses all of them, whoever else is there.
         """
         self._folder = folder or _find_folder()
-        self._cores = count_model_cores() if cores is None else cores
-        self._clock_s = clock_s
+        self.cores = count_model_cores() if cores is None else cores
+        self._clock_s, self._is_fixed = clock_s, is_fixed
         self._turn = threading.Lock()
         self._own: FileLock | None = None
         self._looked_at_s: float | None = None
-        self._count = self._cores
+        self._count = self.cores
 
     def count(self) -> int:
         """Cores to use now, at least 1; says to the others that this process classifies."""
         with self._turn:
             now_s = self._clock_s()
             is_due = self._looked_at_s is None or abs(now_s - self._looked_at_s) >= _LOOKS_S
-            if self._cores > 1 and is_due:
+            if self.cores > 1 and is_due and not self._is_fixed:
                 self._looked_at_s = now_s
-                self._count = max(1, self._cores // (1 + self._look(now_s)))
+                self._count = max(1, self.cores // (1 + self._look(now_s)))
             return self._count
 
     def _look(self, now_s: float) -> int:
@@ -79,6 +87,11 @@ class CoreShare:
         except (OSError, NotImplementedError, Timeout):  # a folder without rights, or locks
             self._own = None
             return 0
+
+
+def share_cores(spec: ClassifierSpec) -> CoreShare:
+    """The cores that a model may use: as many as were asked for, or a share of the machine's."""
+    return CoreShare(cores=spec.threads, is_fixed=spec.threads is not None)
 
 
 def _is_held(path: pathlib.Path) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from imgcls_beam.classifying.cpu import count_model_cores
+from imgcls_beam.classifying.core_share import share_cores
 from imgcls_beam.classifying.feeding import Feed
 from imgcls_beam.classifying.judging import Judge, answer
 from imgcls_beam.classifying.known import (
@@ -76,7 +76,8 @@ def choose_runner(plain: Plain) -> Runner:
     key = make_key(plain.spec)
     kept = find_kept(KIND, key)
     if kept is not None:
-        return load_kept_runner(kept) or _make_torch(plain, kept.facts["choice"]["why"])
+        kept_runner = load_kept_runner(kept, share_cores(plain.spec))
+        return kept_runner or _make_torch(plain, kept.facts["choice"]["why"])
     found = _try_openvino(plain)
     if isinstance(found, str):
         if plain.spec.engine == "openvino":
@@ -159,32 +160,27 @@ def _try_openvino(plain: Plain) -> _Graph | str:
     model = plain.model if dtype == "float32" else plain.load_again().float()
     try:
         graph = convert(model, plain.feed, probes)
-        found, streams, rate = _run_graph(graph, plain, {"shapes": shapes, "dtype": dtype})
+        facts = {"shapes": shapes, "dtype": dtype}
+        found, rate = _run_graph(graph, plain, facts)
     except Exception as error:  # noqa: BLE001  a converter may raise anything on a foreign model
         return f"OpenVINO cannot run it ({describe_reason(error)})"
     if not plain.judge.accepts(found, plain.model):
         return "OpenVINO's scores of a picture are further from the truth than torch's"
-    return _Graph(graph, {"shapes": shapes, "dtype": dtype, "streams": streams}, rate)
+    return _Graph(graph, facts, rate)
 
 
 def _run_graph(
     graph: Any,  # noqa: ANN401
     plain: Plain,
     facts: Mapping[str, Any],
-) -> tuple[torch.Tensor, int, float]:
-    """Its logits of the probes, its best number of streams, and its images/s with them."""
+) -> tuple[torch.Tensor, float]:
+    """Its logits of the probes, and its images/s."""
     from imgcls_beam.classifying.openvino_running import OpenVinoRunner
 
-    probes, cores = plain.judge.probes, count_model_cores()
+    runner = OpenVinoRunner(_UNDECIDED, graph, **facts, share=share_cores(plain.spec))
+    found = torch.from_numpy(runner.run([each.numpy() for each in plain.judge.probes.values()]))
     timed = [each.numpy() for each in _repeat(plain).values()]
-    found, rates = torch.empty(0), {}
-    for streams in sorted({1, cores}):
-        runner = OpenVinoRunner(_UNDECIDED, graph, **facts, threads=cores, streams=streams)
-        found = torch.from_numpy(runner.run([each.numpy() for each in probes.values()]))
-        rates[streams] = _measure(functools.partial(runner.run, timed), len(timed[0]))
-        del runner  # two of them would hold the weights twice
-    best = max(rates, key=rates.__getitem__)
-    return found, best, rates[best]
+    return found, _measure(functools.partial(runner.run, timed), len(timed[0]))
 
 
 _UNDECIDED = EngineChoice("openvino", "")
@@ -192,7 +188,7 @@ _UNDECIDED = EngineChoice("openvino", "")
 
 def _repeat(plain: Plain) -> dict[str, torch.Tensor]:
     """The probes, as many times as give the images of a timed batch."""
-    count = _CORE_IMAGES * count_model_cores()
+    count = _CORE_IMAGES * share_cores(plain.spec).cores
     return {
         name: each.repeat(-(-count // len(each)), *[1] * (each.dim() - 1))[:count]
         for name, each in plain.judge.probes.items()
@@ -217,7 +213,8 @@ def _make_torch(plain: Plain, why: str) -> TorchRunner:
     plain_model, plain.model = plain.model, None
     with torch.no_grad():
         model = tune(plain_model, plain.feed, plain.judge, plain.load_again)
-    return TorchRunner(EngineChoice("torch", why), model, plain.feed)
+    choice = EngineChoice("torch", why)
+    return TorchRunner(choice, model, plain.feed, share_cores(plain.spec))
 
 
 def _keep_openvino(plain: Plain, key: Mapping[str, Any], found: _Graph, why: str) -> Runner:
@@ -238,5 +235,6 @@ def _keep_openvino(plain: Plain, key: Mapping[str, Any], found: _Graph, why: str
     kept, plain.model = keep(KIND, key, facts, write), None
     if kept is not None:
         found.graph = None
-    runner = load_kept_runner(kept) if kept is not None else None
-    return runner or OpenVinoRunner(choice, found.graph, **found.facts, threads=count_model_cores())
+    share = share_cores(plain.spec)
+    runner = load_kept_runner(kept, share) if kept is not None else None
+    return runner or OpenVinoRunner(choice, found.graph, **found.facts, share=share)

@@ -14,6 +14,7 @@ from imgcls_beam.classifying.checkpoints import (
     load_checkpoint,
 )
 from imgcls_beam.classifying.configs import name_labels, read_config
+from imgcls_beam.classifying.core_share import share_cores
 from imgcls_beam.classifying.cpu import has_bfloat16
 from imgcls_beam.classifying.engines import Plain, choose_runner
 from imgcls_beam.classifying.feeding import Feed, Tensors
@@ -76,7 +77,7 @@ class HuggingFaceClassifier(RunningClassifier):
 def load_plain_runner(spec: ClassifierSpec, choice: EngineChoice) -> TorchRunner:
     """A model that was checked before, as the library runs it."""
     feed = _make_feed(spec)
-    return TorchRunner(choice, _load(spec, feed.device).model, feed)
+    return TorchRunner(choice, _load(spec, feed.device).model, feed, share_cores(spec))
 
 
 def _make_feed(spec: ClassifierSpec) -> Feed:

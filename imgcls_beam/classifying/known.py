@@ -10,7 +10,8 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from imgcls_beam.classifying.cpu import count_model_cores, describe_cpu, may_have_cuda
+from imgcls_beam.classifying.core_share import CoreShare, share_cores
+from imgcls_beam.classifying.cpu import describe_cpu, may_have_cuda
 from imgcls_beam.classifying.protocol import Classifier, ClassifierCard, ClassifierSpec
 from imgcls_beam.classifying.running import Runner, RunningClassifier
 from imgcls_beam.library_versions import find_versions
@@ -20,7 +21,7 @@ from imgcls_beam.scoring import EngineChoice
 KIND = "engine"
 """Of what is kept, see `keeping`."""
 
-_FORM = 1
+_FORM = 2
 """Of the facts; another number makes all of them anew."""
 
 _OTHER_SHAPE = EngineChoice("torch", "OpenVINO's graph is made for images of another shape")
@@ -32,7 +33,7 @@ def load_known(spec: ClassifierSpec) -> Classifier | None:
     if not is_ours or not has_openvino() or (spec.device == "auto" and may_have_cuda()):
         return None
     kept = find_kept(KIND, make_key(spec))
-    if kept is None or (runner := load_kept_runner(kept)) is None:
+    if kept is None or (runner := load_kept_runner(kept, share_cores(spec))) is None:
         return None
     return RunningClassifier(read_card(kept.facts["card"]), runner, lambda: load_other(spec))
 
@@ -51,12 +52,12 @@ def make_key(spec: ClassifierSpec) -> dict[str, Any]:
         "dtype": spec.dtype,
         "engine": spec.engine,
         "cpu": describe_cpu(),
-        "cores": count_model_cores(),
+        "cores": share_cores(spec).cores,
         "versions": find_versions(),
     }
 
 
-def load_kept_runner(kept: Kept) -> Runner | None:
+def load_kept_runner(kept: Kept, share: CoreShare) -> Runner | None:
     """The graph that was kept, compiled; None where the model is run by torch."""
     choice = EngineChoice(**kept.facts["choice"])
     if choice.name != "openvino":
@@ -64,7 +65,7 @@ def load_kept_runner(kept: Kept) -> Runner | None:
     from imgcls_beam.classifying.openvino_running import GRAPH, OpenVinoRunner
 
     graph = kept.facts["graph"]
-    return OpenVinoRunner(choice, kept.folder / GRAPH, **graph, threads=count_model_cores())
+    return OpenVinoRunner(choice, kept.folder / GRAPH, **graph, share=share)
 
 
 def load_other(spec: ClassifierSpec) -> Runner:

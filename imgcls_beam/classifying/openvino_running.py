@@ -24,7 +24,7 @@ _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 class OpenVinoRunner:
     """A graph for inputs of one shape and any number of images; see `Runner`.
 
-    A batch is split over the streams, each of which has its share of the threads.
+    It has a stream for each core, and a batch is split over as many as this process has now.
 
     Attributes:
         choice: which engine, and why.
@@ -36,8 +36,7 @@ class OpenVinoRunner:
         graph: "openvino.Model | pathlib.Path",
         shapes: Shapes,
         dtype: str,
-        threads: int,
-        streams: int,
+        share: CoreShare,
     ) -> None:
         """Compiles a graph for this processor.
 
@@ -47,8 +46,7 @@ class OpenVinoRunner:
             shapes: of one image's inputs.
             dtype: float32 or bfloat16. Said in any case: left to itself the library rounds to
                 bfloat16 where the processor has it.
-            threads: it uses so many.
-            streams: into so many parts a batch is split.
+            share: the cores that it may use.
         """
         self.choice = choice
         self._shapes = {name: tuple(shape) for name, shape in shapes.items()}
@@ -57,12 +55,12 @@ class OpenVinoRunner:
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": str(streams),
+                "INFERENCE_NUM_THREADS": share.cores,
+                "NUM_STREAMS": str(share.cores),
             },
         )
-        self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
-        self._share = CoreShare()
+        self._requests = [self._compiled.create_infer_request() for _ in range(share.cores)]
+        self._share = share
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
         """Whether the inputs have the shapes that the graph was made for."""

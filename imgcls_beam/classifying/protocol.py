@@ -32,6 +32,7 @@ class ClassifierSpec:
         device: `auto` takes CUDA where there is one.
         dtype: of the weights; `auto` is float32 on the CPU and the checkpoint's own on CUDA.
         engine: what runs it; `auto` takes the fastest that gives the same scores.
+        threads: cores that it uses on the CPU; None: this process's share of the machine's.
     """
 
     source: ModelSource
@@ -39,6 +40,7 @@ class ClassifierSpec:
     device: Device = "auto"
     dtype: Dtype = "auto"
     engine: Engine = "auto"
+    threads: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -23,11 +23,17 @@ class TorchRunner:
         feed: stacks images and brings them to its device.
     """
 
-    def __init__(self, choice: EngineChoice, model: Any, feed: Feed) -> None:  # noqa: ANN401
-        """Takes a model that is ready to predict."""
+    def __init__(
+        self,
+        choice: EngineChoice,
+        model: Any,  # noqa: ANN401
+        feed: Feed,
+        share: CoreShare,
+    ) -> None:
+        """Takes a model that is ready to predict, and the cores that it may use on the CPU."""
         self.choice = choice
         self.model, self.feed = model, feed
-        self._streams = Streams(CoreShare()) if feed.device.type == "cpu" else None
+        self._streams = Streams(share) if feed.device.type == "cpu" else None
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
         """Every shape."""

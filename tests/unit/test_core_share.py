@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from imgcls_beam.classifying.core_share import CoreShare
+from imgcls_beam.classifying import ClassifierSpec
+from imgcls_beam.classifying.core_share import CoreShare, share_cores
+from imgcls_beam.scoring import ModelSource
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -93,6 +95,17 @@ def test_a_process_that_died_has_no_share_and_leaves_nothing(
     share = CoreShare(folder, 4)
     assert share.count() == 4
     assert len(list(folder.glob("*.lock"))) == 1
+
+
+def test_as_many_as_were_asked_for_are_used_whoever_else_is_there(
+    folder: pathlib.Path, clock: Clock
+) -> None:
+    CoreShare(folder, 4, clock).count()
+    assert CoreShare(folder, 4, clock, is_fixed=True).count() == 4
+    source = ModelSource("m", None, "m", "m")
+    for threads in (1, 3, 64):
+        share = share_cores(ClassifierSpec(source, None, threads=threads))
+        assert (share.cores, share.count()) == (threads, threads)
 
 
 def test_where_no_lock_can_be_held_a_process_has_all(tmp_path: pathlib.Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from imgcls_beam.classifying import ClassifierSpec, converting, engines, huggingface, known
+from imgcls_beam.classifying.core_share import CoreShare
 from imgcls_beam.classifying.cpu import has_bfloat16
 from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
 from imgcls_beam.classifying.openvino_running import OpenVinoRunner
@@ -51,7 +52,7 @@ def draw(count: int, size_px: int = 32) -> list[ModelInputs]:
 
 
 def set_rates(monkeypatch: pytest.MonkeyPatch, openvino: float, torch: float) -> list[object]:
-    """Images/s that are measured: of OpenVINO for each number of streams, then of torch."""
+    """Images/s that are measured: of OpenVINO, then of torch."""
     asked: list[object] = []
 
     def measure(run: Any, images: int, budget_s: float = 0.0) -> float:
@@ -85,17 +86,34 @@ def test_openvino_gives_the_logits_of_torch_for_batches_of_any_size(
 def test_a_batch_is_split_over_the_streams_in_its_order(
     vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (*NOWHERE, "imgcls_beam.classifying.core_share"):
-        monkeypatch.setattr(f"{module}.count_model_cores", lambda: 3)
     monkeypatch.setattr(engines, "_measure", lambda run, images, budget_s=0.0: float(images))
-    monkeypatch.setattr(engines, "max", lambda rates, key: 3, raising=False)
-    classifier = load(vit_folder, "openvino")
+    classifier = load(vit_folder, "openvino", threads=3)
     assert len(classifier._runner._requests) == 3
     plain = load(vit_folder, "torch")
     for count in (1, 2, 3, 4, 8):
         batch = draw(count)
         found, expected = (each.classify(batch).logits for each in (classifier, plain))
         np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_pass_uses_the_cores_that_the_process_has_now(
+    engine: str, vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def count(share: CoreShare) -> int:
+        asked.append(share.cores)
+        return 1 + len(asked) % 3
+
+    monkeypatch.setattr(engines, "_TIMED_S", 0.0)
+    monkeypatch.setattr("imgcls_beam.classifying.core_share.count_model_cores", lambda: 3)
+    classifier, batch = load(vit_folder, engine), draw(5)
+    monkeypatch.setattr(CoreShare, "count", count)
+    found = [classifier.classify(batch).logits for _ in range(3)]
+    assert asked == [3, 3, 3]
+    for each in found[1:]:
+        np.testing.assert_allclose(each, found[0], atol=1e-5 * max(1.0, np.abs(found[0]).max()))
 
 
 def test_a_known_model_is_loaded_without_the_library_and_is_the_same(
