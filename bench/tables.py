@@ -108,8 +108,8 @@ def _of_model(name: str, plan: Plan) -> Table:
     if name == plan.models[0]:
         chosen = (*ways.JOBS, *ways.PEERS, *ways.ONE_STREAM, *ways.STREAMS, *ways.BFLOAT16)
     else:
-        has_more = name in _ALSO_BFLOAT16
-        chosen = (*ways.JOBS, ways.PIPELINE, *ways.STREAMS[1:], *ways.BFLOAT16[: int(has_more)])
+        more = ways.BFLOAT16 if name in _ALSO_BFLOAT16 else ()
+        chosen = (*ways.JOBS, ways.PIPELINE, *ways.STREAMS[1:], *more)
     count = models.choose_count(name, plan.images)
     title = f"{name}, {count} photographs"
     return Table("models", title, name, _on_photographs(chosen, count), plan.rounds)

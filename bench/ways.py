@@ -119,12 +119,20 @@ def _loop(name: str, engine: str, *flags: str) -> Way:
 PIPELINE = _pipeline("transformers pipeline, at its best batch", "--batch_size", _BEST)
 PIPELINE_HERE = dataclasses.replace(PIPELINE, peer=(PIPELINE.peer[0], ""))
 """The same, where the job is installed: in `--quick` nothing is installed for it."""
-JOB = Way("job", "job")
+JOB = Way("job", "job", engine="auto")
+"""With the engine that it takes by itself: it is held beside the best of all."""
 CLOCKED_JOB = Way("job, with clocks", "job", is_clocked=True)
-JOBS = (JOB,)
-"""Of every model. `Way("job, OpenVINO", "job", ("--engine=openvino",), "openvino")` is another."""
-LARGE_JOBS = (JOB,)
-"""Of photographs of 12 megapixels: here `--preprocess=fast`, of the engine `scaled`."""
+_TORCH_JOB = Way("job, torch", "job", ("--engine=torch",))
+JOBS = (JOB, _TORCH_JOB, Way("job, OpenVINO", "job", ("--engine=openvino",), "openvino"))
+"""Of every model."""
+BFLOAT16_JOB = Way(
+    "job, OpenVINO bfloat16", "job", ("--engine=openvino", "--dtype=bfloat16"), "bfloat16"
+)
+LARGE_JOBS = (
+    _TORCH_JOB,
+    Way("job, torch, fast", "job", ("--engine=torch", "--preprocess=fast"), "scaled"),
+)
+"""Of photographs of 12 megapixels."""
 PEERS = (
     _pipeline("transformers pipeline, one by one"),
     PIPELINE,
@@ -144,7 +152,10 @@ ONE_STREAM = (
     _loop("packed, one stream", "torch", "--engine=packed"),
     _loop("OpenVINO, one stream", "openvino", "--engine=openvino"),
 )
-BFLOAT16 = (_loop("OpenVINO bfloat16", "bfloat16", "--engine=openvino-bf16", "--streams=0"),)
+BFLOAT16 = (
+    BFLOAT16_JOB,
+    _loop("OpenVINO bfloat16", "bfloat16", "--engine=openvino-bf16", "--streams=0"),
+)
 SCALED = (_loop("OpenVINO, JPEG scaled", "scaled", "--engine=openvino", "--streams=0", "--scaled"),)
 WORKERS = (
     JOB,
