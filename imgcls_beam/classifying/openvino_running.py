@@ -1,5 +1,6 @@
 """A model run by OpenVINO on the CPU. Heavy: imports openvino; torch is not needed."""
 
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,17 @@ GRAPH = "model.xml"
 """Its weights lie beside it, in `model.bin`."""
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+@functools.cache
+def find_core() -> "openvino.Core":
+    """The one of this process, which is never let go of.
+
+    Each gives the thread that compiles first another stack for signals, and takes it back when it
+    goes. Of two that went in the order in which they came, the second left a stack behind that was
+    not there any more, and the next signal, such as Ctrl-C, ended the process by SIGSEGV.
+    """
+    return openvino.Core()
 
 
 class OpenVinoRunner:
@@ -50,7 +62,7 @@ class OpenVinoRunner:
         """
         self.choice = choice
         self._shapes = {name: tuple(shape) for name, shape in shapes.items()}
-        self._compiled = openvino.Core().compile_model(
+        self._compiled = find_core().compile_model(
             graph,
             "CPU",
             {

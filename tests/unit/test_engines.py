@@ -283,3 +283,35 @@ def test_float32_stays_float32_in_openvino_and_bfloat16_is_rougher(
     found = rough.classify(batch).logits
     assert not np.allclose(found, exact, atol=1e-4)
     np.testing.assert_allclose(found, exact, atol=0.1 * float(np.abs(exact).max()))
+
+
+_SIGNALLED = """
+import signal, sys
+import numpy as np
+import openvino
+from openvino import opset15 as ops
+from imgcls_beam.classifying.core_share import CoreShare
+from imgcls_beam.classifying.openvino_running import OpenVinoRunner
+from imgcls_beam.scoring import EngineChoice
+
+pixels = ops.parameter([-1, 4], np.float32)
+graph = openvino.Model([ops.relu(pixels)], [pixels])
+choice, share = EngineChoice("openvino", ""), CoreShare(cores=1, is_fixed=True)
+runners = [OpenVinoRunner(choice, graph, {"x": (4,)}, "float32", share) for _ in range(2)]
+for runner in runners:
+    runner.run([np.ones((1, 4), np.float32)])
+del runner
+while runners:
+    runners.pop(0)
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGUSR1)
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_is_survived_after_models_were_let_go_of() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SIGNALLED],
+        **{"capture_output": True, "check": False, "text": True, "cwd": ROOT},
+    )
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
