@@ -12,12 +12,13 @@ from PIL import Image
 from imgcls_beam.elements import EncodedImage, ImageRef, PixelArray
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
-from imgcls_beam.preparing import Geometry, Preparer, load_preparer, prepare_for_models
+from imgcls_beam.preparing import Geometry, Preparer, prepare_for_models
 from imgcls_beam.preparing.decode import DecodedImage, try_decode
 from imgcls_beam.preparing.fast_resizing import resize_fast
 from imgcls_beam.preparing.geometry import CenterCrop, CenterShare, Keep, Resize
 from imgcls_beam.preparing.inspecting.jpeg import inspect_jpeg
 from imgcls_beam.preparing.prepare import prepare_opened
+from imgcls_beam.preparing.processor_loading import load_processor
 from imgcls_beam.preparing.sizes import ShortestEdge, Size, Warp, Within
 from tests import pictures
 from tests.scenes import draw_photo
@@ -274,7 +275,7 @@ def test_beside_a_model_whose_processor_is_called_every_pixel_is_decoded() -> No
 def test_a_processor_that_is_called_has_its_own_pixels(
     model_folders: dict[str, pathlib.Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    preparer = load_preparer(resolve_model(str(model_folders["vit"]), None))
+    preparer = Preparer(load_processor(resolve_model(str(model_folders["vit"]), None)))
     data = EncodedImage(ImageRef("a"), pictures.encode(draw_photo(4, (640, 480)), "JPEG"))
     prepare = functools.partial(prepare_for_models, data, [preparer])
     known = prepare(FAST)[0]
