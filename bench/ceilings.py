@@ -174,6 +174,7 @@ def _load_openvino(
         "INFERENCE_PRECISION_HINT": "bf16" if flags.engine == "openvino-bf16" else "f32",
         "CACHE_DIR": str(inputs.openvino.parent / "compiled"),
     }
+    openvino.Tensor(np.zeros(1, np.uint8))  # see `find_core` of the job's own runner
     compiled = openvino.Core().compile_model(inputs.openvino, "CPU", settings)
 
     def make_predict() -> _Predict:

@@ -30,6 +30,9 @@ def find_core() -> "openvino.Core":
     goes. Of two that went in the order in which they came, the second left a stack behind that was
     not there any more, and the next signal, such as Ctrl-C, ended the process by SIGSEGV.
     """
+    # Two threads that make their first tensors at once would wait for each other for ever: one has
+    # the lock of a table that is made once, and wants the interpreter's, which the other has.
+    openvino.Tensor(np.zeros(1, np.uint8))
     return openvino.Core()
 
 
