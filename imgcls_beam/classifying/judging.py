@@ -57,11 +57,11 @@ class Judge:
                 return False
         exact, error = self._exact, _measure(found, self._exact)
         own = _measure(self._plain, exact)
-        if bool((error <= (_MAX_ERROR_RATIO * own).clamp(min=_TOLERANCE)).all()):
+        if _is_within(error, own):
             return True
         with torch.no_grad():
             own = torch.maximum(own, self._measure_rounding(plain_model, exact))
-        return bool((error <= (_MAX_ERROR_RATIO * own).clamp(min=_TOLERANCE)).all())
+        return _is_within(error, own)
 
     def _measure_rounding(self, model: torch.nn.Module, exact: torch.Tensor) -> torch.Tensor:
         """How far the plain answers lie from the truth where its inputs move by one rounding."""
@@ -119,6 +119,11 @@ def _move(values: torch.Tensor, dtype: torch.dtype, ways: torch.Generator) -> to
         return values
     steps = torch.randint(-1, 2, values.shape, generator=ways).to(values)
     return (values + steps * values.abs().max() * torch.finfo(dtype).eps).to(dtype)
+
+
+def _is_within(error: torch.Tensor, own: torch.Tensor) -> bool:
+    """Whether each picture's error is allowed beside the model's own, float64 (N,) both."""
+    return bool((error <= (_MAX_ERROR_RATIO * own).clamp(min=_TOLERANCE)).all())
 
 
 def _measure(found: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
