@@ -88,21 +88,26 @@ def try_decode(
         if find_target is not None and found.is_scalable:
             reduced = decode_reduced(found.data, find_target, before_load)
             if reduced is not None:
-                facts = _with_size(facts, reduced.extent.full[::-1])
-                image = upright_rgb(reduced.image, found.samples, is_ours=True)
-                return DecodedImage(image, facts, reduced.extent)
+                return _finish(reduced.image, facts, found.samples, reduced.extent)
         before_load(pixels)
         with _blaming_the_image(name, found.codec, is_cut=found.is_cut):
             opened.load()
-        # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
-        opened.info.pop("transparency", None)
-        image = upright_rgb(opened, found.samples, is_ours=True)
-        extent = Extent.of_whole((image.height, image.width))
-        return DecodedImage(image, _with_size(facts, image.size), extent)
+        return _finish(opened, facts, found.samples)
     except ImageError as error:
         # Made anew: the caught one holds every half-decoded pixel, by its traceback.
         fresh = ImageError(error.code, error.message, retryable=error.retryable)
     return UndecodedImage(fresh, facts)
+
+
+def _finish(
+    loaded: Image.Image, facts: ImageFacts, samples: Samples, extent: Extent | None = None
+) -> DecodedImage:
+    """A loaded image upright and as RGB; without an extent it is the whole one."""
+    # It changes no RGB value, but Pillow would warn of it, on stderr and not thread-safely.
+    loaded.info.pop("transparency", None)
+    image = upright_rgb(loaded, samples, is_ours=True)
+    extent = extent or Extent.of_whole((image.height, image.width))
+    return DecodedImage(image, _with_size(facts, extent.full[::-1]), extent)
 
 
 def measure(data: bytes) -> ImageFacts:
