@@ -190,9 +190,8 @@ def _count_values(values: pa.Array) -> dict[str, int]:
 
 def _count_errors(errors: pa.Array) -> dict[tuple[str, str], int]:
     present = errors.drop_null()
-    pairs = pa.table({"stage": present.field("stage"), "code": present.field("code")})
-    counted = pairs.group_by(["stage", "code"]).aggregate([([], "count_all")])
-    return {(row["stage"], row["code"]): row["count_all"] for row in counted.to_pylist()}
+    names = (present.field(name).to_pylist() for name in ("stage", "code"))
+    return dict(collections.Counter(zip(*names, strict=True)))
 
 
 def _count_scores(scores: pa.Array) -> tuple[int, ...]:
