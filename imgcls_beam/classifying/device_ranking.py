@@ -32,16 +32,18 @@ def rank_logits(logits: torch.Tensor, wanted: Wanted) -> torch.Tensor:
         wanted: the activation, and how many of C classes.
 
     Returns:
-        float64 (N, 1 + 2 K), K one more than are wanted or C: whether the image is clear, the
-        classes, and their scores rounded to float32, best first.
+        float64 (N, 1 + 2 K), K as many as are wanted, two at least, C at most: whether the image is
+        clear, the classes, and their scores rounded to float32, best first.
     """
-    count = min(wanted.top_k + 1, logits.shape[1])
-    logits = logits + 0.0  # of the two zeros, which are equal, one
-    classes = _find_best(logits, count)
-    best = logits.gather(1, classes).to(torch.float64)
-    scores = _apply_function(best, logits.to(torch.float64), wanted.function_to_apply)
-    is_clear = torch.isfinite(logits).all(dim=1) & _are_apart(best, scores, wanted)
-    packed = (is_clear[:, None], classes, scores.to(torch.float32))
+    count = min(max(wanted.top_k, 2), logits.shape[1])  # the margin is of two
+    classes = _find_best(logits + 0.0, count)  # of the two zeros, which are equal, one
+    best = logits.gather(1, classes)
+    # Behind the last one: what is equal to it stands behind it on the host too.
+    behind = logits.masked_fill(logits >= best[:, -1:], -torch.inf).amax(dim=1, keepdim=True)
+    ranked = torch.cat([best, behind], dim=1).to(torch.float64)
+    scores = _apply_function(ranked, logits.to(torch.float64), wanted.function_to_apply)
+    is_clear = torch.isfinite(logits).all(dim=1) & _are_apart(ranked, scores, wanted)
+    packed = (is_clear[:, None], classes, scores[:, :-1].to(torch.float32))
     return torch.cat([each.to(torch.float64) for each in packed], dim=1)
 
 
@@ -60,25 +62,26 @@ def _find_best(logits: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _apply_function(
-    best: torch.Tensor, logits: torch.Tensor, function: FunctionToApply
+    ranked: torch.Tensor, logits: torch.Tensor, function: FunctionToApply
 ) -> torch.Tensor:
-    """Scores of the best logits (N, K), in float64, of all of them (N, C)."""
+    """Scores of some logits (N, K), in float64, of all of them (N, C)."""
     if function == "none":
-        return best
+        return ranked
     if function == "sigmoid":
-        return torch.sigmoid(best)
-    return torch.exp(best - torch.logsumexp(logits, dim=1, keepdim=True))
+        return torch.sigmoid(ranked)
+    largest = logits.amax(dim=1, keepdim=True)
+    return torch.exp(ranked - largest) / torch.exp(logits - largest).sum(dim=1, keepdim=True)
 
 
-def _are_apart(best: torch.Tensor, scores: torch.Tensor, wanted: Wanted) -> torch.Tensor:
+def _are_apart(ranked: torch.Tensor, scores: torch.Tensor, wanted: Wanted) -> torch.Tensor:
     """Whether rounding can change the order of no two neighbours, bool (N,)."""
-    upper, lower = scores[:, :-1], scores[:, 1:]
-    are_equal = best[:, :-1] == best[:, 1:]
     if wanted.function_to_apply == "none":
-        return torch.ones_like(best[:, 0], dtype=torch.bool)
-    depth = best[:, :1] - best[:, 1:] if wanted.function_to_apply == "softmax" else 0.0
+        return torch.ones_like(ranked[:, 0], dtype=torch.bool)
+    upper, lower = scores[:, :-1], scores[:, 1:]
+    are_equal = ranked[:, :-1] == ranked[:, 1:]
+    depth = ranked[:, :1] - ranked[:, :-1] if wanted.function_to_apply == "softmax" else 0.0
     rounding = upper * (_ROUNDING + _DEPTH_ROUNDING * depth)
-    are_apart = (upper - lower > rounding) & (lower >= _LEAST_SCORE)
+    are_apart = (upper - lower > rounding) & (upper >= _LEAST_SCORE)
     return (are_equal | are_apart).all(dim=1)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from imgcls_beam.classifying.core_share import share_cores
+from imgcls_beam.classifying.device_running import DeviceRunner
 from imgcls_beam.classifying.feeding import Feed
 from imgcls_beam.classifying.judging import Judge, answer
 from imgcls_beam.classifying.known import (
@@ -25,7 +26,7 @@ from imgcls_beam.classifying.known import (
 )
 from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec
 from imgcls_beam.classifying.running import Runner
-from imgcls_beam.classifying.torch_running import TorchRunner
+from imgcls_beam.classifying.torch_running import TorchRunner, make_torch_runner
 from imgcls_beam.classifying.tuning import tune
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models.keeping import find_kept, keep
@@ -197,6 +198,7 @@ def _repeat(plain: Plain) -> dict[str, torch.Tensor]:
 
 def _take_faster(plain: Plain, key: Mapping[str, Any], found: _Graph) -> Runner:
     runner = _make_torch(plain, "")
+    assert isinstance(runner, TorchRunner)  # OpenVINO comes into question on the CPU only
     timed = _repeat(plain)
     images = len(next(iter(timed.values())))
     rate = _measure(lambda: runner.run(timed), images)
@@ -209,12 +211,12 @@ def _take_faster(plain: Plain, key: Mapping[str, Any], found: _Graph) -> Runner:
     return runner
 
 
-def _make_torch(plain: Plain, why: str) -> TorchRunner:
+def _make_torch(plain: Plain, why: str) -> TorchRunner | DeviceRunner:
     plain_model, plain.model = plain.model, None
     with torch.no_grad():
         model = tune(plain_model, plain.feed, plain.judge, plain.load_again)
     choice = EngineChoice("torch", why)
-    return TorchRunner(choice, model, plain.feed, share_cores(plain.spec))
+    return make_torch_runner(choice, model, plain.feed, share_cores(plain.spec))
 
 
 def _keep_openvino(plain: Plain, key: Mapping[str, Any], found: _Graph, why: str) -> Runner:

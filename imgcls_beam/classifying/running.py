@@ -4,9 +4,18 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from imgcls_beam.classifying.protocol import ClassifierCard, ForwardPass, Logits
+import numpy as np
+
+from imgcls_beam.classifying.protocol import (
+    Best,
+    ClassifierCard,
+    ForwardPass,
+    Logits,
+    RankedPass,
+    Wanted,
+)
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.errors import ModelError
 from imgcls_beam.scoring import EngineChoice
@@ -29,6 +38,42 @@ class Runner(Protocol):
         """What `stack` gave → logits, float32 (N, C). One thread calls it at a time."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """What a runner gave for N images of C classes.
+
+    Attributes:
+        shape: N and C.
+        logits: of each image, float32 (C,), or None where they are not wanted; one array of (N, C)
+            where all are.
+        elapsed_ms: see `ForwardPass`.
+        best: of each image, where it was asked for; see `RankedPass`.
+    """
+
+    shape: tuple[int, ...]
+    logits: Logits | Sequence[Logits | None]
+    elapsed_ms: float
+    best: Sequence[Best | None] = ()
+
+
+class Queued(Protocol):
+    """A pass that a device has before it."""
+
+    def wait(self) -> Found:
+        """Waits for its end; other passes may be queued meanwhile."""
+
+
+@runtime_checkable
+class QueueingRunner(Runner, Protocol):
+    """A runner on a device that has a queue: several batches are under way at once."""
+
+    def queue(self, stacked: Any, wanted: Wanted | None) -> Queued:  # noqa: ANN401
+        """Queues a pass over what `stack` gave, and waits for nothing.
+
+        One thread calls it at a time. Where something is wanted, the device ranks.
+        """
+
+
 class RunningClassifier:
     """A `Classifier` over a runner."""
 
@@ -47,11 +92,12 @@ class RunningClassifier:
             load_other: loads the model for inputs of shapes that the runner does not take.
             clock_s: times its passes, in seconds.
         """
-        self._card = dataclasses.replace(card, engine=runner.choice)
+        ranks = isinstance(runner, QueueingRunner)
+        self._card = dataclasses.replace(card, engine=runner.choice, ranks=ranks)
         self._runner, self._load_other, self._clock_s = runner, load_other, clock_s
         self._other: Runner | None = None
         # Harness threads call one model at once: together they would only share its cores, each
-        # with activations of its own.
+        # with activations of its own. Where it has a queue they take turns to fill that.
         self._turn = threading.Lock()
 
     def describe(self) -> ClassifierCard:
@@ -65,15 +111,37 @@ class RunningClassifier:
             ModelError: the model gives another number of scores than it has labels.
         """
         runner = self._find_runner(batch)
+        found = self._run(runner, batch, None)
+        assert isinstance(found.logits, np.ndarray)
+        return ForwardPass(found.logits, found.elapsed_ms, engine=runner.choice)
+
+    def rank(self, batch: Sequence[ModelInputs], wanted: Wanted) -> RankedPass:
+        """One forward pass, see `Classifier.rank`.
+
+        Raises:
+            ModelError: the model gives another number of scores than it has labels.
+        """
+        runner = self._find_runner(batch)
+        found = self._run(runner, batch, wanted)
+        best = found.best or [None] * len(batch)
+        return RankedPass(best, list(found.logits), found.elapsed_ms, engine=runner.choice)
+
+    def _run(self, runner: Runner, batch: Sequence[ModelInputs], wanted: Wanted | None) -> Found:
         stacked = runner.stack(batch)
-        with self._turn:
-            start_s = self._clock_s()
-            logits = runner.run(stacked)
-            elapsed_ms = (self._clock_s() - start_s) * 1e3
+        if isinstance(runner, QueueingRunner):
+            with self._turn:
+                queued = runner.queue(stacked, wanted)
+            found = queued.wait()
+        else:
+            with self._turn:
+                start_s = self._clock_s()
+                logits = runner.run(stacked)
+                elapsed_ms = (self._clock_s() - start_s) * 1e3
+            found = Found(logits.shape, logits, elapsed_ms)
         count = len(self._card.labels)
-        if logits.shape != (len(batch), count):
-            raise ModelError(f"the model gives scores of shape {logits.shape} for {count} labels")
-        return ForwardPass(logits, elapsed_ms, engine=runner.choice)
+        if found.shape != (len(batch), count):
+            raise ModelError(f"the model gives scores of shape {found.shape} for {count} labels")
+        return found
 
     def _find_runner(self, batch: Sequence[ModelInputs]) -> Runner:
         if self._runner.takes(batch):
