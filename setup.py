@@ -55,6 +55,7 @@ EXTRAS = {
         "pytest-xdist",
         "ruff",
         "s3fs>=2025.9",
+        "scikit-learn",  # what evaluation is held against
         "sqlglot",
     ],
 }
