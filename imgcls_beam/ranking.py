@@ -77,8 +77,8 @@ def rank_images(
         One for each image, of at most top_k labels; None where a score is not finite.
     """
     scores = apply_function(logits, applied.function_to_apply)
-    finite: npt.NDArray[np.bool_] = np.isfinite(logits) & np.isfinite(scores)
-    is_finite: list[bool] = finite.all(axis=1).tolist()
+    finite = np.isfinite(logits) & np.isfinite(scores)
+    is_finite = np.all(finite, axis=1).tolist()
     classes = scores.shape[1]
     wanted = classes if applied.top_k is None else min(applied.top_k, classes)
     found = _find_best(scores, min(max(wanted, 2), classes))  # the margin is of two
