@@ -4,6 +4,7 @@
 wheel carries everything under one name.
 """
 
+import os
 import pathlib
 import re
 
@@ -55,6 +56,7 @@ EXTRAS = {
         "pytest-xdist",
         "ruff",
         "s3fs>=2025.9",
+        "scikit-learn",  # what evaluation is held against
         "sqlglot",
     ],
 }
@@ -73,6 +75,9 @@ def describe() -> str:
     link = rf"[\1]({REPOSITORY}/blob/main/\2)" if REPOSITORY else r"\1"
     return re.sub(r"\[([^\]]+)\]\((?!\w+:)([^)#][^)]*)\)", link, text)
 
+
+# The time of every file in a wheel, so that two wheels of the same sources have the same bytes.
+os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
 
 setuptools.setup(
     name="imgcls_beam",
