@@ -18,7 +18,7 @@ from imgcls_beam.classifying import (
     ForwardPass,
     Logits,
     RankedPass,
-    Wanted,
+    RankSpec,
 )
 from imgcls_beam.elements import Failure, ModelInputs, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError
@@ -82,7 +82,7 @@ class _Model:
     """A model, and what its device is to make of a batch's logits: None for the logits."""
 
     classifier: Classifier
-    wanted: Wanted | None
+    wanted: RankSpec | None
 
     def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass | RankedPass:
         if self.wanted is None:
@@ -90,13 +90,13 @@ class _Model:
         return self.classifier.rank(batch, self.wanted)
 
 
-def _find_wanted(applied: Sequence[AppliedParameters], *, keeps_logits: bool) -> Wanted | None:
+def _find_wanted(applied: Sequence[AppliedParameters], *, keeps_logits: bool) -> RankSpec | None:
     """What does for all images of a batch, if they have one activation and want few labels."""
     functions = {each.function_to_apply for each in applied}
     top_ks = [each.top_k for each in applied if each.top_k is not None]
     if len(functions) != 1 or len(top_ks) < len(applied) or max(top_ks) > _MOST_RANKED:
         return None
-    return Wanted(functions.pop(), max(top_ks), keeps_logits)
+    return RankSpec(functions.pop(), max(top_ks), keeps_logits)
 
 
 def _rank_answers(
@@ -120,7 +120,7 @@ def _rank_answers(
     return [(asked, ranked.get(index)) for index, asked in enumerate(applied)]
 
 
-def _serves(wanted: Wanted, asked: AppliedParameters) -> bool:
+def _serves(wanted: RankSpec, asked: AppliedParameters) -> bool:
     """Whether what was ranked for one image does for another one's parameters."""
     is_same = wanted.function_to_apply == asked.function_to_apply
     return is_same and asked.top_k is not None and asked.top_k <= wanted.top_k

@@ -13,7 +13,7 @@ from imgcls_beam.classifying.protocol import (
     ForwardPass,
     Logits,
     RankedPass,
-    Wanted,
+    RankSpec,
     load_classifier,
 )
 
@@ -25,7 +25,7 @@ __all__ = [
     "DrawProbes",
     "ForwardPass",
     "Logits",
+    "RankSpec",
     "RankedPass",
-    "Wanted",
     "load_classifier",
 ]

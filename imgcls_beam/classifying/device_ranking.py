@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from imgcls_beam.classifying.protocol import Best, Wanted
+from imgcls_beam.classifying.protocol import Best, RankSpec
 from imgcls_beam.spec import FunctionToApply
 
 _ROUNDING = 1e-6
@@ -24,7 +24,7 @@ _LEAST_SCORE = 1e-30
 """Below it float32 soon has fewer digits."""
 
 
-def rank_logits(logits: torch.Tensor, wanted: Wanted) -> torch.Tensor:
+def rank_logits(logits: torch.Tensor, wanted: RankSpec) -> torch.Tensor:
     """The best classes of each image, in one tensor, for one copy.
 
     Args:
@@ -73,7 +73,7 @@ def _apply_function(
     return torch.exp(ranked - largest) / torch.exp(logits - largest).sum(dim=1, keepdim=True)
 
 
-def _are_apart(ranked: torch.Tensor, scores: torch.Tensor, wanted: Wanted) -> torch.Tensor:
+def _are_apart(ranked: torch.Tensor, scores: torch.Tensor, wanted: RankSpec) -> torch.Tensor:
     """Whether rounding can change the order of no two neighbours, bool (N,)."""
     if wanted.function_to_apply == "none":
         return torch.ones_like(ranked[:, 0], dtype=torch.bool)
@@ -85,12 +85,12 @@ def _are_apart(ranked: torch.Tensor, scores: torch.Tensor, wanted: Wanted) -> to
     return (are_equal | are_apart).all(dim=1)
 
 
-def unpack(packed: Sequence[Sequence[float]], wanted: Wanted) -> list[Best | None]:
+def unpack(packed: Sequence[Sequence[float]], wanted: RankSpec) -> list[Best | None]:
     """What `rank_logits` gave, as rows of numbers; None for images that are not clear."""
     return [_unpack_one(row, wanted) if row[0] else None for row in packed]
 
 
-def _unpack_one(row: Sequence[float], wanted: Wanted) -> Best:
+def _unpack_one(row: Sequence[float], wanted: RankSpec) -> Best:
     count = len(row) // 2
     scores = tuple(row[1 + count :])
     margin = scores[0] - scores[1] if count > 1 else None

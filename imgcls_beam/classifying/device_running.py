@@ -11,7 +11,7 @@ from imgcls_beam.classifying.device_ranking import rank_logits, unpack
 from imgcls_beam.classifying.feeding import Feed
 from imgcls_beam.classifying.judging import find_logits
 from imgcls_beam.classifying.lanes import Lane, Mark, Sent
-from imgcls_beam.classifying.protocol import Logits, Wanted
+from imgcls_beam.classifying.protocol import Logits, RankSpec
 from imgcls_beam.classifying.running import Found
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.scoring import EngineChoice
@@ -35,7 +35,7 @@ class QueuedPass:
     end: Mark
     fetched: torch.Tensor | None
     packed: torch.Tensor | None
-    wanted: Wanted | None
+    wanted: RankSpec | None
 
     def wait(self) -> Found:
         """Waits once; once more where the host has to rank some of the images."""
@@ -95,7 +95,7 @@ class DeviceRunner:
         assert isinstance(found, np.ndarray)
         return found
 
-    def queue(self, stacked: Sent, wanted: Wanted | None) -> QueuedPass:
+    def queue(self, stacked: Sent, wanted: RankSpec | None) -> QueuedPass:
         """See `QueueingRunner`."""
         start = self._lane.mark()
         inputs = self._lane.receive(stacked)

@@ -1,7 +1,8 @@
 """Which engine runs a model: the fastest that is installed and says the same. Heavy.
 
 OpenVINO's answers to the probes are held beside the plain ones, as those of every other fast way,
-see `judging`. Then both engines are timed. What was found is kept, see `known`.
+see `judging`. Then both engines are timed. What was found is kept, see `known`. On a GPU torch runs
+every model, and compiles it for those who ask, see `compiling`.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 
+from imgcls_beam.classifying.compiling import compile_if_faster
 from imgcls_beam.classifying.core_share import share_cores
 from imgcls_beam.classifying.device_running import DeviceRunner
 from imgcls_beam.classifying.feeding import Feed
@@ -97,7 +99,7 @@ def _explain_torch(plain: Plain) -> str | None:
         ModelError: OpenVINO was asked for, and cannot be used.
     """
     spec = plain.spec
-    if spec.engine == "torch":
+    if spec.engine in ("torch", "torch.compile"):
         return "asked for"
     is_asked, why = spec.engine == "openvino", None
     if plain.feed.device.type != "cpu":
@@ -216,7 +218,10 @@ def _make_torch(plain: Plain, why: str) -> TorchRunner | DeviceRunner:
     with torch.no_grad():
         model = tune(plain_model, plain.feed, plain.judge, plain.load_again)
     choice = EngineChoice("torch", why)
-    return make_torch_runner(choice, model, plain.feed, share_cores(plain.spec))
+    runner = make_torch_runner(choice, model, plain.feed, share_cores(plain.spec))
+    if plain.spec.engine == "torch.compile":
+        runner.choice = compile_if_faster(runner, plain.judge, _measure)
+    return runner
 
 
 def _keep_openvino(plain: Plain, key: Mapping[str, Any], found: _Graph, why: str) -> Runner:

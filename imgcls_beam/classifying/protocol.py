@@ -92,7 +92,7 @@ class ForwardPass:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Wanted:
+class RankSpec:
     """What a device is to make of the logits of a batch.
 
     Attributes:
@@ -120,7 +120,7 @@ class Best:
     classes: tuple[int, ...]
     scores: tuple[float, ...]
     margin: float | None
-    wanted: Wanted
+    wanted: RankSpec
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Classifier(Protocol):
                 (H, W, 3) where the model was loaded with a `ChannelAffine`.
         """
 
-    def rank(self, batch: Sequence[ModelInputs], wanted: Wanted) -> RankedPass:
+    def rank(self, batch: Sequence[ModelInputs], wanted: RankSpec) -> RankedPass:
         """One forward pass whose logits are ranked where they are; safe to call from many threads.
 
         Worth it where the card says that the device ranks: the host is spared the work, and most

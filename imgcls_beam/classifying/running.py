@@ -14,7 +14,7 @@ from imgcls_beam.classifying.protocol import (
     ForwardPass,
     Logits,
     RankedPass,
-    Wanted,
+    RankSpec,
 )
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.errors import ModelError
@@ -67,7 +67,7 @@ class Queued(Protocol):
 class QueueingRunner(Runner, Protocol):
     """A runner on a device that has a queue: several batches are under way at once."""
 
-    def queue(self, stacked: Any, wanted: Wanted | None) -> Queued:  # noqa: ANN401
+    def queue(self, stacked: Any, wanted: RankSpec | None) -> Queued:  # noqa: ANN401
         """Queues a pass over what `stack` gave, and waits for nothing.
 
         One thread calls it at a time. Where something is wanted, the device ranks.
@@ -115,7 +115,7 @@ class RunningClassifier:
         assert isinstance(found.logits, np.ndarray)
         return ForwardPass(found.logits, found.elapsed_ms, engine=runner.choice)
 
-    def rank(self, batch: Sequence[ModelInputs], wanted: Wanted) -> RankedPass:
+    def rank(self, batch: Sequence[ModelInputs], wanted: RankSpec) -> RankedPass:
         """One forward pass, see `Classifier.rank`.
 
         Raises:
@@ -126,7 +126,7 @@ class RunningClassifier:
         best = found.best or [None] * len(batch)
         return RankedPass(best, list(found.logits), found.elapsed_ms, engine=runner.choice)
 
-    def _run(self, runner: Runner, batch: Sequence[ModelInputs], wanted: Wanted | None) -> Found:
+    def _run(self, runner: Runner, batch: Sequence[ModelInputs], wanted: RankSpec | None) -> Found:
         stacked = runner.stack(batch)
         if isinstance(runner, QueueingRunner):
             with self._turn:

@@ -1,4 +1,4 @@
-"""What a device ranks is what the host ranks: the same labels in the same order, 1e-7 of a score."""
+"""What a device ranks is what the host ranks: labels in the same order, scores within 1e-7."""
 
 import hypothesis
 import hypothesis.extra.numpy as drawn
@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from imgcls_beam.classifying import Best, Wanted
+from imgcls_beam.classifying import Best, RankSpec
 from imgcls_beam.classifying.device_ranking import rank_logits, unpack
 from imgcls_beam.ranking import Ranking, Scores, rank_images
 from imgcls_beam.scoring import AppliedParameters
@@ -29,7 +29,7 @@ KINDS = {
 }
 
 
-def rank_on_device(logits: Scores, wanted: Wanted) -> list[Best | None]:
+def rank_on_device(logits: Scores, wanted: RankSpec) -> list[Best | None]:
     found = rank_logits(torch.from_numpy(logits), wanted)
     assert found.dtype == torch.float64
     assert found.shape == (len(logits), 1 + 2 * min(max(wanted.top_k, 2), logits.shape[1]))
@@ -38,7 +38,7 @@ def rank_on_device(logits: Scores, wanted: Wanted) -> list[Best | None]:
 
 def compare(logits: Scores, function: FunctionToApply, top_k: int) -> int:
     """Holds the device to the host; gives the number of images that were clear to it."""
-    best = rank_on_device(logits, Wanted(function, top_k))
+    best = rank_on_device(logits, RankSpec(function, top_k))
     labels = tuple(map(str, range(logits.shape[1])))
     host = rank_images(logits, labels, AppliedParameters(top_k, function, "job"))
     for row, found, expected in zip(logits, best, host, strict=True):
@@ -103,7 +103,7 @@ def test_a_logit_that_is_no_number_is_left_to_the_host(
 ) -> None:
     logits = np.array([[1, 2, 3], [3, 2, 1]], np.float32)
     logits[0, place] = bad
-    spoilt, good = rank_on_device(logits, Wanted(function, 1))
+    spoilt, good = rank_on_device(logits, RankSpec(function, 1))
     assert spoilt is None
     assert good is not None
     assert good.classes == (0,)
@@ -111,10 +111,10 @@ def test_a_logit_that_is_no_number_is_left_to_the_host(
 
 def test_scores_that_rounding_makes_equal_are_left_to_the_host() -> None:
     saturated = np.array([[90, 100, 95]], np.float32)
-    assert rank_on_device(saturated, Wanted("sigmoid", 2)) == [None]
+    assert rank_on_device(saturated, RankSpec("sigmoid", 2)) == [None]
     vanishing = np.array([[0, -110, -105]], np.float32)
-    assert rank_on_device(vanishing, Wanted("softmax", 2)) == [None]
-    assert rank_on_device(vanishing, Wanted("none", 2)) != [None]
+    assert rank_on_device(vanishing, RankSpec("softmax", 2)) == [None]
+    assert rank_on_device(vanishing, RankSpec("none", 2)) != [None]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -122,7 +122,7 @@ def test_a_wide_batch_of_flat_logits_has_its_first_classes(function: FunctionToA
     logits = np.full((2, 100_000), 0.25, np.float32)
     logits[1, 70_000:70_003] = 0.5
     assert compare(logits, function, 5) == 2
-    first, second = rank_on_device(logits, Wanted(function, 5))
+    first, second = rank_on_device(logits, RankSpec(function, 5))
     assert first is not None and second is not None
     assert first.classes == (0, 1, 2, 3, 4)
     assert second.classes == (70_000, 70_001, 70_002, 0, 1)
