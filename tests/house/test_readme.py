@@ -1,4 +1,4 @@
-"""Every command of the README and of the pages of use is run, or at least parsed where it needs the world outside."""
+"""Every command of the README and of the pages of use is run, or parsed where it cannot be."""
 
 import json
 import os
