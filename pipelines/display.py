@@ -1,19 +1,14 @@
-"""What a person sees of a run: progress while it runs, rows and counts at its end."""
+"""What a person sees of a run at its end: rows and counts, and where they are."""
 
-import contextlib
 import itertools
-import logging
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 
-from imgcls_beam.metrics import BOARD, RunCounts
+from imgcls_beam.metrics import RunCounts
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.sinks import RunRecord
@@ -21,11 +16,8 @@ from imgcls_beam.stores import open_store
 
 from .terminal import escape
 
-_LOG = logging.getLogger("imgcls")
-
 _SHOWN_OK, _SHOWN_ERRORS = 7, 3
 _SHOWN_CHARS = 44
-_TERMINAL_S, _LOG_S = 0.5, 30.0
 _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
 _COLUMNS = ("image_uri", "status", "top_label", "top_score", "error")
 
@@ -42,30 +34,6 @@ def describe_submitted(result: PipelineResult, options: PipelineOptions) -> str:
     if cloud.project and cloud.region:
         text += f"{_CONSOLE}/{cloud.region}/{job_id}?project={cloud.project}\n"
     return text
-
-
-@contextlib.contextmanager
-def show_progress() -> Iterator[None]:
-    """Shows how far the run is: a line that changes on a terminal, a log line now and then else."""
-    BOARD.reset()
-    is_done = threading.Event()
-    show = _show_on_terminal if sys.stderr.isatty() else _show_in_log
-    thread = threading.Thread(target=show, args=(is_done, time.monotonic()), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_done.set()
-        thread.join()
-
-
-def describe_progress(elapsed_s: float) -> str:
-    """One line: images done of listed, ok, errors, images/s, time left."""
-    listed, ok, error = BOARD.listed, BOARD.ok, BOARD.error
-    rate = (ok + error) / elapsed_s if elapsed_s > 0 else 0.0
-    left = f"{(listed - ok - error) / rate:.0f} s left" if rate else "starting"
-    done = f"{ok + error:,} of {listed:,} images"
-    return f"{done} · {ok:,} ok · {error:,} errors · {rate:.1f} img/s · {left}"
 
 
 def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
@@ -123,18 +91,6 @@ def _describe_places(record: RunRecord, output: str) -> list[str]:
         f"rows:   {output}/predictions  ({len(record.files)} file(s))",
         f"record: {output}/runs/{record.run_id}.json",
     ]
-
-
-def _show_on_terminal(is_done: threading.Event, start_s: float) -> None:
-    while not is_done.wait(_TERMINAL_S):
-        sys.stderr.write(f"\r\x1b[2K{describe_progress(time.monotonic() - start_s)}")
-        sys.stderr.flush()
-    sys.stderr.write("\r\x1b[2K")
-
-
-def _show_in_log(is_done: threading.Event, start_s: float) -> None:
-    while not is_done.wait(_LOG_S):
-        _LOG.info("%s", describe_progress(time.monotonic() - start_s))
 
 
 def _errors(record: RunRecord) -> Sequence[dict[str, str | int]]:

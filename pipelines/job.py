@@ -37,16 +37,26 @@ from imgcls_beam.sinks import (
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import display, preflight, startup, table_output, terminal
+from . import display, preflight, progress, startup, table_output, terminal
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
 _LOG = logging.getLogger("imgcls")
 
 
 def run(
-    job: JobOptions, beam_arguments: Sequence[str], started_at: datetime.datetime
+    job: JobOptions,
+    beam_arguments: Sequence[str],
+    started_at: datetime.datetime,
+    *,
+    is_quiet: bool = False,
 ) -> RunRecord | RunCounts | None:
     """Checks everything that can be checked before the first image, then runs the pipeline.
+
+    Args:
+        job: what to do.
+        beam_arguments: Beam's flags.
+        started_at: when the program was started, UTC.
+        is_quiet: no progress is shown.
 
     Returns:
         The published record, or the counts where no rows were asked for; None where the job goes on
@@ -62,7 +72,7 @@ def run(
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
         current = table_output.begin_table(output)
         job = dataclasses.replace(job, output=output)
-        return _run_checked(job, options, started_at, current)
+        return _run_checked(job, options, started_at, current, is_quiet)
 
 
 def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
@@ -71,7 +81,11 @@ def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
 
 
 def _run_checked(
-    job: JobOptions, options: PipelineOptions, started_at: datetime.datetime, current: CurrentRun
+    job: JobOptions,
+    options: PipelineOptions,
+    started_at: datetime.datetime,
+    current: CurrentRun,
+    is_quiet: bool,
 ) -> RunRecord | RunCounts | None:
     source = resolve_model(job.model.model, job.model.revision)
     scoring = to_scoring(job.model, source, job.decode)
@@ -91,7 +105,8 @@ def _run_checked(
             terminal.say(functools.partial(display.describe_submitted, result, options))
             return None
         model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
-        with model, display.show_progress():
+        several = is_spread(options)
+        with model, progress.show_progress(job, several=several, is_quiet=is_quiet):
             counts = _run_to_end(pipeline, rows, job.output)
     return counts if rows is None else rows.read_record()
 

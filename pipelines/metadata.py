@@ -34,7 +34,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
 }
-_NUMBERS = ("limit", "max_image_bytes", "max_image_pixels", "file_bytes")
+_NUMBERS = ("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "file_bytes")
 _IMAGE = {
     "name": "sdk_container_image",
     "label": "image of the workers",

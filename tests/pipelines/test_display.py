@@ -4,7 +4,6 @@ import logging
 
 import pytest
 
-from imgcls_beam.metrics import BOARD
 from pipelines import display, startup, terminal
 
 
@@ -22,16 +21,6 @@ from pipelines import display, startup, terminal
 def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
     assert terminal.escape(text) == shown
     terminal.escape(text).encode()
-
-
-def test_progress_says_how_many_of_how_many_and_how_long() -> None:
-    BOARD.reset()
-    assert "starting" in display.describe_progress(1.0)
-    BOARD.add(listed=1_000)
-    BOARD.add(ok=190, error=10)
-    line = display.describe_progress(10.0)
-    assert line == "200 of 1,000 images · 190 ok · 10 errors · 20.0 img/s · 40 s left"
-    BOARD.reset()
 
 
 @pytest.mark.parametrize(
