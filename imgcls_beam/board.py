@@ -38,6 +38,8 @@ class Progress:
         held_s: seconds for which a stage held workers up, by the stage's name: what they waited for
             it, or worked in it themselves.
         longest_s: the longest of those times, by the stage's name.
+        first_s: when the first image was listed, on the machine's own clock; None before that.
+        last_s: when the last image was done, on the same clock; None before that.
     """
 
     listed: int = 0
@@ -47,6 +49,15 @@ class Progress:
     duplicates: int = 0
     held_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
     longest_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    first_s: float | None = None
+    last_s: float | None = None
+
+    @property
+    def classified_s(self) -> float:
+        """From the first image that was listed to the last that was done, without start and end."""
+        if self.first_s is None or self.last_s is None:
+            return 0.0
+        return self.last_s - self.first_s
 
     @property
     def done(self) -> int:
@@ -70,12 +81,25 @@ class Board:
             self._held_s: dict[str, float] = {}
             self._longest_s: dict[str, float] = {}
             self._running: dict[int, tuple[str, float]] = {}
+            self._first_s: float | None = None
+            self._last_s: float | None = None
+
+    def take_over(self, progress: Progress) -> None:
+        """Says what other boards have said together."""
+        with self._lock:
+            self._counts = {name: getattr(progress, name) for name in _COUNTS}
+            self._held_s, self._longest_s = dict(progress.held_s), dict(progress.longest_s)
+            self._first_s, self._last_s = progress.first_s, progress.last_s
 
     def add(self, **counts: int) -> None:
         """Adds to the counts of these names, which are those of `Progress`."""
         with self._lock:
             for name, count in counts.items():
                 self._counts[name] += count
+            if self._first_s is None:
+                self._first_s = time.monotonic()
+            if "listed" not in counts:
+                self._last_s = time.monotonic()
         if self._copied_to is None:
             self._begin_copies()
 
@@ -98,7 +122,13 @@ class Board:
             held_s, longest_s = dict(self._held_s), dict(self._longest_s)
             for name, start_s in self._running.values():
                 self._note(held_s, longest_s, name, time.monotonic() - start_s)
-            return Progress(**self._counts, held_s=held_s, longest_s=longest_s)
+            return Progress(
+                **self._counts,
+                held_s=held_s,
+                longest_s=longest_s,
+                first_s=self._first_s,
+                last_s=self._last_s,
+            )
 
     @staticmethod
     def _note(
@@ -132,7 +162,7 @@ BOARD = Board()
 
 @contextlib.contextmanager
 def follow_boards(*, several: bool) -> Iterator[Callable[[], Progress]]:
-    """Clears this process's board, and gives what reads it.
+    """Clears this process's board, and gives what reads it; it stays as it is at the end.
 
     Args:
         several: whether the boards of processes that are started meanwhile are read too.
@@ -147,6 +177,7 @@ def follow_boards(*, several: bool) -> Iterator[Callable[[], Progress]]:
             yield functools.partial(_read_all, folder)
         finally:
             del os.environ[_FOLDER]
+            BOARD.take_over(_read_all(folder))
 
 
 def add_progress(parts: Iterable[Progress]) -> Progress:
@@ -157,6 +188,8 @@ def add_progress(parts: Iterable[Progress]) -> Progress:
         **{name: sum(getattr(each, name) for each in held) for name in _COUNTS},
         held_s={name: sum(each.held_s.get(name, 0.0) for each in held) for name in stages},
         longest_s={name: max(each.longest_s.get(name, 0.0) for each in held) for name in stages},
+        first_s=min((each.first_s for each in held if each.first_s is not None), default=None),
+        last_s=max((each.last_s for each in held if each.last_s is not None), default=None),
     )
 
 

@@ -56,6 +56,21 @@ class RunCounts:
         return self.error / self.listed if self.listed else 0.0
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class SubmittedJob:
+    """A job that goes on without the program that started it.
+
+    Attributes:
+        job_id: the service's name of it; None for a template, which starts none.
+        url: where a person sees it; None where that is not known.
+        template: where the template lies; None for a job.
+    """
+
+    job_id: str | None = None
+    url: str | None = None
+    template: str | None = None
+
+
 def read_counts(result: PipelineResult) -> RunCounts:
     """The counts of a run that has ended."""
     counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]

@@ -18,6 +18,7 @@ from imgcls_beam.options import (
 )
 
 from .arguments import parse_known
+from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
 
 EPILOG = """\
@@ -56,6 +57,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_model_flags(parser)
     _add_output_flags(parser)
     add_worker_flags(parser)
+    add_speech_flags(parser)
+    parser.add_argument("--dry_run", action="store_true", help="show the first image; write none")
     return parser
 
 

@@ -12,6 +12,7 @@ from imgcls_beam.options import InputOptions, JobOptions, ManifestOptions, Outpu
 
 from . import flags as classify_flags
 from .arguments import parse_known
+from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", metavar="D", help="auto, cpu, cuda (as the run)")
     add("--max_error_ratio", default="0.05", metavar="R", help="of the whole run; else exit 3")
     add_worker_flags(parser)
+    add_speech_flags(parser)
     return parser
 
 

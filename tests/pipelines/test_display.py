@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from pipelines import display, startup, terminal
+from pipelines import display, noise, terminal
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "is_shown"),
+    ("message", "is_kept"),
     [
         ("apitools not found, and so on", False),
         ("Resource module is not available for current platform", False),
@@ -32,10 +32,10 @@ def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
     ],
 )
 def test_warnings_about_packages_that_are_not_needed_are_left_out(
-    message: str, is_shown: bool
+    message: str, is_kept: bool
 ) -> None:
     record = logging.LogRecord("root", logging.WARNING, "", 0, message, None, None)
-    assert startup._is_worth_showing(record) is is_shown
+    assert noise._is_worth_keeping(record) is is_kept
 
 
 def test_rows_are_shown_below_their_common_folder() -> None:
