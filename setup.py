@@ -27,6 +27,7 @@ BASE = [
     "pillow>=12.2",
     "fsspec>=2025.9",
     "filelock>=3.24",  # from here on a lock file that was removed guards nothing
+    "rich>=13.9",
 ]
 EXTRAS = {
     "heic": ["pillow-heif>=1.3"],

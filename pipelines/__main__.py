@@ -43,8 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] not in _PROGRAMS:
         sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}\n\n{_USAGE}")
         return 2
-    program = importlib.import_module(f".{arguments[0]}", __package__)
-    code: int = program.main(arguments[1:])
+    try:
+        program = importlib.import_module(f".{arguments[0]}", __package__)
+        code: int = program.main(arguments[1:])
+    except KeyboardInterrupt:  # before the program could look after it
+        sys.stderr.write(f"imgcls {arguments[0]}: interrupted; nothing was done yet\n")
+        return 1
     return code
 
 

@@ -14,7 +14,7 @@ from imgcls_beam.options import Dedupe, IfExists, Only
 from imgcls_beam.scoring import Preprocess
 from imgcls_beam.spec import FunctionToApply
 
-from . import flags
+from . import flags, speech
 
 _NAME = "imgcls"
 _DESCRIPTION = (
@@ -34,7 +34,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
 }
-_NUMBERS = ("limit", "max_image_bytes", "max_image_pixels", "file_bytes")
+_NUMBERS = ("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "file_bytes")
 _IMAGE = {
     "name": "sdk_container_image",
     "label": "image of the workers",
@@ -70,8 +70,9 @@ def render_metadata() -> str:
 
 
 def list_actions() -> list[argparse.Action]:
-    """The flags of `classify`, without `--help`."""
-    return [action for action in flags.make_parser()._actions if action.dest != "help"]
+    """The flags of `classify`, without `--help` and what a person asks of a terminal."""
+    left_out = ("help", "dry_run", *speech.NAMES)
+    return [action for action in flags.make_parser()._actions if action.dest not in left_out]
 
 
 def _describe(action: argparse.Action) -> dict[str, Any]:
