@@ -33,7 +33,7 @@ def run_program(name: str, flags_module: str, argv: Sequence[str] | None) -> int
         preflight.check_flags(options, beam_arguments)
         with startup.pause_collector():
             beam_imports.import_beam(beam_arguments)  # only now: no refusal waits for Beam
-            from . import display, job
+            from . import display, job, run_report
 
         ended = job.run(options, beam_arguments, started_at)
     except ImgclsError as error:
@@ -45,4 +45,5 @@ def run_program(name: str, flags_module: str, argv: Sequence[str] | None) -> int
     if ended is None:
         return _DONE
     terminal.say(functools.partial(display.describe_end, ended, options.output))
+    run_report.write_after(options.output)
     return _TOO_MANY_ERRORS if ended.error_ratio > options.max_error_ratio else _DONE

@@ -185,15 +185,14 @@
   });
 
   /* Colours: as the system, light, dark. */
-  const themes = [["", "◐", "Auto", "as the system"], ["light", "☀", "Light", "light"], ["dark", "☾", "Dark", "dark"]];
+  const themes = [["", "◐", "Auto"], ["light", "☀", "Light"], ["dark", "☾", "Dark"]];
   let theme = 0;
   $("theme").addEventListener("click", () => {
     theme = (theme + 1) % themes.length;
-    const [name, sign, text, words] = themes[theme];
+    const [name, sign, text] = themes[theme];
     document.documentElement.dataset.theme = name;
     $("theme").firstChild.textContent = sign;
     $("theme").lastChild.textContent = ` ${text}`;
-    $("theme").ariaLabel = `Colours: ${words}`;
   });
 
   for (const image of document.querySelectorAll("img[data-same]")) {

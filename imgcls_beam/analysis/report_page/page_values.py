@@ -40,6 +40,7 @@ def list_values(facts: ReportFacts) -> Values:
         "label_note": _note_labels(facts, done),
         "labels_left": _count_left(facts.label_count - len(sheets), "label", "is not shown here"),
         "sheets": sheets,
+        "longest_sheet": max((len(share["images"]) for share in sheets), default=0),
         "scores": _to_histogram(facts.scores),
         "margins": _to_histogram(facts.margins),
         "least_certain": facts.least_certain,
