@@ -123,6 +123,7 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     add("--only", default="all", metavar="W", help="all, new (not scored), errors (of --run_id)")
     add("--file_bytes", default=str(128 << 20), metavar="N", help="about the size of a file")
     add("--max_error_ratio", default="0.05", metavar="R", help="above it the exit code is 3 (0.05)")
+    add("--report", action="store_true", help="write DIR/reports/ID.html at the end")
 
 
 def _to_job(flags: argparse.Namespace) -> JobOptions:
@@ -146,6 +147,7 @@ def _to_job(flags: argparse.Namespace) -> JobOptions:
             table=flags.output_table,
             only=flags.only,
             file_bytes=to_int("file_bytes", flags.file_bytes),
+            report=flags.report,
         ),
         read=read,
         decode=decode,
