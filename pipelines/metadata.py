@@ -14,7 +14,7 @@ from imgcls_beam.options import Dedupe, IfExists, Only
 from imgcls_beam.scoring import Preprocess
 from imgcls_beam.spec import FunctionToApply
 
-from . import flags
+from . import flags, speech
 
 _NAME = "imgcls"
 _DESCRIPTION = (
@@ -34,8 +34,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
 }
-_NOT_THERE = ("help", "report")
-_NUMBERS = ("limit", "max_image_bytes", "max_image_pixels", "file_bytes")
+_NOT_THERE = ("help", "report", "dry_run", *speech.NAMES)
+_NUMBERS = ("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "file_bytes")
 _IMAGE = {
     "name": "sdk_container_image",
     "label": "image of the workers",

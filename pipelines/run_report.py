@@ -9,7 +9,7 @@ from . import terminal
 _LOG = logging.getLogger("imgcls")
 
 
-def write_after(output: OutputOptions) -> None:
+def write_after(output: OutputOptions, *, is_quiet: bool = False) -> None:
     """Writes the report of a run, and says where it is.
 
     The run is published: whatever goes wrong here is a warning, and changes no exit code.
@@ -26,4 +26,5 @@ def write_after(output: OutputOptions) -> None:
         again = f"imgcls report --output={output.output} --run_id={output.run_id}"
         _LOG.warning("the rows were published, but not the report (%s); %s", reason, again)
         return
-    terminal.say(lambda: f"report: {terminal.escape(written)}\n")
+    if not is_quiet:
+        terminal.say(lambda: f"report: {terminal.escape(written)}\n")
