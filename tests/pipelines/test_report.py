@@ -39,7 +39,8 @@ def test_it_is_written_where_it_is_asked_for(
 ) -> None:
     path = tmp_path / "new" / "r.html"
     assert main(["report", f"--output={output}", f"--to={path}", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"report": str(path)}
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["exit_code"], answer["report"]) == (0, str(path))
     assert read_title(path) == RUN.run_id
     assert not (output / "reports").exists()
 
@@ -48,7 +49,7 @@ def test_it_is_written_where_it_is_asked_for(
     ("flags", "said"),
     [
         (["--run_id=r"], "output=None"),
-        (["--output=out", "--output_table=a.b.c"], "not both"),
+        (["--output=out", "--output_table=a.b.c"], "one of the two"),
         (["--output_table=a.b.c"], "give --to=FILE"),
         (["--output=out", "--to=https://a/b.html"], "its scheme is not allowed"),
         (["--output=out", "--top=3"], "no such flag"),
