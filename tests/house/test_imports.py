@@ -92,6 +92,9 @@ REFUSED = {
     "a value of retry": ("retry", "--output=out", "--run_id=r", "--batch_size=few"),
     "a ratio of retry": ("retry", "--output=out", "--run_id=r", "--max_error_ratio=2"),
     "a run without its folder": ("retry", "--run_id=r"),
+    "a report of no place": ("report", "--run_id=r"),
+    "a report elsewhere": ("report", "--output=out", "--to=https://a/b.html"),
+    "a report of no rows": ("classify", "--input=photos", "--output_jsonl=a.jsonl", "--report"),
     "a form": ("sql", "--output=out", "--format=xml", "select 1"),
     "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
     "a template's file": ("template", "show", "--image=i", "--spec=/tmp/i.json"),
@@ -99,7 +102,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("program", ["classify", "retry", "sql", "doctor", "template"])
+@pytest.mark.parametrize("program", ["classify", "retry", "report", "sql", "doctor", "template"])
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported
