@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from imgcls_beam.cache import find_cache
 from imgcls_beam.classifying.core_share import share_cores
 from imgcls_beam.classifying.known import KIND, load_kept_runner
 from imgcls_beam.classifying.protocol import ClassifierSpec
 from imgcls_beam.classifying.running import Runner
 from imgcls_beam.classifying.trial_child import TrialChild, start_child
 from imgcls_beam.memory import count_free_bytes
-from imgcls_beam.models.keeping import clear_parts, find_cache, find_kept
+from imgcls_beam.models.keeping import clear_parts, find_kept
 from imgcls_beam.reasons import describe_reason
 
 _LOG = logging.getLogger(__name__)
