@@ -51,7 +51,8 @@ def find_carried(rows: ScoredRows, column: str) -> list[str | None]:
     Raises:
         ConfigError: no row carries it, or a value is none of one label.
     """
-    found, seen = [], collections.Counter[str]()
+    found: list[str | None] = []
+    seen: set[str] = set()
     for text in rows.attributes.to_pylist():
         carried = json.loads(text) if text else {}
         seen.update(carried)

@@ -74,8 +74,18 @@ class QueueingRunner(Runner, Protocol):
         """
 
 
+class Successor(Protocol):
+    """What may give a faster runner while the model is in use."""
+
+    def follow(self, elapsed_ms: float) -> Runner | None:
+        """Is told how long each pass took; gives the runner that takes over, once."""
+
+    def settle(self) -> Runner | None:
+        """The same at once: waits until it is known whether there is one."""
+
+
 class RunningClassifier:
-    """A `Classifier` over a runner."""
+    """A `Classifier` over a runner, which another one may succeed between two passes."""
 
     def __init__(
         self,
@@ -83,6 +93,7 @@ class RunningClassifier:
         runner: Runner,
         load_other: Callable[[], Runner],
         clock_s: Callable[[], float] = time.perf_counter,
+        successor: Successor | None = None,
     ) -> None:
         """Takes a model that is ready.
 
@@ -91,11 +102,13 @@ class RunningClassifier:
             runner: runs it.
             load_other: loads the model for inputs of shapes that the runner does not take.
             clock_s: times its passes, in seconds.
+            successor: may give another runner later.
         """
         ranks = isinstance(runner, QueueingRunner)
         self._card = dataclasses.replace(card, engine=runner.choice, ranks=ranks)
         self._runner, self._load_other, self._clock_s = runner, load_other, clock_s
         self._other: Runner | None = None
+        self._successor = successor
         # Harness threads call one model at once: together they would only share its cores, each
         # with activations of its own. Where it has a queue they take turns to fill that.
         self._turn = threading.Lock()
@@ -133,19 +146,37 @@ class RunningClassifier:
                 queued = runner.queue(stacked, wanted)
             found = queued.wait()
         else:
-            with self._turn:
-                start_s = self._clock_s()
-                logits = runner.run(stacked)
-                elapsed_ms = (self._clock_s() - start_s) * 1e3
-            found = Found(logits.shape, logits, elapsed_ms)
+            found = self._run_in_turn(runner, stacked)
         count = len(self._card.labels)
         if found.shape != (len(batch), count):
             raise ModelError(f"the model gives scores of shape {found.shape} for {count} labels")
         return found
 
+    def _run_in_turn(self, runner: Runner, stacked: Any) -> Found:  # noqa: ANN401
+        with self._turn:
+            start_s = self._clock_s()
+            logits = runner.run(stacked)
+            elapsed_ms = (self._clock_s() - start_s) * 1e3
+            if self._successor is not None:
+                self._take(self._successor.follow(elapsed_ms))
+        return Found(logits.shape, logits, elapsed_ms)
+
+    def settle(self) -> None:
+        """Finds out at once which engine is the fastest, in the place of beside a long run."""
+        with self._turn:
+            if self._successor is not None:
+                self._take(self._successor.settle())
+
+    def _take(self, runner: Runner | None) -> None:
+        """Lets a runner take over. Batches that were stacked for the one before end with it."""
+        if runner is not None:
+            self._runner, self._successor = runner, None
+            self._card = dataclasses.replace(self._card, engine=runner.choice)
+
     def _find_runner(self, batch: Sequence[ModelInputs]) -> Runner:
-        if self._runner.takes(batch):
-            return self._runner
+        runner = self._runner
+        if runner.takes(batch):
+            return runner
         with self._turn:
             if self._other is None:
                 self._other = self._load_other()

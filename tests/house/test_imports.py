@@ -15,7 +15,7 @@ ALLOWED = {
     *(f"imgcls_beam.classifying.{name}" for name in ("huggingface", "judging")),  # own classes are
     *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
     *(f"imgcls_beam.classifying.{name}" for name in ("engines", "converting", "torch_running")),
-    *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams")),
+    *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams", "deciding")),
     *(f"imgcls_beam.classifying.{name}" for name in ("device_ranking", "device_running", "lanes")),
     "imgcls_beam.classifying.compiling",
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
@@ -94,6 +94,9 @@ REFUSED = {
     "a value of retry": ("retry", "--output=out", "--run_id=r", "--batch_size=few"),
     "a ratio of retry": ("retry", "--output=out", "--run_id=r", "--max_error_ratio=2"),
     "a run without its folder": ("retry", "--run_id=r"),
+    "a report of no place": ("report", "--run_id=r"),
+    "a report elsewhere": ("report", "--output=out", "--to=https://a/b.html"),
+    "a report of no rows": ("classify", "--input=photos", "--output_jsonl=a.jsonl", "--report"),
     "a form": ("sql", "--output=out", "--format=xml", "select 1"),
     "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
     "a template's file": ("template", "show", "--image=i", "--spec=/tmp/i.json"),
@@ -101,7 +104,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("program", ["classify", "retry", "sql", "doctor", "template"])
+@pytest.mark.parametrize("program", ["classify", "retry", "report", "sql", "doctor", "template"])
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported
