@@ -85,6 +85,12 @@ def clean(text: str) -> str:
     return terminal.escape(text)
 
 
+def shorten_uri(uri: str, shown_chars: int) -> str:
+    """A URI without control characters; its end says which image it is."""
+    text = terminal.escape(uri)
+    return text if len(text) <= shown_chars else f"…{text[1 - shown_chars :]}"
+
+
 def _shorten(cell: str, shown_chars: int) -> str:
     text = terminal.escape(cell)
     return text if len(text) <= shown_chars else f"{text[: shown_chars - 1]}…"
