@@ -60,19 +60,22 @@ def run_asking(
     return _DONE
 
 
-def make_table(names: Sequence[str], rows: Sequence[Sequence[str]], shown_chars: int) -> list[str]:
-    """Lines of a table: its first column to the left and the others, which are numbers, right.
+def make_table(
+    names: Sequence[str], rows: Sequence[Sequence[str]], shown_chars: int, texts: int = 1
+) -> list[str]:
+    """Lines of a table: text to the left, and numbers, which come after it, to the right.
 
     Args:
         names: of the columns.
         rows: cells, which may hold other people's text.
         shown_chars: of a cell at the most; the rest of it becomes `…`.
+        texts: how many of the columns are text.
     """
     cells = [[_shorten(cell, shown_chars) for cell in row] for row in (names, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join(
-            cell.rjust(width) if at else cell.ljust(width)
+            cell.ljust(width) if at < texts else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in cells

@@ -15,10 +15,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import asking, compare_flags, run_flags
+from . import asking, compare_flags, other_run_flags, run_flags
 
 if TYPE_CHECKING:
-    from imgcls_beam.analysis import RunRows
     from imgcls_beam.analysis.compared_runs import ComparedRuns, ComparedSide
     from imgcls_beam.analysis.comparing import Comparison
 
@@ -35,21 +34,9 @@ def _answer(asked: argparse.Namespace) -> asking.Answer:
     from imgcls_beam.analysis.compared_runs import compare_runs
 
     run_a = run_flags.open_asked(asked)
-    run_b = _open_other(asked, run_a)
+    run_b = other_run_flags.open_other(asked, run_a)
     found = compare_runs(run_a, run_b, asked.model, asked.with_model, asked.limit)
     return to_json(found) if asked.json else "\n".join([*_describe(found), ""])
-
-
-def _open_other(asked: argparse.Namespace, run_a: "RunRows") -> "RunRows":
-    """The run to compare with: of another place, by its name, or the same for another model."""
-    other = vars(asked)["with"]
-    has_place = asked.with_output is not None or asked.with_output_table is not None
-    if other is None and not has_place:
-        return run_a
-    place = argparse.Namespace(output=asked.output, output_table=asked.output_table)
-    if has_place:
-        place = argparse.Namespace(output=asked.with_output, output_table=asked.with_output_table)
-    return run_flags.make_opener(place)(other)
 
 
 def to_json(found: "ComparedRuns") -> dict[str, Any]:
@@ -116,7 +103,7 @@ def _describe_flips(both: "Comparison") -> Iterator[str]:
     ]
     if cells:
         yield from ("", "look first at those of which both are sure")
-        yield from asking.make_table(("image", "A", "B"), cells, _URI_CHARS)
+        yield from asking.make_table(("image", "A", "B"), cells, _URI_CHARS, texts=3)
     if both.flipped > len(shown):
         yield f"… and {both.flipped - len(shown):,} more; --json has up to --limit of them"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from imgcls_beam.bigquery import parse_table
-from imgcls_beam.checks import check_text, check_url
+from imgcls_beam.checks import check_count, check_text, check_url
 from imgcls_beam.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ def check_rest(program: str, rest: list[str]) -> None:
     """
     if rest:
         raise ConfigError("argument", rest[0], f"{program} has no such flag; see --help")
+
+
+def to_count(name: str, text: str) -> int:
+    """The value of a flag that counts.
+
+    Raises:
+        ConfigError: it is no integer of 1 or more.
+    """
+    try:
+        return check_count(name, int(text))
+    except ValueError as error:
+        raise ConfigError(name, text, "allowed: an integer of 1 or more") from error
 
 
 def open_asked(flags: argparse.Namespace) -> "RunRows":

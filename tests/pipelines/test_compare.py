@@ -41,8 +41,8 @@ cat           2         1      -0.1500  0.1833
 dog           1         2      +0.1500  0.1833
 
 look first at those of which both are sure
-image                  A          B
-────────────  ──────────  ─────────
+image                 A          B
+────────────  ─────────  ─────────
 gs://b/1.jpg   cat 0.800  dog 0.700
 """
 
