@@ -9,11 +9,13 @@ import collections
 import dataclasses
 from collections.abc import Callable, Hashable, Sequence
 
-from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass
+import numpy as np
+
+from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass, Logits
 from imgcls_beam.elements import Failure, ModelInputs, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.ranking import choose_parameters, rank
-from imgcls_beam.scoring import Execution, Scoring
+from imgcls_beam.ranking import Ranking, choose_parameters, rank_images
+from imgcls_beam.scoring import AppliedParameters, Execution, Scoring
 from imgcls_beam.shared_answers import Answer, Answers
 
 _NON_FINITE = "the model gave a score that is NaN or infinite"
@@ -48,10 +50,35 @@ def predict_images(
         found = _answer_each(images, classifier, draw_blank)
     else:
         found = _answer_shared(images, classifier, draw_blank, answers)
+    ranked = _rank_answers(images, found, card, scoring)
     return [
-        _to_outcome(image, answer, card, scoring)
-        for image, answer in zip(images, found, strict=True)
+        _to_outcome(image, answer, scoring, *each)
+        for image, answer, each in zip(images, found, ranked, strict=True)
     ]
+
+
+def _rank_answers(
+    images: Sequence[PixelArray],
+    found: "Sequence[Answer | Failure]",
+    card: ClassifierCard,
+    scoring: Scoring,
+) -> list[tuple[AppliedParameters, Ranking | None]]:
+    """What applies to each image, and its rank: None for a failure, and where there is none."""
+    applied = [
+        choose_parameters(
+            image.ref.parameters, scoring.top_k, scoring.function_to_apply, card.function_to_apply
+        )
+        for image in images
+    ]
+    groups: dict[AppliedParameters, list[tuple[int, Logits]]] = collections.defaultdict(list)
+    for index, answer in enumerate(found):
+        if isinstance(answer, Answer):
+            groups[applied[index]].append((index, answer.logits))
+    ranked: dict[int, Ranking | None] = {}
+    for asked, group in groups.items():
+        indices, logits = zip(*group, strict=True)
+        ranked |= zip(indices, rank_images(np.stack(logits), card.labels, asked), strict=True)
+    return [(asked, ranked.get(index)) for index, asked in enumerate(applied)]
 
 
 def _answer_shared(
@@ -150,17 +177,17 @@ def _to_failure(
 
 
 def _to_outcome(
-    image: PixelArray, answer: Answer | Failure, card: ClassifierCard, scoring: Scoring
+    image: PixelArray,
+    answer: Answer | Failure,
+    scoring: Scoring,
+    applied: AppliedParameters,
+    ranking: Ranking | None,
 ) -> Outcome:
     if isinstance(answer, Failure):
         return dataclasses.replace(answer, scoring=scoring)
-    applied = choose_parameters(
-        image.ref.parameters, scoring.top_k, scoring.function_to_apply, card.function_to_apply
-    )
-    ranking = rank(answer.logits, card.labels, applied)
     if ranking is None:
-        answer = _to_failure(image, FailureCode.NON_FINITE_SCORE, _NON_FINITE)
-        return dataclasses.replace(answer, scoring=scoring)
+        failure = _to_failure(image, FailureCode.NON_FINITE_SCORE, _NON_FINITE)
+        return dataclasses.replace(failure, scoring=scoring)
     is_own = answer.ref is image.ref
     execution = answer.execution
     return Prediction(

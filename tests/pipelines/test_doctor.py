@@ -99,12 +99,13 @@ def test_a_model_that_answers_otherwise_is_a_problem(
     """A defect of ours is made: the scores of the job are shifted."""
     from imgcls_beam import predicting
 
-    rank = predicting.rank
+    rank_images = predicting.rank_images
 
     def rank_shifted(logits: np.ndarray, *arguments: object) -> object:
-        return rank(logits + np.linspace(0, 0.01, len(logits), dtype=np.float32), *arguments)  # type: ignore[arg-type]
+        shift = np.linspace(0, 0.01, logits.shape[1], dtype=np.float32)
+        return rank_images(logits + shift, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(predicting, "rank", rank_shifted)
+    monkeypatch.setattr(predicting, "rank_images", rank_shifted)
     write_photos(tmp_path / "photos", 4)
     flags = [f"--model={vit_folder}", f"--input={tmp_path / 'photos'}", "--parity=4"]
     assert main(["doctor", *flags]) == 1
