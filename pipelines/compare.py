@@ -40,7 +40,7 @@ def _answer(asked: argparse.Namespace) -> asking.Answer:
 
 
 def to_json(found: "ComparedRuns") -> dict[str, Any]:
-    """The answer as `schemas/compare_answer.json` has it."""
+    """The answer as `schemas/compare.answer.json` has it."""
     sides = {name: _name_side(side) for name, side in (("a", found.a), ("b", found.b))}
     return {**sides, **dataclasses.asdict(found.comparison)}
 

@@ -14,7 +14,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     """Parses the command line of `compare`.
 
     Returns:
-        The flags of both runs; `limit`, a count; `json`.
+        The flags of both runs; `limit`, a count.
 
     Raises:
         ConfigError: a flag or value that is not allowed, or two that do not go together.

@@ -43,7 +43,7 @@ def _answer(asked: argparse.Namespace) -> asking.Answer:
 
 
 def to_json(judged: "JudgedRun", asked: argparse.Namespace) -> dict[str, Any]:
-    """The answer as `schemas/evaluate_answer.json` has it."""
+    """The answer as `schemas/evaluate.answer.json` has it."""
     found = dataclasses.asdict(judged.evaluation)
     return {
         "run_id": judged.record.run_id,

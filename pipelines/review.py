@@ -47,7 +47,7 @@ def _answer(asked: argparse.Namespace) -> asking.Answer:
 
 
 def to_json(found: "ReviewedRun", asked: argparse.Namespace) -> dict[str, Any]:
-    """The answer as `schemas/review_answer.json` has it."""
+    """The answer as `schemas/review.answer.json` has it."""
     return {
         "run_id": found.record.run_id,
         "model_key": found.model.key,

@@ -19,7 +19,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
 
     Returns:
         The flags of a run and of another; `budget`, a count; `truth_column`, `truth_file`, `csv`,
-        `label_studio`, `fiftyone`, text or None; `json`.
+        `label_studio`, `fiftyone`, text or None.
 
     Raises:
         ConfigError: a flag or value that is not allowed, or two that do not go together.

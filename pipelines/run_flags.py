@@ -9,6 +9,8 @@ from imgcls_beam.bigquery import parse_table
 from imgcls_beam.checks import check_count, check_text, check_url
 from imgcls_beam.errors import ConfigError
 
+from .speech import add_speech_flags
+
 if TYPE_CHECKING:
     from imgcls_beam.analysis import RunRows
 
@@ -16,7 +18,7 @@ EPILOG = "Exit codes: 0 done; 1 failed; 2 wrong usage."
 
 
 def make_run_parser(program: str, description: str) -> argparse.ArgumentParser:
-    """A parser that has the flags of a run, and `--json`."""
+    """A parser that has the flags of a run, and those that every program has."""
     parser = argparse.ArgumentParser(
         prog=f"imgcls {program}", description=description, epilog=EPILOG, allow_abbrev=False
     )
@@ -25,7 +27,7 @@ def make_run_parser(program: str, description: str) -> argparse.ArgumentParser:
     add("--output_table", metavar="P.D.T", help="BigQuery table of the rows, instead of a folder")
     add("--run_id", metavar="ID", help="the run (the one that was finished last)")
     add("--model", metavar="M", help="id or key of its model, where it has several")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    add_speech_flags(parser)
     return parser
 
 

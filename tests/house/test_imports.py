@@ -92,6 +92,11 @@ REFUSED = {
     "a value of retry": ("retry", "--output=out", "--run_id=r", "--batch_size=few"),
     "a ratio of retry": ("retry", "--output=out", "--run_id=r", "--max_error_ratio=2"),
     "a run without its folder": ("retry", "--run_id=r"),
+    "no truth": ("evaluate", "--output=out"),
+    "a ratio of a threshold": ("evaluate", "--output=o", "--truth_column=c", "--wanted_recall=2"),
+    "nothing to compare with": ("compare", "--output=out"),
+    "two places of a run": ("compare", "--output=out", "--output_table=p.d.t", "--with=b"),
+    "a budget": ("review", "--output=out", "--budget=0"),
     "a form": ("sql", "--output=out", "--format=xml", "select 1"),
     "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
     "a template's file": ("template", "show", "--image=i", "--spec=/tmp/i.json"),
@@ -99,7 +104,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("program", ["classify", "retry", "sql", "doctor", "template"])
+@pytest.mark.parametrize(
+    "program", ["classify", "compare", "doctor", "evaluate", "retry", "review", "sql", "template"]
+)
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported

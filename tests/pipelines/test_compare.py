@@ -74,7 +74,7 @@ def test_json_is_one_object_of_the_schema(output: str, capsys: pytest.CaptureFix
     code, out, err = run(flags, capsys)
     assert (code, err) == (0, "")
     found = json.loads(out)
-    jsonschema.validate(found, load_schema("compare_answer"))
+    jsonschema.validate(found, load_schema("compare.answer"))
     assert (found["images"], found["flipped"]) == (3, 1)
     assert found["a"] == {
         "place": output,

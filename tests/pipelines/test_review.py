@@ -48,7 +48,7 @@ def review(output: str, capsys: pytest.CaptureFixture[str], *flags: str) -> dict
     code, out, err = run("review", [f"--output={output}", "--json", *flags], capsys)
     assert (code, err) == (0, "")
     found: dict[str, Any] = json.loads(out)
-    jsonschema.validate(found, load_schema("review_answer"))
+    jsonschema.validate(found, load_schema("review.answer"))
     return found
 
 
