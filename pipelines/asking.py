@@ -8,7 +8,7 @@ from typing import Any
 from . import startup, terminal
 from .program import DONE, Fields, run_main
 
-Answer = Mapping[str, Any] | str
+FieldsOrText = Mapping[str, Any] | str
 """The fields of a JSON object, where that is asked for, or text for people."""
 
 
@@ -16,7 +16,7 @@ def run_asking(
     name: str,
     argv: Sequence[str] | None,
     parse_flags: Callable[[Sequence[str]], argparse.Namespace],
-    answer: Callable[[argparse.Namespace], Answer],
+    answer: Callable[[argparse.Namespace], FieldsOrText],
 ) -> int:
     """Parses flags, asks, and prints the answer.
 
@@ -34,7 +34,7 @@ def run_asking(
 
 def _ask(
     parse_flags: Callable[[Sequence[str]], argparse.Namespace],
-    answer: Callable[[argparse.Namespace], Answer],
+    answer: Callable[[argparse.Namespace], FieldsOrText],
     words: list[str],
     how: argparse.Namespace,
 ) -> tuple[int, Fields | None]:

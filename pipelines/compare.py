@@ -19,7 +19,7 @@ from . import asking, compare_flags, other_run_flags, run_flags
 
 if TYPE_CHECKING:
     from imgcls_beam.analysis.compared_runs import ComparedRuns, ComparedSide
-    from imgcls_beam.analysis.comparing import Comparison
+    from imgcls_beam.analysis.comparing import RunComparison
 
 _SHOWN_LABELS, _SHOWN_PAIRS, _SHOWN_FLIPS = 15, 10, 10
 _LABEL_CHARS, _URI_CHARS = 28, 60
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return asking.run_asking("compare", argv, compare_flags.parse_flags, _answer)
 
 
-def _answer(asked: argparse.Namespace) -> asking.Answer:
+def _answer(asked: argparse.Namespace) -> asking.FieldsOrText:
     from imgcls_beam.analysis.compared_runs import compare_runs
 
     run_a = run_flags.open_asked(asked)
@@ -67,7 +67,7 @@ def _describe(found: "ComparedRuns") -> Iterator[str]:
     yield from _describe_flips(both)
 
 
-def _describe_pairs(both: "Comparison") -> Iterator[str]:
+def _describe_pairs(both: "RunComparison") -> Iterator[str]:
     cells = [(f"{p.label_a} → {p.label_b}", f"{p.images:,}") for p in both.pairs[:_SHOWN_PAIRS]]
     if cells:
         yield from ("", *asking.make_table(("A → B", "images"), cells, 2 * _LABEL_CHARS))
@@ -75,7 +75,7 @@ def _describe_pairs(both: "Comparison") -> Iterator[str]:
         yield f"… and {len(both.pairs) - len(cells):,} more pairs; --json has all"
 
 
-def _describe_shifts(both: "Comparison") -> Iterator[str]:
+def _describe_shifts(both: "RunComparison") -> Iterator[str]:
     shown = [each for each in both.shifts if each.images_a or each.images_b][:_SHOWN_LABELS]
     cells = [
         (
@@ -92,7 +92,7 @@ def _describe_shifts(both: "Comparison") -> Iterator[str]:
         yield f"… and {len(both.shifts) - len(shown):,} more labels; --json has all"
 
 
-def _describe_flips(both: "Comparison") -> Iterator[str]:
+def _describe_flips(both: "RunComparison") -> Iterator[str]:
     shown = both.flips[:_SHOWN_FLIPS]
     cells = [
         (

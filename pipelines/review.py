@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return asking.run_asking("review", argv, review_flags.parse_flags, _answer)
 
 
-def _answer(asked: argparse.Namespace) -> asking.Answer:
+def _answer(asked: argparse.Namespace) -> asking.FieldsOrText:
     from imgcls_beam.analysis.review_files import FORMATS, write_files
     from imgcls_beam.analysis.reviewed_runs import KnownOptions, review_run
 

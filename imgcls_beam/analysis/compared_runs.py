@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from imgcls_beam.analysis.comparing import Comparison, compare_rows
+from imgcls_beam.analysis.comparing import RunComparison, compare_rows
 from imgcls_beam.analysis.run_rows import RunRows, choose_model
 from imgcls_beam.analysis.scored_rows import COMPARED, read_scored_rows
 from imgcls_beam.errors import ConfigError
@@ -36,7 +36,7 @@ class ComparedRuns:
 
     a: ComparedSide
     b: ComparedSide
-    comparison: Comparison
+    comparison: RunComparison
 
 
 def compare_runs(

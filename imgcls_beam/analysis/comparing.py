@@ -17,7 +17,7 @@ from imgcls_beam.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Flip:
+class ChangedImage:
     """An image with another best label.
 
     Attributes:
@@ -38,7 +38,7 @@ class Flip:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class FlipPair:
+class ChangedPair:
     """Images of one best label in A and another in B.
 
     Attributes:
@@ -74,7 +74,7 @@ class LabelShift:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Comparison:
+class RunComparison:
     """A beside B.
 
     Attributes:
@@ -100,12 +100,12 @@ class Comparison:
     flipped: int
     other_content: int
     same_function: bool
-    pairs: tuple[FlipPair, ...]
+    pairs: tuple[ChangedPair, ...]
     shifts: tuple[LabelShift, ...]
-    flips: tuple[Flip, ...]
+    flips: tuple[ChangedImage, ...]
 
 
-def compare_rows(a: ScoredRows, b: ScoredRows, shown_flips: int = 1000) -> Comparison:
+def compare_rows(a: ScoredRows, b: ScoredRows, shown_flips: int = 1000) -> RunComparison:
     """Compares the rows of two runs or models.
 
     Args:
@@ -126,7 +126,7 @@ def compare_rows(a: ScoredRows, b: ScoredRows, shown_flips: int = 1000) -> Compa
     tops_a, tops_b = a.top_ids, b.top_ids
     flipped = np.flatnonzero(tops_a != tops_b)
     contents = pc.equal(a.contents, b.contents)
-    return Comparison(
+    return RunComparison(
         images=len(own),
         only_a=unique_a - len(own),
         only_b=unique_b - len(own),
@@ -172,10 +172,10 @@ def _name_together(
     return tuple(known), np.array(ids, np.int64)
 
 
-def _count_pairs(labels: Sequence[str], tops_a: Integers, tops_b: Integers) -> list[FlipPair]:
+def _count_pairs(labels: Sequence[str], tops_a: Integers, tops_b: Integers) -> list[ChangedPair]:
     codes, counts = np.unique(tops_a * len(labels) + tops_b, return_counts=True)
     pairs = [
-        FlipPair(labels[code // len(labels)], labels[code % len(labels)], count)
+        ChangedPair(labels[code // len(labels)], labels[code % len(labels)], count)
         for code, count in zip(codes.tolist(), counts.tolist(), strict=True)
     ]
     return sorted(pairs, key=lambda pair: (-pair.images, pair.label_a, pair.label_b))
@@ -212,7 +212,7 @@ def _list_flips(
     flipped: Integers,
     contents: pa.ChunkedArray,
     shown: int,
-) -> list[Flip]:
+) -> list[ChangedImage]:
     sure = np.minimum(a.top_scores[flipped], b.top_scores[flipped])
     at = flipped[np.argsort(-sure, kind="stable")][:shown]
     columns = (
@@ -223,4 +223,4 @@ def _list_flips(
         b.top_scores[at].tolist(),
         contents.take(at).to_pylist(),
     )
-    return [Flip(*values) for values in zip(*columns, strict=True)]
+    return [ChangedImage(*values) for values in zip(*columns, strict=True)]

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imgcls_beam.analysis.comparing import Comparison
+from imgcls_beam.analysis.comparing import RunComparison
 from imgcls_beam.analysis.run_rows import RunRows
 from imgcls_beam.analysis.scored_rows import Floats, Integers, ScoredRows
 
@@ -23,7 +23,7 @@ _ERROR_SHARE, _DISAGREEMENT_SHARE = 0.1, 0.5
 """Of the budget, at the most; the rest goes to margins, and what these leave to more errors."""
 
 
-class Reason(enum.StrEnum):
+class ReviewReason(enum.StrEnum):
     """Why a person should look at an image."""
 
     ERROR = "error"
@@ -46,7 +46,7 @@ class ReviewImage:
     """
 
     image_uri: str
-    reason: Reason
+    reason: ReviewReason
     label: str | None = None
     score: float | None = None
     margin: float | None = None
@@ -63,7 +63,7 @@ def choose_images(
     rows: ScoredRows,
     failed: Sequence[ReviewImage],
     budget: int,
-    compared: Comparison | None = None,
+    compared: RunComparison | None = None,
     known: Collection[str] = (),
 ) -> list[ReviewImage]:
     """Chooses images, the reasons in turn: errors, disagreement, margins.
@@ -96,7 +96,7 @@ def list_failed(run: RunRows, model_key: str) -> list[ReviewImage]:
         for uri, error in pairs:
             if error["stage"] != "list":
                 reason = f"{error['stage']}: {error['code']}"
-                failed.setdefault(uri, ReviewImage(uri, Reason.ERROR, error=reason))
+                failed.setdefault(uri, ReviewImage(uri, ReviewReason.ERROR, error=reason))
     return list(failed.values())
 
 
@@ -107,7 +107,7 @@ def find_margins(rows: ScoredRows) -> Floats:
 
 
 def _list_flipped(
-    rows: ScoredRows, compared: Comparison
+    rows: ScoredRows, compared: RunComparison
 ) -> Iterator[tuple[ReviewImage, str | None]]:
     """Images of which A and B say different things, and their contents.
 
@@ -116,7 +116,7 @@ def _list_flipped(
     flips = {flip.image_uri: flip for flip in compared.flips}
     places = pc.index_in(pa.array(list(flips), pa.string()), value_set=rows.uris)
     found = {
-        uri: _describe(rows, at, Reason.DISAGREEMENT, flips[uri].label_b)
+        uri: _describe(rows, at, ReviewReason.DISAGREEMENT, flips[uri].label_b)
         for uri, at in zip(flips, places.to_pylist(), strict=True)
     }
     for each in _take_turns([image for image, _ in found.values()]):
@@ -124,18 +124,18 @@ def _list_flipped(
 
 
 def _list_close(
-    rows: ScoredRows, compared: Comparison | None
+    rows: ScoredRows, compared: RunComparison | None
 ) -> Iterator[tuple[ReviewImage, str | None]]:
     """Every image and its content. Labels take turns; in a turn, the least margin comes first."""
     others = {} if compared is None else {flip.image_uri: flip.label_b for flip in compared.flips}
     margins = find_margins(rows)
     turns = _find_turns(rows.top_ids, margins)
     for at in np.lexsort((margins, turns)).tolist():
-        yield _describe(rows, at, Reason.MARGIN, others.get(rows.uris[at].as_py()))
+        yield _describe(rows, at, ReviewReason.MARGIN, others.get(rows.uris[at].as_py()))
 
 
 def _describe(
-    rows: ScoredRows, at: int, reason: Reason, other_label: str | None
+    rows: ScoredRows, at: int, reason: ReviewReason, other_label: str | None
 ) -> tuple[ReviewImage, str | None]:
     start, end = rows.starts[at : at + 2].tolist()
     scores = rows.scores[start:end].tolist()

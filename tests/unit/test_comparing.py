@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from sklearn import metrics  # type: ignore[import-untyped]
 
-from imgcls_beam.analysis.comparing import Flip, compare_rows, find_kappa
+from imgcls_beam.analysis.comparing import ChangedImage, compare_rows, find_kappa
 from imgcls_beam.analysis.scored_rows import ScoredRows, take_rows
 from imgcls_beam.errors import ConfigError
 from tests.drawn import Drawn, draw
@@ -58,7 +58,7 @@ def test_images_are_joined_by_uri_whatever_their_order_and_the_order_of_labels()
     found = compare_rows(take_rows(a, np.array([3, 1, 0, 2, 2])), take_rows(b, np.array([2, 0, 1])))
     assert (found.images, found.only_a, found.only_b) == (3, 1, 0)
     assert found.agreement == pytest.approx(2 / 3)
-    assert found.flips == (Flip("gs://b/3.jpg", "cat", 0.6, "fox", 0.9, True),)
+    assert found.flips == (ChangedImage("gs://b/3.jpg", "cat", 0.6, "fox", 0.9, True),)
     fox = next(each for each in found.shifts if each.label == "fox")
     assert dataclasses.astuple(fox) == ("fox", 0, 1, 0, None, None)
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from imgcls_beam.analysis.comparing import compare_rows
-from imgcls_beam.analysis.reviewing import Reason, ReviewImage, choose_images, find_margins
+from imgcls_beam.analysis.reviewing import ReviewImage, ReviewReason, choose_images, find_margins
 from imgcls_beam.analysis.scored_rows import ScoredRows
 from tests.drawn import Drawn
 
@@ -32,7 +32,7 @@ def make_rows(*tops: tuple[str, float], contents: list[str | None] | None = None
 
 
 def fail(index: int, code: str) -> ReviewImage:
-    return ReviewImage(f"gs://b/x{index}.jpg", Reason.ERROR, error=code)
+    return ReviewImage(f"gs://b/x{index}.jpg", ReviewReason.ERROR, error=code)
 
 
 def name(images: list[ReviewImage]) -> list[str]:
@@ -46,7 +46,7 @@ FEW = [("dog", 0.9), ("fox", 0.95), ("dog", 0.85)]
 def test_the_least_sure_come_first_and_labels_take_turns() -> None:
     chosen = choose_images(make_rows(*MANY, *FEW), [], 6)
     assert name(chosen) == ["0", "32", "31", "1", "30", "2"]
-    assert {each.reason for each in chosen} == {Reason.MARGIN}
+    assert {each.reason for each in chosen} == {ReviewReason.MARGIN}
     assert [each.label for each in chosen[:3]] == ["cat", "dog", "fox"]
     assert len(choose_images(make_rows(*MANY, *FEW), [], 500)) == 33
 
@@ -55,7 +55,7 @@ def test_what_failed_has_a_share_and_codes_take_turns() -> None:
     failed = [fail(index, "read: empty") for index in range(9)] + [fail(9, "prepare: corrupt")]
     chosen = choose_images(make_rows(*MANY), failed, 20)
     assert name(chosen)[:2] == ["x0", "x9"]
-    assert [each.reason for each in chosen].count(Reason.ERROR) == 2
+    assert [each.reason for each in chosen].count(ReviewReason.ERROR) == 2
     assert name(choose_images(make_rows(*FEW), failed, 9))[:1] == ["x0"]
     assert len(choose_images(make_rows(*FEW), failed, 9)) == 9
     assert name(choose_images(make_rows(*MANY), failed, 1)) == ["x0"]
@@ -66,7 +66,9 @@ def test_what_two_models_dispute_comes_before_what_one_is_unsure_of() -> None:
     other = make_rows(*[("cat", 0.9)] * 2, *[("dog", 0.8)] * 4, ("fox", 0.7))
     chosen = choose_images(rows, [], 4, compare_rows(rows, other))
     assert name(chosen)[:2] == ["2", "6"]
-    assert [each.reason for each in chosen] == [Reason.DISAGREEMENT] * 2 + [Reason.MARGIN] * 2
+    assert [each.reason for each in chosen] == [ReviewReason.DISAGREEMENT] * 2 + [
+        ReviewReason.MARGIN
+    ] * 2
     assert [each.other_label for each in chosen[:2]] == ["dog", "fox"]
     assert len({*name(chosen)}) == 4
 
