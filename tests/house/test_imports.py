@@ -94,6 +94,11 @@ REFUSED = {
     "a value of retry": ("retry", "--output=out", "--run_id=r", "--batch_size=few"),
     "a ratio of retry": ("retry", "--output=out", "--run_id=r", "--max_error_ratio=2"),
     "a run without its folder": ("retry", "--run_id=r"),
+    "no truth": ("evaluate", "--output=out"),
+    "a ratio of a threshold": ("evaluate", "--output=o", "--truth_column=c", "--wanted_recall=2"),
+    "nothing to compare with": ("compare", "--output=out"),
+    "two places of a run": ("compare", "--output=out", "--output_table=p.d.t", "--with=b"),
+    "a budget": ("review", "--output=out", "--budget=0"),
     "a report of no place": ("report", "--run_id=r"),
     "a report elsewhere": ("report", "--output=out", "--to=https://a/b.html"),
     "a report of no rows": ("classify", "--input=photos", "--output_jsonl=a.jsonl", "--report"),
@@ -104,7 +109,13 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("program", ["classify", "retry", "report", "sql", "doctor", "template"])
+PROGRAMS = (
+    *("classify", "retry", "report", "evaluate", "compare", "review", "sql", "doctor"),
+    "template",
+)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported
