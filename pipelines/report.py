@@ -33,7 +33,7 @@ def _write(words: list[str], how: argparse.Namespace) -> tuple[int, program.Fiel
     place = RunPlace(asked.output, asked.output_table)
     written = write_report(place, open_run(asked.run_id), asked.to, asked.model)
     if not how.json:
-        terminal.say(lambda: f"report: {terminal.escape(written)}\n")
+        terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))
     return program.DONE, functools.partial(dict, report=written)
 
 

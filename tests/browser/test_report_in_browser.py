@@ -7,7 +7,8 @@ from playwright.sync_api import Browser, Page
 
 from imgcls_beam.analysis.report_page.drawing import draw_page
 from imgcls_beam.analysis.report_page.page_facts import ReportFacts
-from tests.browser.conftest import AXE, Open
+from tests.browser.chromium import AXE
+from tests.browser.conftest import Open
 from tests.reports import HOSTILE, draw_facts, draw_pictures, make_empty
 
 WIDTHS = (320, 390, 768, 1280)
