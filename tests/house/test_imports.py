@@ -15,7 +15,7 @@ ALLOWED = {
     *(f"imgcls_beam.classifying.{name}" for name in ("huggingface", "judging")),  # own classes are
     *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
     *(f"imgcls_beam.classifying.{name}" for name in ("engines", "converting", "torch_running")),
-    *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams")),
+    *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams", "deciding")),
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
     "imgcls_beam.outcome_handler",
 }
