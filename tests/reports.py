@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from imgcls_beam.analysis.report_page.page_facts import (
     ErrorGroup,
-    Flip,
+    LabelChange,
     LabelShare,
     Picture,
     ReportedImage,
@@ -96,7 +96,7 @@ def draw_facts(count: int = 60) -> ReportFacts:
             models=("google/vit-base-patch16-224@3f49326eb077",),
             compared=len(good),
             flipped=len(flipped),
-            flips=(Flip("cat", HOSTILE[1], 2), Flip(HOSTILE[4], "dog", 1)),
+            flips=(LabelChange("cat", HOSTILE[1], 2), LabelChange(HOSTILE[4], "dog", 1)),
             images=flipped,
             label_index=0.034,
             score_index=0.28,

@@ -11,8 +11,8 @@ from imgcls_beam.analysis.report_page.earlier_labels import (
 from imgcls_beam.analysis.report_page.kept_rows import COLUMNS, Lowest
 from imgcls_beam.analysis.report_page.page_facts import (
     ErrorGroup,
-    Flip,
     Indices,
+    LabelChange,
     LabelShare,
     ReportedImage,
     ReportFacts,
@@ -126,7 +126,7 @@ def _to_change(tally: Tally, earlier: EarlierRun, known: EarlierLabels, pool: _P
         models=(earlier.model.display_name,),
         compared=tally.compared,
         flipped=tally.flips.total(),
-        flips=tuple(Flip(*labels, count) for labels, count in flips[:_MAX_FLIPS]),
+        flips=tuple(LabelChange(*labels, count) for labels, count in flips[:_MAX_FLIPS]),
         images=pool.add_all(tally.flipped.list_images()),
         label_index=measure_shift(old, new),
         score_index=measure_shift(_to_tenths(known.scores), _to_tenths(tally.scores)),

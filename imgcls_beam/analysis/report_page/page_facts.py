@@ -104,7 +104,7 @@ class ErrorGroup:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Flip:
+class LabelChange:
     """How many images changed from one best label to another."""
 
     before: str
@@ -134,7 +134,7 @@ class RunChange:
     models: tuple[str, ...]
     compared: int
     flipped: int
-    flips: tuple[Flip, ...]
+    flips: tuple[LabelChange, ...]
     images: Indices
     label_index: float
     score_index: float
