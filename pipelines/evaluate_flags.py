@@ -15,7 +15,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
 
     Returns:
         The flags of a run; `truth_column`, `truth_file`, `truth_mapping`, text or None;
-        `wanted_precision`, `wanted_recall`, a number or None; `json`.
+        `wanted_precision`, `wanted_recall`, a number or None.
 
     Raises:
         ConfigError: a flag or value that is not allowed, or two that do not go together.

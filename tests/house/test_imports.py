@@ -95,6 +95,11 @@ REFUSED = {
     "a report of no place": ("report", "--run_id=r"),
     "a report elsewhere": ("report", "--output=out", "--to=https://a/b.html"),
     "a report of no rows": ("classify", "--input=photos", "--output_jsonl=a.jsonl", "--report"),
+    "no truth": ("evaluate", "--output=out"),
+    "a ratio of a threshold": ("evaluate", "--output=o", "--truth_column=c", "--wanted_recall=2"),
+    "nothing to compare with": ("compare", "--output=out"),
+    "two places of a run": ("compare", "--output=out", "--output_table=p.d.t", "--with=b"),
+    "a budget": ("review", "--output=out", "--budget=0"),
     "a form": ("sql", "--output=out", "--format=xml", "select 1"),
     "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
     "a template's file": ("template", "show", "--image=i", "--spec=/tmp/i.json"),
@@ -102,7 +107,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("program", ["classify", "retry", "report", "sql", "doctor", "template"])
+@pytest.mark.parametrize(
+    "program",
+    ["classify", "compare", "doctor", "evaluate", "report", "retry", "review", "sql", "template"],
+)
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported
