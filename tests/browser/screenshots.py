@@ -78,8 +78,7 @@ def save(page: Page, name: str) -> None:
 def take(browser: Browser, report: pathlib.Path) -> None:
     desktop = open_page(browser, report, (1280, 860), "light")
     save(desktop, "report")
-    desktop.locator("#uncertain").scroll_into_view_if_needed()
-    desktop.evaluate("document.querySelector('#uncertain').scrollIntoView()")
+    desktop.evaluate("document.querySelector('#uncertain').scrollIntoView({behavior: 'instant'})")
     save(desktop, "report-least-certain")
     dark = open_page(browser, report, (1280, 860), "dark")
     dark.locator("#uncertain .card").nth(2).click()

@@ -141,6 +141,14 @@ def test_the_keyboard_opens_an_image_and_goes_on(report: pathlib.Path, open_page
     assert cards.nth(1).evaluate("each => each === document.activeElement")
 
 
+def test_a_cell_of_the_confusions_opens_its_images(report: pathlib.Path, open_page: Open) -> None:
+    page = open_page(report)
+    page.locator(".matrix button").first.click()
+    assert page.locator("#position").inner_text() == "1 of 3"
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#position").inner_text() == "2 of 3"
+
+
 def test_colours_follow_the_system_until_they_are_chosen(
     report: pathlib.Path, open_page: Open
 ) -> None:
