@@ -108,7 +108,7 @@ def _explain_torch(plain: Plain) -> str | None:
     elif not is_asked and (took_ms := _time_plain_ms(plain)) < _WORTH_MS:
         return f"an image takes {took_ms:.1f} ms, less than its decoding"
     if why is not None and is_asked:
-        advice = "pip install imgcls_beam[openvino], or " if not has_openvino() else ""
+        advice = "pip install openvino, or " if not has_openvino() else ""
         raise ModelError(f"{spec.source.model_id}: {why}; {advice}give --engine=torch")
     return why
 

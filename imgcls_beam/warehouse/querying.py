@@ -59,7 +59,7 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     try:
         import duckdb
     except ImportError as error:
-        problem = "this takes DuckDB; pip install 'imgcls_beam[sql]'"
+        problem = "this takes DuckDB; pip install duckdb"
         raise ConfigError("sql", output, problem) from error
     with refuse_store_faults("output", output):
         folder = open_folder("output", output)
