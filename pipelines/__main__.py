@@ -7,6 +7,7 @@
     imgcls doctor --model demo/model --input photos/ --parity 20
 """
 
+import difflib
 import importlib
 import importlib.metadata
 import sys
@@ -48,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write("\n".join(_name_versions()) + "\n")
         return 0
     if arguments[0] not in _PROGRAMS:
-        sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}\n\n{_USAGE}")
+        near = difflib.get_close_matches(arguments[0], _PROGRAMS, 1)
+        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(_PROGRAMS)}"
+        sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}; {advice}\n")
         return 2
     try:
         program = importlib.import_module(f".{arguments[0]}", __package__)
