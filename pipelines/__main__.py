@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from imgcls_beam import __version__
 
-_PROGRAMS = ("classify", "retry", "sql", "doctor", "template")
+_PROGRAMS = ("classify", "retry", "plan", "sql", "doctor", "template")
 
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
@@ -23,6 +23,7 @@ usage: imgcls PROGRAM [--flag=value …]
 programs:
   classify   images of folders, buckets, manifests, requests -> Parquet rows
   retry      what failed in a published run, again
+  plan       what a job would do, and how long it would take; nothing is written
   sql        a query over published runs, or the views to make in a warehouse
   doctor     checks machine, model, input and output; compares with the reference
   template   the commands that build and launch the Dataflow Flex Template
