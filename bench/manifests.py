@@ -164,7 +164,7 @@ def _run(manifest: pathlib.Path, limit: int | None, output: pathlib.Path) -> Non
     import apache_beam as beam
     from apache_beam.ml.inference.base import RunInference
 
-    from imgcls_beam.metrics import BOARD
+    from imgcls_beam.board import BOARD
     from imgcls_beam.models import resolve_model
     from imgcls_beam.options import InputOptions, ManifestOptions, ReadOptions
     from imgcls_beam.sinks import WriteParquet
@@ -210,20 +210,19 @@ class _MemoryWatch:
     def __init__(self, images: int) -> None:
         self._marks = {round(mark * images): mark for mark in _MARKS}
         self._seen: dict[float, float] = {}
-        # Here, not in the thread: two threads that import Beam lock each other out.
-        from imgcls_beam.metrics import BOARD
-
-        threading.Thread(target=self._watch, args=(BOARD,), daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def describe(self) -> str:
         lines = [f"  at {mark:>4.0%}  {mb:,.0f} MB\n" for mark, mb in self._seen.items()]
         return "".join((*lines, f"  peak     {find_peak_bytes() / 1e6:,.0f} MB\n"))
 
-    def _watch(self, board: Any) -> None:  # noqa: ANN401  its import is Beam's
+    def _watch(self) -> None:
+        from imgcls_beam.board import BOARD
+
         page_bytes = os.sysconf("SC_PAGE_SIZE")
         statm = pathlib.Path("/proc/self/statm")
         for count, mark in self._marks.items():
-            while board.ok + board.error < count:
+            while BOARD.read().done < count:
                 time.sleep(_POLL_S)
             self._seen[mark] = int(statm.read_text().split()[1]) * page_bytes / 1e6
 

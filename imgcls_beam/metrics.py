@@ -1,15 +1,11 @@
-"""What a run counts: on the runner's counters, and on a board in the process.
-
-No local runner shows its counters before the end of a run. Where the run happens in the process of
-the program that started it, the program follows it on the board.
-"""
+"""What a run counts: on the runner's counters, and on the board that a terminal follows."""
 
 import dataclasses
-import threading
 
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
+from imgcls_beam.board import BOARD
 from imgcls_beam.elements import EncodedImage, Failure, Outcome, PixelArray, Prediction
 from imgcls_beam.passed_over import PassedOver
 
@@ -31,34 +27,6 @@ PREDICT_OK = Metrics.counter(NAMESPACE, "predict_ok")
 PREDICT_ERROR = Metrics.counter(NAMESPACE, "predict_error")
 PREDICT_US = Metrics.distribution(NAMESPACE, "predict_us")
 """Microseconds: Beam's distributions take integers, and a small image is done in 0.4 ms."""
-
-
-@dataclasses.dataclass(slots=True)
-class Board:
-    """How far the runs of this process are; counts since `reset`.
-
-    Attributes:
-        listed: references listed so far; equal ones are taken off as they are found.
-        ok: images predicted.
-        error: images that failed, in whatever stage.
-    """
-
-    listed: int = 0
-    ok: int = 0
-    error: int = 0
-    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
-
-    def reset(self) -> None:
-        """Starts again from nothing."""
-        with self._lock:
-            self.listed = self.ok = self.error = 0
-
-    def add(self, *, listed: int = 0, ok: int = 0, error: int = 0) -> None:
-        """Counts images; harness threads share the board."""
-        with self._lock:
-            self.listed += listed
-            self.ok += ok
-            self.error += error
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,16 +56,27 @@ class RunCounts:
         return self.error / self.listed if self.listed else 0.0
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class SubmittedJob:
+    """A job that goes on without the program that started it.
+
+    Attributes:
+        job_id: the service's name of it; None for a template, which starts none.
+        url: where a person sees it; None where that is not known.
+        template: where the template lies; None for a job.
+    """
+
+    job_id: str | None = None
+    url: str | None = None
+    template: str | None = None
+
+
 def read_counts(result: PipelineResult) -> RunCounts:
     """The counts of a run that has ended."""
     counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     found = {each.key.metric.name: each.result for each in counters}
     names = ("list_images", "predict_ok", "list_duplicates", "list_passed_over")
     return RunCounts(*(found.get(name, 0) for name in names))
-
-
-BOARD = Board()
-"""The one of this process; for people to look at, never for a decision."""
 
 
 def count_found(copies: int = 1) -> None:
@@ -110,7 +89,12 @@ def count_listed(copies: int) -> None:
     LIST_IMAGES.inc()
     if copies > 1:
         LIST_DUPLICATES.inc(copies - 1)
-    BOARD.add(listed=1 - copies)
+        BOARD.add(listed=1 - copies, duplicates=copies - 1)
+
+
+def count_skipped() -> None:
+    """Counts one image that an earlier run has scored."""
+    BOARD.add(skipped=1)
 
 
 def count_passed_over(passed_over: PassedOver) -> None:

@@ -183,10 +183,11 @@ def _to_outcome(
     applied: AppliedParameters,
     ranking: Ranking | None,
 ) -> Outcome:
-    if ranking is None and isinstance(answer, Answer):
-        answer = _to_failure(image, FailureCode.NON_FINITE_SCORE, _NON_FINITE)
-    if isinstance(answer, Failure) or ranking is None:
+    if isinstance(answer, Failure):
         return dataclasses.replace(answer, scoring=scoring)
+    if ranking is None:
+        failure = _to_failure(image, FailureCode.NON_FINITE_SCORE, _NON_FINITE)
+        return dataclasses.replace(failure, scoring=scoring)
     is_own = answer.ref is image.ref
     execution = answer.execution
     return Prediction(

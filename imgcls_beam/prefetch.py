@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import apache_beam as beam
 from apache_beam.utils.windowed_value import WindowedValue
 
+from imgcls_beam.board import BOARD
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import Stage
 from imgcls_beam.metrics import count_prepared, count_read
@@ -49,8 +50,15 @@ class _Task(Generic[_ResultT]):
 class PrefetchQueue(Generic[_ResultT]):
     """What is under way in one bundle, oldest first; not shared between threads."""
 
-    def __init__(self, max_elements: int, max_bytes: int) -> None:
-        """Limits what is under way, in bytes as the caller counts them; one task always is."""
+    def __init__(self, stage: Stage, max_elements: int, max_bytes: int) -> None:
+        """Limits what is under way, in bytes as the caller counts them; one task always is.
+
+        Args:
+            stage: to which a wait for a result is put down.
+            max_elements: under way at once.
+            max_bytes: under way at once.
+        """
+        self._stage = stage
         self._max_elements = max_elements
         self._max_bytes = max_bytes
         self._tasks: collections.deque[_Task[_ResultT]] = collections.deque()
@@ -91,8 +99,14 @@ class PrefetchQueue(Generic[_ResultT]):
         task = self._tasks.popleft()
         self._elements -= len(task.origins)
         self._size_bytes -= task.size_bytes
-        for origin, result in zip(task.origins, task.future.result(), strict=True):
+        for origin, result in zip(task.origins, self._wait(task.future), strict=True):
             yield origin.with_value(result)
+
+    def _wait(self, future: "concurrent.futures.Future[list[_ResultT]]") -> list[_ResultT]:
+        if future.done():  # once an image: a clock only where there is something to measure
+            return future.result()
+        with BOARD.held(self._stage):
+            return future.result()
 
 
 class ReadDoFn(beam.DoFn):
@@ -107,7 +121,7 @@ class ReadDoFn(beam.DoFn):
     def setup(self) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="imgcls-read")
         self._prefetched: PrefetchQueue[EncodedImage | Failure] = PrefetchQueue(
-            self._options.concurrency, self._options.batch_bytes
+            Stage.READ, self._options.concurrency, self._options.batch_bytes
         )
 
     def start_bundle(self) -> None:
@@ -197,7 +211,7 @@ class PrepareDoFn(beam.DoFn):
         self._prepare = functools.partial(_prepare_or_pass, prepare=prepare, count=len(preparers))
         # An image takes a place for each model: all of them hold its pixels.
         self._prefetched: PrefetchQueue[Prepared] = PrefetchQueue(
-            max(1, _PREFETCHED_IMAGES // len(preparers)), _PREFETCHED_BYTES
+            Stage.PREPARE, max(1, _PREFETCHED_IMAGES // len(preparers)), _PREFETCHED_BYTES
         )
 
     def start_bundle(self) -> None:

@@ -77,13 +77,14 @@ def rank_images(
         One for each image, of at most top_k labels; None where a score is not finite.
     """
     scores = apply_function(logits, applied.function_to_apply)
-    is_finite = np.isfinite(logits).all(axis=1) & np.isfinite(scores).all(axis=1)
+    finite = np.isfinite(logits) & np.isfinite(scores)
+    is_finite = np.all(finite, axis=1).tolist()
     classes = scores.shape[1]
     wanted = classes if applied.top_k is None else min(applied.top_k, classes)
     found = _find_best(scores, min(max(wanted, 2), classes))  # the margin is of two
     return [
         _to_ranking(labels, *best, wanted) if is_good else None
-        for best, is_good in zip(found, is_finite.tolist(), strict=True)
+        for best, is_good in zip(found, is_finite, strict=True)
     ]
 
 

@@ -29,7 +29,7 @@ from imgcls_beam.listing import (
     spool,
     uri_digest,
 )
-from imgcls_beam.metrics import count_found, count_listed, count_passed_over
+from imgcls_beam.metrics import count_found, count_listed, count_passed_over, count_skipped
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.reading import fill_versions, look_up_versions
@@ -202,7 +202,10 @@ def _select_joined(
 
 
 def _tag(chosen: Listed | Skipped) -> Any:  # noqa: ANN401 - Beam's class is untyped
-    return beam.pvalue.TaggedOutput(_SKIPPED, chosen) if isinstance(chosen, Skipped) else chosen
+    if not isinstance(chosen, Skipped):
+        return chosen
+    count_skipped()
+    return beam.pvalue.TaggedOutput(_SKIPPED, chosen)
 
 
 def _choose(

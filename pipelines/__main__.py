@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from imgcls_beam import __version__
 
-_PROGRAMS = ("classify", "retry", "plan", "sql", "doctor", "template")
+_PROGRAMS = ("classify", "retry", "plan", "report", "evaluate", "sql", "doctor", "template")
 
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
@@ -24,7 +24,9 @@ programs:
   classify   images of folders, buckets, manifests, requests -> Parquet rows
   retry      what failed in a published run, again
   plan       what a job would do, and how long it would take; nothing is written
+  report     one HTML file of a run: its images, labels, errors, what changed
   sql        a query over published runs, or the views to make in a warehouse
+  evaluate   a run against the truth: accuracy, labels, calibration, thresholds
   doctor     checks machine, model, input and output; compares with the reference
   template   the commands that build and launch the Dataflow Flex Template
 
@@ -44,8 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] not in _PROGRAMS:
         sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}\n\n{_USAGE}")
         return 2
-    program = importlib.import_module(f".{arguments[0]}", __package__)
-    code: int = program.main(arguments[1:])
+    try:
+        program = importlib.import_module(f".{arguments[0]}", __package__)
+        code: int = program.main(arguments[1:])
+    except KeyboardInterrupt:  # before the program could look after it
+        sys.stderr.write(f"imgcls {arguments[0]}: interrupted; nothing was done yet\n")
+        return 1
     return code
 
 

@@ -8,6 +8,7 @@ import csv
 import datetime
 import decimal
 import io
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -39,6 +40,27 @@ def write_answer(cursor: "duckdb.DuckDBPyConnection", form: str, target: TextIO)
     for line in lines:
         target.write(terminal.escape(line) if is_terminal else line)
         target.write("\n")
+
+
+def write_object(cursor: "duckdb.DuckDBPyConnection", log: str | None, target: TextIO) -> None:
+    """Writes what a query answers as one JSON object, row by row, so that any number fits.
+
+    Args:
+        cursor: a connection that has just executed the query.
+        log: where what other libraries said is kept.
+        target: where to.
+
+    Raises:
+        duckdb.Error: the query fails before its first row.
+    """
+    names = [str(column[0]) for column in cursor.description or ()]
+    head = {"program": "sql", "log": log, "views": None, "columns": names}
+    lines = _to_json(names, _fetch(cursor))
+    first = list(itertools.islice(lines, 1))
+    target.write(f'{_dump(head)[:-1]},"rows":[')
+    for index, line in enumerate(itertools.chain(first, lines)):
+        target.write(f"{',' * (index > 0)}\n{line}")
+    target.write('],"error":null,"exit_code":0}\n')
 
 
 def _fetch(cursor: "duckdb.DuckDBPyConnection") -> Iterator[Sequence[Any]]:

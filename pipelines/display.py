@@ -1,180 +1,143 @@
-"""What a person sees of a run: progress while it runs, rows and counts at its end."""
+"""What a person sees of a run at its end: rows and counts, and where they are."""
 
-import contextlib
+import io
 import itertools
-import logging
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
-from apache_beam.runners.runner import PipelineResult
-
-from imgcls_beam.metrics import BOARD, RunCounts
+from imgcls_beam.metrics import RunCounts, SubmittedJob
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.sinks import RunRecord
-from imgcls_beam.stores import open_store
 
+from . import endings
 from .terminal import escape
 
-_LOG = logging.getLogger("imgcls")
-
-_SHOWN_OK, _SHOWN_ERRORS = 7, 3
 _SHOWN_CHARS = 44
-_TERMINAL_S, _LOG_S = 0.5, 30.0
-_CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
-_COLUMNS = ("image_uri", "status", "top_label", "top_score", "error")
+_HEAD = ("image", "status", "label or reason", "score")
+_PLACES = {
+    "rows": "rows:   ",
+    "record": "record: ",
+    "table": "table:  ",
+    "responses": "responses: ",
+}
 
 
-def describe_submitted(result: PipelineResult, options: PipelineOptions) -> str:
+def describe_submitted(job: SubmittedJob) -> str:
     """Where a job is that goes on without this program."""
-    cloud = options.view_as(GoogleCloudOptions)
-    if cloud.template_location is not None:
-        return f"template: {cloud.template_location}\n"
-    if not getattr(result, "has_job", False):
+    if job.template is not None:
+        return f"template: {job.template}\n"
+    if job.job_id is None:
         return ""
-    job_id = result.job_id()
-    text = f"submitted: {job_id}\n"
-    if cloud.project and cloud.region:
-        text += f"{_CONSOLE}/{cloud.region}/{job_id}?project={cloud.project}\n"
-    return text
+    return f"submitted: {job.job_id}\n" + (f"{job.url}\n" if job.url else "")
 
 
-@contextlib.contextmanager
-def show_progress() -> Iterator[None]:
-    """Shows how far the run is: a line that changes on a terminal, a log line now and then else."""
-    BOARD.reset()
-    is_done = threading.Event()
-    show = _show_on_terminal if sys.stderr.isatty() else _show_in_log
-    thread = threading.Thread(target=show, args=(is_done, time.monotonic()), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_done.set()
-        thread.join()
+def describe_end(
+    ended: RunRecord | RunCounts, output: OutputOptions, log: str | None = None
+) -> str:
+    """The end of a run: some rows, the counts, where everything is, and what to type next.
 
-
-def describe_progress(elapsed_s: float) -> str:
-    """One line: images done of listed, ok, errors, images/s, time left."""
-    listed, ok, error = BOARD.listed, BOARD.ok, BOARD.error
-    rate = (ok + error) / elapsed_s if elapsed_s > 0 else 0.0
-    left = f"{(listed - ok - error) / rate:.0f} s left" if rate else "starting"
-    done = f"{ok + error:,} of {listed:,} images"
-    return f"{done} · {ok:,} ok · {error:,} errors · {rate:.1f} img/s · {left}"
-
-
-def describe_end(ended: RunRecord | RunCounts, output: OutputOptions) -> str:
-    """The end of a run: rows and counts, and where they are."""
-    text = ""
-    if isinstance(ended, RunRecord):
-        text = describe_run(ended, output.output)
-    else:
-        counted = f"{ended.ok:,} ok, {ended.error:,} error of {ended.listed:,} listed"
-        text = f"{counted}{_describe_equal(ended.duplicates)}\n"
-        text += f"passed over: {ended.passed_over:,} files\n" if ended.passed_over else ""
-    if output.table is not None:
-        text += f"table:  {escape(output.table)}\n"
-    if output.jsonl is not None:
-        text += f"responses: {escape(output.jsonl)}\n"
-    return text
-
-
-def describe_run(record: RunRecord, output: str | None) -> str:
-    """The end of a run: some rows, the counts, and where the rows are; None where in no folder."""
-    counts, beside = record.counts, PassedOver.from_json(record.passed_over).describe()
+    Args:
+        ended: the run.
+        output: of the job.
+        log: where what other libraries said is kept; None where they said nothing.
+    """
+    fields = endings.to_fields(ended, output)
+    run = fields["run"]
+    beside = _describe_passed_over(ended)
     lines = [
-        *([] if output is None else [*_make_table(_read_some_rows(record, output)), ""]),
+        *(_make_table(fields["sample"]) if fields["sample"] else []),
+        _describe_counts(run),
+        *(_describe_errors(run["errors"] or ())),
+        *([f"passed over: {beside}"] if beside else []),
+        *_describe_pace(run),
+        *(f"{_PLACES[name]}{place}" for name, place in fields["places"].items() if place),
+        *([f"log of other libraries: {log}"] if log else []),
+        *(f"next: {command}" for command in fields["next"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _describe_counts(run: Mapping[str, Any]) -> str:
+    counts = run["counts"]
+    others = {
+        f"duplicate{'s' * (run['duplicates'] != 1)}": run["duplicates"],
+        "scored with an equal image": run["shared"],
+    }
+    engines = f" on {' and '.join(run['engines'])}" if run["engines"] else ""
+    text = (
         f"{counts['ok']:,} ok, {counts['error']:,} error"
         + (f", {counts['skipped']:,} skipped" if counts["skipped"] else "")
         + f" of {counts['listed']:,} listed"
-        + _describe_equal(record.summary["duplicates"], record.summary["shared"])
-        + f" · {record.images_per_s:.1f} img/s with start-up"
-        + f" · model {', '.join(model.display_name for model in record.models)}"
-        + _describe_engines(record),
-        *(f"  {each['count']:,} × {each['stage']}: {each['code']}" for each in _errors(record)),
-        *([f"passed over: {beside}"] if beside else []),
-        *([] if output is None else _describe_places(record, output.rstrip("/"))),
-    ]
-    return escape("\n".join(lines), keep="\n") + "\n"
+        + "".join(f" · {count:,} {what}" for what, count in others.items() if count)
+        + (f" · model {', '.join(run['models'])}{engines}" if run["models"] else "")
+    )
+    return escape(text)
 
 
-def _describe_engines(record: RunRecord) -> str:
-    """What ran the models."""
-    names = sorted({each.engine for each in record.engines})
-    return f" on {' and '.join(names)}" if names else ""
-
-
-def _describe_equal(duplicates: int, shared: int = 0) -> str:
-    """How many references were equal to others, and how many rows have the scores of others."""
-    counts = {
-        f"duplicate{'s' * (duplicates != 1)}": duplicates,
-        "scored with an equal image": shared,
-    }
-    return "".join(f" · {count:,} {what}" for what, count in counts.items() if count)
-
-
-def _describe_places(record: RunRecord, output: str) -> list[str]:
+def _describe_errors(errors: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
-        f"rows:   {output}/predictions  ({len(record.files)} file(s))",
-        f"record: {output}/runs/{record.run_id}.json",
+        escape(
+            f"  {each['count']:,} × {each['stage']}: {each['code']}"
+            + (f", first {each['first_image_uri']}" if each["first_image_uri"] else "")
+        )
+        for each in errors
     ]
 
 
-def _show_on_terminal(is_done: threading.Event, start_s: float) -> None:
-    while not is_done.wait(_TERMINAL_S):
-        sys.stderr.write(f"\r\x1b[2K{describe_progress(time.monotonic() - start_s)}")
-        sys.stderr.flush()
-    sys.stderr.write("\r\x1b[2K")
+def _describe_passed_over(ended: RunRecord | RunCounts) -> str:
+    if isinstance(ended, RunRecord):
+        return PassedOver.from_json(ended.passed_over).describe()
+    return f"{ended.passed_over:,} files" if ended.passed_over else ""
 
 
-def _show_in_log(is_done: threading.Event, start_s: float) -> None:
-    while not is_done.wait(_LOG_S):
-        _LOG.info("%s", describe_progress(time.monotonic() - start_s))
-
-
-def _errors(record: RunRecord) -> Sequence[dict[str, str | int]]:
-    errors: Sequence[dict[str, str | int]] = record.summary["errors"]
-    return errors
-
-
-def _read_some_rows(record: RunRecord, output: str) -> list[dict[str, object]]:
-    """Some of the first rows of the first file: good ones, then failures."""
-    if not record.files:
+def _describe_pace(run: Mapping[str, Any]) -> list[str]:
+    """Images per second while they were classified; with start-up it is no measure of that."""
+    if run["images_per_s"] is None:
         return []
-    store, path = open_store("output", f"{output.rstrip('/')}/{record.files[0].path}")
-    with store.open(path, "rb") as file:
-        first = next(pq.ParquetFile(file).iter_batches(1024, columns=list(_COLUMNS)))
-    rows = pa.Table.from_batches([first]).to_pylist()
-    good = [row for row in rows if row["status"] == "ok"]
-    bad = [row for row in rows if row["status"] == "error"]
-    return [*_spread(good, _SHOWN_OK), *_spread(bad, _SHOWN_ERRORS)]
+    parts = [f"{run['images_per_s']:,.1f} images/s while they were classified"]
+    if run["duration_s"] is not None:
+        parts.append(f"{run['duration_s']:,.1f} s in all, with start-up and publishing")
+    if run["slowest_stage"] is not None:
+        parts.append(f"slowest: {run['slowest_stage']}, {run['slowest_share']:.0%} of the time")
+    return [" · ".join(parts)]
 
 
-def _spread(rows: Sequence[dict[str, object]], count: int) -> Sequence[dict[str, object]]:
-    """So many rows from all over a list."""
-    return rows[:: max(1, -(-len(rows) // count))]
-
-
-def _make_table(rows: Sequence[dict[str, object]]) -> list[str]:
-    if not rows:
-        return []
+def _make_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Some rows: drawn on a terminal, in columns elsewhere."""
     uris = [str(row["image_uri"]) for row in rows]
     folder = _find_common_folder(uris)
     images = [_shorten(escape(uri.removeprefix(f"{folder}/"))) for uri in uris]
-    head = ("image", "status", "label or reason", "score")
-    cells = [head, *(_to_cells(*pair) for pair in zip(images, rows, strict=True))]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    cells = [_to_cells(*pair) for pair in zip(images, rows, strict=True)]
+    draw = _draw_table if sys.stdout.isatty() else _align_table
+    return [escape(f"some of the rows, below {folder}/"), "", *draw(cells), ""]
+
+
+def _align_table(cells: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(_HEAD, *cells, strict=True)]
     lines = [
         "  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip()
-        for row in cells
+        for row in (_HEAD, *cells)
     ]
-    rule = "  ".join("─" * width for width in widths)
-    return [f"some of the rows, below {folder}/", "", lines[0], rule, *lines[1:]]
+    return [lines[0], "  ".join("─" * width for width in widths), *lines[1:]]
+
+
+def _draw_table(cells: Sequence[Sequence[str]]) -> list[str]:
+    from rich.console import Console  # only where there is a terminal
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in _HEAD:
+        table.add_column(name, justify="right" if name == "score" else "left", overflow="fold")
+    for row in cells:
+        style = "red" if row[1] == "error" else ""
+        table.add_row(*(Text(cell, style=style) for cell in row))
+    drawn = io.StringIO()
+    width = Console(file=sys.stdout).width
+    Console(file=drawn, force_terminal=True, width=width, legacy_windows=False).print(table)
+    return [line.rstrip() for line in drawn.getvalue().splitlines()]
 
 
 def _find_common_folder(uris: Sequence[str]) -> str:
@@ -187,7 +150,7 @@ def _are_equal(names: Sequence[str]) -> bool:
     return len(set(names)) == 1
 
 
-def _to_cells(image: str, row: dict[str, object]) -> tuple[str, str, str, str]:
+def _to_cells(image: str, row: Mapping[str, Any]) -> tuple[str, str, str, str]:
     error = row["error"]
     if isinstance(error, dict):
         return image, "error", f"{error['stage']}: {error['code']}", ""

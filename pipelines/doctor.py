@@ -1,4 +1,4 @@
-"""Checks what a job needs before one is started: machine, hub, model, input, output, parity.
+"""Checks what a job needs before one is started: packages, machine, stores, model, scores.
 
 ::
 
@@ -10,44 +10,59 @@ Each check is a line; one that fails says what to do, and the others go on.
 
 import argparse
 import dataclasses
-import os
+import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgcls_beam.errors import ConfigError, ImgclsError, ModelError
 
-from . import beam_imports, doctor_flags, startup, terminal
+from . import beam_imports, doctor_flags, surroundings, terminal
+from .program import DONE, FAILED, USAGE, Fields, run_main
 
 if TYPE_CHECKING:
     from imgcls_beam.parity import Comparison, Shift
 
-_OK, _PROBLEM, _USAGE = 0, 1, 2
 _SHOWN_IMAGES = 5
-_NAME_CHARS = 8
+_NAME_CHARS = 12
 
 Check = tuple[str, Callable[[argparse.Namespace], Iterator[str]]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the checks; returns the exit code."""
-    startup.set_up()
-    try:
-        asked = doctor_flags.parse_flags(sys.argv[1:] if argv is None else argv)
-    except ConfigError as error:
-        sys.stderr.write(f"imgcls doctor: {terminal.escape(str(error))}\n")
-        return _USAGE
+    return run_main("doctor", argv, _act)
+
+
+def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]:
+    asked = doctor_flags.parse_flags(words)
     beam_imports.import_beam(())  # only now: no refusal waits for Beam
 
-    found = [problem for check in _choose_checks(asked) if (problem := _run(check, asked))]
-    sys.stdout.write(f"{len(found)} problem(s)\n" if found else "all is well\n")
-    if all(isinstance(problem, ConfigError) for problem in found):
-        return _USAGE if found else _OK
-    return _PROBLEM
+    checks: list[dict[str, Any]] = []
+    found: list[ImgclsError] = []
+    for check in _choose_checks(asked):
+        checked, problem = _run(check, asked)
+        checks.append(checked)
+        found += [] if problem is None else [problem]
+        if not how.json:
+            sys.stdout.write(_describe(checked))
+            sys.stdout.flush()
+    if not how.json:
+        sys.stdout.write(f"{len(found)} problem(s)\n" if found else "all is well\n")
+    is_usage = all(isinstance(problem, ConfigError) for problem in found)
+    code = DONE if not found else USAGE if is_usage else FAILED
+    return code, functools.partial(dict, checks=checks, problems=len(found))
 
 
 def _choose_checks(asked: argparse.Namespace) -> list[Check]:
-    checks: list[Check] = [("machine", _check_machine), ("hub", _check_hub)]
+    checks: list[Check] = [
+        ("packages", surroundings.check_packages),
+        ("machine", surroundings.check_machine),
+        ("runner", surroundings.check_runner),
+        ("credentials", surroundings.check_credentials),
+        ("disk", surroundings.check_disk),
+        ("hub", surroundings.check_hub),
+    ]
     if asked.input is not None:
         checks.append(("input", _check_input))
     if asked.output is not None:
@@ -58,41 +73,25 @@ def _choose_checks(asked: argparse.Namespace) -> list[Check]:
     return checks
 
 
-def _run(check: Check, asked: argparse.Namespace) -> ImgclsError | None:
-    """Runs one check; returns the problem that it found."""
+def _run(check: Check, asked: argparse.Namespace) -> tuple[dict[str, Any], ImgclsError | None]:
+    """Runs one check; returns what it says, and the problem that it found."""
     name, find = check
     lines: list[str] = []
-    mark, problem = "ok", None
+    problem = None
     try:
         for line in find(asked):
             lines.append(line)
     except ImgclsError as error:
-        lines, mark, problem = [*lines, str(error)], "BAD", error
-    for index, line in enumerate(lines):
-        head = f"{mark:<4}{name:<{_NAME_CHARS}}" if index == 0 else " " * (4 + _NAME_CHARS)
-        sys.stdout.write(f"{head}{terminal.escape(line)}\n")
-    sys.stdout.flush()
-    return problem
+        # What goes before may be well; the first line is the one that has the mark.
+        lines, problem = [str(error), *lines], error
+    return {"name": name, "ok": problem is None, "lines": lines}, problem
 
 
-def _check_machine(asked: argparse.Namespace) -> Iterator[str]:
-    import torch
-
-    from imgcls_beam.library_versions import find_versions
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
-    yield f"{cores} cores, {cuda}"
-    yield " · ".join(f"{name} {version}" for name, version in find_versions().items())
-
-
-def _check_hub(asked: argparse.Namespace) -> Iterator[str]:
-    from huggingface_hub import constants, get_token
-
-    token = "a token is set" if get_token() else "no token (HF_TOKEN): public models only"
-    yield f"{constants.ENDPOINT}; {token}"
-    if constants.is_offline_mode():
-        yield "offline (HF_HUB_OFFLINE): its local cache answers"
+def _describe(checked: dict[str, Any]) -> str:
+    head = f"{'ok' if checked['ok'] else 'BAD':<4}{checked['name']:<{_NAME_CHARS}}"
+    heads = [head, *([" " * len(head)] * (len(checked["lines"]) - 1))]
+    lines = zip(heads, map(terminal.escape, checked["lines"]), strict=True)
+    return "".join(f"{head}{line}\n" for head, line in lines)
 
 
 def _check_model(asked: argparse.Namespace) -> Iterator[str]:

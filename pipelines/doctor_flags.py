@@ -10,6 +10,7 @@ from imgcls_beam.options import OutputOptions
 
 from . import flags as classify_flags
 from .arguments import parse_own
+from .speech import add_speech_flags
 
 
 def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
@@ -59,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--parity", metavar="N", help="classify N images with transformers' pipeline too"
     )
+    add_speech_flags(parser)
     return parser
 
 

@@ -18,6 +18,7 @@ from imgcls_beam.options import (
 )
 
 from .arguments import parse_known
+from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
 
 EPILOG = """\
@@ -56,6 +57,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_model_flags(parser)
     _add_output_flags(parser)
     add_worker_flags(parser)
+    add_speech_flags(parser)
+    parser.add_argument("--dry_run", action="store_true", help="show the first image; write none")
     return parser
 
 
@@ -81,6 +84,7 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
         help="no images there: a run of 0 images, not an error",
     )
     add("--sample", default="1.0", metavar="R", help="share of the images, 0 to 1, by their URI")
+    add("--read_concurrency", metavar="N", help="objects that are read at once (64)")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
 
@@ -119,6 +123,7 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     add("--only", default="all", metavar="W", help="all, new (not scored), errors (of --run_id)")
     add("--file_bytes", default=str(128 << 20), metavar="N", help="about the size of a file")
     add("--max_error_ratio", default="0.05", metavar="R", help="above it the exit code is 3 (0.05)")
+    add("--report", action="store_true", help="write DIR/reports/ID.html at the end")
 
 
 def to_job(flags: argparse.Namespace) -> JobOptions:
@@ -147,6 +152,7 @@ def to_job(flags: argparse.Namespace) -> JobOptions:
             table=flags.output_table,
             only=flags.only,
             file_bytes=to_int("file_bytes", flags.file_bytes),
+            report=flags.report,
         ),
         read=read,
         decode=decode,
@@ -222,6 +228,9 @@ def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
     if flags.max_image_bytes is not None:
         max_bytes = to_int("max_image_bytes", flags.max_image_bytes)
         read = dataclasses.replace(read, max_bytes=max_bytes)
+    if flags.read_concurrency is not None:
+        concurrency = to_int("read_concurrency", flags.read_concurrency)
+        read = dataclasses.replace(read, concurrency=concurrency)
     if flags.max_image_pixels is not None:
         max_pixels = to_int("max_image_pixels", flags.max_image_pixels)
         decode = dataclasses.replace(decode, max_pixels=max_pixels)

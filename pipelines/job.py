@@ -11,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+)
 
 from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.listing import check_inputs
-from imgcls_beam.metrics import RunCounts, read_counts
+from imgcls_beam.metrics import RunCounts, SubmittedJob, read_counts
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 from imgcls_beam.scoring import ModelSource, Scoring
@@ -37,32 +41,46 @@ from imgcls_beam.sinks import (
 from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import display, preflight, startup, table_output, terminal
+from . import noise, preflight, progress, startup, table_output
+from .locating import make_absolute
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
 _LOG = logging.getLogger("imgcls")
+_CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
 
 
 def run(
-    job: JobOptions, beam_arguments: Sequence[str], started_at: datetime.datetime
-) -> RunRecord | RunCounts | None:
+    job: JobOptions,
+    beam_arguments: Sequence[str],
+    started_at: datetime.datetime,
+    *,
+    is_quiet: bool = False,
+) -> RunRecord | RunCounts | SubmittedJob:
     """Checks everything that can be checked before the first image, then runs the pipeline.
 
+    Args:
+        job: what to do.
+        beam_arguments: Beam's flags.
+        started_at: when the program was started, UTC.
+        is_quiet: no progress is shown.
+
     Returns:
-        The published record, or the counts where no rows were asked for; None where the job goes on
+        The published record, or the counts where no rows were asked for; or the job that goes on
         without this program, on Dataflow.
 
     Raises:
         ImgclsError: in one sentence, what is wrong; nothing was published.
     """
     options = to_beam_options(beam_arguments)
+    if not is_local(options):
+        noise.show_all()  # a service's log is what is read there
     preflight.check_stores(job.input, job.output, job.model)
     job = dataclasses.replace(job, input=_leave_out_own(job.input, job.output))
     check_inputs(job.input)
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
         current = table_output.begin_table(output)
         job = dataclasses.replace(job, output=output)
-        return _run_checked(job, options, started_at, current)
+        return _run_checked(job, options, started_at, current, is_quiet)
 
 
 def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
@@ -71,8 +89,12 @@ def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
 
 
 def _run_checked(
-    job: JobOptions, options: PipelineOptions, started_at: datetime.datetime, current: CurrentRun
-) -> RunRecord | RunCounts | None:
+    job: JobOptions,
+    options: PipelineOptions,
+    started_at: datetime.datetime,
+    current: CurrentRun,
+    is_quiet: bool,
+) -> RunRecord | RunCounts | SubmittedJob:
     source = resolve_model(job.model.model, job.model.revision)
     scoring = to_scoring(job.model, source, job.decode)
     with contextlib.ExitStack() as begun:
@@ -87,13 +109,29 @@ def _run_checked(
         write_table = table_output.make_writer(job.output, current, is_local(options))
         pipeline = build(beam.Pipeline(options=options), job, scoring, rows, lines, write_table)
         if goes_on_alone(options.view_as(StandardOptions).runner):
-            result = pipeline.run()
-            terminal.say(functools.partial(display.describe_submitted, result, options))
-            return None
+            return _submit(pipeline, options)
         model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
-        with model, display.show_progress():
+        several = is_spread(options)
+        with model, progress.show_progress(job, several=several, is_quiet=is_quiet):
             counts = _run_to_end(pipeline, rows, job.output)
-    return counts if rows is None else rows.read_record()
+    if rows is not None:
+        return rows.read_record()
+    assert counts is not None  # only a run of rows ends without
+    return counts
+
+
+def _submit(pipeline: beam.Pipeline, options: PipelineOptions) -> SubmittedJob:
+    """Starts a job that goes on without this program."""
+    result = pipeline.run()
+    cloud = options.view_as(GoogleCloudOptions)
+    if cloud.template_location is not None:
+        return SubmittedJob(template=cloud.template_location)
+    if not getattr(result, "has_job", False):
+        return SubmittedJob()
+    job_id, url = result.job_id(), None
+    if cloud.project and cloud.region:
+        url = f"{_CONSOLE}/{cloud.region}/{job_id}?project={cloud.project}"
+    return SubmittedJob(job_id, url)
 
 
 def _begin_rows(
@@ -169,17 +207,12 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     images, model = described["input"], described["model"]
     del images["own_output"]
     for name in ("inputs", "requests"):
-        images[name] = [_make_absolute(each) for each in images[name]]
+        images[name] = [make_absolute(each) for each in images[name]]
     if images["manifest"] is not None:
-        images["manifest"]["url"] = _make_absolute(images["manifest"]["url"])
+        images["manifest"]["url"] = make_absolute(images["manifest"]["url"])
     if os.path.isdir(model["model"]):
-        model["model"] = _make_absolute(model["model"])
+        model["model"] = make_absolute(model["model"])
     return described
-
-
-def _make_absolute(url: str) -> str:
-    is_url = "://" in url or url.lower().startswith(("bq:", "file:/"))
-    return url if is_url else os.path.abspath(os.path.expanduser(url))
 
 
 @contextlib.contextmanager
@@ -224,10 +257,14 @@ def _run_to_end(
                 return None
             what = f"the rows were published, but not {missing}"
         raise PublishError(f"{what} ({problem})") from error
-    except KeyboardInterrupt:
-        if _is_published(rows) and not output.is_scratch and not _name_later(output):
+    except KeyboardInterrupt as error:
+        if not _is_published(rows) or output.is_scratch:
+            raise
+        missing = _name_later(output)
+        if not missing:
             return None
-        raise
+        problem = f"interrupted; the rows were published, but not {missing}"
+        raise PublishError(f"{problem}; --if_exists=replace makes the run again") from error
 
 
 def _name_later(output: OutputOptions) -> str:

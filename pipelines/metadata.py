@@ -14,7 +14,7 @@ from imgcls_beam.options import Dedupe, IfExists, Only
 from imgcls_beam.scoring import Preprocess
 from imgcls_beam.spec import FunctionToApply
 
-from . import flags
+from . import flags, speech
 
 _NAME = "imgcls"
 _DESCRIPTION = (
@@ -34,7 +34,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
 }
-_NUMBERS = ("limit", "max_image_bytes", "max_image_pixels", "file_bytes")
+_NOT_THERE = ("help", "report", "dry_run", *speech.NAMES)
+_NUMBERS = ("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "file_bytes")
 _IMAGE = {
     "name": "sdk_container_image",
     "label": "image of the workers",
@@ -70,8 +71,9 @@ def render_metadata() -> str:
 
 
 def list_actions() -> list[argparse.Action]:
-    """The flags of `classify`, without `--help`."""
-    return [action for action in flags.make_parser()._actions if action.dest != "help"]
+    """The flags of `classify`, without those that a job on Dataflow has no use for."""
+    actions = flags.make_parser()._actions
+    return [action for action in actions if action.dest not in _NOT_THERE]
 
 
 def _describe(action: argparse.Action) -> dict[str, Any]:

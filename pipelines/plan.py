@@ -12,49 +12,33 @@ the job once with one image, into a folder that is gone at once.
 """
 
 import argparse
-import json
+import functools
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from imgcls_beam.errors import ConfigError, ImgclsError
 
 from . import beam_imports, plan_flags, preflight, startup, terminal
+from .program import DONE, Fields, run_main
 
-if TYPE_CHECKING:
-    from imgcls_beam.planning import Plan
-
-_DONE, _FAILED, _USAGE = 0, 1, 2
+_INTERRUPTED = "interrupted; nothing was written, so there is nothing to clear away"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Makes the plan, and prints it; returns the exit code."""
-    startup.set_up()
-    try:
-        asked = plan_flags.parse_flags(sys.argv[1:] if argv is None else argv)
-        preflight.check_flags(asked.job, asked.beam_arguments)
-        with startup.pause_collector():
-            beam_imports.import_beam(asked.beam_arguments)  # only now: no refusal waits for Beam
-            from . import plan_making
-        plan = plan_making.make_plan(asked)
-    except ImgclsError as error:
-        sys.stderr.write(f"imgcls plan: {terminal.escape(str(error))}\n")
-        return _USAGE if isinstance(error, ConfigError) else _FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("imgcls plan: interrupted; there is nothing to clear away\n")
-        return _FAILED
-    terminal.say(lambda: _describe(plan, asked))
-    return _DONE
+    return run_main("plan", argv, _act, _INTERRUPTED)
 
 
-def _describe(plan: "Plan", asked: argparse.Namespace) -> str:
-    from imgcls_beam.planning import describe_plan
+def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]:
+    asked = plan_flags.parse_flags(words)
+    preflight.check_flags(asked.job, asked.beam_arguments)
+    with startup.pause_collector():
+        beam_imports.import_beam(asked.beam_arguments)  # only now: no refusal waits for Beam
+        from imgcls_beam.planning import describe_plan
 
-    from .plan_text import write_plan
-
-    if asked.json:
-        return json.dumps(describe_plan(plan), ensure_ascii=False) + "\n"
-    return write_plan(plan)
+        from . import plan_making, plan_text
+    plan = plan_making.make_plan(asked)
+    if not how.json:
+        terminal.say(functools.partial(plan_text.write_plan, plan))
+    return DONE, functools.partial(describe_plan, plan)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     Returns:
         `job`, as it would be run; `has_output`, whether one was given: else the job's is a folder
         that there is not; `beam_arguments`; `start_flags`, of a run of one image of the same input
-        and model; `gpu`, `num_workers` and `price_per_hour`, None where they are not given; `json`.
+        and model; `gpu`, `num_workers` and `price_per_hour`, None where they are not given.
 
     Raises:
         ConfigError: a flag or value that is not allowed.
@@ -52,7 +52,6 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         gpu=None if flags.gpu == NO_GPU else flags.gpu,
         num_workers=beam.num_workers,
         price_per_hour=_to_price(flags.price_per_hour),
-        json=flags.json,
     )
 
 
@@ -64,7 +63,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.epilog = _EPILOG
     add = parser.add_argument_group("plan").add_argument
     add("--price_per_hour", metavar="P", help="of one machine: the plan says the cost")
-    add("--json", action="store_true", help="one JSON object on standard output")
     return parser
 
 

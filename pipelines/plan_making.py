@@ -11,7 +11,6 @@ from imgcls_beam.options import JobOptions
 from imgcls_beam.planning import (
     Estimate,
     Listing,
-    ModelFacts,
     Pace,
     Plan,
     Probe,
@@ -29,6 +28,7 @@ from imgcls_beam.sinks import check_allowed, check_jsonl_new, list_own
 from imgcls_beam.transforms import to_scoring
 
 from . import pilot, preflight, startup
+from .advice import advise
 
 
 def make_plan(asked: argparse.Namespace) -> Plan:
@@ -50,10 +50,10 @@ def make_plan(asked: argparse.Namespace) -> Plan:
     if asked.has_output:
         _check_output(job, scoring)
     listing = count_listing(job, scoring)
-    facts, probe, shift, pace = _look_at_model(job, scoring, listing)
-    pace = dataclasses.replace(pace, start_s=pilot.time_start(asked.start_flags))
-    estimates = tuple(_estimate(asked, source, listing, probe, pace))
-    return Plan(listing, facts, probe, shift, pace, estimates)
+    plan = _look_at_model(job, scoring, listing)
+    pace = dataclasses.replace(plan.pace, start_s=pilot.time_start(asked.start_flags))
+    estimates = tuple(_estimate(asked, source, listing, plan.probe, pace))
+    return dataclasses.replace(plan, pace=pace, estimates=estimates)
 
 
 def _check_output(job: JobOptions, scoring: Scoring) -> None:
@@ -68,10 +68,8 @@ def _check_output(job: JobOptions, scoring: Scoring) -> None:
         connect("output_table", parse_table(job.output.table))
 
 
-def _look_at_model(
-    job: JobOptions, scoring: Scoring, listing: Listing
-) -> tuple[ModelFacts, Probe | None, ScoreShift | None, Pace]:
-    """What asks the loaded model; it is let go at the end."""
+def _look_at_model(job: JobOptions, scoring: Scoring, listing: Listing) -> Plan:
+    """What asks the loaded model, which is let go at the end: all but a start and the estimates."""
     with startup.pause_collector():
         from imgcls_beam.outcome_handler import OutcomeHandler
 
@@ -85,10 +83,12 @@ def _look_at_model(
     kept = was_kept or (False if is_form_kept(job.model, source, preparer) else None)
     facts = describe_model(job, source, classifier.describe(), preparer, batch_size, kept)
     if not listing.drawn:
-        return facts, None, None, Pace(0.0, 0.0)
+        return Plan(listing, facts)
     probe = probe_images(listing.drawn, job, preparer, handler, classifier)
-    pace = pilot.measure_pace(job, scoring, listing, probe)
-    return facts, probe, _find_shift(job, source, listing), pace
+    pace, slowest = pilot.measure_pace(job, scoring, listing, probe)
+    advice = "" if slowest is None else advise(slowest, job)
+    shift = _find_shift(job, source, listing)
+    return Plan(listing, facts, probe, shift, pace, slowest=slowest, advice=advice)
 
 
 def _find_shift(job: JobOptions, source: ModelSource, listing: Listing) -> ScoreShift | None:

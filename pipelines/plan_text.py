@@ -91,7 +91,11 @@ def _describe_probe(plan: Plan) -> Iterator[str]:
     for name, count in probe.errors.items():
         uri, message = probe.first_errors[name]
         yield f"{count} × {name}: {message}; {uri}"
-    yield _describe_rates(probe) + (f"; {plan.advice}" if plan.advice else "")
+    if probe.rates:
+        rates = " · ".join(f"{each.stage} {_round(each.images_per_s)}" for each in probe.rates)
+        yield f"images/s, each stage by itself: {rates}"
+    if plan.slowest is not None:
+        yield f"{plan.slowest.stage} is the slowest: {plan.advice}"
     yield from _describe_shift(plan)
 
 
@@ -109,12 +113,6 @@ def _describe_spread(spread: Spread) -> str:
     if spread.low == spread.high:
         return f"{spread.low:,}"
     return f"{spread.low:,} to {spread.high:,} (median {spread.median:,})"
-
-
-def _describe_rates(probe: Probe) -> str:
-    rates = " · ".join(f"{each.stage} {_round(each.images_per_s)}" for each in probe.rates)
-    slowest = min(probe.rates, key=lambda each: each.images_per_s)
-    return f"images/s, each stage by itself: {rates}; {slowest.stage} is the slowest"
 
 
 def _describe_shift(plan: Plan) -> Iterator[str]:

@@ -31,6 +31,9 @@ def check_flags(job: JobOptions, beam_arguments: Sequence[str]) -> None:
     """
     beam = parse_beam(beam_arguments)
     if goes_on_alone(beam.runner):
+        if job.output.report:
+            problem = "the job goes on without this program; imgcls report writes it afterwards"
+            raise ConfigError("report", True, problem)
         _check_elsewhere(job, beam)
 
 
@@ -65,11 +68,11 @@ def _list_places(
     if output is not None:
         places = {"output": output.output, "output_jsonl": output.jsonl}
         yield from ((option, url) for option, url in places.items() if url is not None)
-    if model is not None and _is_folder(model.model):
+    if model is not None and is_folder(model.model):
         yield "model", model.model
 
 
-def _is_folder(model: str) -> bool:
+def is_folder(model: str) -> bool:
     """Whether a model is no hub id: a URL, or a folder of this machine."""
     return "://" in model or model.startswith(("/", ".", "~")) or os.path.isdir(model)
 

@@ -12,6 +12,7 @@ from imgcls_beam.options import InputOptions, JobOptions, ManifestOptions, Outpu
 
 from . import flags as classify_flags
 from .arguments import parse_known
+from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
 
 if TYPE_CHECKING:
@@ -96,12 +97,14 @@ def make_parser() -> argparse.ArgumentParser:
     add("--output_table", metavar="P.D.T", help="BigQuery table that has the rows too")
     add = parser.add_argument_group("limits").add_argument
     add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
+    add("--read_concurrency", metavar="N", help="objects that are read at once (64)")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
     add("--batch_size", metavar="N", help="images in a forward pass, or auto (as the run)")
     add("--device", metavar="D", help="auto, cpu, cuda (as the run)")
     add("--max_error_ratio", default="0.05", metavar="R", help="of the whole run; else exit 3")
     add_worker_flags(parser)
+    add_speech_flags(parser)
     return parser
 
 

@@ -13,56 +13,52 @@ finished runs only; it reads nothing else, and writes nowhere. Questions to ask:
 """
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Sequence
 
-from imgcls_beam.errors import ConfigError, ImgclsError
-
-from . import sql_flags, startup, terminal
-
-_DONE, _FAILED, _USAGE = 0, 1, 2
+from . import noise, sql_flags, terminal
+from .locating import make_absolute
+from .program import DONE, FAILED, Fields, fail, run_main
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints views, or a query's answer; returns the exit code."""
-    startup.set_up()
+    return run_main("sql", argv, _act)
+
+
+def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]:
+    asked = sql_flags.parse_flags(words)
     try:
-        asked = sql_flags.parse_flags(sys.argv[1:] if argv is None else argv)
-        if asked.query is None:
-            _print_views(asked)
-            return _DONE
-        return _answer(asked)
-    except ImgclsError as error:
-        sys.stderr.write(f"imgcls sql: {terminal.escape(str(error))}\n")
-        return _USAGE if isinstance(error, ConfigError) else _FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("imgcls sql: interrupted\n")
-        return _FAILED
+        if asked.query is not None:
+            return _answer(asked, how), None
+        views = _render_views(asked)
+        if not how.json:
+            sys.stdout.write(views)
+            sys.stdout.flush()
+        return DONE, functools.partial(dict, views=views, columns=None, rows=None)
     except BrokenPipeError:  # `| head` has seen enough; the interpreter must not flush at its end
         terminal.drop_stdout()
-        return _DONE
+        return DONE, None
     except OSError as error:  # a full disk behind standard output, or a file that is gone
         terminal.drop_stdout()
         reason = type(error).__name__ if error.errno is None else os.strerror(error.errno)
-        sys.stderr.write(f"imgcls sql: the answer was not written to its end: {reason}\n")
-        return _FAILED
+        problem = f"the answer was not written to its end: {reason}"
+        return fail("sql", argparse.Namespace(json=False), FAILED, "run", problem), None
 
 
-def _print_views(asked: argparse.Namespace) -> None:
+def _render_views(asked: argparse.Namespace) -> str:
     from imgcls_beam.warehouse import views
 
     if asked.dialect == "bigquery":
         table = asked.table
         place = (f"{table.project}.{table.dataset}", table.table) if table else ()
-        text = views.render_bigquery(*place)
-    else:
-        text = views.render_duckdb(*([asked.output] if asked.output else []))
-    sys.stdout.write(text)
-    sys.stdout.flush()
+        return views.render_bigquery(*place)
+    return views.render_duckdb(*([make_absolute(asked.output)] if asked.output else []))
 
 
-def _answer(asked: argparse.Namespace) -> int:
+def _answer(asked: argparse.Namespace, how: argparse.Namespace) -> int:
     """Runs the query; returns the exit code."""
     from imgcls_beam.stores import check_store
     from imgcls_beam.warehouse.querying import open_runs
@@ -74,14 +70,18 @@ def _answer(asked: argparse.Namespace) -> int:
     import duckdb  # it is installed, or the line above has said so
 
     try:
-        answers.write_answer(connection.execute(asked.query), asked.format, sys.stdout)
+        cursor = connection.execute(asked.query)
+        if how.json:
+            answers.write_object(cursor, noise.find_log(), sys.stdout)
+        else:
+            answers.write_answer(cursor, asked.format, sys.stdout)
         sys.stdout.flush()
     except duckdb.Error as error:
-        sys.stderr.write(f"imgcls sql: {terminal.escape(str(error), keep=chr(10))}\n")
-        return _FAILED
+        lines = str(error).splitlines() or ["no reason given"]
+        return fail("sql", how, FAILED, "run", "\n".join(lines))
     finally:
         connection.close()
-    return _DONE
+    return DONE
 
 
 if __name__ == "__main__":

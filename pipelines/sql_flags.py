@@ -9,6 +9,7 @@ from imgcls_beam.checks import check_choice, check_url
 from imgcls_beam.errors import ConfigError
 
 from .arguments import parse_own
+from .speech import add_speech_flags
 
 DIALECTS = ("duckdb", "bigquery")
 FORMATS = ("table", "csv", "json")
@@ -60,6 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--format", metavar="F", help="table, csv, json: an object a line (table)")
     add("--dialect", metavar="D", help="duckdb, bigquery: of the views that are printed")
     add("--output_table", metavar="P.D.T", help="BigQuery table that the views are beside")
+    add_speech_flags(parser)
     return parser
 
 

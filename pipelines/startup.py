@@ -3,26 +3,22 @@
 import contextlib
 import gc
 import io
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 
-_NOISE = (
-    *("apitools not found", "requires torchvision", "compatible bson package"),
-    "Resource module is not available",
-)
-"""Warnings of libraries about packages that are not needed here. The last one means that SciPy is
-not installed, by which Beam would guess the model's size."""
-_CLIENTS = ("gcsfs", "asyncio", "google.auth")
-"""Of stores: what they raise is a row or a sentence here, and they log a page of it beside that."""
+from . import noise
 
 
-def set_up() -> None:
-    """Sets up streams, logging, and by variables, which workers inherit, two libraries."""
+def set_up(program: str = "imgcls", *, is_verbose: bool = False) -> None:
+    """Sets up streams, logging, and by variables, which workers inherit, two libraries.
+
+    Args:
+        program: its name.
+        is_verbose: what other libraries say is shown.
+    """
     set_up_streams()
-    set_up_logging()
+    noise.turn_aside(program, is_verbose=is_verbose)
     # Threads that wait by spinning take the core from the process they wait for: two jobs on two
     # cores took 22.8 and 28.7 s, and 11.9 and 12.3 s with this; one job alone took the same time.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -74,20 +70,3 @@ def set_up_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def set_up_logging() -> None:
-    """Warnings of everybody, and what this package has to say; on standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(_is_worth_showing)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("imgcls").setLevel(logging.INFO)
-    for name in _CLIENTS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    # What Pillow thinks of an image's EXIF is a fact of that image: it belongs into no log.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-def _is_worth_showing(record: logging.LogRecord) -> bool:
-    return not any(noise in record.getMessage() for noise in _NOISE)

@@ -12,35 +12,49 @@ The flags of the job are checked as `imgcls classify` checks them.
 """
 
 import argparse
+import functools
 import json
 import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from imgcls_beam.errors import ConfigError, ImgclsError
+from imgcls_beam.errors import ConfigError
 
-from . import metadata, startup, template_flags, terminal
+from . import metadata, template_flags
+from .program import DONE, Fields, run_main
 
-_DONE, _FAILED, _USAGE = 0, 1, 2
 _DELIMITER = "~"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints; returns the exit code."""
-    startup.set_up()
-    try:
-        flags = template_flags.parse_flags(sys.argv[1:] if argv is None else argv)
-        if flags.action == "metadata":
-            sys.stdout.write(metadata.render_metadata())
-        else:
-            sys.stdout.write(_render(flags))
-        if flags.action == "build" and flags.write:
-            _write_spec(flags)
-    except ImgclsError as error:
-        sys.stderr.write(f"imgcls template: {terminal.escape(str(error))}\n")
-        return _USAGE if isinstance(error, ConfigError) else _FAILED
-    return _DONE
+    return run_main("template", argv, _act)
+
+
+def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]:
+    flags = template_flags.parse_flags(words)
+    is_metadata = flags.action == "metadata"
+    text = metadata.render_metadata() if is_metadata else _render(flags)
+    if not how.json:
+        sys.stdout.write(text)
+    if flags.action == "build" and flags.write:
+        _write_spec(flags)
+        if not how.json:
+            sys.stdout.write(f"written: {flags.spec}\n")
+    return DONE, functools.partial(_to_fields, flags)
+
+
+def _to_fields(flags: argparse.Namespace) -> dict[str, Any]:
+    """What is asked for; the others are null."""
+    action = flags.action
+    return {
+        "metadata": metadata.make_metadata() if action == "metadata" else None,
+        "spec": make_spec(flags.image) if action in ("show", "build") else None,
+        "build": make_build_command(flags) if action in ("show", "build") else None,
+        "run": make_run_command(flags) if action in ("show", "run") else None,
+        "written": flags.spec if action == "build" and flags.write else None,
+    }
 
 
 def make_spec(image: str) -> dict[str, Any]:
@@ -114,7 +128,6 @@ def _write_spec(flags: argparse.Namespace) -> None:
     folder, name = open_parent("spec", flags.spec)
     with folder.refuse_unwritable():
         folder.write(name, json.dumps(make_spec(flags.image)).encode())
-    sys.stdout.write(f"written: {flags.spec}\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from imgcls_beam.errors import ConfigError
 from . import flags as classify_flags
 from . import metadata
 from .arguments import parse_own
+from .speech import add_speech_flags
 
 ACTIONS = ("show", "build", "run", "metadata")
 
@@ -71,6 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--region", default="us-central1", metavar="R", help="of the job (us-central1)")
     add("--name", default="imgcls", metavar="N", help="of the job (imgcls)")
     add("--write", action="store_true", help="build: write the file to --spec, without gcloud")
+    add_speech_flags(parser)
     return parser
 
 

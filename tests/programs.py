@@ -108,7 +108,7 @@ _PRELOADED = (
 def _serve() -> None:
     from pipelines import startup
 
-    startup.set_up()
+    startup.set_up(is_verbose=True)  # what is turned aside is so in each child
     for name in _PRELOADED:  # imports start no threads, with which one could not fork
         importlib.import_module(name)
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 from filelock import FileLock, Timeout
 
+from imgcls_beam.cache import find_cache
 from imgcls_beam.classifying.cpu import count_model_cores
 from imgcls_beam.classifying.protocol import ClassifierSpec
-from imgcls_beam.models.keeping import find_cache
 
 _LOOKS_S = 1.0
 """Between two looks at who else is there."""

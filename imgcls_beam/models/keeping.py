@@ -9,12 +9,13 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from imgcls_beam.cache import find_cache
 
 _FACTS = "facts.json"
 _CHUNK_BYTES = 1 << 20
@@ -31,16 +32,6 @@ class Kept:
 
     facts: Mapping[str, Any]
     folder: pathlib.Path
-
-
-def find_cache() -> pathlib.Path:
-    """`$IMGCLS_CACHE`, else `imgcls_beam` below `$XDG_CACHE_HOME` or `~/.cache`.
-
-    It may be deleted.
-    """
-    if own := os.environ.get("IMGCLS_CACHE"):
-        return pathlib.Path(own)
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imgcls_beam"
 
 
 def find_kept(kind: str, key: Mapping[str, Any]) -> Kept | None:

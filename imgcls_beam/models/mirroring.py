@@ -8,8 +8,8 @@ import shutil
 import tempfile
 from typing import Any
 
+from imgcls_beam.cache import find_cache
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.models.keeping import find_cache
 from imgcls_beam.models.model_files import check_folder, has_model, hash_files, list_needed
 from imgcls_beam.stores import open_store, version_of
 

@@ -9,6 +9,7 @@ from imgcls_beam.planning.estimating import Estimate, Pace
 from imgcls_beam.planning.listed_counts import Listing
 from imgcls_beam.planning.model_facts import ModelFacts
 from imgcls_beam.planning.probing import Probe
+from imgcls_beam.slowest import Slowest
 
 _SHOWN_LABELS = 10
 
@@ -50,15 +51,17 @@ class Plan:
         shift: of fast preparation; None where it was not asked for, or nothing was answered.
         pace: what was measured here.
         estimates: how long it would take, this machine first.
-        advice: what would help where a stage is the slowest; empty where nobody knows.
+        slowest: the stage that holds a run up; None where there is little to go by.
+        advice: what would help there; empty where nobody knows.
     """
 
     listing: Listing
     model: ModelFacts
-    probe: Probe | None
-    shift: ScoreShift | None
-    pace: Pace
-    estimates: tuple[Estimate, ...]
+    probe: Probe | None = None
+    shift: ScoreShift | None = None
+    pace: Pace = Pace(0.0, 0.0)
+    estimates: tuple[Estimate, ...] = ()
+    slowest: Slowest | None = None
     advice: str = ""
 
     @property
@@ -98,6 +101,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "expected_errors": plan.expected_errors,
         "pace": dataclasses.asdict(plan.pace),
         "estimates": [_describe_estimate(each) for each in plan.estimates],
+        "slowest_stage": None if plan.slowest is None else str(plan.slowest.stage),
         "advice": plan.advice,
     }
 

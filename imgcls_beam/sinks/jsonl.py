@@ -19,7 +19,9 @@ import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
 from apache_beam.utils.windowed_value import WindowedValue
 
+from imgcls_beam.board import BOARD
 from imgcls_beam.elements import Outcome
+from imgcls_beam.errors import Stage
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import in_one_window, require_bounded
 from imgcls_beam.sinks.jsonl_files import (
@@ -101,7 +103,9 @@ def _commit(
     session: JsonlSession,
     *_awaited: Any,  # noqa: ANN401
 ) -> JsonlFile:
-    return commit_jsonl(list(staged), listed, session)
+    files = list(staged)
+    with BOARD.held(Stage.SINK):
+        return commit_jsonl(files, listed, session)
 
 
 class _StageLines(beam.DoFn):
@@ -119,7 +123,8 @@ class _StageLines(beam.DoFn):
         self._writer.write(outcome)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        staged = self._writer.close() if self._writer else None
+        with BOARD.held(Stage.SINK):
+            staged = self._writer.close() if self._writer else None
         self._writer = None
         if staged is not None:
             yield in_one_window(staged)

@@ -23,8 +23,9 @@ from apache_beam.pvalue import AsIter, AsSingleton
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imgcls_beam.attributes import encode_attributes
+from imgcls_beam.board import BOARD
 from imgcls_beam.elements import Failure, Outcome, Prediction, Skipped
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.errors import ConfigError, Stage
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.metrics import count_staged
 from imgcls_beam.options import IfExists, OutputOptions
@@ -189,7 +190,8 @@ class _StageRows(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         self._write()
-        staged = self._writer.close() if self._writer else None
+        with BOARD.held(Stage.SINK):
+            staged = self._writer.close() if self._writer else None
         self._writer = None
         if staged is not None:
             count_staged(staged.summary.rows, sum(file.size_bytes for file in staged.files))
@@ -203,9 +205,10 @@ class _StageRows(beam.DoFn):
 
     def _write(self) -> None:
         if self._writer is not None:
-            for scoring, outcomes in self._waiting.items():
-                batch = to_record_batch(outcomes, self._versions)
-                self._writer.write(batch, scoring, list_engines(outcomes))
+            with BOARD.held(Stage.SINK):
+                for scoring, outcomes in self._waiting.items():
+                    batch = to_record_batch(outcomes, self._versions)
+                    self._writer.write(batch, scoring, list_engines(outcomes))
         self._forget()
 
     def _forget(self) -> None:
@@ -235,7 +238,8 @@ def weigh(outcome: Outcome | Skipped) -> int:
 
 
 def _merge(merge: Merge, session: Session) -> MergedFile:
-    return merge_files(merge, session.folder, session.paths.staging)
+    with BOARD.held(Stage.SINK):
+        return merge_files(merge, session.folder, session.paths.staging)
 
 
 def _commit(
@@ -246,7 +250,9 @@ def _commit(
     configuration: str,
     passed_over: PassedOver,
 ) -> RunRecord:
-    return commit_session(list(merged), staged, listed, session, configuration, passed_over)
+    files = list(merged)
+    with BOARD.held(Stage.SINK):
+        return commit_session(files, staged, listed, session, configuration, passed_over)
 
 
 def _check_json_object(option: str, text: str) -> None:

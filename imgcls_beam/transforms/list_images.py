@@ -12,7 +12,9 @@ from typing import Any
 
 import apache_beam as beam
 
+from imgcls_beam.board import BOARD
 from imgcls_beam.elements import Failure, ImageRef, TableCell
+from imgcls_beam.errors import Stage
 from imgcls_beam.listing import group_few, list_distinct, list_images, ref_of, uri_digest
 from imgcls_beam.metrics import count_found, count_listed, count_passed_over
 from imgcls_beam.options import InputOptions, to_input_options
@@ -88,7 +90,10 @@ def list_counted(options: InputOptions) -> Iterator[Any]:
 def _list_once(options: InputOptions) -> Iterator[Any]:
     """Lists everything before it gives the first: so a terminal can say how much is left."""
     passed_over = PassedOver()
-    yield from map(_count_listed, list_distinct(options, passed_over, count_found))
+    listed = map(_count_listed, list_distinct(options, passed_over, count_found))
+    with BOARD.held(Stage.LIST):
+        first = list(itertools.islice(listed, 1))
+    yield from itertools.chain(first, listed)
     count_passed_over(passed_over)
     yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
 

@@ -53,7 +53,7 @@ def get_values(results: Iterable[WindowedValue]) -> list[Any]:
 
 
 def test_results_come_in_the_order_of_the_tasks_whichever_is_done_first() -> None:
-    prefetched: PrefetchQueue[str] = PrefetchQueue(100, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(Stage.READ, 100, 100)
     first_may_end = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = pool.submit(lambda: [str(first_may_end.wait(60)), "b"])
@@ -74,7 +74,7 @@ def test_results_come_in_the_order_of_the_tasks_whichever_is_done_first() -> Non
 def test_no_more_is_held_than_is_allowed_but_always_one_task(
     max_elements: int, max_bytes: int, held: int
 ) -> None:
-    prefetched: PrefetchQueue[str] = PrefetchQueue(max_elements, max_bytes)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(Stage.READ, max_elements, max_bytes)
     taken: list[str] = []
     for index, letter in enumerate("abcdefghij"):
         add_task(prefetched, letter, size_bytes=10)
@@ -85,7 +85,7 @@ def test_no_more_is_held_than_is_allowed_but_always_one_task(
 
 
 def test_a_task_counts_as_many_elements_as_it_has() -> None:
-    prefetched: PrefetchQueue[str] = PrefetchQueue(3, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(Stage.READ, 3, 100)
     add_task(prefetched, "a", "b", "c", "d")
     assert get_values(prefetched.take_due()) == []
     add_task(prefetched, "e")
@@ -94,7 +94,7 @@ def test_a_task_counts_as_many_elements_as_it_has() -> None:
 
 
 def test_an_exception_of_a_task_is_raised_where_its_result_is_due() -> None:
-    prefetched: PrefetchQueue[str] = PrefetchQueue(100, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(Stage.READ, 100, 100)
     failed: concurrent.futures.Future[list[str]] = concurrent.futures.Future()
     failed.set_exception(KeyError("defect"))
     add_task(prefetched, "a")
@@ -106,7 +106,7 @@ def test_an_exception_of_a_task_is_raised_where_its_result_is_due() -> None:
 
 
 def test_a_task_that_gives_too_few_results_is_a_defect_and_not_a_loss() -> None:
-    prefetched: PrefetchQueue[str] = PrefetchQueue(100, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(Stage.READ, 100, 100)
     future: concurrent.futures.Future[list[str]] = concurrent.futures.Future()
     future.set_result(["A"])
     prefetched.add(future, make_origins("a", "b"), 0)
@@ -115,7 +115,7 @@ def test_a_task_that_gives_too_few_results_is_a_defect_and_not_a_loss() -> None:
 
 
 def test_what_has_not_begun_is_cancelled_and_forgotten() -> None:
-    prefetched: PrefetchQueue[str] = PrefetchQueue(100, 100)
+    prefetched: PrefetchQueue[str] = PrefetchQueue(Stage.READ, 100, 100)
     may_end = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         futures = [pool.submit(lambda: [str(may_end.wait(60))]) for _ in range(5)]

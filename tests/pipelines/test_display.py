@@ -4,8 +4,7 @@ import logging
 
 import pytest
 
-from imgcls_beam.metrics import BOARD
-from pipelines import display, startup, terminal
+from pipelines import display, noise, terminal
 
 
 @pytest.mark.parametrize(
@@ -24,18 +23,8 @@ def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
     terminal.escape(text).encode()
 
 
-def test_progress_says_how_many_of_how_many_and_how_long() -> None:
-    BOARD.reset()
-    assert "starting" in display.describe_progress(1.0)
-    BOARD.add(listed=1_000)
-    BOARD.add(ok=190, error=10)
-    line = display.describe_progress(10.0)
-    assert line == "200 of 1,000 images · 190 ok · 10 errors · 20.0 img/s · 40 s left"
-    BOARD.reset()
-
-
 @pytest.mark.parametrize(
-    ("message", "is_shown"),
+    ("message", "is_kept"),
     [
         ("apitools not found, and so on", False),
         ("Resource module is not available for current platform", False),
@@ -43,10 +32,10 @@ def test_progress_says_how_many_of_how_many_and_how_long() -> None:
     ],
 )
 def test_warnings_about_packages_that_are_not_needed_are_left_out(
-    message: str, is_shown: bool
+    message: str, is_kept: bool
 ) -> None:
     record = logging.LogRecord("root", logging.WARNING, "", 0, message, None, None)
-    assert startup._is_worth_showing(record) is is_shown
+    assert noise._is_worth_keeping(record) is is_kept
 
 
 def test_rows_are_shown_below_their_common_folder() -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from imgcls_beam.sinks import commit
-from pipelines import display, startup, terminal
+from pipelines import display, samples, startup, terminal
 from pipelines.__main__ import main
 from tests.scenes import write_broken, write_photos
 
@@ -66,7 +66,7 @@ def test_rows_that_cannot_be_shown_are_published_all_the_same(
     def fail(*args: object) -> str:
         raise fault
 
-    monkeypatch.setattr(display, "_read_some_rows", fail)
+    monkeypatch.setattr(samples, "read_some_rows", fail)
     assert _classify(photos, tmp_path / "out", vit_folder) == 0
     assert (tmp_path / "out" / "runs" / "r.json").exists()
 

@@ -1,0 +1,175 @@
+"""What lies round a job, for `doctor`: packages, processor, runner, credentials, disks, the hub.
+
+Each check gives lines, and raises the problem that it finds, which says what to do.
+"""
+
+import argparse
+import contextlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+from imgcls_beam.cache import find_cache
+from imgcls_beam.errors import ConfigError, ModelError
+
+from .runners import DEFAULT_RUNNER
+
+_PACKAGE = "imgcls_beam"
+_ANSWER_S = 5.0
+_LITTLE_GB = 1.0
+
+
+def check_packages(asked: argparse.Namespace) -> Iterator[str]:
+    """Python, the packages that decide over scores, and whether all that is declared fits.
+
+    Raises:
+        ConfigError: a package is absent, too old or too new, or does not fit another.
+    """
+    from imgcls_beam.library_versions import find_versions
+
+    yield f"Python {platform.python_version()}"
+    yield " · ".join(f"{name} {version}" for name, version in find_versions().items())
+    problems = list(_find_misfits())
+    if problems:
+        name, problem = problems[0]
+        raise ConfigError("package", name, problem)
+
+
+def _find_misfits() -> Iterator[tuple[str, str]]:
+    from packaging.requirements import Requirement
+
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for text in importlib.metadata.requires(_PACKAGE) or ():
+            need = Requirement(text)
+            if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+                continue
+            advice = f"pip install '{need.name}{need.specifier}'"
+            try:
+                found = importlib.metadata.version(need.name)
+            except importlib.metadata.PackageNotFoundError:
+                yield need.name, f"it is not installed; {advice}"
+            else:
+                if not need.specifier.contains(found, prereleases=True):
+                    yield f"{need.name} {found}", f"{need.specifier} is needed; {advice}"
+    try:
+        import torchvision  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: F401
+    except ModuleNotFoundError:
+        return
+    except Exception as error:  # noqa: BLE001  whatever a library of another build raises
+        advice = "install torch and torchvision from one index, or remove torchvision"
+        yield "torchvision", f"it does not fit torch ({type(error).__name__}); {advice}"
+
+
+def check_machine(asked: argparse.Namespace) -> Iterator[str]:
+    """Cores, those that a model uses, and the device.
+
+    Raises:
+        ConfigError: a device is asked for that is not there.
+    """
+    from imgcls_beam.classifying.cpu import count_model_cores, has_bfloat16
+    from imgcls_beam.cores import count_cores
+
+    threads = asked.model.threads or count_model_cores()
+    half = "bfloat16 in hardware" if has_bfloat16() else "no bfloat16 in hardware"
+    yield f"{count_cores()} cores, {threads} for the model, {half}; {_name_device()}"
+
+
+def _name_device() -> str:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return "torch is not installed, which a launcher does without"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
+
+
+def check_runner(asked: argparse.Namespace) -> Iterator[str]:
+    """The runner of a job on this machine."""
+    yield f"{DEFAULT_RUNNER}, which never touches the network, unless --runner says otherwise"
+    if shutil.which("prism") is None:
+        yield (
+            "in pipelines of your own a plain DirectRunner may try to download Prism: "
+            f"give it --runner={DEFAULT_RUNNER} where there is no network"
+        )
+
+
+def check_credentials(asked: argparse.Namespace) -> Iterator[str]:
+    """Which there are; none is shown, and no service is asked."""
+    home = pathlib.Path("~").expanduser()
+    config = pathlib.Path(os.environ.get("CLOUDSDK_CONFIG") or home / ".config" / "gcloud")
+    google = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    has_google = bool(google) or (config / "application_default_credentials.json").exists()
+    has_aws = any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")) or any(
+        (home / ".aws" / name).exists() for name in ("credentials", "config")
+    )
+    from huggingface_hub import get_token
+
+    found = {
+        "hub": (bool(get_token()), "HF_TOKEN; public models need none"),
+        "s3://": (has_aws, "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        "gs://": (has_google, "gcloud auth application-default login"),
+    }
+    for place, (is_there, advice) in found.items():
+        yield f"{place}: {'found' if is_there else f'none ({advice})'}"
+
+
+def check_disk(asked: argparse.Namespace) -> Iterator[str]:
+    """Free space where models are kept, where work lies, and where rows go.
+
+    Raises:
+        ModelError: there is next to none.
+    """
+    places = {"cache": str(find_cache()), "work": tempfile.gettempdir()}
+    output = None if asked.output is None else asked.output.output
+    if output is not None and "://" not in output:
+        places["output"] = output
+    little = []
+    for name, place in places.items():
+        free_gb = shutil.disk_usage(_find_existing(place)).free / 1e9
+        yield f"{name}: {free_gb:,.1f} GB free at {place}"
+        little += [place] if free_gb < _LITTLE_GB else []
+    if little:
+        raise ModelError(f"less than {_LITTLE_GB:.0f} GB is free at {little[0]}; make room there")
+
+
+def _find_existing(place: str) -> pathlib.Path:
+    path = pathlib.Path(place).expanduser().absolute()
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
+def check_hub(asked: argparse.Namespace) -> Iterator[str]:
+    """Whether the hub answers, where the model is to come from it.
+
+    Raises:
+        ModelError: it does not.
+    """
+    from huggingface_hub import constants
+
+    from .preflight import is_folder
+
+    endpoint = constants.ENDPOINT
+    if constants.is_offline_mode():
+        yield f"{endpoint}; offline (HF_HUB_OFFLINE): its local cache answers"
+    elif is_folder(asked.model.model):
+        yield f"{endpoint} is not asked: the model lies in a folder"
+    elif _answers(endpoint):
+        yield f"{endpoint} answers"
+    else:
+        advice = "see the network and its proxy (HTTPS_PROXY), or give --model a folder"
+        raise ModelError(f"{endpoint} cannot be reached; {advice}; HF_HUB_OFFLINE=1 asks its cache")
+
+
+def _answers(url: str) -> bool:
+    request = urllib.request.Request(url, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=_ANSWER_S):
+            return True
+    except urllib.error.HTTPError:
+        return True  # an answer, of whatever kind
+    except (OSError, ValueError):
+        return False
