@@ -124,7 +124,7 @@ def describe_model(
         batch_size=batch_size,
         threads=(asked.threads or count_model_cores()) if kind == "cpu" else None,
         preprocess=job.decode.preprocess,
-        preprocess_way=_explain_way(preparer),
+        preprocess_way=_explain_way(preparer, is_fast=job.decode.preprocess == "fast"),
     )
 
 
@@ -140,7 +140,9 @@ def _explain_function(chosen_by: str, source: ModelSource, labels: int) -> str:
     return "its config names no problem_type, and it has several labels"
 
 
-def _explain_way(preparer: Preparer) -> str:
+def _explain_way(preparer: Preparer, *, is_fast: bool) -> str:
+    if preparer.way == "geometry" and is_fast:
+        return "from reduced JPEGs, by a faster resize, scaled on the device"
     if preparer.way == "geometry":
         return "resized as its processor does it, scaled on the device"
     return "by its processor, called for each image"
