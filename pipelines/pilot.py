@@ -28,9 +28,9 @@ from imgcls_beam.transforms import ClassifyImages
 
 from .runners import to_beam_options
 
-_BUDGET_S = 3.0
+_BUDGET_S = 2.0
 """For the images of a small run."""
-_LEAST_IMAGES, _MOST_IMAGES = 24, 2048
+_LEAST_IMAGES, _MOST_IMAGES = 24, 1024
 _MOST_BYTES = 64 << 20
 """Of the images of a small run: they are read again from their store."""
 _DONE = (0, 3)

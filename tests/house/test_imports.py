@@ -91,6 +91,9 @@ REFUSED = {
     "what Dataflow needs": ("classify", *SERVICE),
     "a value of retry": ("retry", "--output=out", "--run_id=r", "--batch_size=few"),
     "a ratio of retry": ("retry", "--output=out", "--run_id=r", "--max_error_ratio=2"),
+    "a price": ("plan", *PLACES, "--price_per_hour=cheap"),
+    "a GPU of a plan": ("plan", *PLACES, "--gpu=k80"),
+    "new of nothing": ("plan", "--input=photos", "--only=new"),
     "a run without its folder": ("retry", "--run_id=r"),
     "a form": ("sql", "--output=out", "--format=xml", "select 1"),
     "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
@@ -99,7 +102,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("program", ["classify", "retry", "sql", "doctor", "template"])
+@pytest.mark.parametrize("program", ["classify", "retry", "plan", "sql", "doctor", "template"])
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported
