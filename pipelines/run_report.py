@@ -16,11 +16,12 @@ def write_after(output: OutputOptions, *, is_quiet: bool = False) -> None:
     """
     if not output.report or output.output is None:
         return
-    from imgcls_beam.analysis import RunPlace
+    from imgcls_beam.analysis import RunPlace, open_run
     from imgcls_beam.analysis.report_page.reporting import write_report
 
     try:
-        written = write_report(RunPlace(output.output), output.run_id, None)
+        place = RunPlace(output.output)
+        written = write_report(place, open_run(place, output.run_id))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the rows are there all the same
         reason = terminal.escape(str(error) or type(error).__name__)
         again = f"imgcls report --output={output.output} --run_id={output.run_id}"

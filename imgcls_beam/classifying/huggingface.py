@@ -16,7 +16,8 @@ from imgcls_beam.classifying.checkpoints import (
 from imgcls_beam.classifying.configs import name_labels, read_config
 from imgcls_beam.classifying.core_share import share_cores
 from imgcls_beam.classifying.cpu import has_bfloat16
-from imgcls_beam.classifying.engines import Plain, choose_runner
+from imgcls_beam.classifying.deciding import Plain
+from imgcls_beam.classifying.engines import choose_runner
 from imgcls_beam.classifying.feeding import Feed, Tensors
 from imgcls_beam.classifying.gaps import check_gaps
 from imgcls_beam.classifying.judging import Judge, answer
@@ -58,20 +59,23 @@ class HuggingFaceClassifier(RunningClassifier):
                 weight that a prediction reads, or holds one that is not finite. Or the engine that
                 was asked for cannot run it.
         """
-        feed = _make_feed(spec)
-        config = read_config(fetch_model(spec.source), spec.source)
-        checkpoint = _load(spec, feed.device)
-        card = _describe(checkpoint.model, config, feed.device)
-        probes = feed.stack(draw_probes(card.image_size_px))
-        judge = _check(spec, checkpoint, feed, probes)
-
-        def load_again() -> Any:  # noqa: ANN401  transformers' own class
-            return _load(spec, feed.device).model
-
-        plain = Plain(spec, card, checkpoint.model, feed, judge, load_again)
-        del checkpoint
+        runner, successor = choose_runner(plain := load_plain(spec, draw_probes))
         # Nothing here holds the model any more: the runner may take another form of it.
-        super().__init__(card, choose_runner(plain), lambda: load_other(spec), clock_s)
+        super().__init__(plain.card, runner, lambda: load_other(spec), clock_s, successor)
+
+
+def load_plain(spec: ClassifierSpec, draw_probes: DrawProbes) -> Plain:
+    """A model as it is loaded, and checked; see `HuggingFaceClassifier`.
+
+    Raises:
+        ModelError: as there.
+    """
+    feed = _make_feed(spec)
+    config = read_config(fetch_model(spec.source), spec.source)
+    checkpoint = _load(spec, feed.device)
+    card = _describe(checkpoint.model, config, feed.device)
+    judge = _check(spec, checkpoint, feed, feed.stack(draw_probes(card.image_size_px)))
+    return Plain(spec, card, checkpoint.model, feed, judge, lambda: _load(spec, feed.device).model)
 
 
 def load_plain_runner(spec: ClassifierSpec, choice: EngineChoice) -> TorchRunner:

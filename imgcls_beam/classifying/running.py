@@ -29,8 +29,18 @@ class Runner(Protocol):
         """What `stack` gave → logits, float32 (N, C). One thread calls it at a time."""
 
 
+class Successor(Protocol):
+    """What may give a faster runner while the model is in use."""
+
+    def follow(self, elapsed_ms: float) -> Runner | None:
+        """Is told how long each pass took; gives the runner that takes over, once."""
+
+    def settle(self) -> Runner | None:
+        """The same at once: waits until it is known whether there is one."""
+
+
 class RunningClassifier:
-    """A `Classifier` over a runner."""
+    """A `Classifier` over a runner, which another one may succeed between two passes."""
 
     def __init__(
         self,
@@ -38,6 +48,7 @@ class RunningClassifier:
         runner: Runner,
         load_other: Callable[[], Runner],
         clock_s: Callable[[], float] = time.perf_counter,
+        successor: Successor | None = None,
     ) -> None:
         """Takes a model that is ready.
 
@@ -46,10 +57,12 @@ class RunningClassifier:
             runner: runs it.
             load_other: loads the model for inputs of shapes that the runner does not take.
             clock_s: times its passes, in seconds.
+            successor: may give another runner later.
         """
         self._card = dataclasses.replace(card, engine=runner.choice)
         self._runner, self._load_other, self._clock_s = runner, load_other, clock_s
         self._other: Runner | None = None
+        self._successor = successor
         # Harness threads call one model at once: together they would only share its cores, each
         # with activations of its own.
         self._turn = threading.Lock()
@@ -70,14 +83,29 @@ class RunningClassifier:
             start_s = self._clock_s()
             logits = runner.run(stacked)
             elapsed_ms = (self._clock_s() - start_s) * 1e3
+            if self._successor is not None:
+                self._take(self._successor.follow(elapsed_ms))
         count = len(self._card.labels)
         if logits.shape != (len(batch), count):
             raise ModelError(f"the model gives scores of shape {logits.shape} for {count} labels")
         return ForwardPass(logits, elapsed_ms, engine=runner.choice)
 
+    def settle(self) -> None:
+        """Finds out at once which engine is the fastest, in the place of beside a long run."""
+        with self._turn:
+            if self._successor is not None:
+                self._take(self._successor.settle())
+
+    def _take(self, runner: Runner | None) -> None:
+        """Lets a runner take over. Batches that were stacked for the one before end with it."""
+        if runner is not None:
+            self._runner, self._successor = runner, None
+            self._card = dataclasses.replace(self._card, engine=runner.choice)
+
     def _find_runner(self, batch: Sequence[ModelInputs]) -> Runner:
-        if self._runner.takes(batch):
-            return self._runner
+        runner = self._runner
+        if runner.takes(batch):
+            return runner
         with self._turn:
             if self._other is None:
                 self._other = self._load_other()

@@ -15,7 +15,7 @@ ALLOWED = {
     *(f"imgcls_beam.classifying.{name}" for name in ("huggingface", "judging")),  # own classes are
     *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
     *(f"imgcls_beam.classifying.{name}" for name in ("engines", "converting", "torch_running")),
-    *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams")),
+    *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams", "deciding")),
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
     "imgcls_beam.outcome_handler",
 }
@@ -95,6 +95,9 @@ REFUSED = {
     "a GPU of a plan": ("plan", *PLACES, "--gpu=k80"),
     "new of nothing": ("plan", "--input=photos", "--only=new"),
     "a run without its folder": ("retry", "--run_id=r"),
+    "a report of no place": ("report", "--run_id=r"),
+    "a report elsewhere": ("report", "--output=out", "--to=https://a/b.html"),
+    "a report of no rows": ("classify", "--input=photos", "--output_jsonl=a.jsonl", "--report"),
     "a form": ("sql", "--output=out", "--format=xml", "select 1"),
     "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
     "a template's file": ("template", "show", "--image=i", "--spec=/tmp/i.json"),
@@ -102,7 +105,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("program", ["classify", "retry", "plan", "sql", "doctor", "template"])
+PROGRAMS = ["classify", "retry", "plan", "report", "sql", "doctor", "template"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported

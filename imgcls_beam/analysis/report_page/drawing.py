@@ -13,10 +13,10 @@ from collections.abc import Mapping
 import jinja2
 from markupsafe import Markup
 
-import imgcls_beam
 from imgcls_beam.analysis.report_page.page_data import make_page_data
 from imgcls_beam.analysis.report_page.page_facts import Picture, ReportFacts
 from imgcls_beam.analysis.report_page.page_values import list_values
+from imgcls_beam.library_versions import find_versions
 
 _HERE = pathlib.Path(__file__).parent
 
@@ -40,7 +40,7 @@ def draw_page(facts: ReportFacts, pictures: Mapping[int, Picture]) -> str:
         css=Markup(style),
         js=Markup(script),
         policy=_make_policy(style, script),
-        version=imgcls_beam.__version__,
+        version=find_versions()["imgcls_beam"],
     )
 
 

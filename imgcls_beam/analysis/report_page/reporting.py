@@ -17,13 +17,13 @@ def locate_report(output: str, run_id: str) -> str:
 
 
 def write_report(
-    place: RunPlace, run_id: str | None, target: str | None, model: str | None = None
+    place: RunPlace, rows: RunRows, target: str | None = None, model: str | None = None
 ) -> str:
     """Writes the report of a run, over one that is there.
 
     Args:
-        place: where the run is.
-        run_id: its name; None for the one that was finished last.
+        place: where the run is, and earlier ones.
+        rows: the run.
         target: path or URL of the file; None for `reports/` of the output folder.
         model: id or key of the model, where the run has several.
 
@@ -31,9 +31,8 @@ def write_report(
         Path or URL of the file.
 
     Raises:
-        ConfigError: there is no such run, it cannot be read, or the file cannot be written.
+        ConfigError: the run cannot be read, or the file cannot be written.
     """
-    rows = open_run(place, run_id)
     chosen = choose_model(rows.record, model)
     facts = gather_facts(rows, chosen, find_earlier(place, rows, chosen))
     page = draw_page(facts, make_pictures(facts, rows.record.configuration))
