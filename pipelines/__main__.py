@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from imgcls_beam import __version__
 
 _PROGRAMS = (
-    *("classify", "retry", "report", "evaluate", "compare", "review", "sql", "doctor"),
+    *("classify", "retry", "plan", "report", "evaluate", "compare", "review", "sql", "doctor"),
     "template",
 )
 
@@ -27,6 +27,7 @@ usage: imgcls PROGRAM [--flag=value …]
 programs:
   classify   images of folders, buckets, manifests, requests -> Parquet rows
   retry      what failed in a published run, again
+  plan       what a job would do, and how long it would take; nothing is written
   report     one HTML file of a run: its images, labels, errors, what changed
   sql        a query over published runs, or the views to make in a warehouse
   evaluate   a run against the truth: accuracy, labels, calibration, thresholds
