@@ -41,7 +41,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
         SystemExit: `--help` (0), or a flag without its value (2).
     """
     flags, rest = parse_known(make_parser(), argv)
-    return apply_gpu(flags, _to_job(flags), rest)
+    return apply_gpu(flags, to_job(flags), rest)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -126,7 +126,12 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     add("--report", action="store_true", help="write DIR/reports/ID.html at the end")
 
 
-def _to_job(flags: argparse.Namespace) -> JobOptions:
+def to_job(flags: argparse.Namespace) -> JobOptions:
+    """The job that the flags of `classify` name.
+
+    Raises:
+        ConfigError: a value that is not allowed, or no output.
+    """
     if flags.output is None and flags.output_table is None and flags.output_jsonl is None:
         problem = "give --output=DIR or --output_table=P.D.T for rows, or --output_jsonl=FILE"
         raise ConfigError("output", None, problem)

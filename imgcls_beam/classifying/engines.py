@@ -58,6 +58,6 @@ def _explain_torch(plain: Plain) -> str | None:
     elif plain.model.dtype not in (torch.float32, torch.bfloat16):
         why = "OpenVINO runs float32 and bfloat16 here"
     if why is not None and is_asked:
-        advice = "pip install imgcls_beam[openvino], or " if not has_openvino() else ""
+        advice = "pip install openvino, or " if not has_openvino() else ""
         raise ModelError(f"{spec.source.model_id}: {why}; {advice}give --engine=torch")
     return why
