@@ -35,7 +35,7 @@ class ModelOptions:
         dtype: of the weights; `auto` is float32 on the CPU and the checkpoint's own on CUDA.
         batch_size: images in a forward pass; None lets the device decide.
         engine: what runs the model; `auto` takes the fastest that is installed and gives the same
-            scores.
+            scores; `torch.compile` compiles convolutional models on a GPU, where that is faster.
         threads: cores that the model uses on the CPU; None: all, shared with the other processes
             of this machine that classify.
     """

@@ -6,6 +6,7 @@ their own kernels do not do already, so they are not compiled. It takes tens of 
 each process; torch keeps what it generated (`TORCHINDUCTOR_CACHE_DIR`), so later ones take less.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,9 @@ _IMAGES = 64
 _TIMED_S = 0.5
 """Each form is timed for about so long."""
 _LEAST_RUNS = 3
+
+_TURN = threading.Lock()
+"""What torch does with a batch that it has not compiled for is said for the whole process."""
 
 Measure = Callable[[Callable[[], object], int], float]
 """Images/s of a function that works on so many."""
@@ -55,14 +59,15 @@ class CompiledModel(torch.nn.Module):
 
     def forward(self, **inputs: torch.Tensor) -> Any:  # noqa: ANN401  transformers' own class
         """What the model gives."""
-        if self._is_compiled:
-            with torch.compiler.set_stance("eager_on_recompile"):
-                return self._compiled(**inputs)
-        for each in inputs.values():
-            torch._dynamo.mark_dynamic(each, 0)
-        outputs = self._compiled(**inputs)
-        self._is_compiled = True
-        return outputs
+        with _TURN:
+            if self._is_compiled:
+                with torch.compiler.set_stance("eager_on_recompile"):
+                    return self._compiled(**inputs)
+            for each in inputs.values():
+                torch._dynamo.mark_dynamic(each, 0)
+            outputs = self._compiled(**inputs)
+            self._is_compiled = True
+            return outputs
 
 
 def compile_if_faster(
