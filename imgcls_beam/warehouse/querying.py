@@ -65,7 +65,7 @@ def open_runs(output: str, truth_column: str | None = None) -> "duckdb.DuckDBPyC
     try:
         import duckdb
     except ImportError as error:
-        problem = "this takes DuckDB; pip install 'imgcls_beam[sql]'"
+        problem = "this takes DuckDB; pip install duckdb"
         raise ConfigError("sql", output, problem) from error
     with refuse_store_faults("output", output):
         folder = open_folder("output", output)
