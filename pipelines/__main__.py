@@ -7,6 +7,7 @@
     imgcls doctor --model demo/model --input photos/ --parity 20
 """
 
+import difflib
 import importlib
 import importlib.metadata
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from imgcls_beam import __version__
 
 _PROGRAMS = (
-    *("classify", "retry", "report", "evaluate", "compare", "review", "sql", "doctor"),
+    *("classify", "retry", "plan", "report", "evaluate", "compare", "review", "sql", "doctor"),
     "template",
 )
 
@@ -26,6 +27,7 @@ usage: imgcls PROGRAM [--flag=value …]
 programs:
   classify   images of folders, buckets, manifests, requests -> Parquet rows
   retry      what failed in a published run, again
+  plan       what a job would do, and how long it would take; nothing is written
   report     one HTML file of a run: its images, labels, errors, what changed
   sql        a query over published runs, or the views to make in a warehouse
   evaluate   a run against the truth: accuracy, labels, calibration, thresholds
@@ -48,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write("\n".join(_name_versions()) + "\n")
         return 0
     if arguments[0] not in _PROGRAMS:
-        sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}\n\n{_USAGE}")
+        near = difflib.get_close_matches(arguments[0], _PROGRAMS, 1)
+        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(_PROGRAMS)}"
+        sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}; {advice}\n")
         return 2
     try:
         program = importlib.import_module(f".{arguments[0]}", __package__)

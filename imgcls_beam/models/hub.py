@@ -70,6 +70,20 @@ def _list_cached(model: str, commit: str) -> list[str]:
     return [path.name for path in pathlib.Path(config).parent.iterdir()]
 
 
+def read_licence(model: str, commit: str) -> str | None:
+    """What a model's card calls its licence; None where it does not say, or the hub is away."""
+    from huggingface_hub import HfApi, constants
+
+    if constants.is_offline_mode():
+        return None
+    try:
+        card = HfApi().model_info(model, revision=commit).card_data
+    except _faults():
+        return None
+    licence = None if card is None else card.get("license")
+    return licence if isinstance(licence, str) else None
+
+
 def download(model: str, commit: str, names: list[str]) -> pathlib.Path:
     """Brings files of a commit to the hub's cache on this machine; gives their folder.
 
@@ -121,5 +135,7 @@ def _explain_absence() -> str:
 
     hub = "the hub could not be reached, for HF_HUB_OFFLINE is set"
     if not constants.is_offline_mode():
-        hub = f"the hub {constants.ENDPOINT} could not be reached"
+        hub = (
+            f"the hub {constants.ENDPOINT} could not be reached; see the network, or give a folder"
+        )
     return f"no such folder, it is not in the local cache, and {hub}"

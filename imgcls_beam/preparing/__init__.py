@@ -2,6 +2,7 @@
 
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
 from imgcls_beam.preparing.geometry import Geometry
+from imgcls_beam.preparing.modes import read_mode
 from imgcls_beam.preparing.prepare import (
     decode_pool,
     prepare_for_models,
@@ -27,6 +28,7 @@ __all__ = [
     "prepare_for_models",
     "prepare_image",
     "prepare_opened",
+    "read_mode",
     "try_decode",
     "upright_rgb",
 ]

@@ -91,6 +91,9 @@ REFUSED = {
     "what Dataflow needs": ("classify", *SERVICE),
     "a value of retry": ("retry", "--output=out", "--run_id=r", "--batch_size=few"),
     "a ratio of retry": ("retry", "--output=out", "--run_id=r", "--max_error_ratio=2"),
+    "a price": ("plan", *PLACES, "--price_per_hour=cheap"),
+    "a GPU of a plan": ("plan", *PLACES, "--gpu=k80"),
+    "new of nothing": ("plan", "--input=photos", "--only=new"),
     "a run without its folder": ("retry", "--run_id=r"),
     "a report of no place": ("report", "--run_id=r"),
     "a report elsewhere": ("report", "--output=out", "--to=https://a/b.html"),
@@ -107,10 +110,13 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(
-    "program",
-    ["classify", "compare", "doctor", "evaluate", "report", "retry", "review", "sql", "template"],
+PROGRAMS = (
+    *("classify", "retry", "plan", "report", "evaluate", "compare", "review", "sql", "doctor"),
+    "template",
 )
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported

@@ -278,3 +278,18 @@ def test_several_labels_in_one_cell_are_refused(
     code, _, err = run([f"--output={tmp_path}", "--truth_column=t"], capsys)
     assert code == 2
     assert "one label an image is evaluated" in err
+
+
+def test_sql_has_views_over_the_truth_where_its_column_is_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_said(str(tmp_path), BASE)
+    query = "SELECT truth, top_label, images FROM evaluation_confusion ORDER BY ALL"
+    flags = [f"--output={tmp_path}", "--format=csv", query]
+    assert main(["sql", *flags, "--truth_column=label"]) == 0
+    rows = ["truth,top_label,images", "cat,cat,2", "dog,cat,1", "dog,dog,1"]
+    assert capsys.readouterr().out.splitlines() == rows
+    assert main(["sql", *flags]) == 1
+    for dialect in ("duckdb", "bigquery"):
+        assert main(["sql", f"--dialect={dialect}", "--truth_column=label"]) == 0
+        assert "evaluation_confusion" in capsys.readouterr().out
