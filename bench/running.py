@@ -9,7 +9,8 @@ import pathlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from bench import far_store, models, runs
 from bench.gallery import Gallery
@@ -65,6 +66,8 @@ class Bench:
         reasons = {each.title: each.way.find_obstacle() for each in table.trials}
         obstacles = {name: reason for name, reason in reasons.items() if reason}
         best_size = self._find_best_size(table, model)
+        if any(each.way.kind == "job" and not each.is_fresh for each in table.trials):
+            self._get_to_know(model)
         found: dict[str, list[runs.Run]] = {}
         for turn, trial in itertools.product(range(table.rounds), table.trials):
             if trial.title in obstacles:
@@ -80,6 +83,12 @@ class Bench:
         whole = {name: each for name, each in found.items() if name not in obstacles}
         stages = self._measure_stages(table, model) if table.kind == "profile" else {}
         return Result(table, best_size, whole, obstacles, stages)
+
+    def _get_to_know(self, model: pathlib.Path) -> None:
+        """Finds out which engine is faster, as a long first run does beside its work."""
+        environment = {"IMGCLS_CACHE": str(self._cache)}
+        self.say(f"imgcls doctor --model={model}")
+        _run([sys.executable, "-m", "pipelines", "doctor", f"--model={model}"], environment)
 
     @property
     def _cache(self) -> pathlib.Path:
@@ -143,13 +152,13 @@ def _call(way: Way, place: Place, output: pathlib.Path) -> str:
     return _run(way.make_command(place, output)).strip().splitlines()[-1]
 
 
-def _run(command: list[str]) -> str:
-    """What a program prints.
+def _run(command: list[str], more: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What a program prints, with more variables in its environment.
 
     Raises:
         RuntimeError: it failed.
     """
-    environment = {**os.environ, **_ENVIRONMENT}
+    environment = {**os.environ, **_ENVIRONMENT, **more}
     done = subprocess.run(
         command, cwd=runs.ROOT, env=environment, capture_output=True, text=True, check=False
     )

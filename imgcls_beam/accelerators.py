@@ -40,19 +40,25 @@ class Accelerator:
     Attributes:
         kind: its name there.
         machine_type: the smallest machine whose cores are likely to feed it.
+        cores: of that machine; two of its vCPUs are one.
         memory_gb: its own memory.
+        half_tflops: dense peak in bfloat16 or float16, by NVIDIA's data sheets, in TFLOP/s.
+        single_tflops: likewise in float32, without TF32.
     """
 
     kind: str
     machine_type: str
+    cores: int
     memory_gb: int
+    half_tflops: int
+    single_tflops: int
 
 
 ACCELERATORS = {
-    "t4": Accelerator("nvidia-tesla-t4", "n1-standard-8", 16),
-    "l4": Accelerator("nvidia-l4", "g2-standard-8", 24),
-    "a100": Accelerator("nvidia-tesla-a100", "a2-highgpu-1g", 40),
-    "h100": Accelerator("nvidia-h100-80gb", "a3-highgpu-1g", 80),
+    "t4": Accelerator("nvidia-tesla-t4", "n1-standard-8", 4, 16, 65, 8),
+    "l4": Accelerator("nvidia-l4", "g2-standard-8", 4, 24, 121, 30),
+    "a100": Accelerator("nvidia-tesla-a100", "a2-highgpu-1g", 6, 40, 312, 20),
+    "h100": Accelerator("nvidia-h100-80gb", "a3-highgpu-1g", 13, 80, 989, 67),
 }
 
 

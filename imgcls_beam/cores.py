@@ -5,12 +5,12 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-_CGROUPS = pathlib.Path("/sys/fs/cgroup")
-_MEMBERSHIP = pathlib.Path("/proc/self/cgroup")
+from imgcls_beam.control_groups import GROUPS, MEMBERSHIP, list_groups
+
 _QUOTA, _PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"
 
 
-def count_cores(cgroups: pathlib.Path = _CGROUPS, membership: pathlib.Path = _MEMBERSHIP) -> int:
+def count_cores(cgroups: pathlib.Path = GROUPS, membership: pathlib.Path = MEMBERSHIP) -> int:
     """Cores that this process is bound to, or fewer where its container has less time on them.
 
     A quota of a core and a half is two cores. The files are those of the kernel's
@@ -32,7 +32,7 @@ def count_cores(cgroups: pathlib.Path = _CGROUPS, membership: pathlib.Path = _ME
 def _read_quotas(cgroups: pathlib.Path, membership: pathlib.Path) -> Iterator[float]:
     """The quotas, in cores, of the group of this process and of those around it."""
     for root in (cgroups, cgroups / "cpu"):
-        for folder in {root, *_list_groups(root, membership)}:
+        for folder in list_groups(root, membership):
             try:
                 if (folder / "cpu.max").exists():
                     quota, period = (folder / "cpu.max").read_text().split()
@@ -42,14 +42,3 @@ def _read_quotas(cgroups: pathlib.Path, membership: pathlib.Path) -> Iterator[fl
                     yield int(quota) / int(period)
             except (OSError, ValueError, ZeroDivisionError):  # no such group, or another kernel
                 continue
-
-
-def _list_groups(root: pathlib.Path, membership: pathlib.Path) -> Iterator[pathlib.Path]:
-    """The folders of this process's groups, and those above them."""
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        parts = pathlib.PurePosixPath(line.split(":", 2)[-1]).parts[1:]
-        yield from (root.joinpath(*parts[: depth + 1]) for depth in range(len(parts)))

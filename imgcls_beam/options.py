@@ -206,6 +206,7 @@ class OutputOptions:
             published run of this id, whose error rows the new rows replace.
         file_bytes: published files have about so many bytes; a small run has one file.
         is_scratch: whether the folder is there for the load into `table` alone, and goes then.
+        report: whether the program writes a report of the run into the folder when it is done.
     """
 
     output: str | None
@@ -220,6 +221,7 @@ class OutputOptions:
     only: Only = "all"
     file_bytes: int = 128 * _MIB
     is_scratch: bool = False
+    report: bool = False
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -240,6 +242,9 @@ class OutputOptions:
     def _check_selection(self) -> None:
         if self.table is not None:
             check_text("output_table", self.table)
+        if self.report and self.output is None:
+            problem = "it is put into the folder of the rows; give --output=DIR"
+            raise ConfigError("report", True, problem)
         if self.only != "all" and self.output is None and self.table is None:
             problem = "it asks what a table holds; give --output=DIR or --output_table"
             raise ConfigError("only", self.only, problem)

@@ -62,6 +62,7 @@ class PrefetchQueue(Generic[_ResultT]):
         self._max_elements = max_elements
         self._max_bytes = max_bytes
         self._tasks: collections.deque[_Task[_ResultT]] = collections.deque()
+        self._elements = self._size_bytes = 0
 
     def add(
         self,
@@ -71,6 +72,8 @@ class PrefetchQueue(Generic[_ResultT]):
     ) -> None:
         """Takes on a task that gives one result for each of its origins, in order."""
         self._tasks.append(_Task(future, origins, size_bytes))
+        self._elements += len(origins)
+        self._size_bytes += size_bytes
 
     def take_due(self) -> Iterator[WindowedValue]:
         """The oldest results, until what is left is within the limits; waits for them."""
@@ -87,15 +90,15 @@ class PrefetchQueue(Generic[_ResultT]):
         for task in self._tasks:
             task.future.cancel()
         self._tasks.clear()
+        self._elements = self._size_bytes = 0
 
     def _is_over(self) -> bool:
-        elements = sum(len(task.origins) for task in self._tasks)
-        return elements > self._max_elements or (
-            sum(task.size_bytes for task in self._tasks) > self._max_bytes
-        )
+        return self._elements > self._max_elements or self._size_bytes > self._max_bytes
 
     def _take_first(self) -> Iterator[WindowedValue]:
         task = self._tasks.popleft()
+        self._elements -= len(task.origins)
+        self._size_bytes -= task.size_bytes
         for origin, result in zip(task.origins, self._wait(task.future), strict=True):
             yield origin.with_value(result)
 

@@ -141,15 +141,29 @@ def _select_once(
     left.
     """
     passed_over = PassedOver()
-    chosen = _select_on_disk(options, selection, read, passed_over)
+    chosen = select_on_disk(options, selection, read, passed_over)
     yield from map(_tag, spool(map(_count, chosen)) if spools else chosen)
     count_passed_over(passed_over)
     yield beam.pvalue.TaggedOutput(PASSED_OVER, passed_over)
 
 
-def _select_on_disk(
+def select_on_disk(
     options: InputOptions, selection: Selection, read: ReadOptions, passed_over: PassedOver
 ) -> Iterator[Listed | Skipped]:
+    """Lists and selects in this process; neither side of the join is in memory.
+
+    Args:
+        options: what to list.
+        selection: which of it is wanted.
+        read: how stores are asked for the versions of images that a manifest names.
+        passed_over: where what is listed beside images is counted.
+
+    Yields:
+        What is wanted, and a `Skipped` for what an earlier run has scored.
+
+    Raises:
+        PublishError: to take an image would double its row.
+    """
     every = dataclasses.replace(options, limit=None)
     listed: Iterable[Listed] = list_distinct(every, passed_over)
     if selection.only == "new":

@@ -134,7 +134,7 @@ def summarize(batch: pa.RecordBatch) -> Summary:
         statuses=_count_values(batch["status"]),
         errors=_count_errors(batch["error"]),
         labels=_count_values(batch["top_label"]),
-        scores=_count_scores(batch["top_score"]),
+        scores=count_scores(batch["top_score"]),
         first_at=at["min"].as_py(),
         last_at=at["max"].as_py(),
         preprocess_ms=_sum(batch["preprocess_ms"]),
@@ -190,12 +190,12 @@ def _count_values(values: pa.Array) -> dict[str, int]:
 
 def _count_errors(errors: pa.Array) -> dict[tuple[str, str], int]:
     present = errors.drop_null()
-    pairs = pa.table({"stage": present.field("stage"), "code": present.field("code")})
-    counted = pairs.group_by(["stage", "code"]).aggregate([([], "count_all")])
-    return {(row["stage"], row["code"]): row["count_all"] for row in counted.to_pylist()}
+    names = (present.field(name).to_pylist() for name in ("stage", "code"))
+    return dict(collections.Counter(zip(*names, strict=True)))
 
 
-def _count_scores(scores: pa.Array) -> tuple[int, ...]:
+def count_scores(scores: pa.Array) -> tuple[int, ...]:
+    """Counts scores as `Summary.scores` has them."""
     values = scores.drop_null().to_numpy(zero_copy_only=False)
     bins, _ = np.histogram(values, bins=_EDGES)
     outside = (values < 0.0).sum(), (values > 1.0).sum()

@@ -15,7 +15,10 @@ from collections.abc import Iterator, Sequence
 
 from imgcls_beam import __version__
 
-_PROGRAMS = ("classify", "retry", "sql", "doctor", "template")
+_PROGRAMS = (
+    *("classify", "retry", "plan", "report", "evaluate", "compare", "review", "sql", "doctor"),
+    "template",
+)
 
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
@@ -24,7 +27,12 @@ usage: imgcls PROGRAM [--flag=value …]
 programs:
   classify   images of folders, buckets, manifests, requests -> Parquet rows
   retry      what failed in a published run, again
+  plan       what a job would do, and how long it would take; nothing is written
+  report     one HTML file of a run: its images, labels, errors, what changed
   sql        a query over published runs, or the views to make in a warehouse
+  evaluate   a run against the truth: accuracy, labels, calibration, thresholds
+  compare    two runs or models: agreement, changed labels, score shift
+  review     the images whose labelling helps most, for labelling tools
   doctor     checks machine, model, input and output; compares with the reference
   template   the commands that build and launch the Dataflow Flex Template
 

@@ -95,6 +95,7 @@ def _describe(checked: dict[str, Any]) -> str:
 
 
 def _check_model(asked: argparse.Namespace) -> Iterator[str]:
+    from imgcls_beam.classifying.running import RunningClassifier
     from imgcls_beam.models import resolve_model
     from imgcls_beam.outcome_handler import OutcomeHandler
     from imgcls_beam.preparing import load_preparer
@@ -103,7 +104,10 @@ def _check_model(asked: argparse.Namespace) -> Iterator[str]:
 
     preflight.check_stores(model=asked.model)
     source = resolve_model(asked.model.model, asked.model.revision)
-    card = OutcomeHandler(asked.model, source=source).load_model().describe()
+    model = OutcomeHandler(asked.model, source=source).load_model()
+    if isinstance(model, RunningClassifier):
+        model.settle()  # a run would find out in its course, if it is long enough
+    card = model.describe()
     yield f"{source.display_name}, weights in {source.weights}"
     yield (
         f"{len(card.labels):,} labels, {card.function_to_apply}; {card.size_bytes / 1e6:,.1f} MB, "

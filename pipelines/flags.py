@@ -41,7 +41,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
         SystemExit: `--help` (0), or a flag without its value (2).
     """
     flags, rest = parse_known(make_parser(), argv)
-    return apply_gpu(flags, _to_job(flags), rest)
+    return apply_gpu(flags, to_job(flags), rest)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -105,7 +105,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--batch_size", default="auto", metavar="N", help="images in a forward pass, or auto")
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda")
     add("--dtype", default="auto", metavar="T", help="auto, float32, bfloat16, float16")
-    add("--engine", default="auto", metavar="E", help="auto: the fastest; torch, openvino")
+    add("--engine", default="auto", metavar="E", help="auto, torch, openvino, torch.compile")
     add("--threads", default="auto", metavar="N", help="cores of the model on the CPU, or auto")
     add("--dedupe", default="on", metavar="W", help="on: equal images are scored once; off")
     add("--preprocess", default="exact", metavar="P", help="exact: as the model's processor; fast")
@@ -123,9 +123,15 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     add("--only", default="all", metavar="W", help="all, new (not scored), errors (of --run_id)")
     add("--file_bytes", default=str(128 << 20), metavar="N", help="about the size of a file")
     add("--max_error_ratio", default="0.05", metavar="R", help="above it the exit code is 3 (0.05)")
+    add("--report", action="store_true", help="write DIR/reports/ID.html at the end")
 
 
-def _to_job(flags: argparse.Namespace) -> JobOptions:
+def to_job(flags: argparse.Namespace) -> JobOptions:
+    """The job that the flags of `classify` name.
+
+    Raises:
+        ConfigError: a value that is not allowed, or no output.
+    """
     if flags.output is None and flags.output_table is None and flags.output_jsonl is None:
         problem = "give --output=DIR or --output_table=P.D.T for rows, or --output_jsonl=FILE"
         raise ConfigError("output", None, problem)
@@ -146,6 +152,7 @@ def _to_job(flags: argparse.Namespace) -> JobOptions:
             table=flags.output_table,
             only=flags.only,
             file_bytes=to_int("file_bytes", flags.file_bytes),
+            report=flags.report,
         ),
         read=read,
         decode=decode,

@@ -34,6 +34,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
 }
+_NOT_THERE = ("help", "report", "dry_run", *speech.NAMES)
 _NUMBERS = ("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "file_bytes")
 _IMAGE = {
     "name": "sdk_container_image",
@@ -70,9 +71,9 @@ def render_metadata() -> str:
 
 
 def list_actions() -> list[argparse.Action]:
-    """The flags of `classify`, without `--help` and what a person asks of a terminal."""
-    left_out = ("help", "dry_run", *speech.NAMES)
-    return [action for action in flags.make_parser()._actions if action.dest not in left_out]
+    """The flags of `classify`, without those that a job on Dataflow has no use for."""
+    actions = flags.make_parser()._actions
+    return [action for action in actions if action.dest not in _NOT_THERE]
 
 
 def _describe(action: argparse.Action) -> dict[str, Any]:

@@ -32,6 +32,9 @@ def check_flags(job: JobOptions, beam_arguments: Sequence[str]) -> None:
     """
     beam = parse_beam(beam_arguments)
     if goes_on_alone(beam.runner):
+        if job.output.report:
+            problem = "the job goes on without this program; imgcls report writes it afterwards"
+            raise ConfigError("report", True, problem)
         _check_elsewhere(job, beam)
     elif find_runner(beam.runner) in LOCAL_RUNNERS:
         check_nearby(job)

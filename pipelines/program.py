@@ -106,7 +106,7 @@ def _run_job(
         beam_imports.import_beam(beam_arguments)  # only now: no refusal waits for Beam
         from imgcls_beam.metrics import SubmittedJob
 
-        from . import display, dry_run, endings, job
+        from . import display, dry_run, endings, job, run_report
 
     if _DRY_RUN in words:
         tried = dry_run.try_first(options)
@@ -121,6 +121,7 @@ def _run_job(
     if not how.json:
         log = noise.find_log()
         terminal.say(functools.partial(display.describe_end, ended, options.output, log))
+    run_report.write_after(options.output, is_quiet=how.json)
     code = TOO_MANY_ERRORS if ended.error_ratio > options.max_error_ratio else DONE
     return code, functools.partial(endings.to_fields, ended, options.output)
 

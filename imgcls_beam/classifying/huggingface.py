@@ -16,14 +16,15 @@ from imgcls_beam.classifying.checkpoints import (
 from imgcls_beam.classifying.configs import name_labels, read_config
 from imgcls_beam.classifying.core_share import share_cores
 from imgcls_beam.classifying.cpu import has_bfloat16
-from imgcls_beam.classifying.engines import Plain, choose_runner
+from imgcls_beam.classifying.deciding import Plain
+from imgcls_beam.classifying.engines import choose_runner
 from imgcls_beam.classifying.feeding import Feed, Tensors
 from imgcls_beam.classifying.gaps import check_gaps
 from imgcls_beam.classifying.judging import Judge, answer
 from imgcls_beam.classifying.known import load_other
 from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, DrawProbes
-from imgcls_beam.classifying.running import RunningClassifier
-from imgcls_beam.classifying.torch_running import TorchRunner
+from imgcls_beam.classifying.running import Runner, RunningClassifier
+from imgcls_beam.classifying.torch_running import make_torch_runner
 from imgcls_beam.errors import ModelError
 from imgcls_beam.model_options import Dtype
 from imgcls_beam.models import fetch_model
@@ -58,26 +59,29 @@ class HuggingFaceClassifier(RunningClassifier):
                 weight that a prediction reads, or holds one that is not finite. Or the engine that
                 was asked for cannot run it.
         """
-        feed = _make_feed(spec)
-        config = read_config(fetch_model(spec.source), spec.source)
-        checkpoint = _load(spec, feed.device)
-        card = _describe(checkpoint.model, config, feed.device)
-        probes = feed.stack(draw_probes(card.image_size_px))
-        judge = _check(spec, checkpoint, feed, probes)
-
-        def load_again() -> Any:  # noqa: ANN401  transformers' own class
-            return _load(spec, feed.device).model
-
-        plain = Plain(spec, card, checkpoint.model, feed, judge, load_again)
-        del checkpoint
+        runner, successor = choose_runner(plain := load_plain(spec, draw_probes))
         # Nothing here holds the model any more: the runner may take another form of it.
-        super().__init__(card, choose_runner(plain), lambda: load_other(spec), clock_s)
+        super().__init__(plain.card, runner, lambda: load_other(spec), clock_s, successor)
 
 
-def load_plain_runner(spec: ClassifierSpec, choice: EngineChoice) -> TorchRunner:
+def load_plain(spec: ClassifierSpec, draw_probes: DrawProbes) -> Plain:
+    """A model as it is loaded, and checked; see `HuggingFaceClassifier`.
+
+    Raises:
+        ModelError: as there.
+    """
+    feed = _make_feed(spec)
+    config = read_config(fetch_model(spec.source), spec.source)
+    checkpoint = _load(spec, feed.device)
+    card = _describe(checkpoint.model, config, feed.device)
+    judge = _check(spec, checkpoint, feed, feed.stack(draw_probes(card.image_size_px)))
+    return Plain(spec, card, checkpoint.model, feed, judge, lambda: _load(spec, feed.device).model)
+
+
+def load_plain_runner(spec: ClassifierSpec, choice: EngineChoice) -> Runner:
     """A model that was checked before, as the library runs it."""
     feed = _make_feed(spec)
-    return TorchRunner(choice, _load(spec, feed.device).model, feed, share_cores(spec))
+    return make_torch_runner(choice, _load(spec, feed.device).model, feed, share_cores(spec))
 
 
 def _make_feed(spec: ClassifierSpec) -> Feed:

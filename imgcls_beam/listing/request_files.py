@@ -47,10 +47,15 @@ def list_requests(
             raise ConfigError("requests", url, problem)
         if "::" in file.uri:
             raise ConfigError("requests", url, "a request file's name must not hold ::")
-        yield from _list_lines(file)
+        yield from list_lines(file)
 
 
-def _list_lines(file: ImageRef) -> Iterator[ImageRef]:
+def list_lines(file: ImageRef) -> Iterator[ImageRef]:
+    """Lists the lines of one file, see `list_requests`.
+
+    Raises:
+        ConfigError: it is not there, may not be read, or is UTF-16.
+    """
     with open_file("requests", file.uri) as source:
         if source.read(2) in _UTF_16:
             raise ConfigError("requests", file.uri, "it is UTF-16; save it as UTF-8")

@@ -70,6 +70,20 @@ def _list_cached(model: str, commit: str) -> list[str]:
     return [path.name for path in pathlib.Path(config).parent.iterdir()]
 
 
+def read_licence(model: str, commit: str) -> str | None:
+    """What a model's card calls its licence; None where it does not say, or the hub is away."""
+    from huggingface_hub import HfApi, constants
+
+    if constants.is_offline_mode():
+        return None
+    try:
+        card = HfApi().model_info(model, revision=commit).card_data
+    except _faults():
+        return None
+    licence = None if card is None else card.get("license")
+    return licence if isinstance(licence, str) else None
+
+
 def download(model: str, commit: str, names: list[str]) -> pathlib.Path:
     """Brings files of a commit to the hub's cache on this machine; gives their folder.
 

@@ -87,6 +87,13 @@ def keep(
     return find_kept(kind, key)
 
 
+def clear_parts(kind: str, key: Mapping[str, Any]) -> None:
+    """Removes what processes that were killed have left of it. For who alone keeps it now."""
+    place = _locate(kind, key)
+    for dead in place.parent.glob(f"{place.name}.part-*"):
+        shutil.rmtree(dead, ignore_errors=True)
+
+
 def _rename(folder: pathlib.Path, place: pathlib.Path, is_whole: Callable[[], bool]) -> None:
     """Brings a folder to its place, unless another process was first."""
     try:

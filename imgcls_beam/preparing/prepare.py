@@ -62,7 +62,7 @@ def prepare_for_models(
     with contextlib.ExitStack() as turn:
         is_fast = options.preprocess == "fast"
         find_target = functools.partial(_find_target, preparers) if is_fast else None
-        wait = functools.partial(_wait_if_large, turn)
+        wait = functools.partial(wait_if_large, turn)
         decoded = try_decode(encoded.data, options, wait, find_target)
         if isinstance(decoded, UndecodedImage):
             return [_to_failure(encoded, decoded.error, decoded.facts)] * len(preparers)
@@ -104,7 +104,8 @@ def _find_target(preparers: Sequence[Preparer], full: Size) -> Size | None:
     return max(height_px for height_px, _ in known), max(width_px for _, width_px in known)
 
 
-def _wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:
+def wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:
+    """Takes the turn of large images for an image of so many pixels, see `LARGE_PIXELS`."""
     if pixels > LARGE_PIXELS:
         turn.enter_context(_LARGE_TURN)
 

@@ -13,6 +13,7 @@ from imgcls_beam.sinks.jsonl_files import (
     abandon_jsonl,
     begin_jsonl,
     check_jsonl_free,
+    check_jsonl_new,
 )
 from imgcls_beam.sinks.record import (
     RunRecord,
@@ -30,6 +31,7 @@ from imgcls_beam.sinks.session import (
     Session,
     abandon_session,
     begin_session,
+    check_allowed,
     check_writable,
 )
 
@@ -59,7 +61,9 @@ __all__ = [
     "abandon_session",
     "begin_jsonl",
     "begin_session",
+    "check_allowed",
     "check_jsonl_free",
+    "check_jsonl_new",
     "check_writable",
     "list_own",
     "locate_record",

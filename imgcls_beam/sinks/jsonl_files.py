@@ -111,17 +111,27 @@ def begin_jsonl(url: str, session_id: str) -> JsonlSession:
     return dataclasses.replace(session, made=tuple(session.find_missing_folders()))
 
 
-def check_jsonl_free(url: str) -> None:
-    """Looks whether the file can be written; leaves nothing behind.
+def check_jsonl_new(url: str) -> None:
+    """Looks whether the file is there already; writes nothing.
 
     Raises:
-        ConfigError: the file is there already, or no file can be written beside it.
+        ConfigError: it is there.
     """
     session = JsonlSession.of_url(url, "")
     with session.folder.refuse_unwritable():
         if not session.name or session.folder.find_size(session.name) is not None:
             problem = "it is there already, and is never overwritten; name another file"
             raise ConfigError("output_jsonl", url, problem)
+
+
+def check_jsonl_free(url: str) -> None:
+    """Looks whether the file can be written; leaves nothing behind.
+
+    Raises:
+        ConfigError: the file is there already, or no file can be written beside it.
+    """
+    check_jsonl_new(url)
+    session = JsonlSession.of_url(url, "")
     session.folder.check_writable(session.staging_root)
 
 

@@ -27,6 +27,7 @@ from imgcls_beam.sinks.record import (
     Current,
     RunRecord,
     check_same_models,
+    find_current,
     make_exists_error,
     make_other_error,
     read_record_in,
@@ -134,6 +135,19 @@ def begin_session(
         remove_empty(*made)
         raise
     return session
+
+
+def check_allowed(output: OutputOptions, scorings: Sequence[Scoring] = ()) -> None:
+    """Looks whether a session could begin with these options, as far as reading tells.
+
+    Raises:
+        ConfigError: these options may not be applied to the run that is published there
+            (`RunExistsError` where they say to fail then), or its store cannot be opened.
+    """
+    folder, paths = open_output(output)
+    with folder.refuse_unwritable():
+        current = find_current(folder, paths.run_id)
+    _plan_base(output, folder, current, check_distinct(scorings))
 
 
 def open_output(output: OutputOptions) -> tuple[Folder, RunPaths]:

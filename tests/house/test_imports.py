@@ -15,7 +15,7 @@ ALLOWED = {
     *(f"imgcls_beam.classifying.{name}" for name in ("huggingface", "judging")),  # own classes are
     *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
     *(f"imgcls_beam.classifying.{name}" for name in ("engines", "converting", "torch_running")),
-    *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams")),
+    *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams", "deciding")),
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
     "imgcls_beam.outcome_handler",
 }
@@ -91,7 +91,18 @@ REFUSED = {
     "what Dataflow needs": ("classify", *SERVICE),
     "a value of retry": ("retry", "--output=out", "--run_id=r", "--batch_size=few"),
     "a ratio of retry": ("retry", "--output=out", "--run_id=r", "--max_error_ratio=2"),
+    "a price": ("plan", *PLACES, "--price_per_hour=cheap"),
+    "a GPU of a plan": ("plan", *PLACES, "--gpu=k80"),
+    "new of nothing": ("plan", "--input=photos", "--only=new"),
     "a run without its folder": ("retry", "--run_id=r"),
+    "a report of no place": ("report", "--run_id=r"),
+    "a report elsewhere": ("report", "--output=out", "--to=https://a/b.html"),
+    "a report of no rows": ("classify", "--input=photos", "--output_jsonl=a.jsonl", "--report"),
+    "no truth": ("evaluate", "--output=out"),
+    "a ratio of a threshold": ("evaluate", "--output=o", "--truth_column=c", "--wanted_recall=2"),
+    "nothing to compare with": ("compare", "--output=out"),
+    "two places of a run": ("compare", "--output=out", "--output_table=p.d.t", "--with=b"),
+    "a budget": ("review", "--output=out", "--budget=0"),
     "a form": ("sql", "--output=out", "--format=xml", "select 1"),
     "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
     "a template's file": ("template", "show", "--image=i", "--spec=/tmp/i.json"),
@@ -99,7 +110,13 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("program", ["classify", "retry", "sql", "doctor", "template"])
+PROGRAMS = (
+    *("classify", "retry", "plan", "report", "evaluate", "compare", "review", "sql", "doctor"),
+    "template",
+)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_imports_nothing_heavy_and_not_beam(program: str) -> None:
     imported = run_program(program, "--help", code=0)
     assert "argparse" in imported

@@ -10,6 +10,9 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
+from imgcls_beam.classifying import known, trial_child
+from imgcls_beam.classifying.running import Runner
+from imgcls_beam.classifying.trial import Trial
 from pipelines.__main__ import main
 from schemas import load_schema
 from tests.scenes import write_broken, write_photos
@@ -112,6 +115,46 @@ def test_each_engine_gives_the_same_rows_and_is_in_the_record_with_its_reason(
         scores.append({uri: [each["score"] for each in found] for uri, found in rows.items()})
     for uri, found in scores[0].items():
         assert scores[1][uri] == pytest.approx(found, abs=1e-5)
+
+
+def read_scores(output: pathlib.Path) -> dict[str, dict[str, float]]:
+    return {
+        row["image_uri"]: {each["label"]: each["score"] for each in row["predictions"]}
+        for row in read_rows(output)
+    }
+
+
+@pytest.mark.slow
+def test_an_engine_that_takes_over_in_the_middle_of_a_run_gives_the_rows_of_torch(
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photos(tmp_path / "photos", 48)
+    flags = ("--batch_size=8", "--top_k=all")
+    assert classify(tmp_path / "photos", tmp_path / "a", vit_folder, *flags, "--engine=torch") == 0
+
+    passes: list[float] = []
+
+    def follow(tried: Trial, elapsed_ms: float) -> Runner | None:
+        passes.append(elapsed_ms)  # the first is that of a blank image
+        return tried.settle() if len(passes) == 4 else None
+
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(known, "may_have_cuda", lambda: False)
+    monkeypatch.setattr(trial_child, "_PROGRAM", "tests.faster_openvino")
+    monkeypatch.setattr(trial_child, "_NICENESS", 0)
+    monkeypatch.setattr(Trial, "follow", follow)
+    assert classify(tmp_path / "photos", tmp_path / "b", vit_folder, *flags) == 0
+
+    found, expected = (read_scores(tmp_path / name) for name in ("b", "a"))
+    assert len(found) == 48
+    assert found.keys() == expected.keys()
+    for uri, scores in found.items():
+        assert scores == pytest.approx(expected[uri], abs=1e-5)
+    ran = {each["engine"]: each["why"] for each in read_record(tmp_path / "b")["engines"]}
+    assert ran.keys() == {"torch", "openvino"}
+    assert "not used here before" in ran["torch"]
+    assert "images/s a core alone, torch" in ran["openvino"]
+    assert len(passes) == 4, "nothing follows what has taken over"
 
 
 def test_duckdb_reads_the_output_with_hive_partitioning_alone(

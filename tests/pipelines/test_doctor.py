@@ -29,7 +29,7 @@ def test_it_checks_everything_that_is_given_and_says_all_is_well(
     assert printed.endswith("all is well\n")
     assert f"file://{tmp_path}/photos/0000.jpg" in printed
     assert "11 labels, softmax" in printed
-    assert "run by torch (an image takes " in printed
+    assert re.search(r"run by (torch|openvino) \([\d.]+ images/s a core alone, ", printed)
     assert "model.safetensors" in printed
     assert not (tmp_path / "out").exists()
 
@@ -100,12 +100,13 @@ def test_a_model_that_answers_otherwise_is_a_problem(
     """A defect of ours is made: the scores of the job are shifted."""
     from imgcls_beam import predicting
 
-    rank = predicting.rank
+    rank_images = predicting.rank_images
 
     def rank_shifted(logits: np.ndarray, *arguments: object) -> object:
-        return rank(logits + np.linspace(0, 0.01, len(logits), dtype=np.float32), *arguments)  # type: ignore[arg-type]
+        shift = np.linspace(0, 0.01, logits.shape[1], dtype=np.float32)
+        return rank_images(logits + shift, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(predicting, "rank", rank_shifted)
+    monkeypatch.setattr(predicting, "rank_images", rank_shifted)
     write_photos(tmp_path / "photos", 4)
     flags = [f"--model={vit_folder}", f"--input={tmp_path / 'photos'}", "--parity=4"]
     assert main(["doctor", *flags]) == 1

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcls_beam.classifying import ClassifierSpec, converting, engines, huggingface, known
+from imgcls_beam.classifying import ClassifierSpec, converting, deciding, huggingface, known
 from imgcls_beam.classifying.core_share import CoreShare
 from imgcls_beam.classifying.cpu import has_bfloat16
-from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
+from imgcls_beam.classifying.huggingface import HuggingFaceClassifier, load_plain
+from imgcls_beam.classifying.known import make_key
 from imgcls_beam.classifying.openvino_running import OpenVinoRunner
 from imgcls_beam.classifying.protocol import _load
 from imgcls_beam.classifying.running import RunningClassifier
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models import resolve_model
-from imgcls_beam.scoring import ChannelAffine
+from imgcls_beam.scoring import ChannelAffine, EngineChoice
 from tests.models import FAMILIES
 from tests.probes import probe_levels
 
@@ -33,16 +34,19 @@ def own_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known, "may_have_cuda", lambda: False)
 
 
-@pytest.fixture
-def slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The models of these tests are small: they are worth an engine all the same."""
-    monkeypatch.setattr(engines, "_WORTH_MS", 0.0)
+def make_spec(folder: pathlib.Path, engine: str = "auto", **more: Any) -> ClassifierSpec:
+    given = {"device": "cpu", "engine": engine, **more}
+    return ClassifierSpec(resolve_model(str(folder), None), AFFINE, **given)
 
 
 def load(folder: pathlib.Path, engine: str = "auto", size_px: int = 32, **more: Any) -> Any:
-    source = resolve_model(str(folder), None)
-    given = {"device": "cpu", "engine": engine, **more}
-    return _load(ClassifierSpec(source, AFFINE, **given), probe_levels(size_px))
+    return _load(make_spec(folder, engine, **more), probe_levels(size_px))
+
+
+def decide(folder: pathlib.Path) -> EngineChoice:
+    """What the process beside a run does."""
+    key = make_key(make_spec(folder))
+    return deciding.decide(load_plain(make_spec(folder, threads=1), probe_levels()), key)
 
 
 def draw(count: int, size_px: int = 32) -> list[ModelInputs]:
@@ -51,25 +55,20 @@ def draw(count: int, size_px: int = 32) -> list[ModelInputs]:
     return [{"pixel_values": each} for each in levels]
 
 
-def set_rates(monkeypatch: pytest.MonkeyPatch, openvino: float, torch: float) -> list[object]:
-    """Images/s that are measured: of OpenVINO, then of torch."""
-    asked: list[object] = []
+def set_rates(monkeypatch: pytest.MonkeyPatch, openvino: float, torch: float) -> None:
+    """Images/s that are measured."""
 
-    def measure(run: Any, images: int, budget_s: float = 0.0) -> float:
+    def measure(run: Any) -> float:
         run()
-        asked.append(run)
-        is_openvino = isinstance(getattr(getattr(run, "func", None), "__self__", 0), OpenVinoRunner)
-        return openvino if is_openvino else torch
+        return openvino if isinstance(run.func.__self__, OpenVinoRunner) else torch
 
-    monkeypatch.setattr(engines, "_measure", measure)
-    return asked
+    monkeypatch.setattr(deciding, "_measure", measure)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_openvino_gives_the_logits_of_torch_for_batches_of_any_size(
-    family: str, model_folders: dict[str, pathlib.Path], monkeypatch: pytest.MonkeyPatch
+    family: str, model_folders: dict[str, pathlib.Path]
 ) -> None:
-    monkeypatch.setattr(engines, "_TIMED_S", 0.0)
     size_px = 64 if family in ("convnext", "resnet") else 32
     folder = model_folders[family]
     ours = load(folder, "openvino", size_px)
@@ -84,9 +83,8 @@ def test_openvino_gives_the_logits_of_torch_for_batches_of_any_size(
 
 
 def test_a_batch_is_split_over_the_streams_in_its_order(
-    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    vit_folder: pathlib.Path,
 ) -> None:
-    monkeypatch.setattr(engines, "_measure", lambda run, images, budget_s=0.0: float(images))
     classifier = load(vit_folder, "openvino", threads=3)
     assert len(classifier._runner._requests) == 3
     plain = load(vit_folder, "torch")
@@ -106,7 +104,6 @@ def test_a_pass_uses_the_cores_that_the_process_has_now(
         asked.append(share.cores)
         return 1 + len(asked) % 3
 
-    monkeypatch.setattr(engines, "_TIMED_S", 0.0)
     monkeypatch.setattr("imgcls_beam.classifying.core_share.count_model_cores", lambda: 3)
     classifier, batch = load(vit_folder, engine), draw(5)
     monkeypatch.setattr(CoreShare, "count", count)
@@ -192,7 +189,6 @@ def test_images_of_another_shape_go_to_torch_and_the_pass_says_so(
     np.testing.assert_allclose(found.logits, expected, atol=1e-5)
 
 
-@pytest.mark.usefixtures("slow_model")
 @pytest.mark.parametrize(
     ("rates", "expected"), [((20.0, 10.0), "openvino"), ((10.0, 20.0), "torch")]
 )
@@ -203,36 +199,46 @@ def test_the_faster_engine_is_taken_and_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     set_rates(monkeypatch, *rates)
-    choice = load(vit_folder).describe().engine
+    choice = decide(vit_folder)
     assert choice.name == expected
     assert "20.0" in choice.why and "10.0" in choice.why
     monkeypatch.setattr(converting, "convert", None)  # would raise
     assert load(vit_folder).describe().engine == choice
 
 
-def test_a_model_that_takes_no_time_is_left_to_torch(
+def test_a_model_that_is_new_here_is_run_by_torch_without_converting_it(
     vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_WORTH_MS", 1e6)
-    choice = load(vit_folder).describe().engine
-    assert choice.name == "torch"
-    assert "less than its decoding" in choice.why
+    monkeypatch.setattr(converting, "convert", None)  # would raise
+    classifier = load(vit_folder)
+    assert classifier.describe().engine.name == "torch"
+    assert "not used here before" in classifier.describe().engine.why
+    assert classifier.classify(draw(2)).engine == classifier.describe().engine
 
 
-@pytest.mark.usefixtures("slow_model")
+def test_an_engine_is_timed_by_the_time_of_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used_s = iter([0.0, 2.0, 2.0, 3.0])
+    monkeypatch.setattr("time.process_time", lambda: next(used_s))
+    monkeypatch.setattr("time.perf_counter", None)  # others have the processor meanwhile
+    monkeypatch.setattr(deciding, "_TIMED_S", 2.5)
+    assert deciding._measure(lambda: None, 8) == 8.0
+
+
 def test_a_graph_that_is_off_by_a_thousandth_is_refused(
     vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = OpenVinoRunner.run
     monkeypatch.setattr(OpenVinoRunner, "run", lambda runner, given: run(runner, given) * 1.001)
-    choice = load(vit_folder).describe().engine
+    choice = decide(vit_folder)
     assert choice.name == "torch"
+    assert load(vit_folder).describe().engine == choice
     assert "further from the truth" in choice.why
     with pytest.raises(ModelError, match="further from the truth than torch's; give --engine"):
         load(vit_folder, "openvino")
 
 
-@pytest.mark.usefixtures("slow_model")
 def test_a_model_that_cannot_be_converted_is_left_to_torch_with_the_reason(
     vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,14 +246,13 @@ def test_a_model_that_cannot_be_converted_is_left_to_torch_with_the_reason(
         raise RuntimeError("no such operation")
 
     monkeypatch.setattr(converting, "convert", fail)
-    choice = load(vit_folder).describe().engine
+    choice = decide(vit_folder)
     assert choice.name == "torch"
     assert choice.why == "OpenVINO cannot run it (no such operation)"
     with pytest.raises(ModelError, match=r"cannot run it \(no such operation\); give --engine"):
         load(vit_folder, "openvino")
 
 
-@pytest.mark.usefixtures("slow_model")
 def test_without_openvino_torch_runs_and_asking_for_it_says_what_to_install(
     vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

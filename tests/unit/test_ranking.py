@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from transformers.pipelines.image_classification import sigmoid, softmax
 
-from imgcls_beam.ranking import Ranking, Scores, apply_function, choose_parameters, rank
+from imgcls_beam.ranking import Ranking, Scores, apply_function, choose_parameters, rank_images
 from imgcls_beam.scoring import AppliedParameters
 from imgcls_beam.spec import FUNCTIONS, FunctionToApply, LabelScore, Parameters
 
@@ -25,7 +28,8 @@ def name_labels(classes: int) -> tuple[str, ...]:
 
 def rank_all(logits: Any, function: FunctionToApply = "none", top_k: int | None = None) -> Ranking:
     scores = np.asarray(logits, np.float32)
-    ranking = rank(scores, name_labels(len(scores)), AppliedParameters(top_k, function, "job"))
+    applied = AppliedParameters(top_k, function, "job")
+    (ranking,) = rank_images(scores[None], name_labels(len(scores)), applied)
     assert ranking is not None
     return ranking
 
@@ -51,6 +55,34 @@ def test_scores_and_their_order_are_the_references_bit_for_bit(
 def test_ties_stand_in_the_order_of_their_class(function: FunctionToApply) -> None:
     ranking = rank_all([1, 3, 1, 3, 0.0, -0.0, 1], function)
     assert [each.label[-1] for each in ranking.labels] == ["1", "3", "0", "2", "6", "4", "5"]
+
+
+@given(
+    batch=arrays(
+        np.float32,
+        array_shapes(min_dims=2, max_dims=2, max_side=40),
+        elements=st.one_of(
+            st.sampled_from([0.0, -0.0, 1.0, 90.0, 100.0, -100.0]),
+            st.floats(width=32, allow_nan=True, allow_infinity=True),
+        ),
+    ),
+    function=st.sampled_from(FUNCTIONS),
+    top_k=st.one_of(st.none(), st.integers(1, 50)),
+)
+def test_an_image_of_a_batch_is_ranked_as_if_it_were_alone(
+    batch: Scores, function: FunctionToApply, top_k: int | None
+) -> None:
+    """Held against a plain stable sort of each image's own scores."""
+    labels = name_labels(batch.shape[1])
+    ranked = rank_images(batch, labels, AppliedParameters(top_k, function, "job"))
+    for logits, ranking in zip(batch, ranked, strict=True):
+        scores = apply_function(logits, function)
+        if not (np.isfinite(logits).all() and np.isfinite(scores).all()):
+            assert ranking is None
+            continue
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        assert ranking is not None
+        assert ranking.labels == tuple(LabelScore(labels[i], scores[i].item()) for i in order)
 
 
 def test_scores_that_the_activation_makes_equal_are_ties() -> None:
@@ -86,7 +118,10 @@ def test_a_logit_that_is_no_number_is_no_answer_and_no_warning(
     logits[place] = bad
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert rank(logits, name_labels(3), AppliedParameters(1, function, "job")) is None
+        batch = np.stack([logits, np.array([1, 2, 3], np.float32), logits])
+        ranked = rank_images(batch, name_labels(3), AppliedParameters(1, function, "job"))
+    assert [ranking is None for ranking in ranked] == [True, False, True]
+    assert ranked[1] == rank_all([1, 2, 3], function, top_k=1)
 
 
 @pytest.mark.parametrize("function", ["sigmoid", "softmax"])

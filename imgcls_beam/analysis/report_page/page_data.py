@@ -1,0 +1,67 @@
+"""What the script of a page works on: the rows as one JSON object, small and already visible."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from imgcls_beam.analysis.report_page.page_facts import Picture, ReportedImage, ReportFacts
+from imgcls_beam.analysis.report_page.page_text import LABEL_CHARS, cut_middle, make_visible
+
+_MESSAGE_CHARS = 300
+_DIGITS = 5
+
+
+def make_page_data(facts: ReportFacts, pictures: Mapping[int, Picture]) -> dict[str, Any]:
+    """The rows in the order of their indices, each an array; labels by number.
+
+    The names of the array's items are in `page.js`.
+    """
+    uris = [make_visible(image.uri) for image in facts.images]
+    prefix = _find_folder(uris)
+    labels = _Numbers()
+    rows = [
+        [uri.removeprefix(prefix), *_to_cells(image, labels), _problem_of(pictures.get(index))]
+        for index, (uri, image) in enumerate(zip(uris, facts.images, strict=True))
+    ]
+    return {"prefix": prefix, "rows": rows, "labels": labels.texts}
+
+
+class _Numbers:
+    """Labels, numbered as they come."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number_of(self, label: str) -> int:
+        if label not in self._numbers:
+            self._numbers[label] = len(self.texts)
+            self.texts.append(cut_middle(make_visible(label), LABEL_CHARS))
+        return self._numbers[label]
+
+
+def _to_cells(image: ReportedImage, labels: _Numbers) -> Iterator[Any]:
+    yield image.status
+    yield [[labels.number_of(each.label), round(each.score, _DIGITS)] for each in image.labels]
+    yield None if image.margin is None else round(image.margin, _DIGITS)
+    yield make_visible(image.problem)
+    yield cut_middle(make_visible(image.message), _MESSAGE_CHARS)
+    yield image.width_px
+    yield image.height_px
+    yield image.size_bytes
+    yield image.format
+    for label in (image.label_before, image.truth):
+        yield -1 if label is None else labels.number_of(label)
+
+
+def _problem_of(picture: Picture | None) -> str:
+    return "" if picture is None else picture.problem
+
+
+def _find_folder(uris: list[str]) -> str:
+    """What all have in common, up to a slash."""
+    if len(uris) < 2:
+        return ""
+    pairs = zip(min(uris), max(uris), strict=False)
+    same = "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return same[: same.rfind("/") + 1]

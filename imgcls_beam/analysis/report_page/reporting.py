@@ -1,0 +1,73 @@
+"""A finished run → its report: one HTML file, in the output folder or elsewhere."""
+
+from imgcls_beam.analysis.judged_runs import JudgedRun
+from imgcls_beam.analysis.report_page.drawing import draw_page
+from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
+from imgcls_beam.analysis.report_page.picturing import make_pictures
+from imgcls_beam.analysis.run_rows import RunPlace, RunRows, choose_model, list_runs, open_run
+from imgcls_beam.sinks import RecordedModel
+from imgcls_beam.stores import refuse_store_faults
+from imgcls_beam.stores.opening import open_parent
+
+REPORTS = "reports"
+
+
+def locate_report(output: str, run_id: str) -> str:
+    """Where the report of a run is, in its output folder."""
+    return f"{output.rstrip('/')}/{REPORTS}/{run_id}.html"
+
+
+def write_report(
+    place: RunPlace,
+    rows: RunRows,
+    target: str | None = None,
+    model: str | None = None,
+    *,
+    earlier: EarlierRun | None = None,
+    judged: JudgedRun | None = None,
+) -> str:
+    """Writes the report of a run, over one that is there.
+
+    Args:
+        place: where the run is, and earlier ones.
+        rows: the run.
+        target: path or URL of the file; None for `reports/` of the output folder.
+        model: id or key of the model, where the run has several.
+        earlier: the run to compare with; None for the one before it.
+        judged: the run held against the truth; None where none is known.
+
+    Returns:
+        Path or URL of the file.
+
+    Raises:
+        ConfigError: the run cannot be read, or the file cannot be written.
+    """
+    chosen = choose_model(rows.record, model)
+    earlier = earlier or find_earlier(place, rows, chosen)
+    facts = gather_facts(rows, chosen, earlier, judged)
+    page = draw_page(facts, make_pictures(facts, rows.record.configuration))
+    url = target or locate_report(str(place.output), rows.record.run_id)
+    option = "output" if target is None else "to"
+    with refuse_store_faults(option, url):
+        folder, name = open_parent(option, url)
+    with folder.refuse_unwritable():
+        folder.write(name, page.encode("utf-8", "replace"))
+    return url
+
+
+def find_earlier(place: RunPlace, rows: RunRows, model: RecordedModel) -> EarlierRun | None:
+    """The run before it with the same model at any revision, or else with any one model.
+
+    Raises:
+        ConfigError: the place cannot be read.
+    """
+    own = rows.record
+    earlier = [
+        (each, known)
+        for each in list_runs(place)
+        for known in each.models
+        if each.finished_at < own.finished_at and each.run_id != own.run_id
+    ]
+    same = [pair for pair in earlier if pair[1].id == model.id]
+    found = same or earlier
+    return EarlierRun(open_run(place, found[-1][0].run_id), found[-1][1]) if found else None

@@ -1,0 +1,146 @@
+"""One pass over the rows of a run: counts of all, and the few rows that a report shows."""
+
+import collections
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from imgcls_beam.analysis.report_page.earlier_labels import EarlierLabels
+from imgcls_beam.analysis.report_page.kept_rows import Lowest, digest_uri, to_image
+from imgcls_beam.analysis.report_page.page_facts import ReportedImage
+from imgcls_beam.summary import BINS, count_scores
+
+MAX_ROWS = 10_000
+"""Of a run those that a page has, in all its sections; of a longer run some are drawn by chance."""
+OF_A_LABEL = 24
+_LEAST_CERTAIN, _FLIPPED, _OF_AN_ERROR = 24, 24, 8
+_MAX_DISTINCT = 4096
+"""Labels of which images are kept while rows are read: those that come first."""
+
+
+class _Row(NamedTuple):
+    """The cells that decide what becomes of a row."""
+
+    uri: str
+    status: str
+    label: str | None
+    score: float | None
+    margin: float | None
+    error: dict[str, str] | None
+
+
+_CELLS = ("image_uri", "status", "top_label", "top_score", "top_margin", "error")
+
+
+class Tally:
+    """What was seen of the rows by now.
+
+    Attributes:
+        rows: how many.
+        statuses: rows by status.
+        problems: error rows by `stage: code`.
+        labels: good rows by best label.
+        sums: of their best scores.
+        scores: rows by best score, as in `Summary.scores`.
+        margins: the same of the margins.
+        compared: good rows of which the earlier run has one too.
+        flips: of these, those with another label, by both labels.
+        drawn: rows drawn by chance.
+        least_certain: rows of the smallest margin.
+        flipped: rows with another label than before, largest margin first.
+        of_label: rows drawn by chance, by label.
+        of_problem: the first rows, by problem.
+        asked: rows of the images that are asked for, by URI.
+    """
+
+    def __init__(
+        self,
+        earlier: EarlierLabels | None = None,
+        truths: Mapping[str, str] | None = None,
+        asked: Collection[str] = (),
+    ) -> None:
+        """Begins with no row.
+
+        Args:
+            earlier: what to compare with.
+            truths: the right labels by URI, as far as they are known.
+            asked: URIs of images that are kept in any case.
+        """
+        self._earlier, self._truths, self._asked = earlier, truths or {}, asked
+        self.asked: dict[str, ReportedImage] = {}
+        self.rows = self.compared = 0
+        self.statuses: collections.Counter[str] = collections.Counter()
+        self.problems: collections.Counter[str] = collections.Counter()
+        self.labels: collections.Counter[str] = collections.Counter()
+        self.sums: collections.defaultdict[str, float] = collections.defaultdict(float)
+        self.flips: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.scores = self.margins = (0,) * (BINS + 2)
+        self.drawn = Lowest(MAX_ROWS)
+        self.least_certain, self.flipped = Lowest(_LEAST_CERTAIN), Lowest(_FLIPPED)
+        self.of_label: dict[str, Lowest] = {}
+        self.of_problem: dict[str, Lowest] = {}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes in a batch of `kept_rows.COLUMNS`."""
+        self.scores = add_counts(self.scores, count_scores(batch["top_score"]))
+        self.margins = add_counts(self.margins, count_scores(batch["top_margin"]))
+        cells = (batch[name].to_pylist() for name in _CELLS)
+        for index, row in enumerate(map(_Row._make, zip(*cells, strict=True))):
+            self._add_row(batch, index, row)
+
+    def _add_row(self, batch: pa.RecordBatch, index: int, row: _Row) -> None:
+        digest, before = digest_uri(row.uri), None
+        self.rows += 1
+        self.statuses[row.status] += 1
+        places: list[tuple[Lowest, float]] = [(self.drawn, 0.0)]
+        if row.label is not None and row.score is not None:
+            before = self._look_back(digest, row.label)
+            places += self._place_good(row.label, row.score, row.margin, is_flip=before is not None)
+        elif row.error is not None:
+            places += self._place_bad(f"{row.error['stage']}: {row.error['code']}")
+        wanted = [(kept, rank) for kept, rank in places if kept.admits(rank, digest)]
+        is_asked = row.uri in self._asked and row.uri not in self.asked
+        if wanted or is_asked:
+            image = to_image(batch, index, before, self._truths.get(row.uri))
+            for kept, rank in wanted:
+                kept.add(rank, digest, image)
+            if is_asked:
+                self.asked[row.uri] = image
+
+    def _look_back(self, digest: int, label: str) -> str | None:
+        """The label in the earlier run, where it is another."""
+        before = None if self._earlier is None else self._earlier.by_digest.get(digest)
+        if before is None:
+            return None
+        self.compared += 1
+        if before == label:
+            return None
+        self.flips[before, label] += 1
+        return before
+
+    def _place_good(
+        self, label: str, score: float, margin: float | None, *, is_flip: bool
+    ) -> list[tuple[Lowest, float]]:
+        self.labels[label] += 1
+        self.sums[label] += score
+        # A model of one label has no margin: the middle of its scores is what is undecided.
+        certainty = abs(2 * score - 1) if margin is None else margin
+        places = [(self.least_certain, certainty)]
+        if is_flip:
+            places.append((self.flipped, -certainty))
+        if len(self.of_label) < _MAX_DISTINCT:
+            self.of_label.setdefault(label, Lowest(OF_A_LABEL))
+        if label in self.of_label:
+            places.append((self.of_label[label], 0.0))
+        return places
+
+    def _place_bad(self, problem: str) -> list[tuple[Lowest, float]]:
+        self.problems[problem] += 1
+        kept = self.of_problem.setdefault(problem, Lowest(_OF_AN_ERROR))
+        return [(kept, float(self.problems[problem]))]
+
+
+def add_counts(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    """Adds counts of the same kinds."""
+    return tuple(map(sum, zip(some, others, strict=True)))

@@ -1,0 +1,191 @@
+"""The good rows of one model in a run, as arrays: what is judged, compared and reviewed.
+
+Scores lie flat, as in Arrow: those of row i from `starts[i]` to `starts[i + 1]`, best first. About
+20 bytes are held for each score, and the URI and the attributes of each row.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from imgcls_beam.analysis.run_rows import RunRows
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+
+_COLUMNS = ("status", "image_uri", "predictions", "top_margin", "params", "attributes")
+COMPARED = ("status", "image_uri", "predictions", "top_margin", "params", "image_sha256")
+"""What a comparison needs."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class ScoredRows:
+    """N good rows with M scores in all, of one model.
+
+    Attributes:
+        labels: the names of the labels that stand in these rows, by label id.
+        uris: of the images, N.
+        starts: where each row's scores begin, and M at the end; N + 1.
+        label_ids: of the scores, M.
+        scores: best first in each row, M.
+        margins: best score minus the second best over all classes, N; NaN where there is one class.
+        is_softmax: whether a row's scores over all labels add up to 1, N.
+        attributes: what the rows carry, as JSON, N; null where nothing.
+        contents: SHA-256 of the images, N; null where it was not read.
+        statuses: rows of the run by status, those of other statuses too.
+    """
+
+    labels: tuple[str, ...]
+    uris: pa.ChunkedArray
+    starts: Integers
+    label_ids: Integers
+    scores: Floats
+    margins: Floats
+    is_softmax: Booleans
+    attributes: pa.ChunkedArray
+    contents: pa.ChunkedArray
+    statuses: Mapping[str, int]
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(self.starts) - 1
+
+    @property
+    def top_ids(self) -> Integers:
+        """The id of each row's best label, N."""
+        return self.label_ids[self.starts[:-1]]
+
+    @property
+    def top_scores(self) -> Floats:
+        """Each row's best score, N."""
+        return self.scores[self.starts[:-1]]
+
+    @property
+    def lengths(self) -> Integers:
+        """How many labels each row has, N."""
+        return np.diff(self.starts)
+
+    @property
+    def row_ids(self) -> Integers:
+        """The row of each score, M."""
+        return np.repeat(np.arange(self.rows), self.lengths)
+
+
+def read_scored_rows(run: RunRows, model_key: str, columns: Sequence[str] = _COLUMNS) -> ScoredRows:
+    """Reads the good rows of one model.
+
+    Args:
+        run: as `open_run` gives it.
+        model_key: of the model.
+        columns: to read; what is left out is null, but `status`, `image_uri` and `predictions`.
+
+    Raises:
+        ConfigError: the rows cannot be read.
+    """
+    statuses: collections.Counter[str] = collections.Counter()
+    known: dict[str, int] = {}
+    good = []
+    for batch in run.read(columns, model_key):
+        for counted in batch["status"].value_counts().to_pylist():
+            statuses[counted["values"]] += counted["counts"]
+        batch = batch.filter(_is_good(batch))
+        good.append((batch, _to_ids(batch["predictions"], known)))
+    return _join(good, tuple(known), dict(statuses))
+
+
+def take_rows(rows: ScoredRows, indices: Integers) -> ScoredRows:
+    """Some of the rows, in the order of the indices."""
+    lengths = rows.lengths[indices]
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    offsets = np.repeat(rows.starts[indices] - starts[:-1], lengths)
+    flat = np.arange(starts[-1]) + offsets
+    return dataclasses.replace(
+        rows,
+        uris=rows.uris.take(indices),
+        starts=starts,
+        label_ids=rows.label_ids[flat],
+        scores=rows.scores[flat],
+        margins=rows.margins[indices],
+        is_softmax=rows.is_softmax[indices],
+        attributes=rows.attributes.take(indices),
+        contents=rows.contents.take(indices),
+    )
+
+
+def _is_good(batch: pa.RecordBatch) -> pa.Array:
+    has_labels = pc.greater(pc.list_value_length(batch["predictions"]), 0)
+    return pc.and_(pc.equal(batch["status"], "ok"), has_labels)
+
+
+def _to_ids(predictions: pa.Array, known: dict[str, int]) -> Integers:
+    """The label ids of these predictions; labels that were not met before are added to `known`."""
+    encoded = predictions.flatten().field("label").dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    ids = np.array([known.setdefault(name, len(known)) for name in names], np.int64)
+    return ids[encoded.indices.to_numpy(zero_copy_only=False)] if names else ids
+
+
+def _join(
+    good: Sequence[tuple[pa.RecordBatch, Integers]],
+    labels: tuple[str, ...],
+    statuses: Mapping[str, int],
+) -> ScoredRows:
+    batches = [batch for batch, _ in good]
+    scores = [_to_floats(batch["predictions"].flatten().field("score")) for batch in batches]
+    lengths = [_to_integers(pc.list_value_length(batch["predictions"])) for batch in batches]
+    return ScoredRows(
+        labels=labels,
+        uris=_collect_texts(batches, "image_uri"),
+        starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(_concatenate(lengths, np.int64))]),
+        label_ids=_concatenate([ids for _, ids in good], np.int64),
+        scores=_concatenate(scores, np.float64),
+        margins=_concatenate([_find_margins(batch) for batch in batches], np.float64),
+        is_softmax=_concatenate([_find_softmax(batch) for batch in batches], np.bool_),
+        attributes=_collect_texts(batches, "attributes"),
+        contents=_collect_texts(batches, "image_sha256"),
+        statuses=statuses,
+    )
+
+
+def _find_margins(batch: pa.RecordBatch) -> Floats:
+    if "top_margin" not in batch.schema.names:
+        return np.full(batch.num_rows, np.nan)
+    return _to_floats(batch["top_margin"])
+
+
+def _find_softmax(batch: pa.RecordBatch) -> Booleans:
+    if "params" not in batch.schema.names:
+        return np.zeros(batch.num_rows, np.bool_)
+    functions = pc.struct_field(batch["params"], "function_to_apply")
+    is_softmax = pc.fill_null(pc.equal(functions, "softmax"), False)
+    found: Booleans = is_softmax.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _collect_texts(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
+    texts = [
+        batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
+        for batch in batches
+    ]
+    return pa.chunked_array(texts, pa.string())
+
+
+def _concatenate(arrays: Sequence[Any], dtype: Any) -> Any:  # noqa: ANN401  of the given dtype
+    return np.concatenate(arrays) if arrays else np.zeros(0, dtype)
+
+
+def _to_floats(values: pa.Array) -> Floats:
+    found: Floats = values.to_numpy(zero_copy_only=False)
+    return found.astype(np.float64)  # of nulls only it would be objects
+
+
+def _to_integers(values: pa.Array) -> Integers:
+    found: Integers = values.to_numpy(zero_copy_only=False)
+    return found.astype(np.int64)

@@ -1,0 +1,49 @@
+"""How much memory is left to this process."""
+
+import pathlib
+
+from imgcls_beam.control_groups import GROUPS, MEMBERSHIP, list_groups
+
+_MACHINE = pathlib.Path("/proc/meminfo")
+_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Limit, use, and what of the use is given back where it is needed: of both kinds of groups."""
+
+
+def count_free_bytes(
+    groups: pathlib.Path = GROUPS,
+    membership: pathlib.Path = MEMBERSHIP,
+    machine: pathlib.Path = _MACHINE,
+) -> int | None:
+    """What the machine and its container have left; None where the system does not say.
+
+    Args:
+        groups: where the kernel shows its control groups.
+        membership: the file in which it says of which this process is a member.
+        machine: the file in which it says what memory there is.
+    """
+    folders = {*list_groups(groups, membership), *list_groups(groups / "memory", membership)}
+    left = [_read_machine(machine), *map(_read_group, folders)]
+    return min((each for each in left if each is not None), default=None)
+
+
+def _read_machine(path: pathlib.Path) -> int | None:
+    try:
+        lines = path.read_text().splitlines()
+        found = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(found.split()[1]) * 1024
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+
+
+def _read_group(folder: pathlib.Path) -> int | None:
+    for limit, use, spare in _FILES:
+        try:
+            free_bytes = int((folder / limit).read_text()) - int((folder / use).read_text())
+            facts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            return max(0, free_bytes + int(facts.get(spare, 0)))
+        except (OSError, ValueError):  # no such group, another kernel, or no limit
+            continue
+    return None

@@ -1,0 +1,32 @@
+"""The report of a run that has just been published, where `--report` asked for it."""
+
+import functools
+import logging
+
+from imgcls_beam.options import OutputOptions
+
+from . import terminal
+
+_LOG = logging.getLogger("imgcls")
+
+
+def write_after(output: OutputOptions, *, is_quiet: bool = False) -> None:
+    """Writes the report of a run, and says where it is.
+
+    The run is published: whatever goes wrong here is a warning, and changes no exit code.
+    """
+    if not output.report or output.output is None:
+        return
+    from imgcls_beam.analysis import RunPlace, open_run
+    from imgcls_beam.analysis.report_page.reporting import write_report
+
+    try:
+        place = RunPlace(output.output)
+        written = write_report(place, open_run(place, output.run_id))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the rows are there all the same
+        reason = terminal.escape(str(error) or type(error).__name__)
+        again = f"imgcls report --output={output.output} --run_id={output.run_id}"
+        _LOG.warning("the rows were published, but not the report (%s); %s", reason, again)
+        return
+    if not is_quiet:
+        terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))

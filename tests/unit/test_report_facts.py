@@ -1,0 +1,242 @@
+"""Rows of runs → the facts of a report: counted whole, kept in part, the same in any order."""
+
+import dataclasses
+import datetime
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from imgcls_beam.analysis.report_page import gathering, row_tally
+from imgcls_beam.analysis.report_page.earlier_labels import measure_shift, read_labels
+from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
+from imgcls_beam.analysis.report_page.kept_rows import digest_uri
+from imgcls_beam.analysis.report_page.page_facts import ReportedImage, ReportFacts
+from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction, Skipped
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.rows import to_record_batch
+from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
+from imgcls_beam.sinks import RecordedModel, RunRecord
+from imgcls_beam.sinks.record_parts import RecordedPublication
+from imgcls_beam.spec import LabelScore
+from imgcls_beam.summary import merge_summaries, summarize
+
+NOON = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
+SCORING = Scoring(ModelSource("owner/model", "a" * 40, "owner/model", "a" * 40), 5)
+MODEL = RecordedModel.of_scoring(SCORING)
+EXECUTION = Execution("cpu", "float32", 8, 1.0, NOON)
+APPLIED = AppliedParameters(5, "softmax", "model")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """A run in memory: `RunRows`."""
+
+    record: RunRecord
+    batches: Sequence[pa.RecordBatch]
+    place: str = "out"
+
+    def read(
+        self, columns: Sequence[str], model_key: str | None = None, status: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        assert model_key == MODEL.key
+        for batch in self.batches:
+            wanted = pa.Table.from_batches([batch])
+            if status is not None:
+                wanted = wanted.filter(pc.equal(wanted["status"], status))
+            yield from wanted.select(list(columns)).to_batches()
+
+
+def ok(name: str, *labels: tuple[str, float]) -> Outcome:
+    scores = tuple(LabelScore(*each) for each in labels)
+    margin = labels[0][1] - labels[1][1] if len(labels) > 1 else None
+    ref = ImageRef(f"gs://b/{name}", "1")
+    return Prediction(ref, scores, margin, APPLIED, EXECUTION, SCORING)
+
+
+def bad(name: str, code: FailureCode = FailureCode.TRUNCATED) -> Outcome:
+    failure = Failure.from_error(ImageRef(f"gs://b/{name}", "1"), ImageError(code, "it ends"))
+    return dataclasses.replace(failure, scoring=SCORING)
+
+
+def make_run(
+    outcomes: Sequence[Outcome | Skipped], run_id: str = "r2", batch_rows: int = 100
+) -> Rows:
+    batches = [
+        to_record_batch(outcomes[start : start + batch_rows])
+        for start in range(0, len(outcomes), batch_rows)
+    ]
+    publication = RecordedPublication("s", "new", NOON, NOON, len(outcomes))
+    record = RunRecord(
+        run_id=run_id,
+        run_date=NOON.date(),
+        session_id="s",
+        state="DONE",
+        models=(MODEL,),
+        listed=len(outcomes),
+        summary=merge_summaries(map(summarize, batches)).to_json(),
+        publications=(publication,),
+    )
+    return Rows(record, batches)
+
+
+def gather(
+    outcomes: Sequence[Outcome | Skipped], before: Sequence[Outcome] | None = None, **how: Any
+) -> ReportFacts:
+    earlier = None if before is None else EarlierRun(make_run(before, "r1"), MODEL)
+    return gather_facts(make_run(outcomes, **how), MODEL, earlier)
+
+
+def draw(count: int, seed: int = 1) -> list[Outcome]:
+    rng = random.Random(seed)
+    drawn = []
+    for index in range(count):
+        if index % 10 == 3:
+            code = FailureCode.NOT_FOUND if index % 3 else FailureCode.TRUNCATED
+            drawn.append(bad(f"{index}.jpg", code))
+        else:
+            best = rng.uniform(0.4, 1)
+            names = rng.sample(["cat", "dog", "fox"], 2)
+            drawn.append(ok(f"{index}.jpg", (names[0], best), (names[1], (1 - best) / 2)))
+    return drawn
+
+
+def names_of(facts: ReportFacts, indices: Sequence[int]) -> list[str]:
+    return [facts.images[index].uri.rpartition("/")[2] for index in indices]
+
+
+def test_counts_are_those_of_all_rows() -> None:
+    outcomes = [
+        *draw(300),
+        Skipped(ImageRef("gs://b/known.jpg"), SCORING),
+    ]
+    facts = gather(outcomes)
+    good = [each for each in outcomes if isinstance(each, Prediction)]
+    assert facts.run.counts == {"listed": 301, "ok": 270, "error": 30, "skipped": 1}
+    assert {share.label: share.count for share in facts.labels} == {
+        label: sum(each.labels[0].label == label for each in good)
+        for label in ("cat", "dog", "fox")
+    }
+    for share in facts.labels:
+        own = [each.labels[0].score for each in good if each.labels[0].label == share.label]
+        assert math.isclose(share.mean_score, sum(own) / len(own))
+    assert sum(facts.scores) == sum(facts.margins) == 270
+    assert {(group.problem, group.count) for group in facts.errors} == {
+        ("prepare: truncated", 10),
+        ("read: not_found", 20),
+    }
+    assert facts.rows == len(facts.images) == 301
+
+
+def test_the_least_certain_have_the_smallest_margins_in_order() -> None:
+    outcomes = draw(300)
+    facts = gather(outcomes)
+    good = sorted(
+        (each for each in outcomes if isinstance(each, Prediction)),
+        key=lambda each: each.margin or 0,
+    )
+    expected = [each.ref.uri.rpartition("/")[2] for each in good[: len(facts.least_certain)]]
+    assert len(expected) == 24
+    assert names_of(facts, facts.least_certain) == expected
+
+
+def test_of_one_label_the_middle_of_its_scores_is_least_certain() -> None:
+    facts = gather([ok("a", ("nsfw", 0.9)), ok("b", ("nsfw", 0.52)), ok("c", ("nsfw", 0.03))])
+    assert names_of(facts, facts.least_certain) == ["b", "a", "c"]
+
+
+def test_what_is_kept_does_not_hang_on_the_order_of_the_rows() -> None:
+    outcomes = draw(400)
+    shuffled = random.Random(5).sample(outcomes, len(outcomes))
+    one, other = gather(outcomes), gather(shuffled, batch_rows=7)
+    for indices in (lambda facts: facts.least_certain, lambda facts: facts.labels[0].images):
+        assert names_of(one, indices(one)) == names_of(other, indices(other))
+
+
+def test_of_a_long_run_some_rows_are_kept_and_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_tally, "MAX_ROWS", 200)
+    monkeypatch.setattr(gathering, "MAX_ROWS", 200)
+    facts = gather(draw(400))
+    assert (facts.rows, len(facts.images)) == (400, 200)
+    uris = [image.uri for image in facts.images]
+    assert len(set(uris)) == len(uris)
+    drawn = sorted(range(400), key=lambda index: digest_uri(f"gs://b/{index}.jpg"))
+    assert {f"gs://b/{index}.jpg" for index in drawn[:10]} <= set(uris)
+
+
+def test_long_names_make_no_large_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "_MAX_CHARS", 20_000)
+    facts = gather([ok(f"{index}{'x' * 1000}", ("cat", 0.9), ("dog", 0.1)) for index in range(99)])
+    assert 24 <= len(facts.images) < 60
+
+
+def test_each_label_has_a_sheet_until_there_are_too_many() -> None:
+    outcomes = [
+        ok(f"{label}-{index}", (f"label {label}", 0.9 - index / 100), ("none", 0.01))
+        for label in range(60)
+        for index in range(30 if label == 0 else 3)
+    ]
+    facts = gather(outcomes)
+    sheets = [share for share in facts.labels if share.images]
+    assert (len(sheets), facts.label_count) == (24, 60)
+    assert sheets[0].label == "label 0"
+    assert len(sheets[0].images) == 10  # 240 in all
+    scores = [facts.images[index].labels[0].score for index in sheets[0].images]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_flips_are_counted_and_the_surest_come_first() -> None:
+    before = [ok(f"{n}", ("cat", 0.8), ("dog", 0.1)) for n in range(10)] + [bad("gone")]
+    after = [
+        *(ok(f"{n}", ("dog", 0.5 + n / 20), ("cat", 0.2)) for n in range(4)),
+        *(ok(f"{n}", ("cat", 0.8), ("dog", 0.1)) for n in range(4, 8)),
+        *(bad("8"), bad("9"), ok("gone", ("dog", 0.9), ("cat", 0.1)), ok("new", ("cat", 0.9))),
+    ]
+    change = gather(after, before).change
+    assert change is not None
+    assert (change.run_id, change.compared, change.flipped) == ("r1", 8, 4)
+    assert [(each.before, each.after, each.count) for each in change.flips] == [("cat", "dog", 4)]
+    facts = gather(after, before)
+    assert facts.change is not None
+    assert names_of(facts, facts.change.images) == ["3", "2", "1", "0"]
+    assert {facts.images[index].label_before for index in facts.change.images} == {"cat"}
+    assert {share.label: share.count_before for share in facts.labels} == {"cat": 10, "dog": 0}
+
+
+def test_of_a_long_earlier_run_a_share_of_the_images_is_compared() -> None:
+    outcomes = [ok(f"{n}", ("cat", 0.8), ("dog", 0.1)) for n in range(2000)]
+    found = read_labels(make_run(outcomes), MODEL.key, max_images=500)
+    assert found.sampled_ratio == 0.25
+    assert 400 < len(found.by_digest) < 600
+    assert found.counts == {"cat": 2000}  # the mix is of all
+
+
+def test_the_stability_index_is_that_of_its_definition() -> None:
+    assert measure_shift([5, 9], [50, 90]) < 0.01
+    old, new = [700.0, 200.0, 100.0], [400.0, 350.0, 250.0]
+    exact = sum(
+        (n - o) * math.log(n / o) for o, n in zip([0.7, 0.2, 0.1], [0.4, 0.35, 0.25], strict=True)
+    )
+    assert math.isclose(measure_shift(old, new), exact, rel_tol=0.01)  # type: ignore[arg-type]
+    assert measure_shift([10, 0], [0, 10]) > 2
+    assert measure_shift([], []) == 0
+
+
+def test_pictures_are_wanted_of_every_label_before_the_second_of_any() -> None:
+    facts = gather(draw(300))
+    wanted = list(facts.list_pictured())
+    assert len(set(wanted)) == len(wanted)
+    least = len(facts.least_certain)
+    assert wanted[:least] == list(facts.least_certain)
+    labels = [_label_of(facts.images[index]) for index in wanted[least : least + 3]]
+    assert set(labels) <= {"cat", "dog", "fox"}
+    everything = {index for share in facts.labels for index in share.images}
+    assert set(wanted) == {*facts.least_certain, *everything}
+
+
+def _label_of(image: ReportedImage) -> str:
+    return image.labels[0].label
