@@ -10,6 +10,7 @@ from imgcls_beam.classifying.workload import estimate_passes
 from imgcls_beam.errors import Stage
 from imgcls_beam.planning.listed_counts import Listing
 from imgcls_beam.planning.probing import Probe
+from imgcls_beam.slowest import Cause, Slowest
 
 _HALVES = ("bfloat16", "bfloat16!", "float16")
 
@@ -74,6 +75,15 @@ def find_image_s(probe: Probe) -> float:
     predict_s = seconds.get(Stage.PREDICT, 0.0)
     worked_s = prepare_s + predict_s if probe.is_on_cpu else max(prepare_s, predict_s)
     return max(read_s, worked_s)
+
+
+def find_slowest_alone(probe: Probe) -> Slowest | None:
+    """The stage whose pace by itself is the least; None where no image was read."""
+    seconds = {each.stage: 1 / each.images_per_s for each in probe.rates}
+    if not seconds:
+        return None
+    stage = max(seconds, key=seconds.__getitem__)
+    return Slowest(stage, seconds[stage] / sum(seconds.values()), Cause.STAGE, seconds[stage])
 
 
 def estimate_machines(
