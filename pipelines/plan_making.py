@@ -86,8 +86,7 @@ def _look_at_model(job: JobOptions, scoring: Scoring, listing: Listing) -> Plan:
     if not listing.drawn:
         return Plan(listing, facts)
     probe = probe_images(listing.drawn, job, preparer, handler, classifier)
-    pace, slowest = pilot.measure_pace(job, scoring, listing, probe)
-    slowest = slowest or find_slowest_alone(probe)
+    pace, slowest = pilot.measure_pace(job, scoring, listing, probe), find_slowest_alone(probe)
     advice = "" if slowest is None else advise(slowest, job)
     shift = _find_shift(job, source, listing)
     return Plan(listing, facts, probe, shift, pace, slowest=slowest, advice=advice)

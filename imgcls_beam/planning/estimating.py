@@ -6,12 +6,14 @@ On another machine than this one the pace is an estimate of an estimate, and is 
 import dataclasses
 
 from imgcls_beam.accelerators import ACCELERATORS
+from imgcls_beam.board import Progress
 from imgcls_beam.classifying.workload import estimate_passes
 from imgcls_beam.errors import Stage
 from imgcls_beam.planning.listed_counts import Listing
 from imgcls_beam.planning.probing import Probe
-from imgcls_beam.slowest import Cause, Slowest
+from imgcls_beam.slowest import Slowest, find_slowest
 
+_MANY_IMAGES = 1_000_000
 _HALVES = ("bfloat16", "bfloat16!", "float16")
 
 
@@ -78,12 +80,9 @@ def find_image_s(probe: Probe) -> float:
 
 
 def find_slowest_alone(probe: Probe) -> Slowest | None:
-    """The stage whose pace by itself is the least; None where no image was read."""
-    seconds = {each.stage: 1 / each.images_per_s for each in probe.rates}
-    if not seconds:
-        return None
-    stage = max(seconds, key=seconds.__getitem__)
-    return Slowest(stage, seconds[stage] / sum(seconds.values()), Cause.STAGE, seconds[stage])
+    """The stage that would take most of a long run; None where no image was read."""
+    seconds = {str(each.stage): _MANY_IMAGES / each.images_per_s for each in probe.rates}
+    return find_slowest(Progress(ok=probe.ok, error=probe.images - probe.ok, held_s=seconds))
 
 
 def estimate_machines(
