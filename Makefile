@@ -19,7 +19,7 @@ test check test-lowest timm: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-lowest timm lint bench gpu models schemas train-demo clean
+.PHONY: help demo test check test-lowest timm lint bench gpu models schemas pictures train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ models: $(VENV)/.dev  ## classify with a small model of every family; writes doc
 schemas: $(VENV)/.dev  ## write the generated files of schemas/ and deploy/ again
 	$(BIN)/python -m schemas
 	$(BIN)/python -m pipelines template metadata > deploy/metadata.json
+
+pictures: $(VENV)/.dev $(BROWSER)/.installed  ## take the pictures of the report in docs/ again
+	$(BIN)/python -m tests.browser.screenshots
 
 train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again (minutes)
 	$(BIN)/python -m demo.train

@@ -74,8 +74,9 @@ def read_version() -> str:
 
 
 def describe() -> str:
-    """The README, with links that lead to the repository where they are read from elsewhere."""
+    """The README without pictures; its links lead to the repository."""
     text = (HERE / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"!\[[^\]]*\]\([^)]*\)\n+", "", text)  # a picture would not be found
     link = rf"[\1]({REPOSITORY}/blob/main/\2)" if REPOSITORY else r"\1"
     return re.sub(r"\[([^\]]+)\]\((?!\w+:)([^)#][^)]*)\)", link, text)
 

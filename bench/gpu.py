@@ -5,14 +5,17 @@
     python -m bench.gpu
     python -m bench.gpu --model=vit-192 --dtype=bfloat16 --batch_size=64 --batch_size=256
 
-Needs torch, transformers, Pillow and NumPy, and neither Beam nor a network. `copy` and `forward`
-are times of the device, taken by its own events: uint8 pixels to the device, and the bare model on
-floats that lie there. `classify` is our classifier from uint8 arrays to logits, `whole` is from
-encoded images to ranked labels with all cores preparing ahead, both by the wall clock; `busy` is
-`whole` over `forward`.
+Needs torch, transformers, Pillow and NumPy, and neither Beam nor a network. `copy` and `bare` are
+times of the device, taken by its own events: uint8 pixels to the device, and the bare model on
+floats that lie there, convolutional ones channels-last. By the wall clock: `one` is our classifier
+from uint8 arrays to ranked labels, batch by batch; `ours` the same by as many threads as a worker
+of Dataflow has, so that batches are under way while others are ranked; `whole` is from encoded
+images, with all cores preparing ahead. The ratios are those to `bare`. Below stand the best batch
+of each type, and what timm publishes of the same architecture on other GPUs.
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
 import functools
 import itertools
@@ -21,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -30,9 +33,12 @@ import transformers
 from bench import models
 from bench.images import make_images
 from bench.measuring import repeat_rate
+from bench.timm_rates import read_published
+from imgcls_beam.accelerators import HARNESS_THREADS
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
+from imgcls_beam.classifying.tuning import is_convolutional
 from imgcls_beam.elements import EncodedImage, ImageRef, PixelArray
-from imgcls_beam.model_options import Device, Dtype
+from imgcls_beam.model_options import Device, Dtype, Engine
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.predicting import predict_images
@@ -45,10 +51,21 @@ from imgcls_beam.preparing import (
 )
 from imgcls_beam.scoring import ModelSource, Scoring
 
-_COLUMNS = ("dtype", "batch", "copy", "forward", "classify", "whole", "busy")
+_COLUMNS = ("dtype", "batch", "copy", "bare", "one", "ours", "whole", "ours/bare", "whole/bare")
+_WIDTH = 10
 _DTYPES: tuple[Dtype, ...] = ("bfloat16", "float16", "float32")
 _BATCH_SIZES = (32, 64, 128, 256)
 _TOP_K = 5
+
+
+class Rates(NamedTuple):
+    """Images/s; see above."""
+
+    copy: float
+    bare: float
+    one: float
+    ours: float
+    whole: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,28 +132,65 @@ def _measure(bench: Bench, flags: argparse.Namespace) -> Iterator[str]:
     device = torch.cuda.get_device_name() if bench.device == "cuda" else "CPU"
     yield f"{device}, torch {torch.__version__}, {flags.model}, {len(bench.encoded)} images"
     yield f"prepare, on all cores: {bench.rate(lambda: list(bench.prepare())):,.0f} images/s"
-    yield "  ".join(f"{name:>9}" for name in _COLUMNS)
+    yield _join(_COLUMNS)
+    sentences = []
     dtypes: Sequence[Dtype] = flags.dtype or _DTYPES
     for dtype in dtypes:
-        spec = ClassifierSpec(bench.source, bench.preparer.affine, bench.device, dtype)
+        spec = ClassifierSpec(
+            bench.source, bench.preparer.affine, bench.device, dtype, flags.engine
+        )
         classifier = load_classifier(spec, functools.partial(draw_probes, bench.preparer))
+        taken = {}
         for size in flags.batch_size or _BATCH_SIZES:
-            rates = _take_rates(bench, classifier, dtype, size)
-            cells = [dtype, str(size), *(f"{rate:,.0f}" for rate in rates)]
-            yield "  ".join(f"{each:>9}" for each in [*cells, f"{rates[-1] / rates[1]:.2f}"])
+            taken[size] = rates = _take_rates(bench, classifier, dtype, size)
+            ratios = [f"{each / rates.bare:.2f}" for each in (rates.ours, rates.whole)]
+            yield _join([dtype, str(size), *(f"{rate:,.0f}" for rate in rates), *ratios])
+        sentences.append(_sum_up(dtype, taken, classifier))
+    yield from sentences
+    yield from _describe_published(flags.model)
 
 
-def _take_rates(bench: Bench, classifier: Classifier, dtype: Dtype, size: int) -> list[float]:
-    batches = list(_batched([image.inputs for image in bench.prepared], size))
+def _join(cells: Sequence[str]) -> str:
+    return "  ".join(f"{each:>{_WIDTH}}" for each in cells)
+
+
+def _sum_up(dtype: Dtype, taken: dict[int, Rates], classifier: Classifier) -> str:
+    """Each at its best batch: the bare model, ours, and the whole."""
+    best = {name: max(taken, key=lambda size: getattr(taken[size], name)) for name in Rates._fields}
+    bare = taken[best["bare"]].bare
+    parts = [f"bare {bare:,.0f} images/s (batch {best['bare']})"]
+    for name in ("ours", "whole"):
+        rate = getattr(taken[best[name]], name)
+        parts.append(f"{name} {rate:,.0f} (batch {best[name]}, {rate / bare:.0%})")
+    engine = classifier.describe().engine
+    why = f"; {engine.name}: {engine.why}" if engine else ""
+    return f"best in {dtype}: {', '.join(parts)}{why}"
+
+
+def _describe_published(model: str) -> Iterator[str]:
+    for each in read_published(model):
+        where = f"{each.file} at {each.commit[:12]}"
+        yield (
+            f"timm publishes {each.images_per_s:,.0f} images/s for {each.timm_model} on an "
+            f"{each.gpu} (forward alone, amp, batch {each.batch_size}; {where})"
+        )
+
+
+def _take_rates(bench: Bench, classifier: Classifier, dtype: Dtype, size: int) -> Rates:
+    prepared = list(_batched(bench.prepared, size))
     stacked = [
-        torch.from_numpy(np.stack([each["pixel_values"] for each in batch])) for batch in batches
+        torch.from_numpy(np.stack([each.inputs["pixel_values"] for each in batch]))
+        for batch in prepared
     ]
-    return [
-        bench.device_rate(lambda: [each.to(bench.device) for each in stacked]),
-        bench.device_rate(_make_bare_forward(bench, stacked, dtype)),
-        bench.rate(lambda: [classifier.classify(batch) for batch in batches]),
-        bench.rate(lambda: _run_whole(bench, classifier, size)),
-    ]
+    predict = functools.partial(_predict, bench, classifier)
+    with concurrent.futures.ThreadPoolExecutor(HARNESS_THREADS) as threads:
+        return Rates(
+            copy=bench.device_rate(lambda: [each.to(bench.device) for each in stacked]),
+            bare=bench.device_rate(_make_bare_forward(bench, stacked, dtype)),
+            one=bench.rate(lambda: [predict(batch) for batch in prepared]),
+            ours=bench.rate(lambda: list(threads.map(predict, prepared))),
+            whole=bench.rate(lambda: _run_whole(bench, predict, threads, size)),
+        )
 
 
 def _make_bare_forward(
@@ -146,6 +200,8 @@ def _make_bare_forward(
         bench.source.location, dtype=dtype
     )
     model = model.eval().to(bench.device)
+    if is_convolutional(model):
+        model = model.to(memory_format=torch.channels_last)
     floats = [
         (each.to(bench.device, torch.float32) / 127.5 - 1).permute(0, 3, 1, 2).to(model.dtype)
         for each in stacked
@@ -159,10 +215,20 @@ def _make_bare_forward(
     return forward
 
 
-def _run_whole(bench: Bench, classifier: Classifier, size: int) -> None:
+def _predict(bench: Bench, classifier: Classifier, batch: Sequence[PixelArray]) -> None:
     scoring = Scoring(bench.source, _TOP_K)
-    for batch in _batched(bench.prepare(), size):
-        predict_images(batch, classifier, scoring, functools.partial(dict, batch[0].inputs))
+    predict_images(batch, classifier, scoring, functools.partial(dict, batch[0].inputs))
+
+
+def _run_whole(
+    bench: Bench,
+    predict: Callable[[Sequence[PixelArray]], None],
+    threads: concurrent.futures.Executor,
+    size: int,
+) -> None:
+    asked = [threads.submit(predict, batch) for batch in _batched(bench.prepare(), size)]
+    for each in asked:
+        each.result()
 
 
 def _make_bench(flags: argparse.Namespace, folder: pathlib.Path) -> Bench:
@@ -188,6 +254,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--dtype", action="append", choices=_DTYPES, help="may be repeated (all)")
     add("--batch_size", action="append", type=int, help="may be repeated (32, 64, 128, 256)")
     add("--device", default="cuda", choices=("cuda", "cpu"))
+    add("--engine", default="auto", choices=get_args(Engine))
     add("--at_least_s", type=float, default=2.0, help="repeat each figure for so long (2)")
     return parser
 

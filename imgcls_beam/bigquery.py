@@ -27,7 +27,7 @@ _NAME = re.compile(
     r"((?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*)\.([A-Za-z0-9_]{1,1024})\.([A-Za-z0-9_-]{1,900})",
     re.ASCII,
 )
-_INSTALL = "BigQuery's client is not installed; pip install 'imgcls_beam[gcp]'"
+_INSTALL = "BigQuery's client is not installed; pip install google-cloud-bigquery"
 _NO_CREDENTIALS = (
     "there are no usable Google credentials; run `gcloud auth application-default login`, or name "
     "a service account's file in GOOGLE_APPLICATION_CREDENTIALS"

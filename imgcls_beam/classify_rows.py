@@ -34,6 +34,7 @@ from imgcls_beam.spec import FunctionToApply
 from imgcls_beam.transforms import ClassifyImages
 
 DEFAULT_URI_FIELD = "uri"
+_ERROR_FIELDS = ("msg", "stack", "stage", "code")
 
 _LABEL = RowTypeConstraint.from_fields([("label", str), ("score", float)])
 _ERROR = RowTypeConstraint.from_fields(
@@ -70,8 +71,8 @@ class ClassifyRows(beam.PTransform):
         max_image_bytes, max_image_pixels: a larger image is an error.
         allow_schemes: schemes that may be read beside the usual ones.
         error_handling: `{"output": NAME}` as in Beam YAML: then good rows are the output `good`,
-            and each failed one is in the output NAME, as the `element` of a row that also has
-            `msg`, `stack` (empty: it is no exception), `stage` and `code`.
+            and each failed one is in the output NAME: its own fields, `msg`, `stack` (empty: it is
+            no exception), `stage` and `code`, and all of it once more as `element`, as in Beam.
         preprocess: how images are prepared, see `DecodeOptions`.
     """
 
@@ -125,11 +126,13 @@ class ClassifyRows(beam.PTransform):
         to_row = beam.Map(_to_row, kept, source.key).with_output_types(row_type)
         if self._error_output is None:
             return classified.outcomes | "Rows" >> to_row
+        # Beam's sinks write the element, a row within a row, without the names of its fields.
+        named = [name for name in kept if name not in ("element", *_ERROR_FIELDS)]
         error_type = RowTypeConstraint.from_fields(
-            [("element", rows.element_type), ("msg", str), ("stack", str)]
-            + [("stage", str), ("code", str)]
+            [*((name, fields[name]) for name in named), ("element", rows.element_type)]
+            + [(name, str) for name in _ERROR_FIELDS]
         )
-        to_error = beam.Map(_to_error_row).with_output_types(error_type)
+        to_error = beam.Map(_to_error_row, named).with_output_types(error_type)
         return {
             "good": classified.predictions | "Rows" >> to_row,
             self._error_output: classified.failures | "Errors" >> to_error,
@@ -214,8 +217,9 @@ def _to_result(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _to_error_row(failure: Failure) -> beam.Row:
+def _to_error_row(failure: Failure, named: Sequence[str]) -> beam.Row:
     return beam.Row(
+        **{name: getattr(_row_of(failure), name) for name in named},
         element=_row_of(failure),
         msg=f"{failure.stage}: {failure.code}: {failure.message}",
         stack="",

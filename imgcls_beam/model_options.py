@@ -18,7 +18,8 @@ DEFAULT_TOP_K = 5
 Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "bfloat16!"]
 """`bfloat16!` is bfloat16 even on a processor that only emulates it."""
-Engine = Literal["auto", "torch", "openvino"]
+Engine = Literal["auto", "torch", "openvino", "torch.compile"]
+"""`torch.compile` is torch, which compiles convolutional models for a GPU where that is faster."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class ModelOptions:
 
     def _check_engine(self) -> None:
         check_choice("engine", self.engine, get_args(Engine))
+        if self.engine == "torch.compile" and self.device == "cpu":
+            raise ConfigError("engine", self.engine, "it is for GPUs; give auto")
         if self.engine == "openvino" and self.device == "cuda":
             raise ConfigError("engine", self.engine, "it runs on the CPU; give torch")
         if self.engine == "openvino" and self.dtype == "float16":

@@ -11,16 +11,28 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass, Logits
+from imgcls_beam.classifying import (
+    Best,
+    Classifier,
+    ClassifierCard,
+    ForwardPass,
+    Logits,
+    RankedPass,
+    RankSpec,
+)
 from imgcls_beam.elements import Failure, ModelInputs, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.ranking import Ranking, choose_parameters, rank_images
 from imgcls_beam.scoring import AppliedParameters, Execution, Scoring
 from imgcls_beam.shared_answers import Answer, Answers
+from imgcls_beam.spec import LabelScore
 
 _NON_FINITE = "the model gave a score that is NaN or infinite"
 _OUT_OF_MEMORY = "the device ran out of memory on this image alone"
 _FAILED = "the model raised an error on this image alone, and not on a blank one"
+
+_MOST_RANKED = 100
+"""Labels of an image that a device ranks; where more are wanted the logits are as soon copied."""
 
 
 def predict_images(
@@ -46,44 +58,82 @@ def predict_images(
         Exception: whatever the model raises on a blank image.
     """
     card = classifier.describe()
-    if answers is None:
-        found = _answer_each(images, classifier, draw_blank)
-    else:
-        found = _answer_shared(images, classifier, draw_blank, answers)
-    ranked = _rank_answers(images, found, card, scoring)
-    return [
-        _to_outcome(image, answer, scoring, *each)
-        for image, answer, each in zip(images, found, ranked, strict=True)
-    ]
-
-
-def _rank_answers(
-    images: Sequence[PixelArray],
-    found: "Sequence[Answer | Failure]",
-    card: ClassifierCard,
-    scoring: Scoring,
-) -> list[tuple[AppliedParameters, Ranking | None]]:
-    """What applies to each image, and its rank: None for a failure, and where there is none."""
     applied = [
         choose_parameters(
             image.ref.parameters, scoring.top_k, scoring.function_to_apply, card.function_to_apply
         )
         for image in images
     ]
+    wanted = _find_wanted(applied, keeps_logits=answers is not None) if card.ranks else None
+    model = _Model(classifier, wanted)
+    if answers is None:
+        found = _answer_each(images, model, draw_blank)
+    else:
+        found = _answer_shared(images, model, draw_blank, answers)
+    ranked = _rank_answers(found, applied, card.labels)
+    return [
+        _to_outcome(image, answer, scoring, *each)
+        for image, answer, each in zip(images, found, ranked, strict=True)
+    ]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Model:
+    """A model, and what its device is to make of a batch's logits: None for the logits."""
+
+    classifier: Classifier
+    wanted: RankSpec | None
+
+    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass | RankedPass:
+        if self.wanted is None:
+            return self.classifier.classify(batch)
+        return self.classifier.rank(batch, self.wanted)
+
+
+def _find_wanted(applied: Sequence[AppliedParameters], *, keeps_logits: bool) -> RankSpec | None:
+    """What does for all images of a batch, if they have one activation and want few labels."""
+    functions = {each.function_to_apply for each in applied}
+    top_ks = [each.top_k for each in applied if each.top_k is not None]
+    if len(functions) != 1 or len(top_ks) < len(applied) or max(top_ks) > _MOST_RANKED:
+        return None
+    return RankSpec(functions.pop(), max(top_ks), keeps_logits)
+
+
+def _rank_answers(
+    found: "Sequence[Answer | Failure]",
+    applied: Sequence[AppliedParameters],
+    labels: tuple[str, ...],
+) -> list[tuple[AppliedParameters, Ranking | None]]:
+    """What applies to each image, and its rank: None for a failure, and where there is none."""
     groups: dict[AppliedParameters, list[tuple[int, Logits]]] = collections.defaultdict(list)
-    for index, answer in enumerate(found):
-        if isinstance(answer, Answer):
-            groups[applied[index]].append((index, answer.logits))
     ranked: dict[int, Ranking | None] = {}
+    for index, (answer, asked) in enumerate(zip(found, applied, strict=True)):
+        if isinstance(answer, Failure):
+            continue
+        if answer.best is not None and _serves(answer.best.wanted, asked):
+            ranked[index] = _to_ranking(answer.best, labels, asked)
+        elif answer.logits is not None:
+            groups[asked].append((index, answer.logits))
     for asked, group in groups.items():
         indices, logits = zip(*group, strict=True)
-        ranked |= zip(indices, rank_images(np.stack(logits), card.labels, asked), strict=True)
+        ranked |= zip(indices, rank_images(np.stack(logits), labels, asked), strict=True)
     return [(asked, ranked.get(index)) for index, asked in enumerate(applied)]
+
+
+def _serves(wanted: RankSpec, asked: AppliedParameters) -> bool:
+    """Whether what was ranked for one image does for another one's parameters."""
+    is_same = wanted.function_to_apply == asked.function_to_apply
+    return is_same and asked.top_k is not None and asked.top_k <= wanted.top_k
+
+
+def _to_ranking(best: Best, labels: tuple[str, ...], asked: AppliedParameters) -> Ranking:
+    pairs = list(zip(best.classes, best.scores, strict=True))[: asked.top_k]
+    return Ranking(tuple(LabelScore(labels[index], score) for index, score in pairs), best.margin)
 
 
 def _answer_shared(
     images: Sequence[PixelArray],
-    classifier: Classifier,
+    model: _Model,
     draw_blank: Callable[[], ModelInputs],
     answers: Answers,
 ) -> "list[Answer | Failure]":
@@ -96,7 +146,7 @@ def _answer_shared(
         else:
             first.setdefault(image.facts.sha256 if image.facts else i, i)
     asked = list(first.values())
-    got = _answer_each([images[i] for i in asked], classifier, draw_blank)
+    got = _answer_each([images[i] for i in asked], model, draw_blank)
     for i, answer in zip(asked, got, strict=True):
         found[i] = answer
         if isinstance(answer, Answer):
@@ -111,7 +161,7 @@ def _answer_shared(
 
 def _answer_each(
     images: Sequence[PixelArray],
-    classifier: Classifier,
+    model: _Model,
     draw_blank: Callable[[], ModelInputs],
 ) -> "list[Answer | Failure]":
     groups: dict[Hashable, list[int]] = collections.defaultdict(list)
@@ -120,32 +170,41 @@ def _answer_each(
         groups[frozenset(shapes)].append(i)
     found: dict[int, Answer | Failure] = {}
     for indices in groups.values():
-        answers = _answer_isolated([images[i] for i in indices], classifier, draw_blank)
+        answers = _answer_isolated([images[i] for i in indices], model, draw_blank)
         found |= zip(indices, answers, strict=True)
     return [found[i] for i in range(len(images))]
 
 
 def _answer_isolated(
     images: Sequence[PixelArray],
-    classifier: Classifier,
+    model: _Model,
     draw_blank: Callable[[], ModelInputs],
 ) -> "list[Answer | Failure]":
-    answer = _try_classify([image.inputs for image in images], classifier)
+    answer = _try_classify([image.inputs for image in images], model)
     # Outside the except block: the failed pass's tensors live as long as its traceback.
-    if isinstance(answer, ForwardPass):
-        execution = _to_execution(answer, classifier.describe())
-        rows = zip(images, answer.logits, strict=True)
-        return [Answer(logits, execution, image.ref) for image, logits in rows]
+    if not isinstance(answer, Exception):
+        return _to_answers(images, answer, model.classifier.describe())
     if len(images) == 1:
-        return [_blame(images[0], answer, classifier, draw_blank)]
+        return [_blame(images[0], answer, model, draw_blank)]
     middle = len(images) // 2
-    first = _answer_isolated(images[:middle], classifier, draw_blank)
-    return first + _answer_isolated(images[middle:], classifier, draw_blank)
+    first = _answer_isolated(images[:middle], model, draw_blank)
+    return first + _answer_isolated(images[middle:], model, draw_blank)
 
 
-def _try_classify(batch: Sequence[ModelInputs], classifier: Classifier) -> ForwardPass | Exception:
+def _to_answers(
+    images: Sequence[PixelArray], answer: ForwardPass | RankedPass, card: ClassifierCard
+) -> "list[Answer | Failure]":
+    execution = _to_execution(answer, card)
+    best = answer.best if isinstance(answer, RankedPass) else [None] * len(images)
+    rows = zip(images, answer.logits, best, strict=True)
+    return [Answer(logits, execution, image.ref, ranked) for image, logits, ranked in rows]
+
+
+def _try_classify(
+    batch: Sequence[ModelInputs], model: _Model
+) -> ForwardPass | RankedPass | Exception:
     try:
-        return classifier.classify(batch)
+        return model.classify(batch)
     except Exception as error:  # noqa: BLE001  a model may raise anything on one image of a batch
         return error.with_traceback(None)
 
@@ -153,7 +212,7 @@ def _try_classify(batch: Sequence[ModelInputs], classifier: Classifier) -> Forwa
 def _blame(
     image: PixelArray,
     error: Exception,
-    classifier: Classifier,
+    model: _Model,
     draw_blank: Callable[[], ModelInputs],
 ) -> Failure:
     """The image's failure, once the model has shown that it is well.
@@ -161,7 +220,7 @@ def _blame(
     Raises:
         RuntimeError: the model fails on a blank image too.
     """
-    if isinstance(_try_classify([draw_blank()], classifier), Exception):
+    if isinstance(_try_classify([draw_blank()], model), Exception):
         raise RuntimeError("the model fails on a blank image too: this worker is sick") from error
     # Torch's error by its name: this module is imported where torch need not be.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -203,7 +262,7 @@ def _to_outcome(
     )
 
 
-def _to_execution(origin: ForwardPass, card: ClassifierCard) -> Execution:
+def _to_execution(origin: ForwardPass | RankedPass, card: ClassifierCard) -> Execution:
     batch_size = len(origin.logits)
     return Execution(
         device=card.device,

@@ -113,7 +113,7 @@ class EngineChoice:
     """What ran a model, and why.
 
     Attributes:
-        name: `torch` or `openvino`.
+        name: `torch`, `torch.compile` or `openvino`.
         why: half a sentence.
     """
 

@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import NamedTuple
 
-from imgcls_beam.classifying import Logits
+from imgcls_beam.classifying import Best, Logits
 from imgcls_beam.elements import ImageRef, PixelArray
 from imgcls_beam.listing import reference_digest
 from imgcls_beam.scoring import Execution
@@ -19,6 +19,8 @@ KEPT_BYTES = 32 << 20
 """Some 7,000 images of 1,000 labels, or 50,000 of ten."""
 _ENTRY_BYTES = 600
 """What an answer takes beside its logits, measured."""
+_RANKED_BYTES = 80
+"""What a class takes that a device has ranked: two numbers, and their places in two tuples."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,14 +28,16 @@ class Answer:
     """What a model said of one image.
 
     Attributes:
-        logits: float32 (C,).
+        logits: float32 (C,); None where its device has ranked, and they were not wanted.
         execution: of the pass that gave them.
         ref: of the image that was in the pass.
+        best: what its device has ranked; None where the logits are to be ranked here.
     """
 
-    logits: Logits
+    logits: Logits | None
     execution: Execution
     ref: ImageRef
+    best: Best | None = None
 
 
 class _Kept(NamedTuple):
@@ -47,10 +51,12 @@ class _Kept(NamedTuple):
     execution: Execution
     uri: str
     reference: bytes
+    best: Best | None
 
     @property
     def size_bytes(self) -> int:
-        return self.logits.nbytes + len(self.uri) + _ENTRY_BYTES
+        ranked = 0 if self.best is None else _RANKED_BYTES * (2 + len(self.best.classes))
+        return self.logits.nbytes + len(self.uri) + ranked + _ENTRY_BYTES
 
 
 class Answers:
@@ -75,16 +81,21 @@ class Answers:
             self._kept.move_to_end(content)
             kept = self._kept[content]
         is_own = kept.uri == image.ref.uri and kept.reference == reference_digest(image.ref)
-        return Answer(kept.logits, kept.execution, image.ref if is_own else ImageRef(kept.uri))
+        ref = image.ref if is_own else ImageRef(kept.uri)
+        return Answer(kept.logits, kept.execution, ref, kept.best)
 
     def add(self, image: PixelArray, answer: Answer) -> None:
-        """Keeps an answer; where there is one for the same bytes already, that one stays."""
+        """Keeps an answer; where there is one for the same bytes already, that one stays.
+
+        One without logits is not kept: it would not do for other parameters.
+        """
         content = _content_of(image)
-        if content is None:
+        if content is None or answer.logits is None:
             return
         # A row of a batch would keep all of the batch.
         reference = reference_digest(answer.ref)
-        kept = _Kept(answer.logits.copy(), answer.execution, answer.ref.uri, reference)
+        logits = answer.logits.copy()
+        kept = _Kept(logits, answer.execution, answer.ref.uri, reference, answer.best)
         with self._lock:
             if self._kept.setdefault(content, kept) is not kept:
                 return

@@ -7,6 +7,7 @@
     imgcls doctor --model demo/model --input photos/ --parity 20
 """
 
+import difflib
 import importlib
 import importlib.metadata
 import sys
@@ -14,7 +15,10 @@ from collections.abc import Iterator, Sequence
 
 from imgcls_beam import __version__
 
-_PROGRAMS = ("classify", "retry", "plan", "report", "evaluate", "sql", "doctor", "template")
+_PROGRAMS = (
+    *("classify", "retry", "plan", "report", "evaluate", "compare", "review", "sql", "doctor"),
+    "template",
+)
 
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
@@ -27,6 +31,8 @@ programs:
   report     one HTML file of a run: its images, labels, errors, what changed
   sql        a query over published runs, or the views to make in a warehouse
   evaluate   a run against the truth: accuracy, labels, calibration, thresholds
+  compare    two runs or models: agreement, changed labels, score shift
+  review     the images whose labelling helps most, for labelling tools
   doctor     checks machine, model, input and output; compares with the reference
   template   the commands that build and launch the Dataflow Flex Template
 
@@ -44,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write("\n".join(_name_versions()) + "\n")
         return 0
     if arguments[0] not in _PROGRAMS:
-        sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}\n\n{_USAGE}")
+        near = difflib.get_close_matches(arguments[0], _PROGRAMS, 1)
+        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(_PROGRAMS)}"
+        sys.stderr.write(f"imgcls: there is no program {arguments[0]!r}; {advice}\n")
         return 2
     try:
         program = importlib.import_module(f".{arguments[0]}", __package__)

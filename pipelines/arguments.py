@@ -38,8 +38,9 @@ def parse_own(
     """The flags that a parser knows, however they are spelled, and the rest.
 
     Raises:
-        ConfigError: a flag that has one value is given twice: one of the two would be lost.
-        SystemExit: `--help` (0), or a flag without its value (2).
+        ConfigError: a flag without its value, or one that has one value and is given twice: one of
+            the two would be lost.
+        SystemExit: `--help`.
     """
     names = _list_names(parser)
     words = [underscore(each, names) for each in argv]
@@ -50,7 +51,12 @@ def parse_own(
         if len(values) > 1:
             problem = f"it is given {len(values)} times; give it once"
             raise ConfigError(action.dest, tuple(values), problem)
-    return parser.parse_known_args(words)
+    parser.exit_on_error = False  # it would print its usage, and end the program
+    try:
+        return parser.parse_known_args(words)
+    except argparse.ArgumentError as error:
+        flag = str(error.argument_name).partition("/")[0]
+        raise ConfigError("flag", flag, f"{error.message}; see {parser.prog} --help") from error
 
 
 def _list_names(parser: argparse.ArgumentParser) -> list[str]:
@@ -63,6 +69,14 @@ def _find_values(name: str, words: Sequence[str]) -> Iterator[str]:
         flag, equals, value = word.partition("=")
         if flag == name:
             yield value if equals else after
+
+
+def suggest(argument: str, parser: argparse.ArgumentParser) -> str:
+    """What to say of a flag that a parser does not know: the one that it is most like."""
+    flag = argument.partition("=")[0]
+    near = difflib.get_close_matches(flag, _list_names(parser), 1, _SIMILAR_RATIO)
+    program = parser.prog
+    return f"did you mean {near[0]}?" if near else f"{program} --help lists those that there are"
 
 
 def underscore(argument: str, names: Sequence[str]) -> str:

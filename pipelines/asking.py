@@ -1,78 +1,69 @@
 """What the programs that ask finished runs have in common: flags in, an answer out."""
 
 import argparse
-import json
-import os
-import sys
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from imgcls_beam.errors import ConfigError, ImgclsError
-
 from . import startup, terminal
+from .program import DONE, Fields, run_main
 
-_DONE, _FAILED, _USAGE = 0, 1, 2
-
-Answer = Mapping[str, Any] | str
-"""A JSON object, where that is asked for, or text for people."""
+FieldsOrText = Mapping[str, Any] | str
+"""The fields of a JSON object, where that is asked for, or text for people."""
 
 
 def run_asking(
     name: str,
     argv: Sequence[str] | None,
     parse_flags: Callable[[Sequence[str]], argparse.Namespace],
-    answer: Callable[[argparse.Namespace], Answer],
+    answer: Callable[[argparse.Namespace], FieldsOrText],
 ) -> int:
-    """Parses flags, asks, and prints the answer; says in one sentence what went wrong.
+    """Parses flags, asks, and prints the answer.
 
     Args:
         name: of the program.
         argv: without the program's name; None for that of the process.
-        parse_flags: gives the flags, with `json`.
-        answer: to these flags.
+        parse_flags: gives the flags.
+        answer: to these flags, and `json`, which says what kind of it is asked for.
 
     Returns:
         The exit code.
     """
-    startup.set_up()
-    try:
-        asked = parse_flags(sys.argv[1:] if argv is None else argv)
-        with startup.pause_collector():
-            found = answer(asked)
-        if not isinstance(found, str):
-            is_shown = sys.stdout.isatty()  # where other people's text could move the cursor
-            found = json.dumps(found, ensure_ascii=is_shown, allow_nan=False) + "\n"
-        sys.stdout.write(found)
-        sys.stdout.flush()
-    except ImgclsError as error:
-        sys.stderr.write(f"imgcls {name}: {terminal.escape(str(error))}\n")
-        return _USAGE if isinstance(error, ConfigError) else _FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write(f"imgcls {name}: interrupted\n")
-        return _FAILED
-    except BrokenPipeError:  # `| head` has seen enough; the interpreter must not flush at its end
-        terminal.drop_stdout()
-    except OSError as error:
-        terminal.drop_stdout()
-        reason = type(error).__name__ if error.errno is None else os.strerror(error.errno)
-        sys.stderr.write(f"imgcls {name}: the answer was not written to its end: {reason}\n")
-        return _FAILED
-    return _DONE
+    return run_main(name, argv, functools.partial(_ask, parse_flags, answer))
 
 
-def make_table(names: Sequence[str], rows: Sequence[Sequence[str]], shown_chars: int) -> list[str]:
-    """Lines of a table: its first column to the left and the others, which are numbers, right.
+def _ask(
+    parse_flags: Callable[[Sequence[str]], argparse.Namespace],
+    answer: Callable[[argparse.Namespace], FieldsOrText],
+    words: list[str],
+    how: argparse.Namespace,
+) -> tuple[int, Fields | None]:
+    asked = parse_flags(words)
+    asked.json = how.json
+    with startup.pause_collector():
+        found = answer(asked)
+    if isinstance(found, str):
+        terminal.say(functools.partial(str, found))
+        return DONE, None
+    return DONE, functools.partial(dict, found)
+
+
+def make_table(
+    names: Sequence[str], rows: Sequence[Sequence[str]], shown_chars: int, texts: int = 1
+) -> list[str]:
+    """Lines of a table: text to the left, and numbers, which come after it, to the right.
 
     Args:
         names: of the columns.
         rows: cells, which may hold other people's text.
         shown_chars: of a cell at the most; the rest of it becomes `…`.
+        texts: how many of the columns are text.
     """
     cells = [[_shorten(cell, shown_chars) for cell in row] for row in (names, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join(
-            cell.rjust(width) if at else cell.ljust(width)
+            cell.ljust(width) if at < texts else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in cells
@@ -83,6 +74,12 @@ def make_table(names: Sequence[str], rows: Sequence[Sequence[str]], shown_chars:
 def clean(text: str) -> str:
     """A line with other people's text in it, for a terminal."""
     return terminal.escape(text)
+
+
+def shorten_uri(uri: str, shown_chars: int) -> str:
+    """A URI without control characters; its end says which image it is."""
+    text = terminal.escape(uri)
+    return text if len(text) <= shown_chars else f"…{text[1 - shown_chars :]}"
 
 
 def _shorten(cell: str, shown_chars: int) -> str:

@@ -48,6 +48,7 @@ def describe_end(
     beside = _describe_passed_over(ended)
     lines = [
         *(_make_table(fields["sample"]) if fields["sample"] else []),
+        *_describe_retry(run["retried"]),
         _describe_counts(run),
         *(_describe_errors(run["errors"] or ())),
         *([f"passed over: {beside}"] if beside else []),
@@ -74,6 +75,13 @@ def _describe_counts(run: Mapping[str, Any]) -> str:
         + (f" · model {', '.join(run['models'])}{engines}" if run["models"] else "")
     )
     return escape(text)
+
+
+def _describe_retry(retried: Mapping[str, int] | None) -> list[str]:
+    if retried is None:
+        return []
+    still = f"{retried['still_failing']:,} of the run still failing"
+    return [f"tried again: {retried['tried']:,}, good now: {retried['good_now']:,}, {still}"]
 
 
 def _describe_errors(errors: Sequence[Mapping[str, Any]]) -> list[str]:

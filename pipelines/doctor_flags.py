@@ -9,7 +9,7 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 
 from . import flags as classify_flags
-from .arguments import parse_own
+from .arguments import parse_own, suggest
 from .speech import add_speech_flags
 
 
@@ -24,9 +24,11 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         ConfigError: a flag or value that is not allowed.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
-    flags, rest = parse_own(make_parser(), argv)
+    parser = make_parser()
+    flags, rest = parse_own(parser, argv)
     if rest:
-        raise ConfigError("flag", rest[0], "doctor has no such flag; see imgcls doctor --help")
+        problem = f"doctor has no such flag; {suggest(rest[0], parser)}"
+        raise ConfigError("flag", rest[0], problem)
     has_input = bool(flags.input or flags.requests or flags.input_manifest)
     places = {"jsonl": flags.output_jsonl, "table": flags.output_table}
     has_output = any((flags.output, *places.values()))

@@ -25,7 +25,7 @@ def to_fields(ended: RunRecord | RunCounts, output: OutputOptions) -> dict[str, 
     """
     run = _describe_record(ended) if isinstance(ended, RunRecord) else _describe_counts(ended)
     is_folder = isinstance(ended, RunRecord) and output.output is not None and not output.is_scratch
-    first: Mapping[samples.Reason, str] = {}
+    first: Mapping[samples.StageAndCode, str] = {}
     rows: list[dict[str, Any]] = []
     if isinstance(ended, RunRecord) and output.output is not None and not output.is_scratch:
         first = samples.find_first_errors(ended, output.output)
@@ -50,6 +50,7 @@ def _describe_record(record: RunRecord) -> dict[str, Any]:
         "passed_over": [dict(each) for each in record.passed_over],
         "errors": [dict(each) for each in record.summary["errors"]],
         "error_ratio": record.error_ratio,
+        "retried": _describe_retry(record),
         "models": [model.display_name for model in record.models],
         "engines": sorted({each.engine for each in record.engines}),
         "duration_s": record.duration_s,
@@ -57,11 +58,19 @@ def _describe_record(record: RunRecord) -> dict[str, Any]:
     }
 
 
+def _describe_retry(record: RunRecord) -> dict[str, int] | None:
+    """What trying again has changed; None where that was not what was done last."""
+    last, seen = record.publications[-1], BOARD.read()
+    if last.how != "errors" or not seen.done:
+        return None
+    return {"tried": last.rows, "good_now": seen.ok, "still_failing": record.counts["error"]}
+
+
 def _describe_counts(counted: RunCounts) -> dict[str, Any]:
     counts = {"listed": counted.listed, "ok": counted.ok, "error": counted.error, "skipped": 0}
     known = {"counts": counts, "duplicates": counted.duplicates, "error_ratio": counted.error_ratio}
     unknown = (
-        *("run_id", "run_date", "shared", "passed_over", "errors", "models", "engines"),
+        *("run_id", "run_date", "shared", "retried", "passed_over", "errors", "models", "engines"),
         *("duration_s", "images_per_s_with_start_up"),
     )
     return dict.fromkeys(unknown) | known

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return asking.run_asking("evaluate", argv, evaluate_flags.parse_flags, _answer)
 
 
-def _answer(asked: argparse.Namespace) -> asking.Answer:
+def _answer(asked: argparse.Namespace) -> asking.FieldsOrText:
     from imgcls_beam.analysis.judged_runs import TruthOptions, judge_run
     from imgcls_beam.analysis.thresholds import Wanted
 
@@ -43,7 +43,7 @@ def _answer(asked: argparse.Namespace) -> asking.Answer:
 
 
 def to_json(judged: "JudgedRun", asked: argparse.Namespace) -> dict[str, Any]:
-    """The answer as `schemas/evaluate_answer.json` has it."""
+    """The answer as `schemas/evaluate.answer.json` has it."""
     found = dataclasses.asdict(judged.evaluation)
     return {
         "run_id": judged.record.run_id,

@@ -105,7 +105,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--batch_size", default="auto", metavar="N", help="images in a forward pass, or auto")
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda")
     add("--dtype", default="auto", metavar="T", help="auto, float32, bfloat16, float16")
-    add("--engine", default="auto", metavar="E", help="auto: the fastest; torch, openvino")
+    add("--engine", default="auto", metavar="E", help="auto, torch, openvino, torch.compile")
     add("--threads", default="auto", metavar="N", help="cores of the model on the CPU, or auto")
     add("--dedupe", default="on", metavar="W", help="on: equal images are scored once; off")
     add("--preprocess", default="exact", metavar="P", help="exact: as the model's processor; fast")

@@ -7,6 +7,7 @@ it. A program that has a process of its own turns all of that to a file, which i
 import atexit
 import contextlib
 import datetime
+import functools
 import logging
 import os
 import pathlib
@@ -90,6 +91,10 @@ def show_all() -> None:
         handler.removeFilter(_is_ours)
 
 
+def _has_room(path: pathlib.Path, _record: logging.LogRecord) -> bool:
+    return not path.exists() or path.stat().st_size < _MAX_BYTES
+
+
 def _is_worth_keeping(record: logging.LogRecord) -> bool:
     return not any(noise in record.getMessage() for noise in _NOT_NEEDED)
 
@@ -126,7 +131,7 @@ def _make_file_handler(path: pathlib.Path) -> logging.Handler:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(f"%(asctime)s {_FORM}"))
     handler.addFilter(_is_worth_keeping)
-    handler.addFilter(lambda record: not path.exists() or path.stat().st_size < _MAX_BYTES)
+    handler.addFilter(functools.partial(_has_room, path))
     return handler
 
 

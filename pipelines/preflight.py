@@ -13,7 +13,8 @@ from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 
 from .beam_flags import parse_beam
-from .runners import find_default_region, goes_on_alone
+from .nearby import check_nearby
+from .runners import LOCAL_RUNNERS, find_default_region, find_runner, goes_on_alone
 
 Place = tuple[str, str]
 """An option, and the path or URL that it was given."""
@@ -35,6 +36,23 @@ def check_flags(job: JobOptions, beam_arguments: Sequence[str]) -> None:
             problem = "the job goes on without this program; imgcls report writes it afterwards"
             raise ConfigError("report", True, problem)
         _check_elsewhere(job, beam)
+    elif find_runner(beam.runner) in LOCAL_RUNNERS:
+        check_nearby(job)
+        if job.model.device == "cuda":
+            check_cuda()
+
+
+def check_cuda() -> None:
+    """Finds that there can be no CUDA device here, without torch.
+
+    Raises:
+        ConfigError: this machine has no driver for one.
+    """
+    from imgcls_beam.classifying.cpu import may_have_cuda
+
+    if not may_have_cuda():
+        problem = "this machine has no driver of NVIDIA's; give --device=cpu, or auto"
+        raise ConfigError("device", "cuda", problem)
 
 
 def check_stores(

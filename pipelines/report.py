@@ -6,6 +6,7 @@
     imgcls report --output=gs://bucket/labels --to=report.html
     imgcls report --output_table=project.dataset.predictions --run_id=nightly-2026-11-26 \
         --to=report.html
+    imgcls report --output=out/ --truth_column=label --with=nightly-2026-11-19
 
 It is in `OUT/reports/<run_id>.html`, or where `--to` says. What is in it: docs/report.md.
 """
@@ -14,8 +15,22 @@ import argparse
 import functools
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from . import program, report_flags, run_flags, startup, terminal
+from . import (
+    evaluate_flags,
+    other_run_flags,
+    program,
+    report_flags,
+    run_flags,
+    startup,
+    terminal,
+)
+
+if TYPE_CHECKING:
+    from imgcls_beam.analysis import RunRows
+    from imgcls_beam.analysis.judged_runs import JudgedRun
+    from imgcls_beam.analysis.report_page.gathering import EarlierRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,15 +41,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _write(words: list[str], how: argparse.Namespace) -> tuple[int, program.Fields | None]:
     asked = report_flags.parse_flags(words)
     with startup.pause_collector():
-        open_run = run_flags.make_opener(asked)
         from imgcls_beam.analysis import RunPlace
         from imgcls_beam.analysis.report_page.reporting import write_report
 
-    place = RunPlace(asked.output, asked.output_table)
-    written = write_report(place, open_run(asked.run_id), asked.to, asked.model)
+        rows = run_flags.open_asked(asked)
+    written = write_report(
+        RunPlace(asked.output, asked.output_table),
+        rows,
+        asked.to,
+        asked.model,
+        earlier=_find_other(asked, rows),
+        judged=_judge(asked, rows),
+    )
     if not how.json:
-        terminal.say(lambda: f"report: {terminal.escape(written)}\n")
+        terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))
     return program.DONE, functools.partial(dict, report=written)
+
+
+def _find_other(asked: argparse.Namespace, rows: "RunRows") -> "EarlierRun | None":
+    """The run to compare with, where one is named."""
+    if not other_run_flags.has_other(asked):
+        return None
+    from imgcls_beam.analysis import choose_model
+    from imgcls_beam.analysis.report_page.gathering import EarlierRun
+
+    other = other_run_flags.open_other(asked, rows)
+    return EarlierRun(other, choose_model(other.record, asked.with_model))
+
+
+def _judge(asked: argparse.Namespace, rows: "RunRows") -> "JudgedRun | None":
+    """The run held against the truth, where one is named."""
+    if not evaluate_flags.has_truth(asked):
+        return None
+    from imgcls_beam.analysis.judged_runs import TruthOptions, judge_run
+    from imgcls_beam.analysis.thresholds import Wanted
+
+    truth = TruthOptions(asked.truth_column, asked.truth_file, asked.truth_mapping)
+    return judge_run(rows, truth, asked.model, Wanted(asked.wanted_precision, asked.wanted_recall))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from imgcls_beam.bigquery import parse_table
-from imgcls_beam.checks import check_text, check_url
+from imgcls_beam.checks import check_count, check_text, check_url
 from imgcls_beam.errors import ConfigError
+
+from .speech import add_speech_flags
 
 if TYPE_CHECKING:
     from imgcls_beam.analysis import RunRows
@@ -16,7 +18,7 @@ EPILOG = "Exit codes: 0 done; 1 failed; 2 wrong usage."
 
 
 def make_run_parser(program: str, description: str) -> argparse.ArgumentParser:
-    """A parser that has the flags of a run, and `--json`."""
+    """A parser that has the flags of a run, and those that every program has."""
     parser = argparse.ArgumentParser(
         prog=f"imgcls {program}", description=description, epilog=EPILOG, allow_abbrev=False
     )
@@ -25,7 +27,7 @@ def make_run_parser(program: str, description: str) -> argparse.ArgumentParser:
     add("--output_table", metavar="P.D.T", help="BigQuery table of the rows, instead of a folder")
     add("--run_id", metavar="ID", help="the run (the one that was finished last)")
     add("--model", metavar="M", help="id or key of its model, where it has several")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    add_speech_flags(parser)
     return parser
 
 
@@ -55,6 +57,18 @@ def check_rest(program: str, rest: list[str]) -> None:
     """
     if rest:
         raise ConfigError("argument", rest[0], f"{program} has no such flag; see --help")
+
+
+def to_count(name: str, text: str) -> int:
+    """The value of a flag that counts.
+
+    Raises:
+        ConfigError: it is no integer of 1 or more.
+    """
+    try:
+        return check_count(name, int(text))
+    except ValueError as error:
+        raise ConfigError(name, text, "allowed: an integer of 1 or more") from error
 
 
 def open_asked(flags: argparse.Namespace) -> "RunRows":

@@ -1,5 +1,6 @@
 """The report of a run that has just been published, where `--report` asked for it."""
 
+import functools
 import logging
 
 from imgcls_beam.options import OutputOptions
@@ -28,4 +29,4 @@ def write_after(output: OutputOptions, *, is_quiet: bool = False) -> None:
         _LOG.warning("the rows were published, but not the report (%s); %s", reason, again)
         return
     if not is_quiet:
-        terminal.say(lambda: f"report: {terminal.escape(written)}\n")
+        terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))

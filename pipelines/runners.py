@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RUNNER = "FnApiRunner"
 """The local one that never touches the network."""
-_LOCAL_RUNNERS = (
+LOCAL_RUNNERS = (
     DEFAULT_RUNNER,
     "DirectRunner",
     "BundleBasedDirectRunner",
@@ -51,7 +51,7 @@ def to_beam_options(arguments: Sequence[str]) -> "PipelineOptions":
     standard = options.view_as(StandardOptions)
     standard.runner = find_runner(standard.runner)
     prism = options.view_as(PrismRunnerOptions)
-    if standard.runner in _LOCAL_RUNNERS and prism.prism_location is None:
+    if standard.runner in LOCAL_RUNNERS and prism.prism_location is None:
         prism.prism_location = _NO_PRISM
     return options
 
@@ -114,7 +114,7 @@ def is_local(options: "PipelineOptions") -> bool:
     """Whether the runner works on this machine, and ends before this program does."""
     from apache_beam.options.pipeline_options import StandardOptions
 
-    return options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
+    return options.view_as(StandardOptions).runner in LOCAL_RUNNERS
 
 
 def is_spread(options: "PipelineOptions") -> bool:

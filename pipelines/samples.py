@@ -16,7 +16,7 @@ _FIRST_ROWS, _ROWS_TOGETHER = 1024, 16_384
 _MAX_BATCHES = 64
 """Of rows that are looked through for the first image of each error: about a million."""
 
-Reason = tuple[str, str]
+StageAndCode = tuple[str, str]
 """Stage and code of an error."""
 
 
@@ -29,10 +29,10 @@ def read_some_rows(record: RunRecord, output: str) -> list[dict[str, Any]]:
     return [*_spread(good, _SHOWN_OK), *_spread(bad, _SHOWN_ERRORS)]
 
 
-def find_first_errors(record: RunRecord, output: str) -> dict[Reason, str]:
+def find_first_errors(record: RunRecord, output: str) -> dict[StageAndCode, str]:
     """The URI of the first image of each error, by the order of the rows."""
     wanted = {(each["stage"], each["code"]) for each in record.summary["errors"]}
-    found: dict[Reason, str] = {}
+    found: dict[StageAndCode, str] = {}
     if not wanted:
         return found
     for index, batch in enumerate(_read_batches(record, output, _ROWS_TOGETHER)):

@@ -49,13 +49,18 @@ def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]
 
 
 def _render_views(asked: argparse.Namespace) -> str:
-    from imgcls_beam.warehouse import views
+    from imgcls_beam.warehouse import evaluation_views, views
 
+    truth = asked.truth_column
     if asked.dialect == "bigquery":
         table = asked.table
         place = (f"{table.project}.{table.dataset}", table.table) if table else ()
-        return views.render_bigquery(*place)
-    return views.render_duckdb(*([make_absolute(asked.output)] if asked.output else []))
+        text = views.render_bigquery(*place)
+        more = truth and evaluation_views.render_evaluation_bigquery(truth, *place)
+    else:
+        text = views.render_duckdb(*([make_absolute(asked.output)] if asked.output else []))
+        more = truth and evaluation_views.render_evaluation_duckdb(truth)
+    return f"{text}\n{more}" if more else text
 
 
 def _answer(asked: argparse.Namespace, how: argparse.Namespace) -> int:
@@ -66,7 +71,7 @@ def _answer(asked: argparse.Namespace, how: argparse.Namespace) -> int:
     from . import answers
 
     check_store("output", asked.output)
-    connection = open_runs(asked.output)
+    connection = open_runs(asked.output, asked.truth_column)
     import duckdb  # it is installed, or the line above has said so
 
     try:

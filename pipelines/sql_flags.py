@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from imgcls_beam.bigquery import parse_table
-from imgcls_beam.checks import check_choice, check_url
+from imgcls_beam.checks import check_choice, check_text, check_url
 from imgcls_beam.errors import ConfigError
 
 from .arguments import parse_own
@@ -20,7 +20,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
 
     Returns:
         `query`, None where the views are to be printed; `dialect`; `output`, a folder or None;
-        `table`, a `TableName` or None; `format`.
+        `table`, a `TableName` or None; `format`; `truth_column`, text or None.
 
     Raises:
         ConfigError: a flag or value that is not allowed, or two that do not go together.
@@ -38,7 +38,10 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         output=flags.output,
         table=table,
         format=check_choice("format", flags.format or FORMATS[0], FORMATS),
+        truth_column=flags.truth_column,
     )
+    if flags.truth_column is not None:
+        check_text("truth_column", flags.truth_column)
     _check_together(checked)
     if flags.format is not None and checked.query is None:
         raise ConfigError("format", flags.format, "it is for a query's answer; give a query")
@@ -61,6 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--format", metavar="F", help="table, csv, json: an object a line (table)")
     add("--dialect", metavar="D", help="duckdb, bigquery: of the views that are printed")
     add("--output_table", metavar="P.D.T", help="BigQuery table that the views are beside")
+    add("--truth_column", metavar="C", help="carried column of true labels, for evaluation_…")
     add_speech_flags(parser)
     return parser
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from imgcls_beam.cache import find_cache
 from imgcls_beam.errors import ConfigError, ModelError
 
+from .preflight import check_cuda, is_folder
 from .runners import DEFAULT_RUNNER
 
 _PACKAGE = "imgcls_beam"
@@ -75,6 +76,8 @@ def check_machine(asked: argparse.Namespace) -> Iterator[str]:
     from imgcls_beam.classifying.cpu import count_model_cores, has_bfloat16
     from imgcls_beam.cores import count_cores
 
+    if asked.model.device == "cuda":
+        check_cuda()
     threads = asked.model.threads or count_model_cores()
     half = "bfloat16 in hardware" if has_bfloat16() else "no bfloat16 in hardware"
     yield f"{count_cores()} cores, {threads} for the model, {half}; {_name_device()}"
@@ -149,8 +152,6 @@ def check_hub(asked: argparse.Namespace) -> Iterator[str]:
         ModelError: it does not.
     """
     from huggingface_hub import constants
-
-    from .preflight import is_folder
 
     endpoint = constants.ENDPOINT
     if constants.is_offline_mode():

@@ -65,7 +65,12 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("action", metavar="ACTION", help="show: all of it; build; run; metadata: the parameters")
+    add(
+        "action",
+        nargs="?",
+        metavar="ACTION",
+        help="show, build, run or metadata",
+    )
     add("--image", metavar="IMAGE", help="that docker/build.sh has pushed")
     add("--spec", metavar="URL", help="gs:// place of the template's file")
     add("--project", default="PROJECT", metavar="P", help="Google Cloud project")

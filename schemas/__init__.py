@@ -9,8 +9,8 @@ def load_schema(name: str) -> dict[str, Any]:
     """Loads one schema by its name.
 
     Args:
-        name: `request`, `response`, a line of each (`request_line`, `response_line`), or
-            `predictions.arrow`.
+        name: `request`, `response`, a line of each (`request_line`, `response_line`),
+            `predictions.arrow`, or what a program answers to `--json` (`classify.answer`).
 
     Raises:
         FileNotFoundError: there is none of this name.

@@ -32,6 +32,7 @@ class Drawn:
             margins=np.full(count, np.nan),
             is_softmax=np.full(count, np.allclose(self.every.sum(axis=1), 1.0)),
             attributes=pa.chunked_array([pa.nulls(count, pa.string())]),
+            contents=pa.chunked_array([pa.nulls(count, pa.string())]),
             statuses={"ok": count},
         )
 

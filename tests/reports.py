@@ -6,17 +6,23 @@ import io
 
 import pyarrow as pa
 
+from imgcls_beam.analysis.calibration import Calibration, ReliabilityBin
+from imgcls_beam.analysis.class_scores import ConfusionCell, LabelScores
+from imgcls_beam.analysis.evaluating import Evaluation
 from imgcls_beam.analysis.report_page.page_facts import (
+    Confusion,
     ErrorGroup,
-    Flip,
+    LabelChange,
     LabelShare,
     Picture,
     ReportedImage,
     ReportFacts,
     RunChange,
     RunFacts,
+    TruthFacts,
 )
 from imgcls_beam.analysis.report_page.row_tally import add_counts
+from imgcls_beam.analysis.thresholds import LabelThresholds, ThresholdPoint
 from imgcls_beam.spec import LabelScore
 from imgcls_beam.summary import BINS, count_scores
 from tests.scenes import draw_photo
@@ -96,11 +102,39 @@ def draw_facts(count: int = 60) -> ReportFacts:
             models=("google/vit-base-patch16-224@3f49326eb077",),
             compared=len(good),
             flipped=len(flipped),
-            flips=(Flip("cat", HOSTILE[1], 2), Flip(HOSTILE[4], "dog", 1)),
+            flips=(LabelChange("cat", HOSTILE[1], 2), LabelChange(HOSTILE[4], "dog", 1)),
             images=flipped,
             label_index=0.034,
             score_index=0.28,
         ),
+        truth=draw_truth(labels, tuple(good[:3])),
+    )
+
+
+def draw_truth(labels: list[str], images: tuple[int, ...]) -> TruthFacts:
+    """An evaluation in which the first label is taken for each of the others."""
+    scores = tuple(LabelScores(label, 9, 8, 0.8, 0.7, 0.75) for label in labels)
+    wrong = [ConfusionCell(labels[0], label, 1) for label in labels[1:]]
+    right = [ConfusionCell(label, label, 7) for label in labels]
+    point = ThresholdPoint(0.61, 0.9, 0.5, 0.64, 11)
+    bins = tuple(ReliabilityBin(n / 5, (n + 1) / 5, 9, n / 5 + 0.1, n / 6) for n in range(5))
+    evaluation = Evaluation(
+        judged=99,
+        without_truth=4,
+        unknown_truth=1,
+        unknown={HOSTILE[1]: 1},
+        statuses={"ok": 104},
+        unseen=(),
+        top_accuracies=(0.8, 0.9),
+        macro=LabelScores("macro", 99, 99, 0.8, 0.7, 0.75),
+        weighted=LabelScores("weighted", 99, 99, 0.8, 0.7, 0.75),
+        labels=scores,
+        confusions=(*right, *wrong),
+        calibration=Calibration(0.07, bins),
+        thresholds=tuple(LabelThresholds(each, 9, None, point, (point,)) for each in labels[1:]),
+    )
+    return TruthFacts(
+        evaluation, tuple(Confusion(each.truth, each.predicted, images) for each in wrong)
     )
 
 

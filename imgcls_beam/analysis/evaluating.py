@@ -14,7 +14,7 @@ from imgcls_beam.analysis.class_scores import (
     rank_truths,
     score_labels,
 )
-from imgcls_beam.analysis.scored_rows import Integers, ScoredRows
+from imgcls_beam.analysis.scored_rows import ScoredRows, take_rows
 from imgcls_beam.analysis.thresholds import LabelThresholds, Wanted, find_thresholds
 from imgcls_beam.analysis.truths import Truths
 from imgcls_beam.errors import ConfigError
@@ -94,24 +94,6 @@ def evaluate_rows(rows: ScoredRows, truths: Truths, wanted: Wanted | None = None
         confusions=tuple(count_confusions(truths.labels, ids, top_ids)),
         calibration=calibrate(judged.top_scores, ids == top_ids),
         thresholds=tuple(find_thresholds(judged, truths.labels, ids, wanted or Wanted())),
-    )
-
-
-def take_rows(rows: ScoredRows, indices: Integers) -> ScoredRows:
-    """Some of the rows, in the order of the indices."""
-    lengths = rows.lengths[indices]
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    offsets = np.repeat(rows.starts[indices] - starts[:-1], lengths)
-    flat = np.arange(starts[-1]) + offsets
-    return dataclasses.replace(
-        rows,
-        uris=rows.uris.take(indices),
-        starts=starts,
-        label_ids=rows.label_ids[flat],
-        scores=rows.scores[flat],
-        margins=rows.margins[indices],
-        is_softmax=rows.is_softmax[indices],
-        attributes=rows.attributes.take(indices),
     )
 
 

@@ -20,6 +20,8 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 _COLUMNS = ("status", "image_uri", "predictions", "top_margin", "params", "attributes")
+COMPARED = ("status", "image_uri", "predictions", "top_margin", "params", "image_sha256")
+"""What a comparison needs."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +37,7 @@ class ScoredRows:
         margins: best score minus the second best over all classes, N; NaN where there is one class.
         is_softmax: whether a row's scores over all labels add up to 1, N.
         attributes: what the rows carry, as JSON, N; null where nothing.
+        contents: SHA-256 of the images, N; null where it was not read.
         statuses: rows of the run by status, those of other statuses too.
     """
 
@@ -46,6 +49,7 @@ class ScoredRows:
     margins: Floats
     is_softmax: Booleans
     attributes: pa.ChunkedArray
+    contents: pa.ChunkedArray
     statuses: Mapping[str, int]
 
     @property
@@ -80,7 +84,7 @@ def read_scored_rows(run: RunRows, model_key: str, columns: Sequence[str] = _COL
     Args:
         run: as `open_run` gives it.
         model_key: of the model.
-        columns: to read; what is left out of `top_margin`, `params` and `attributes` is null.
+        columns: to read; what is left out is null, but `status`, `image_uri` and `predictions`.
 
     Raises:
         ConfigError: the rows cannot be read.
@@ -94,6 +98,25 @@ def read_scored_rows(run: RunRows, model_key: str, columns: Sequence[str] = _COL
         batch = batch.filter(_is_good(batch))
         good.append((batch, _to_ids(batch["predictions"], known)))
     return _join(good, tuple(known), dict(statuses))
+
+
+def take_rows(rows: ScoredRows, indices: Integers) -> ScoredRows:
+    """Some of the rows, in the order of the indices."""
+    lengths = rows.lengths[indices]
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    offsets = np.repeat(rows.starts[indices] - starts[:-1], lengths)
+    flat = np.arange(starts[-1]) + offsets
+    return dataclasses.replace(
+        rows,
+        uris=rows.uris.take(indices),
+        starts=starts,
+        label_ids=rows.label_ids[flat],
+        scores=rows.scores[flat],
+        margins=rows.margins[indices],
+        is_softmax=rows.is_softmax[indices],
+        attributes=rows.attributes.take(indices),
+        contents=rows.contents.take(indices),
+    )
 
 
 def _is_good(batch: pa.RecordBatch) -> pa.Array:
@@ -119,13 +142,14 @@ def _join(
     lengths = [_to_integers(pc.list_value_length(batch["predictions"])) for batch in batches]
     return ScoredRows(
         labels=labels,
-        uris=pa.chunked_array([batch["image_uri"] for batch in batches], pa.string()),
+        uris=_collect_texts(batches, "image_uri"),
         starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(_concatenate(lengths, np.int64))]),
         label_ids=_concatenate([ids for _, ids in good], np.int64),
         scores=_concatenate(scores, np.float64),
         margins=_concatenate([_find_margins(batch) for batch in batches], np.float64),
         is_softmax=_concatenate([_find_softmax(batch) for batch in batches], np.bool_),
-        attributes=pa.chunked_array([_find_attributes(batch) for batch in batches], pa.string()),
+        attributes=_collect_texts(batches, "attributes"),
+        contents=_collect_texts(batches, "image_sha256"),
         statuses=statuses,
     )
 
@@ -145,10 +169,12 @@ def _find_softmax(batch: pa.RecordBatch) -> Booleans:
     return found
 
 
-def _find_attributes(batch: pa.RecordBatch) -> pa.Array:
-    if "attributes" not in batch.schema.names:
-        return pa.nulls(batch.num_rows, pa.string())
-    return batch["attributes"]
+def _collect_texts(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
+    texts = [
+        batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
+        for batch in batches
+    ]
+    return pa.chunked_array(texts, pa.string())
 
 
 def _concatenate(arrays: Sequence[Any], dtype: Any) -> Any:  # noqa: ANN401  of the given dtype

@@ -23,6 +23,8 @@ from imgcls_beam.stores import open_parent, refuse_store_faults, spell_uri
 URI_COLUMN, TRUTH_COLUMN = "image_uri", "truth"
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
+PREDICTED = "predicted_by"
+"""In a file of FiftyOne: its labels are those of this model, and no truths."""
 
 _MAX_BYTES = 1 << 30
 _DATA_FILE = "data.json"
@@ -94,7 +96,7 @@ def _read_csv(url: str, text: str) -> Iterator[tuple[str, str]]:
         problem = f"its head lacks {URI_COLUMN} or {TRUTH_COLUMN}"
         raise ConfigError("truth_file", url, problem)
     for row in reader:
-        yield row[URI_COLUMN] or "", _restore((row[TRUTH_COLUMN] or "").strip())
+        yield _restore(row[URI_COLUMN] or ""), _restore((row[TRUTH_COLUMN] or "").strip())
 
 
 def _read_label_studio(tasks: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -110,6 +112,9 @@ def _read_label_studio(tasks: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str
 
 def _read_fiftyone(url: str, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The label of each id, by the path that it has; a target is a name, or a class's index."""
+    if PREDICTED in found:
+        problem = "its labels are the model's; label the images in FiftyOne, and export that"
+        raise ConfigError("truth_file", url, problem)
     folder = open_parent("truth_file", url)[0]
     with refuse_store_faults("truth_file", folder.url_of(_DATA_FILE)):
         paths = json.loads(folder.open_existing(_DATA_FILE).read())
@@ -149,9 +154,14 @@ def _to_text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
+def disarm(text: str) -> str:
+    """A cell of a CSV that no spreadsheet takes for a formula: a quote stands before it."""
+    return f"'{text}" if text.startswith(FORMULA_MARKS) else text
+
+
 def _restore(text: str) -> str:
-    """A cell as it was before a quote kept a spreadsheet from running it."""
-    return text[1:] if text[:1] == "'" and text[1:2] in FORMULA_MARKS and text[1:] else text
+    """A cell as it was before `disarm`."""
+    return text[1:] if text.startswith(tuple(f"'{mark}" for mark in FORMULA_MARKS)) else text
 
 
 def _spell(uri: str) -> str:

@@ -5,21 +5,27 @@ build one. Importing this package imports neither torch nor transformers.
 """
 
 from imgcls_beam.classifying.protocol import (
+    Best,
     Classifier,
     ClassifierCard,
     ClassifierSpec,
     DrawProbes,
     ForwardPass,
     Logits,
+    RankedPass,
+    RankSpec,
     load_classifier,
 )
 
 __all__ = [
+    "Best",
     "Classifier",
     "ClassifierCard",
     "ClassifierSpec",
     "DrawProbes",
     "ForwardPass",
     "Logits",
+    "RankSpec",
+    "RankedPass",
     "load_classifier",
 ]

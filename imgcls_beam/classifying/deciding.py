@@ -13,13 +13,15 @@ from typing import Any
 
 import torch
 
+from imgcls_beam.classifying.compiling import compile_if_faster
 from imgcls_beam.classifying.core_share import CoreShare, share_cores
+from imgcls_beam.classifying.device_running import DeviceRunner
 from imgcls_beam.classifying.feeding import Feed
 from imgcls_beam.classifying.judging import Judge
 from imgcls_beam.classifying.known import KIND, describe_card, load_kept_runner
 from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec
 from imgcls_beam.classifying.running import Runner
-from imgcls_beam.classifying.torch_running import TorchRunner
+from imgcls_beam.classifying.torch_running import TorchRunner, make_torch_runner
 from imgcls_beam.classifying.tuning import tune
 from imgcls_beam.errors import ModelError
 from imgcls_beam.models.keeping import Kept, keep
@@ -73,7 +75,9 @@ def decide(plain: Plain, key: Mapping[str, Any]) -> EngineChoice:
     arrays = [each.numpy() for each in batch.values()]
     openvino_rate = _measure(functools.partial(found.runner.run, arrays))
     found.runner = None
-    torch_rate = _measure(functools.partial(make_torch(plain, "").run, batch))
+    runner = make_torch(plain, "")
+    assert isinstance(runner, TorchRunner)  # OpenVINO comes into question on the CPU only
+    torch_rate = _measure(functools.partial(runner.run, batch))
     if openvino_rate > torch_rate:
         why = f"{openvino_rate:.1f} images/s a core alone, torch {torch_rate:.1f}"
         return _keep_openvino(plain, key, found, why)[0]
@@ -96,13 +100,16 @@ def convert_asked(plain: Plain, key: Mapping[str, Any]) -> Runner:
     return runner or _compile(found, share, choice)
 
 
-def make_torch(plain: Plain, why: str) -> TorchRunner:
+def make_torch(plain: Plain, why: str) -> TorchRunner | DeviceRunner:
     """Torch's runner of a model, in the fastest form that says the same."""
     plain_model, plain.model = plain.model, None
     with torch.no_grad():
         model = tune(plain_model, plain.feed, plain.judge, plain.load_again)
     choice = EngineChoice("torch", why)
-    return TorchRunner(choice, model, plain.feed, share_cores(plain.spec))
+    runner = make_torch_runner(choice, model, plain.feed, share_cores(plain.spec))
+    if plain.spec.engine == "torch.compile":
+        runner.choice = compile_if_faster(runner, plain.judge)
+    return runner
 
 
 @dataclasses.dataclass

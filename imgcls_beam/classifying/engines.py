@@ -2,7 +2,8 @@
 
 A model that was used on this machine before is run by what was found the fastest then, see `known`.
 One that was not is run by torch at once; whether OpenVINO is faster is tried beside the run, see
-`trial`. Where OpenVINO was asked for, the model is converted before its first image.
+`trial`. Where OpenVINO was asked for, the model is converted before its first image. On a GPU torch
+runs every model, and compiles it for those who ask, see `compiling`.
 """
 
 import torch
@@ -47,7 +48,7 @@ def _explain_torch(plain: Plain) -> str | None:
         ModelError: OpenVINO was asked for, and cannot be used.
     """
     spec = plain.spec
-    if spec.engine == "torch":
+    if spec.engine in ("torch", "torch.compile"):
         return "asked for"
     is_asked, why = spec.engine == "openvino", None
     if plain.feed.device.type != "cpu":
@@ -57,6 +58,6 @@ def _explain_torch(plain: Plain) -> str | None:
     elif plain.model.dtype not in (torch.float32, torch.bfloat16):
         why = "OpenVINO runs float32 and bfloat16 here"
     if why is not None and is_asked:
-        advice = "pip install imgcls_beam[openvino], or " if not has_openvino() else ""
+        advice = "pip install openvino, or " if not has_openvino() else ""
         raise ModelError(f"{spec.source.model_id}: {why}; {advice}give --engine=torch")
     return why

@@ -23,8 +23,8 @@ from imgcls_beam.classifying.gaps import check_gaps
 from imgcls_beam.classifying.judging import Judge, answer
 from imgcls_beam.classifying.known import load_other
 from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, DrawProbes
-from imgcls_beam.classifying.running import RunningClassifier
-from imgcls_beam.classifying.torch_running import TorchRunner
+from imgcls_beam.classifying.running import Runner, RunningClassifier
+from imgcls_beam.classifying.torch_running import make_torch_runner
 from imgcls_beam.errors import ModelError
 from imgcls_beam.model_options import Dtype
 from imgcls_beam.models import fetch_model
@@ -78,10 +78,10 @@ def load_plain(spec: ClassifierSpec, draw_probes: DrawProbes) -> Plain:
     return Plain(spec, card, checkpoint.model, feed, judge, lambda: _load(spec, feed.device).model)
 
 
-def load_plain_runner(spec: ClassifierSpec, choice: EngineChoice) -> TorchRunner:
+def load_plain_runner(spec: ClassifierSpec, choice: EngineChoice) -> Runner:
     """A model that was checked before, as the library runs it."""
     feed = _make_feed(spec)
-    return TorchRunner(choice, _load(spec, feed.device).model, feed, share_cores(spec))
+    return make_torch_runner(choice, _load(spec, feed.device).model, feed, share_cores(spec))
 
 
 def _make_feed(spec: ClassifierSpec) -> Feed:

@@ -29,7 +29,9 @@ _OTHER_SHAPE = EngineChoice("torch", "OpenVINO's graph is made for images of ano
 
 def load_known(spec: ClassifierSpec) -> Classifier | None:
     """The model, without torch; None where it is not known, or not run without."""
-    is_ours = spec.engine != "torch" and spec.dtype != "float16" and spec.device != "cuda"
+    is_ours = (
+        spec.engine in ("auto", "openvino") and spec.dtype != "float16" and spec.device != "cuda"
+    )
     if not is_ours or not has_openvino() or (spec.device == "auto" and may_have_cuda()):
         return None
     kept = find_kept(KIND, make_key(spec))

@@ -56,6 +56,7 @@ class ClassifierCard:
         image_size_px: (height, width) of the images that its config names; None where it names
             none. Its image processor may make other sizes of them.
         engine: what runs it, and why; None where that is not known.
+        ranks: whether its device ranks, see `Classifier.rank`.
     """
 
     labels: tuple[str, ...]
@@ -65,6 +66,7 @@ class ClassifierCard:
     size_bytes: int
     image_size_px: tuple[int, int] | None = None
     engine: EngineChoice | None = None
+    ranks: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,12 +77,67 @@ class ForwardPass:
         logits: float32 (N, C), whatever the model runs in; not checked for NaN.
         elapsed_ms: wall time inside the model: inputs to its device, their scale and shift, the
             forward pass, logits back to the host. Not the stacking of images, the wait for other
-            threads' passes, or what a model does once, before its first pass.
+            threads' passes, or what a model does once, before its first pass. On a GPU it is the
+            time of the device, whose copies to it run beside the pass before.
         finished_at: UTC.
         engine: what ran it; None for the one that the model's card names.
     """
 
     logits: Logits
+    elapsed_ms: float
+    finished_at: datetime.datetime = dataclasses.field(
+        default_factory=lambda: datetime.datetime.now(datetime.UTC)
+    )
+    engine: EngineChoice | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RankSpec:
+    """What a device is to make of the logits of a batch.
+
+    Attributes:
+        function_to_apply: the activation, for all images.
+        top_k: the most labels that one of the images wants.
+        keeps_logits: whether the logits are wanted too.
+    """
+
+    function_to_apply: FunctionToApply
+    top_k: int
+    keeps_logits: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Best:
+    """The best classes of one image.
+
+    Attributes:
+        classes: best first; ties are in the order of their index. As many as were wanted, or all.
+        scores: of each, a float32 number.
+        margin: best score minus second best; None where there is one class.
+        wanted: what they were made for.
+    """
+
+    classes: tuple[int, ...]
+    scores: tuple[float, ...]
+    margin: float | None
+    wanted: RankSpec
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RankedPass:
+    """What one forward pass gave whose device has ranked.
+
+    Attributes:
+        best: of each image. None where the device cannot be sure that the host would give the same
+            order, or a score is not finite; the image's logits then say more.
+        logits: of each image, float32 (C,); None where they are not wanted.
+        elapsed_ms: see `ForwardPass`.
+        finished_at: UTC.
+        engine: what ran it; None for the one that the model's card names.
+    """
+
+    best: Sequence[Best | None]
+    logits: Sequence[Logits | None]
     elapsed_ms: float
     finished_at: datetime.datetime = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC)
@@ -100,6 +157,17 @@ class Classifier(Protocol):
         Args:
             batch: N ≥ 1 images whose inputs have the same names and shapes; `pixel_values` is uint8
                 (H, W, 3) where the model was loaded with a `ChannelAffine`.
+        """
+
+    def rank(self, batch: Sequence[ModelInputs], wanted: RankSpec) -> RankedPass:
+        """One forward pass whose logits are ranked where they are; safe to call from many threads.
+
+        Worth it where the card says that the device ranks: the host is spared the work, and most
+        of what is copied. Classes and their order are those of `ranking`, scores within 1e-7.
+
+        Args:
+            batch: as for `classify`.
+            wanted: what is to be made of the logits.
         """
 
 

@@ -4,9 +4,18 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from imgcls_beam.classifying.protocol import ClassifierCard, ForwardPass, Logits
+import numpy as np
+
+from imgcls_beam.classifying.protocol import (
+    Best,
+    ClassifierCard,
+    ForwardPass,
+    Logits,
+    RankedPass,
+    RankSpec,
+)
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.errors import ModelError
 from imgcls_beam.scoring import EngineChoice
@@ -27,6 +36,42 @@ class Runner(Protocol):
 
     def run(self, stacked: Any) -> Logits:  # noqa: ANN401
         """What `stack` gave → logits, float32 (N, C). One thread calls it at a time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """What a runner gave for N images of C classes.
+
+    Attributes:
+        shape: N and C.
+        logits: of each image, float32 (C,), or None where they are not wanted; one array of (N, C)
+            where all are.
+        elapsed_ms: see `ForwardPass`.
+        best: of each image, where it was asked for; see `RankedPass`.
+    """
+
+    shape: tuple[int, ...]
+    logits: Logits | Sequence[Logits | None]
+    elapsed_ms: float
+    best: Sequence[Best | None] = ()
+
+
+class Queued(Protocol):
+    """A pass that a device has before it."""
+
+    def wait(self) -> Found:
+        """Waits for its end; other passes may be queued meanwhile."""
+
+
+@runtime_checkable
+class QueueingRunner(Runner, Protocol):
+    """A runner on a device that has a queue: several batches are under way at once."""
+
+    def queue(self, stacked: Any, wanted: RankSpec | None) -> Queued:  # noqa: ANN401
+        """Queues a pass over what `stack` gave, and waits for nothing.
+
+        One thread calls it at a time. Where something is wanted, the device ranks.
+        """
 
 
 class Successor(Protocol):
@@ -59,12 +104,13 @@ class RunningClassifier:
             clock_s: times its passes, in seconds.
             successor: may give another runner later.
         """
-        self._card = dataclasses.replace(card, engine=runner.choice)
+        ranks = isinstance(runner, QueueingRunner)
+        self._card = dataclasses.replace(card, engine=runner.choice, ranks=ranks)
         self._runner, self._load_other, self._clock_s = runner, load_other, clock_s
         self._other: Runner | None = None
         self._successor = successor
         # Harness threads call one model at once: together they would only share its cores, each
-        # with activations of its own.
+        # with activations of its own. Where it has a queue they take turns to fill that.
         self._turn = threading.Lock()
 
     def describe(self) -> ClassifierCard:
@@ -78,17 +124,42 @@ class RunningClassifier:
             ModelError: the model gives another number of scores than it has labels.
         """
         runner = self._find_runner(batch)
+        found = self._run(runner, batch, None)
+        assert isinstance(found.logits, np.ndarray)
+        return ForwardPass(found.logits, found.elapsed_ms, engine=runner.choice)
+
+    def rank(self, batch: Sequence[ModelInputs], wanted: RankSpec) -> RankedPass:
+        """One forward pass, see `Classifier.rank`.
+
+        Raises:
+            ModelError: the model gives another number of scores than it has labels.
+        """
+        runner = self._find_runner(batch)
+        found = self._run(runner, batch, wanted)
+        best = found.best or [None] * len(batch)
+        return RankedPass(best, list(found.logits), found.elapsed_ms, engine=runner.choice)
+
+    def _run(self, runner: Runner, batch: Sequence[ModelInputs], wanted: RankSpec | None) -> Found:
         stacked = runner.stack(batch)
+        if isinstance(runner, QueueingRunner):
+            with self._turn:
+                queued = runner.queue(stacked, wanted)
+            found = queued.wait()
+        else:
+            found = self._run_in_turn(runner, stacked)
+        count = len(self._card.labels)
+        if found.shape != (len(batch), count):
+            raise ModelError(f"the model gives scores of shape {found.shape} for {count} labels")
+        return found
+
+    def _run_in_turn(self, runner: Runner, stacked: Any) -> Found:  # noqa: ANN401
         with self._turn:
             start_s = self._clock_s()
             logits = runner.run(stacked)
             elapsed_ms = (self._clock_s() - start_s) * 1e3
             if self._successor is not None:
                 self._take(self._successor.follow(elapsed_ms))
-        count = len(self._card.labels)
-        if logits.shape != (len(batch), count):
-            raise ModelError(f"the model gives scores of shape {logits.shape} for {count} labels")
-        return ForwardPass(logits, elapsed_ms, engine=runner.choice)
+        return Found(logits.shape, logits, elapsed_ms)
 
     def settle(self) -> None:
         """Finds out at once which engine is the fastest, in the place of beside a long run."""

@@ -129,7 +129,7 @@ def _stop(starter: int, process: "subprocess.Popen[bytes]", handed_over: pathlib
         return
     with contextlib.suppress(OSError):
         process.kill()
-    process.wait()
     if process.stdin is not None:
         process.stdin.close()
+    process.wait()
     handed_over.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
 """The fastest way to run a model that says the same. Heavy: imports torch.
 
-There are two fast ways: pixels that stay (N, H, W, 3) in memory for convolutions, and linear layers
-packed for the CPU. Each is taken only if the probes show that it is as near the truth as the plain
-way, which is the reference's own; see `judging`.
+There are two fast ways: pixels that stay (N, H, W, 3) in memory for convolutions, on a GPU with
+weights in that order too, and linear layers packed for the CPU. Each is taken only if the probes
+show that it is as near the truth as the plain way, which is the reference's own; see `judging`. A
+third is for those who ask for it, see `compiling`.
 """
 
 from collections.abc import Callable
@@ -32,18 +33,30 @@ def tune(model: Any, feed: Feed, judge: Judge, load_again: Callable[[], Any]) ->
     Returns:
         The model to use.
     """
-    if feed.has_layouts and _count_convolutions(model) >= _WORTH_CONVOLUTIONS:
-        feed.is_channels_last = True
-        found = answer(model, feed, judge.probes)
-        feed.is_channels_last = False  # the truth is asked for in the plain way
-        feed.is_channels_last = judge.accepts(found, model)
+    if feed.has_layouts and is_convolutional(model):
+        # A GPU would bring the weights into the pixels' order in each pass.
+        lay_out(model, feed, judge, has_weights=feed.device.type != "cpu")
     if can_prepack(model, feed.device):
         return _pack(model, feed, judge, load_again)
     return model
 
 
-def _count_convolutions(model: torch.nn.Module) -> int:
-    return sum(isinstance(each, _CONVOLUTIONS) for each in model.modules())
+def is_convolutional(model: torch.nn.Module) -> bool:
+    """Whether a model has convolutions beside the one that cuts patches."""
+    count = sum(isinstance(each, _CONVOLUTIONS) for each in model.modules())
+    return count >= _WORTH_CONVOLUTIONS
+
+
+def lay_out(model: Any, feed: Feed, judge: Judge, *, has_weights: bool) -> None:  # noqa: ANN401
+    """Lets pixels stay (N, H, W, 3) in memory where the judge accepts it, and weights with them."""
+    feed.is_channels_last = True
+    if has_weights:
+        model.to(memory_format=torch.channels_last)
+    found = answer(model, feed, judge.probes)
+    feed.is_channels_last = False  # the truth is asked for in the plain way
+    feed.is_channels_last = judge.accepts(found, model)
+    if has_weights and not feed.is_channels_last:
+        model.to(memory_format=torch.contiguous_format)
 
 
 def _pack(model: Any, feed: Feed, judge: Judge, load_again: Callable[[], Any]) -> Any:  # noqa: ANN401

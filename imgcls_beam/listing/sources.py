@@ -16,6 +16,9 @@ from imgcls_beam.options import InputOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.suffixes import IMAGE_SUFFIXES
 
+_SHOWN_SUFFIXES = (".jpg", ".png", ".webp", ".tif", ".heic", ARCHIVE_SUFFIX)
+_SUFFIXES = {*IMAGE_SUFFIXES, ARCHIVE_SUFFIX}
+
 
 def list_images(
     options: InputOptions, passed_over: PassedOver | None = None
@@ -86,8 +89,8 @@ def _check_input(url: str, options: InputOptions) -> None:
     if first is None:
         beside = f" (passed over: {passed_over.describe()})" if passed_over else ""
         problem = (
-            f"no images there{beside}; a folder is searched for files named "
-            f"*{', *'.join((*IMAGE_SUFFIXES, ARCHIVE_SUFFIX))}; "
+            f"no images there{beside}; a folder is searched for *{', *'.join(_SHOWN_SUFFIXES)} and "
+            f"{len(_SUFFIXES.difference(_SHOWN_SUFFIXES))} more suffixes (docs/inputs.md); "
             "a pattern such as FOLDER/** takes every file"
         )
         _refuse_empty(options.allow_empty, "input", url, problem)

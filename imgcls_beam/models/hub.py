@@ -135,5 +135,7 @@ def _explain_absence() -> str:
 
     hub = "the hub could not be reached, for HF_HUB_OFFLINE is set"
     if not constants.is_offline_mode():
-        hub = f"the hub {constants.ENDPOINT} could not be reached"
+        hub = (
+            f"the hub {constants.ENDPOINT} could not be reached; see the network, or give a folder"
+        )
     return f"no such folder, it is not in the local cache, and {hub}"

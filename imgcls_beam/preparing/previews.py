@@ -28,14 +28,15 @@ def draw_preview(data: bytes, edge_px: int, options: DecodeOptions) -> tuple[byt
     Raises:
         ImageError: it cannot be decoded.
     """
-    target = Within((edge_px, edge_px))
+    # A JPEG comes reduced to no less than twice the target: here to no less than the edge itself.
+    target = Within((edge_px // 2, edge_px // 2))
     with contextlib.ExitStack() as turn:
         wait = functools.partial(wait_if_large, turn)
         decoded = try_decode(data, options, wait, target)
         if isinstance(decoded, UndecodedImage):
             raise decoded.error
         image = decoded.image
-        image.thumbnail((edge_px, edge_px), Image.Resampling.LANCZOS)
+        image.thumbnail((edge_px, edge_px), Image.Resampling.BICUBIC)
     written = io.BytesIO()
     image.save(written, "JPEG", quality=_QUALITY, optimize=True)
     return written.getvalue(), image.width, image.height

@@ -81,7 +81,7 @@ def _explain(folder: pathlib.Path, error: Exception) -> str:
     """What to say of a processor that cannot be loaded, in half a sentence."""
     missing = ", ".join(_list_missing_packages(folder))
     if missing:
-        extra = "; install imgcls_beam[timm]" if "torchvision" in missing else ""
+        extra = "; pip install timm torchvision" if "torchvision" in missing else ""
         return f"needs {missing}, which is not installed here{extra}"
     if misfit := _find_misfit():
         return misfit

@@ -33,7 +33,12 @@ _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*")
-_EXTRA_OF = {"gs": "gcp", "gcs": "gcp", "s3": "s3", "s3a": "s3"}
+_PACKAGES = {
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("az", "abfs", "abfss"), "adlfs"),
+    "hf": "huggingface_hub",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,8 +142,8 @@ def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
         return key.open(), key.path_of(url)
     except ImportError as error:
         scheme = split_url(url)[0]
-        extra = _EXTRA_OF.get(scheme)
-        advice = f"pip install 'imgcls_beam[{extra}]'" if extra else "install its fsspec package"
+        package = _PACKAGES.get(scheme)
+        advice = f"pip install {package}" if package else "install its fsspec package"
         raise ConfigError(option, url, f"nothing installed reads {scheme}://; {advice}") from error
     except ValueError as error:
         shown = _PASSWORD.sub(r"\1:…@", url)

@@ -31,6 +31,7 @@ from imgcls_beam.stores import is_local, refuse_store_faults
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.opening import open_folder
 from imgcls_beam.warehouse.columns import PREDICTIONS, RUNS, encode_run_row
+from imgcls_beam.warehouse.evaluation_views import render_evaluation_duckdb
 from imgcls_beam.warehouse.views import DUCKDB, PREDICTIONS_NAME, RUNS_NAME, quote, render_views
 
 if TYPE_CHECKING:
@@ -47,19 +48,24 @@ _LOCKED = (
 )
 
 
-def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
+def open_runs(output: str, truth_column: str | None = None) -> "duckdb.DuckDBPyConnection":
     """Opens the published runs of an output folder.
+
+    Args:
+        output: path or URL of the folder.
+        truth_column: a carried column; where it is given, the views of evaluation are there too.
 
     Returns:
         A connection that has `predictions`, `prediction_runs` and all views, and nothing else.
 
     Raises:
-        ConfigError: no run has been published there, or DuckDB is not installed.
+        ConfigError: no run has been published there, DuckDB is not installed, or no view can have
+            such a column.
     """
     try:
         import duckdb
     except ImportError as error:
-        problem = "this takes DuckDB; pip install 'imgcls_beam[sql]'"
+        problem = "this takes DuckDB; pip install duckdb"
         raise ConfigError("sql", output, problem) from error
     with refuse_store_faults("output", output):
         folder = open_folder("output", output)
@@ -70,6 +76,8 @@ def open_runs(output: str) -> "duckdb.DuckDBPyConnection":
     connection.register(RUNS_NAME, make_runs_table(records))
     connection.register(PREDICTIONS_NAME, make_dataset(folder, records))
     connection.execute(render_views(DUCKDB))
+    if truth_column is not None:
+        connection.execute(render_evaluation_duckdb(truth_column))
     scratch = tempfile.mkdtemp(prefix="imgcls-sql-")  # ours alone, and removed with the connection
     weakref.finalize(connection, shutil.rmtree, scratch, ignore_errors=True)
     connection.execute(f"SET temp_directory = {quote(scratch)}")  # where memory does not suffice

@@ -121,6 +121,7 @@ def test_errors_go_to_an_output_of_their_own(photos: list[str], vit_folder: path
 
 
 def _flatten_error(row: Any) -> tuple[Any, ...]:
+    assert row.uri == row.element.uri
     return row.element.uri, row.msg, row.stack, row.stage, row.code
 
 

@@ -1,27 +1,14 @@
-"""A headless Chromium for these tests: the one that `make test` fetches, or another's.
+"""A browser for these tests, and what it must not do while a page is open."""
 
-IMGCLS_BROWSER   the path of an executable, in its place
-"""
-
-import os
 import pathlib
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = pathlib.Path(__file__).parents[2]
-FOLDER = ROOT / ".browser"
-AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-NO_BROWSER = "there is no browser: `make .browser/.installed` says why"
+from tests.browser.chromium import NO_BROWSER, find_browser, launch
 
 Open = Callable[..., Page]
-
-
-def find_browser() -> pathlib.Path | None:
-    named = os.environ.get("IMGCLS_BROWSER")
-    path = pathlib.Path(named) if named else FOLDER / "unpacked" / "chromium"
-    return path if path.exists() and AXE.exists() else None
 
 
 @pytest.fixture(scope="session")
@@ -29,16 +16,8 @@ def browser() -> Iterator[Browser]:
     path = find_browser()
     if path is None:
         pytest.skip(NO_BROWSER)
-    unpacked = FOLDER / "unpacked"
-    variables = {
-        "LD_LIBRARY_PATH": str(unpacked / "al2023" / "lib"),
-        "FONTCONFIG_FILE": str(unpacked / "fonts.conf"),
-    }
     with sync_playwright() as playwright:
-        # Its sandbox wants rights that a container or root does not have; it opens our pages only.
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox"], env={**os.environ, **variables}
-        )
+        browser = launch(playwright, path)
         yield browser
         browser.close()
 

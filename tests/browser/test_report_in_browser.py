@@ -7,7 +7,8 @@ from playwright.sync_api import Browser, Page
 
 from imgcls_beam.analysis.report_page.drawing import draw_page
 from imgcls_beam.analysis.report_page.page_facts import ReportFacts
-from tests.browser.conftest import AXE, Open
+from tests.browser.chromium import AXE
+from tests.browser.conftest import Open
 from tests.reports import HOSTILE, draw_facts, draw_pictures, make_empty
 
 WIDTHS = (320, 390, 768, 1280)
@@ -138,6 +139,14 @@ def test_the_keyboard_opens_an_image_and_goes_on(report: pathlib.Path, open_page
     page.keyboard.press("Escape")
     assert not page.locator("#viewer").is_visible()
     assert cards.nth(1).evaluate("each => each === document.activeElement")
+
+
+def test_a_cell_of_the_confusions_opens_its_images(report: pathlib.Path, open_page: Open) -> None:
+    page = open_page(report)
+    page.locator(".matrix button").first.click()
+    assert page.locator("#position").inner_text() == "1 of 3"
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#position").inner_text() == "2 of 3"
 
 
 def test_colours_follow_the_system_until_they_are_chosen(

@@ -8,20 +8,24 @@ import concurrent.futures
 import functools
 import gc
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 import torch
 
-from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
+from imgcls_beam.classifying import Best, Classifier, ClassifierSpec, RankSpec, load_classifier
+from imgcls_beam.classifying.device_ranking import rank_logits, unpack
+from imgcls_beam.classifying.device_running import DeviceRunner
 from imgcls_beam.elements import EncodedImage, ImageRef, ModelInputs, PixelArray, Prediction
-from imgcls_beam.model_options import Device, Dtype
+from imgcls_beam.model_options import Device, Dtype, Engine
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import draw_probes, load_preparer, prepare_image
-from imgcls_beam.scoring import ModelSource, Scoring
+from imgcls_beam.ranking import Scores, rank_images
+from imgcls_beam.scoring import AppliedParameters, ModelSource, Scoring
+from imgcls_beam.spec import FUNCTIONS, FunctionToApply
 from tests.models import FAMILIES, make_model
 from tests.scenes import draw_photo, encode
 
@@ -60,10 +64,12 @@ def freed() -> Iterator[None]:
     torch.cuda.empty_cache()
 
 
-def load(folder: str, device: Device = "cuda", dtype: Dtype = "float32") -> Classifier:
+def load(
+    folder: str, device: Device = "cuda", dtype: Dtype = "float32", engine: Engine = "auto"
+) -> Classifier:
     source = resolve_model(folder, None)
     preparer = load_preparer(source)
-    spec = ClassifierSpec(source, preparer.affine, device, dtype)
+    spec = ClassifierSpec(source, preparer.affine, device, dtype, engine)
     return load_classifier(spec, functools.partial(draw_probes, preparer))
 
 
@@ -112,6 +118,101 @@ def test_many_threads_get_the_answers_of_one(folder: str) -> None:
         found = list(threads.map(classifier.classify, batches))
     for one, many in zip(expected, found, strict=True):
         np.testing.assert_array_equal(one.logits, many.logits)
+
+
+def test_many_threads_get_the_ranks_of_one(folder: str) -> None:
+    images, classifier = inputs_of(prepare(folder)), load(folder)
+    batches = [images[i : i + 1 + i % 5] for i in range(IMAGES)] * 8
+    rank = functools.partial(classifier.rank, wanted=RankSpec("softmax", 5))
+    expected = [rank(batch) for batch in batches]
+    with concurrent.futures.ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(rank, batches))
+    assert [each.best for each in found] == [each.best for each in expected]
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCES))
+def test_a_model_on_the_device_ranks_as_the_host(folder: str, dtype: Dtype) -> None:
+    classifier = load(folder, dtype=dtype)
+    assert classifier.describe().ranks
+    found = classifier.rank(inputs_of(prepare(folder)), RankSpec("softmax", 5, keeps_logits=True))
+    logits = np.stack([each for each in found.logits if each is not None])
+    assert len(logits) == IMAGES
+    compare(logits, "softmax", found.best)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("classes", [1, 2, 1000, 100_000])
+@pytest.mark.parametrize("step", [0.0, 2.0**-23, 0.125])
+def test_the_device_ranks_as_the_host(function: FunctionToApply, classes: int, step: float) -> None:
+    drawn = np.random.default_rng(classes).standard_normal((8, classes)) * 3
+    logits = (1.5 + np.round(drawn) * step if step else drawn).astype(np.float32)
+    logits[3, 0] = np.nan
+    wanted = RankSpec(function, 5)
+    best = unpack(rank_logits(torch.from_numpy(logits).cuda(), wanted).tolist(), wanted)
+    assert best[3] is None
+    if step != 2.0**-23:
+        assert sum(each is None for each in best) == 1
+    compare(logits, function, best)
+
+
+def compare(logits: Scores, function: FunctionToApply, best: Sequence[Best | None]) -> None:
+    labels = tuple(map(str, range(logits.shape[1])))
+    expected = rank_images(logits, labels, AppliedParameters(5, function, "job"))
+    for found, ranking in zip(best, expected, strict=True):
+        if found is None:
+            continue
+        assert ranking is not None
+        assert [str(each) for each in found.classes] == [each.label for each in ranking.labels]
+        scores = [each.score for each in ranking.labels]
+        assert found.scores == pytest.approx(scores, abs=2e-7, rel=2e-7)
+
+
+@pytest.mark.parametrize("family", ["vit", "convnext"])
+def test_a_pass_is_queued_without_waiting_for_the_device(
+    family: str, tmp_path: pathlib.Path
+) -> None:
+    folder = str(make_model(tmp_path / family, family))
+    batch, classifier = inputs_of(prepare(folder)), load(folder)
+    wanted = RankSpec("softmax", 5)
+    expected = classifier.rank(batch, wanted)
+    runner = classifier._runner  # type: ignore[attr-defined]
+    assert isinstance(runner, DeviceRunner)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        queued = [runner.queue(runner.stack(batch), wanted) for _ in range(3)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for each in queued:
+        found = each.wait()
+        assert list(found.best) == list(expected.best)
+        assert found.elapsed_ms > 0
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCES))
+@pytest.mark.parametrize("family", ["convnext", "resnet", "vit"])
+def test_a_compiled_model_has_the_answers_of_the_plain_one(
+    family: str, dtype: Dtype, tmp_path: pathlib.Path
+) -> None:
+    folder = str(make_model(tmp_path / family, family))
+    batch = inputs_of(prepare(folder))
+    compiled, plain = load(folder, dtype=dtype, engine="torch.compile"), load(folder, dtype=dtype)
+    engine = compiled.describe().engine
+    assert engine is not None
+    assert "compil" in engine.why
+    for size in (IMAGES, 7, 1):
+        found, expected = (each.classify(batch[:size]).logits for each in (compiled, plain))
+        assert np.abs(found - expected).max() <= TOLERANCES[dtype] * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("family", ["convnext", "resnet"])
+def test_weights_of_convolutions_lie_as_the_pixels_do(family: str, tmp_path: pathlib.Path) -> None:
+    runner = load(str(make_model(tmp_path / family, family)))._runner  # type: ignore[attr-defined]
+    layers = [each for each in runner.model.modules() if isinstance(each, torch.nn.Conv2d)]
+    large = [each.weight for each in layers if min(each.weight.shape) > 1]
+    assert large
+    for weight in large:
+        is_last = weight.is_contiguous(memory_format=torch.channels_last)
+        assert is_last is runner.feed.is_channels_last
 
 
 @pytest.mark.usefixtures("freed")

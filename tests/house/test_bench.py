@@ -14,6 +14,7 @@ from bench import ceilings, loop_inputs, manifests, models, ways
 from bench.answers import compare, read_rows
 from bench.gallery import Gallery
 from bench.peers import transformers_pipeline
+from bench.timm_rates import read_published
 
 ROOT = pathlib.Path(__file__).parents[2]
 FEW = 20
@@ -138,15 +139,26 @@ def test_the_benchmark_of_the_gpu_measures_a_cpu_just_as_well() -> None:
     flags = ["--device=cpu", "--model=vit-192", "--images=4", "--at_least_s=0", "--batch_size=3"]
     done = run_gpu(*flags, "--dtype=float32", "--dtype=bfloat16")
     assert done.returncode == 0, done.stderr
-    head, prepare, columns, *found = done.stdout.splitlines()
+    head, prepare, columns, *found, float32, bfloat16, timm, _ = done.stdout.splitlines()
     assert "vit-192, 4 images" in head
+    assert re.match(r"best in float32: bare .+ \(batch 3\), ours .+%\), whole .+%\)", float32)
+    assert bfloat16.startswith("best in bfloat16: bare ")
+    assert timm.startswith("timm publishes 17,590 images/s for vit_tiny_patch16_224 on an RTX 4090")
     assert float(prepare.split()[-2].replace(",", "")) > 0
     assert [row.split()[:2] for row in found] == [["float32", "3"], ["bfloat16", "3"]]
     for row in found:
         figures = [float(each.replace(",", "")) for each in row.split()[2:]]
         assert len(figures) == len(columns.split()) - 2
         assert all(map(math.isfinite, figures))
-        assert min(figures[:-1]) > 0
+        assert min(figures[:-2]) > 0
+
+
+def test_every_model_of_the_benchmark_has_a_published_rate_beside_it() -> None:
+    for model in models.MADE:
+        found = read_published(model)
+        assert [each.gpu for each in found] == ["RTX 4090", "RTX 3090"]
+        assert all(each.images_per_s > 1000 and len(each.commit) == 40 for each in found)
+    assert read_published("demo") == []
 
 
 @pytest.mark.slow

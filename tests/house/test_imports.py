@@ -98,6 +98,11 @@ REFUSED = {
     "a report of no place": ("report", "--run_id=r"),
     "a report elsewhere": ("report", "--output=out", "--to=https://a/b.html"),
     "a report of no rows": ("classify", "--input=photos", "--output_jsonl=a.jsonl", "--report"),
+    "no truth": ("evaluate", "--output=out"),
+    "a ratio of a threshold": ("evaluate", "--output=o", "--truth_column=c", "--wanted_recall=2"),
+    "nothing to compare with": ("compare", "--output=out"),
+    "two places of a run": ("compare", "--output=out", "--output_table=p.d.t", "--with=b"),
+    "a budget": ("review", "--output=out", "--budget=0"),
     "a form": ("sql", "--output=out", "--format=xml", "select 1"),
     "two dialects": ("sql", "--output=out", "--dialect=bigquery"),
     "a template's file": ("template", "show", "--image=i", "--spec=/tmp/i.json"),
@@ -105,7 +110,10 @@ REFUSED = {
 }
 
 
-PROGRAMS = ["classify", "retry", "plan", "report", "sql", "doctor", "template"]
+PROGRAMS = (
+    *("classify", "retry", "plan", "report", "evaluate", "compare", "review", "sql", "doctor"),
+    "template",
+)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

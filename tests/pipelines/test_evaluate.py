@@ -57,7 +57,7 @@ def ask(output: pathlib.Path, capsys: pytest.CaptureFixture[str], *flags: str) -
     code, out, err = run([f"--output={output}", "--json", *flags], capsys)
     assert (code, err) == (0, "")
     found: dict[str, Any] = json.loads(out)
-    jsonschema.validate(found, load_schema("evaluate_answer"))
+    jsonschema.validate(found, load_schema("evaluate.answer"))
     return found
 
 
@@ -80,6 +80,17 @@ def test_json_is_one_object_of_the_schema(
     assert found["statuses"] == {"ok": 5, "error": 1}
     assert found["truth"] == {"column": "label", "file": None, "mapping": None}
     assert found["confusions"][0] == {"truth": "cat", "predicted": "cat", "images": 2}
+
+
+def test_a_refusal_is_an_object_of_the_schema_too(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run([f"--output={tmp_path}", "--truth_column=label", "--json"], capsys)
+    assert (code, err) == (2, "")
+    found = json.loads(out)
+    jsonschema.validate(found, load_schema("evaluate.answer"))
+    assert found["error"]["option"] == "output"
+    assert "accuracy" not in found
 
 
 HOSTILE = ["=cmd()", "\x1b[2J", "a\u202eb", "ß, 猫", "tab\there", 'quo"te', "9"]
@@ -267,3 +278,18 @@ def test_several_labels_in_one_cell_are_refused(
     code, _, err = run([f"--output={tmp_path}", "--truth_column=t"], capsys)
     assert code == 2
     assert "one label an image is evaluated" in err
+
+
+def test_sql_has_views_over_the_truth_where_its_column_is_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_said(str(tmp_path), BASE)
+    query = "SELECT truth, top_label, images FROM evaluation_confusion ORDER BY ALL"
+    flags = [f"--output={tmp_path}", "--format=csv", query]
+    assert main(["sql", *flags, "--truth_column=label"]) == 0
+    rows = ["truth,top_label,images", "cat,cat,2", "dog,cat,1", "dog,dog,1"]
+    assert capsys.readouterr().out.splitlines() == rows
+    assert main(["sql", *flags]) == 1
+    for dialect in ("duckdb", "bigquery"):
+        assert main(["sql", f"--dialect={dialect}", "--truth_column=label"]) == 0
+        assert "evaluation_confusion" in capsys.readouterr().out

@@ -1,12 +1,16 @@
 """`imgcls report` and `classify --report`: one file, of the run that is meant."""
 
+import dataclasses
 import json
 import pathlib
 import re
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from pipelines.__main__ import main
+from schemas import load_schema
+from tests.said import Said, publish_said
 from tests.scenes import write_broken, write_photos
 from tests.staged import RUN
 from tests.warehouse import publish_run
@@ -40,6 +44,7 @@ def test_it_is_written_where_it_is_asked_for(
     path = tmp_path / "new" / "r.html"
     assert main(["report", f"--output={output}", f"--to={path}", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
+    jsonschema.validate(answer, load_schema("report.answer"))
     assert (answer["exit_code"], answer["report"]) == (0, str(path))
     assert read_title(path) == RUN.run_id
     assert not (output / "reports").exists()
@@ -53,6 +58,10 @@ def test_it_is_written_where_it_is_asked_for(
         (["--output_table=a.b.c"], "give --to=FILE"),
         (["--output=out", "--to=https://a/b.html"], "its scheme is not allowed"),
         (["--output=out", "--top=3"], "no such flag"),
+        (["--output={output}", "--truth_column=a", "--truth_file=b"], "one of the two"),
+        (["--output={output}", "--wanted_recall=0.5"], "wanted_recall"),
+        (["--output={output}", "--truth_column=absent"], "truth_column"),
+        (["--output={output}", "--with=absent"], "there is no such finished run"),
         (["--output={output}", "--run_id=absent"], "there is no such finished run"),
         (["--output={output}", "--model=owner/other"], "name one of them"),
         (["--output={output}", "--to=/proc/none/r.html"], "no file can be written"),
@@ -112,3 +121,44 @@ def test_a_report_that_fails_leaves_the_run_as_it_is(
     (record,) = caplog.records
     assert "the disk is full" in record.getMessage()
     assert f"imgcls report --output={output} --run_id={RUN.run_id}" in record.getMessage()
+
+
+CAT, DOG = [("cat", 0.8), ("dog", 0.15)], [("dog", 0.6), ("cat", 0.3)]
+
+
+def read_data(path: pathlib.Path) -> dict[str, list[list[object]]]:
+    page = path.read_text(encoding="utf-8")
+    found = re.search(r'type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    data: dict[str, list[list[object]]] = json.loads(found[1])
+    return data
+
+
+def test_with_a_truth_its_confusions_open_their_images(tmp_path: pathlib.Path) -> None:
+    said = [
+        *(Said(f"gs://b/{n}.jpg", CAT, {"label": "cat"}) for n in range(3)),
+        Said("gs://b/wrong.jpg", CAT, {"label": "dog"}),
+        Said("gs://b/right.jpg", DOG, {"label": "dog"}),
+        Said("gs://b/none.jpg", DOG, {"label": None}),
+    ]
+    publish_said(str(tmp_path), said)
+    assert main(["report", f"--output={tmp_path}", "--truth_column=label"]) == 0
+    (path,) = (tmp_path / "reports").iterdir()
+    page = path.read_text(encoding="utf-8")
+    assert "<dd>80.0 %<small>of 5 images with a known truth" in page
+    opened = re.findall(r'data-images="([0-9 ]+)" aria-label="1: truth dog, predicted cat"', page)
+    assert len(opened) == 1
+    data = read_data(path)
+    row = data["rows"][int(opened[0])]
+    assert (row[0], data["labels"][row[11]]) == ("wrong.jpg", "dog")  # type: ignore[call-overload]
+
+
+def test_it_is_compared_with_the_run_that_is_named(tmp_path: pathlib.Path) -> None:
+    for index, labels in enumerate((CAT, DOG, DOG)):
+        run = dataclasses.replace(RUN, run_id=f"r{index}")
+        publish_said(str(tmp_path), [Said("gs://b/0.jpg", labels, {})], run)
+    path = tmp_path / "r.html"
+    for flags, flipped in (([], 0), (["--with=r0"], 1)):
+        assert main(["report", f"--output={tmp_path}", f"--to={path}", *flags]) == 0
+        found = re.findall(r"<dt>Another label</dt><dd>(\d)<", path.read_text(encoding="utf-8"))
+        assert found == [str(flipped)]

@@ -66,7 +66,8 @@ def test_the_transform_of_an_installed_package(tmp_path: pathlib.Path) -> None:
     assert row["model_key"].startswith("folder@")
     (failed,) = read_lines(tmp_path / "out", "failed")
     assert (failed["stage"], failed["code"]) == ("prepare", "not_an_image")
-    assert failed["element"] == [BAD, 4]
+    assert (failed["uri"], failed["sku"]) == (BAD, 4)
+    assert failed["element"] == [BAD, 4]  # Beam's own way of writing it
 
 
 @pytest.mark.slow

@@ -31,7 +31,8 @@ def test_threads_count_on_one_board() -> None:
         each.start()
     for each in threads:
         each.join()
-    assert board.read() == Progress(listed=8000, ok=8000)
+    assert (board.read().listed, board.read().ok, board.read().error) == (8000, 8000, 0)
+    assert board.read().classified_s >= 0
     board.reset()
     assert board.read() == Progress()
 

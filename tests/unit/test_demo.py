@@ -31,6 +31,7 @@ draw = _demo("draw")
 make_images = _demo("make_images")
 train = _demo("train")
 card = _demo("card")
+demo_main = _demo("__main__")
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +243,30 @@ def test_training_that_falls_short_writes_nothing_over(tmp_path: pathlib.Path) -
 def test_the_seed_that_the_model_is_measured_on_cannot_be_trained_on() -> None:
     with pytest.raises(SystemExit):
         train.main(["--seed", str(train.MEASURING_SEED)])
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_terminal", "opens"),
+    [
+        ({"DISPLAY": ":0"}, True, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True, True),
+        ({"DISPLAY": ":0"}, False, False),
+        ({"DISPLAY": ":0", "CI": "true"}, True, False),
+        ({}, True, False),
+    ],
+)
+def test_the_report_is_opened_where_somebody_sees_it(
+    variables: dict[str, str], is_terminal: bool, opens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    opened: list[str] = []
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    demo_main._show(pathlib.Path("out") / "r.html")
+    assert "out/r.html" in sys.stdout.getvalue()  # type: ignore[attr-defined]
+    assert [url.startswith("file:///") for url in opened] == [True] * opens

@@ -7,7 +7,8 @@ from sklearn.calibration import calibration_curve  # type: ignore[import-untyped
 
 from imgcls_beam.analysis.calibration import BINS, calibrate
 from imgcls_beam.analysis.class_scores import rank_truths
-from imgcls_beam.analysis.evaluating import evaluate_rows, list_misjudged, take_rows
+from imgcls_beam.analysis.evaluating import evaluate_rows, list_misjudged
+from imgcls_beam.analysis.scored_rows import take_rows
 from imgcls_beam.analysis.thresholds import Wanted, bound_absent, trace_curves
 from imgcls_beam.analysis.truths import NO_TRUTH, UNKNOWN, Truths
 from imgcls_beam.errors import ConfigError

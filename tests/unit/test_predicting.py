@@ -5,10 +5,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import torch
 
-from imgcls_beam.classifying import ClassifierCard, ForwardPass
+from imgcls_beam.classifying import ClassifierCard, ForwardPass, RankedPass, RankSpec
+from imgcls_beam.classifying.device_ranking import rank_logits, unpack
 from imgcls_beam.elements import (
     Failure,
+    ImageFacts,
     ImageRef,
     ModelInputs,
     Outcome,
@@ -18,6 +21,7 @@ from imgcls_beam.elements import (
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.scoring import ModelSource, Scoring
+from imgcls_beam.shared_answers import Answers
 from imgcls_beam.spec import Parameters
 
 CARD = ClassifierCard(("cat", "dog", "eel"), "softmax", "cpu", "float32", 0)
@@ -179,3 +183,94 @@ def test_an_interrupt_is_not_taken_for_a_bad_image(interrupt: Callable[[], BaseE
     with pytest.raises(BaseException) as caught:
         ask([make_image(1)], Interrupted())
     assert isinstance(caught.value, KeyboardInterrupt | SystemExit)
+
+
+@dataclasses.dataclass
+class RankingClassifier(MeanClassifier):
+    """The same model on a device that ranks."""
+
+    wanted: list[RankSpec] = dataclasses.field(default_factory=list)
+
+    def describe(self) -> ClassifierCard:
+        return dataclasses.replace(CARD, ranks=True)
+
+    def rank(self, batch: Sequence[ModelInputs], wanted: RankSpec) -> RankedPass:
+        self.wanted.append(wanted)
+        logits = self.classify(batch).logits
+        best = unpack(rank_logits(torch.from_numpy(logits), wanted).tolist(), wanted)
+        rows = [
+            row if wanted.keeps_logits or ranked is None else None
+            for row, ranked in zip(logits, best, strict=True)
+        ]
+        return RankedPass(best, rows, PASS_MS)
+
+
+def compare(found: Sequence[Outcome], expected: Sequence[Outcome]) -> None:
+    assert [each.ref for each in found] == [each.ref for each in expected]
+    for one, other in zip(found, expected, strict=True):
+        if isinstance(one, Failure) or isinstance(other, Failure):
+            assert isinstance(one, Failure) and isinstance(other, Failure)
+            assert one.code is other.code
+            continue
+        assert (one.applied, one.shared_with) == (other.applied, other.shared_with)
+        assert [each.label for each in one.labels] == [each.label for each in other.labels]
+        scores = [each.score for each in other.labels]
+        assert [each.score for each in one.labels] == pytest.approx(scores, abs=1e-7)
+        assert one.margin == pytest.approx(other.margin, abs=2e-7)
+
+
+GREYS = (10, 200, POISON, 30, NAN_IMAGE, 50, HUNGRY, 33, 0, 255)
+
+
+@pytest.mark.parametrize("function", ["softmax", "sigmoid", "none"])
+@pytest.mark.parametrize("top_k", [1, 2, 3, 100])
+def test_what_the_device_ranks_gives_the_outcomes_of_the_host(function: str, top_k: int) -> None:
+    images = [make_image(grey) for grey in GREYS]
+    scoring, model = Scoring(MODEL, top_k, function), RankingClassifier()  # type: ignore[arg-type]
+    found = predict_images(images, model, scoring, draw_blank)
+    expected = predict_images(images, MeanClassifier(), scoring, draw_blank)
+    compare(found, expected)
+    assert set(model.wanted) == {RankSpec(function, top_k)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ([Parameters(), Parameters(top_k=3)], RankSpec("softmax", 3)),
+        ([Parameters("softmax", 1), Parameters(top_k=1)], RankSpec("softmax", 1)),
+        ([Parameters(), Parameters("sigmoid")], None),
+        ([Parameters(top_k=101), Parameters()], None),
+    ],
+)
+def test_the_device_ranks_where_one_ranking_does_for_all(
+    asked: Sequence[Parameters], wanted: RankSpec | None
+) -> None:
+    images = [make_image(50 + i, f"memory://{i}", parameters=each) for i, each in enumerate(asked)]
+    scoring, model = Scoring(MODEL, 2), RankingClassifier()
+    found = predict_images(images, model, scoring, draw_blank)
+    expected = predict_images(images, MeanClassifier(), scoring, draw_blank)
+    compare(found, expected)
+    assert model.wanted == ([] if wanted is None else [wanted])
+
+
+def test_every_label_is_ranked_by_the_host() -> None:
+    model = RankingClassifier()
+    assert len(ask([make_image(1), make_image(2)], model, None)) == 2
+    assert model.wanted == []
+
+
+def test_images_of_the_same_bytes_share_what_the_device_gave_and_have_ranks_of_their_own() -> None:
+    asked = [Parameters(), Parameters(), Parameters(top_k=3), Parameters("sigmoid", 1)]
+    facts = ImageFacts(9, "ab" * 32)
+    images = [
+        dataclasses.replace(make_image(50, f"memory://{i}", parameters=each), facts=facts)
+        for i, each in enumerate(asked)
+    ]
+    found, expected = [], []
+    for model, outcomes in ((RankingClassifier(), found), (MeanClassifier(), expected)):
+        answers = Answers()
+        for batch in (images[:1], images[1:]):
+            outcomes += predict_images(batch, model, Scoring(MODEL, 2), draw_blank, answers)
+        assert model.passes == [1]
+    compare(found, expected)
+    assert found[1].labels == found[0].labels

@@ -106,7 +106,7 @@ def test_a_processor_that_needs_a_package_names_it(
     with pytest.raises(ModelError) as caught:
         load_preparer(write(tmp_path, **files))
     expected = f"its image processor needs {', '.join(missing)}, which is not installed here"
-    expected += "; install imgcls_beam[timm]"
+    expected += "; pip install timm torchvision"
     assert str(caught.value) == f"{tmp_path}: {expected}"
 
 

@@ -66,9 +66,9 @@ def _watch(open_filesystem: object, opened: list[str]) -> object:
 
 
 PACKAGES = {
-    **dict.fromkeys(("gs", "gcs"), ("gcsfs", "imgcls_beam[gcp]")),
-    **dict.fromkeys(("s3", "s3a"), ("s3fs", "imgcls_beam[s3]")),
-    **dict.fromkeys(("az", "abfs", "abfss"), ("adlfs", "fsspec package")),
+    **dict.fromkeys(("gs", "gcs"), ("gcsfs", "pip install gcsfs")),
+    **dict.fromkeys(("s3", "s3a"), ("s3fs", "pip install s3fs")),
+    **dict.fromkeys(("az", "abfs", "abfss"), ("adlfs", "pip install adlfs")),
 }
 
 

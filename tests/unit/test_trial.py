@@ -246,8 +246,12 @@ def exists(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
+_PATIENCE = 600
+"""Tenths of a second."""
+
+
 def wait_for_end(pid: int) -> bool:
-    for _ in range(600):
+    for _ in range(_PATIENCE):
         if not exists(pid):
             return True
         time.sleep(0.1)
@@ -262,6 +266,7 @@ def test_who_lets_go_of_it_ends_the_process_and_leaves_no_file(
     vit_folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(trial_child, "_PROGRAM", "tests.endless_trial")
     child = start_child(make_spec(vit_folder), {}, PROBES)
     pid = child.pid
     assert exists(pid)
@@ -276,7 +281,7 @@ import numpy as np
 from imgcls_beam.classifying import ClassifierSpec, trial_child
 from imgcls_beam.models import resolve_model
 spec = ClassifierSpec(resolve_model(sys.argv[1], None), None, "cpu")
-trial_child._NICENESS = 0
+trial_child._NICENESS, trial_child._PROGRAM = 0, "tests.endless_trial"
 child = trial_child.start_child(spec, {}, {"pixel_values": np.zeros((1, 3, 32, 32), np.float32)})
 print(child.pid, flush=True)
 if sys.argv[2] == "waits":

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from imgcls_beam.analysis.judged_runs import JudgedRun
 from imgcls_beam.analysis.report_page.earlier_labels import (
     EarlierLabels,
     measure_shift,
@@ -11,8 +12,8 @@ from imgcls_beam.analysis.report_page.earlier_labels import (
 from imgcls_beam.analysis.report_page.kept_rows import COLUMNS, Lowest
 from imgcls_beam.analysis.report_page.page_facts import (
     ErrorGroup,
-    Flip,
     Indices,
+    LabelChange,
     LabelShare,
     ReportedImage,
     ReportFacts,
@@ -20,6 +21,11 @@ from imgcls_beam.analysis.report_page.page_facts import (
 )
 from imgcls_beam.analysis.report_page.row_tally import MAX_ROWS, OF_A_LABEL, Tally
 from imgcls_beam.analysis.report_page.run_details import describe_run
+from imgcls_beam.analysis.report_page.truth_facts import (
+    find_confused,
+    list_truths,
+    to_truth_facts,
+)
 from imgcls_beam.analysis.run_rows import RunRows
 from imgcls_beam.sinks import RecordedModel
 
@@ -39,21 +45,33 @@ class EarlierRun:
 
 
 def gather_facts(
-    rows: RunRows, model: RecordedModel, earlier: EarlierRun | None = None
+    rows: RunRows,
+    model: RecordedModel,
+    earlier: EarlierRun | None = None,
+    judged: JudgedRun | None = None,
 ) -> ReportFacts:
     """Reads the rows of a model in a run once, and before that those of the earlier one.
+
+    Args:
+        rows: the run.
+        model: whose rows.
+        earlier: the run to compare with; None for none.
+        judged: the same rows, held against the truth; None where none is known.
 
     Raises:
         ConfigError: rows cannot be read.
     """
     known = None if earlier is None else read_labels(earlier.rows, earlier.model.key)
-    tally = Tally(known)
+    confused = {} if judged is None else find_confused(judged)
+    truths = None if judged is None else list_truths(judged)
+    tally = Tally(known, truths, {uri for uris in confused.values() for uri in uris})
     for batch in rows.read(COLUMNS, model.key):
         tally.add(batch)
     pool = _Pool()
     change = None
     if earlier is not None and known is not None:
         change = _to_change(tally, earlier, known, pool)
+    truth = None if judged is None else to_truth_facts(judged, confused, tally, pool.add_all)
     facts = ReportFacts(
         run=describe_run(rows, model, tally),
         images=(),
@@ -65,6 +83,7 @@ def gather_facts(
         least_certain=pool.add_all(tally.least_certain.list_images()),
         errors=tuple(_list_errors(tally, pool)),
         change=change,
+        truth=truth,
     )
     pool.fill(tally.drawn)
     return dataclasses.replace(facts, images=tuple(pool.images))
@@ -126,7 +145,7 @@ def _to_change(tally: Tally, earlier: EarlierRun, known: EarlierLabels, pool: _P
         models=(earlier.model.display_name,),
         compared=tally.compared,
         flipped=tally.flips.total(),
-        flips=tuple(Flip(*labels, count) for labels, count in flips[:_MAX_FLIPS]),
+        flips=tuple(LabelChange(*labels, count) for labels, count in flips[:_MAX_FLIPS]),
         images=pool.add_all(tally.flipped.list_images()),
         label_index=measure_shift(old, new),
         score_index=measure_shift(_to_tenths(known.scores), _to_tenths(tally.scores)),

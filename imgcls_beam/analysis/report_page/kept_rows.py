@@ -65,7 +65,12 @@ def _rank_of(entry: tuple[float, int, int, ReportedImage]) -> tuple[float, int, 
     return -entry[0], -entry[1], entry[2]
 
 
-def to_image(batch: pa.RecordBatch, index: int, label_before: str | None = None) -> ReportedImage:
+def to_image(
+    batch: pa.RecordBatch,
+    index: int,
+    label_before: str | None = None,
+    truth: str | None = None,
+) -> ReportedImage:
     """A row of `COLUMNS`."""
     row = batch.slice(index, 1).to_pylist()[0]
     error: Mapping[str, Any] = row["error"] or {}
@@ -83,4 +88,5 @@ def to_image(batch: pa.RecordBatch, index: int, label_before: str | None = None)
         size_bytes=row["image_bytes"],
         format=row["image_format"],
         label_before=label_before,
+        truth=truth,
     )

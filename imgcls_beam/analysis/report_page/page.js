@@ -4,8 +4,8 @@
   const data = JSON.parse($("data").textContent);
   const PAGE = 60;
   const numbers = new Intl.NumberFormat("en");
-  const [URI, STATUS, SCORES, MARGIN, PROBLEM, MESSAGE, WIDTH, HEIGHT, BYTES, FORMAT, BEFORE, PICTURE] =
-    Array(12).keys();
+  const [URI, STATUS, SCORES, MARGIN, PROBLEM, MESSAGE, WIDTH, HEIGHT, BYTES, FORMAT, BEFORE, TRUTH, PICTURE] =
+    Array(13).keys();
   const labelOf = (pair) => data.labels[pair[0]];
   const best = (row) => (row[SCORES].length ? labelOf(row[SCORES][0]) : "");
   const score = (row) => (row[SCORES].length ? row[SCORES][0][1] : null);
@@ -137,6 +137,7 @@
     }
     const facts = [["Status", row[STATUS]]];
     if (row[MARGIN] !== null) facts.push(["Margin", row[MARGIN].toFixed(4)]);
+    if (row[TRUTH] >= 0) facts.push(["Truth", isolate(data.labels[row[TRUTH]])]);
     if (row[BEFORE] >= 0) facts.push(["Before", isolate(data.labels[row[BEFORE]])]);
     if (row[WIDTH]) facts.push(["Size", `${numbers.format(row[WIDTH])} × ${numbers.format(row[HEIGHT])} px`]);
     if (row[BYTES] !== null) facts.push(["Bytes", numbers.format(row[BYTES])]);
@@ -161,12 +162,12 @@
     if (at + step >= 0 && at + step < set.length) view(at + step);
   };
   document.addEventListener("click", (event) => {
-    const opener = event.target.closest("[data-i]");
+    const opener = event.target.closest("[data-i], [data-images]");
     if (!opener) return;
-    const all = opener.closest("#all");
-    const index = Number(opener.dataset.i);
-    set = all ? found : [...opener.closest("[data-set]").querySelectorAll("[data-i]")].map((each) => Number(each.dataset.i));
-    view(set.indexOf(index));
+    if (opener.dataset.images) set = opener.dataset.images.split(" ").map(Number);
+    else if (opener.closest("#all")) set = found;
+    else set = [...opener.closest("[data-set]").querySelectorAll("[data-i]")].map((each) => Number(each.dataset.i));
+    view(opener.dataset.images ? 0 : set.indexOf(Number(opener.dataset.i)));
     viewer.showModal();
   });
   $("previous").addEventListener("click", () => go(-1));

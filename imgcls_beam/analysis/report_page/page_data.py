@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgcls_beam.analysis.report_page.page_facts import Picture, ReportedImage, ReportFacts
-from imgcls_beam.analysis.report_page.page_text import cut_middle, make_visible
+from imgcls_beam.analysis.report_page.page_text import LABEL_CHARS, cut_middle, make_visible
 
-_LABEL_CHARS, _MESSAGE_CHARS = 120, 300
+_MESSAGE_CHARS = 300
 _DIGITS = 5
 
 
@@ -36,7 +36,7 @@ class _Numbers:
     def number_of(self, label: str) -> int:
         if label not in self._numbers:
             self._numbers[label] = len(self.texts)
-            self.texts.append(cut_middle(make_visible(label), _LABEL_CHARS))
+            self.texts.append(cut_middle(make_visible(label), LABEL_CHARS))
         return self._numbers[label]
 
 
@@ -50,7 +50,8 @@ def _to_cells(image: ReportedImage, labels: _Numbers) -> Iterator[Any]:
     yield image.height_px
     yield image.size_bytes
     yield image.format
-    yield -1 if image.label_before is None else labels.number_of(image.label_before)
+    for label in (image.label_before, image.truth):
+        yield -1 if label is None else labels.number_of(label)
 
 
 def _problem_of(picture: Picture | None) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
+from imgcls_beam.analysis.evaluating import Evaluation
 from imgcls_beam.spec import LabelScore
 
 
@@ -49,6 +50,7 @@ class ReportedImage:
         size_bytes: of the encoded image.
         format: Pillow's name of it.
         label_before: the best label in the previous run, where it was another.
+        truth: the label that is right, where that is known.
     """
 
     uri: str
@@ -63,6 +65,7 @@ class ReportedImage:
     size_bytes: int | None = None
     format: str | None = None
     label_before: str | None = None
+    truth: str | None = None
 
 
 Indices = tuple[int, ...]
@@ -104,7 +107,7 @@ class ErrorGroup:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Flip:
+class LabelChange:
     """How many images changed from one best label to another."""
 
     before: str
@@ -134,11 +137,34 @@ class RunChange:
     models: tuple[str, ...]
     compared: int
     flipped: int
-    flips: tuple[Flip, ...]
+    flips: tuple[LabelChange, ...]
     images: Indices
     label_index: float
     score_index: float
     sampled_ratio: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Confusion:
+    """Images of one truth that have another best label.
+
+    Attributes:
+        truth: the label that is right.
+        predicted: the best label.
+        images: some of them, highest score first.
+    """
+
+    truth: str
+    predicted: str
+    images: Indices
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TruthFacts:
+    """The run held against the truth, and images of its most frequent confusions."""
+
+    evaluation: Evaluation
+    confusions: tuple[Confusion, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -156,6 +182,7 @@ class ReportFacts:
         least_certain: smallest margin first.
         errors: the most frequent first.
         change: None where there is no previous run.
+        truth: None where no truth is known.
     """
 
     run: RunFacts
@@ -168,6 +195,7 @@ class ReportFacts:
     least_certain: Indices = ()
     errors: tuple[ErrorGroup, ...] = ()
     change: RunChange | None = None
+    truth: TruthFacts | None = None
 
     def list_pictured(self) -> Iterator[int]:
         """The images to show a picture of, each once, those that matter most first."""
@@ -176,7 +204,11 @@ class ReportFacts:
         longest = max(map(len, sheets), default=0)
         # One of each label, then the second of each: where a limit cuts, every label has some.
         in_turn = [sheet[turn] for turn in range(longest) for sheet in sheets if turn < len(sheet)]
-        yield from dict.fromkeys((*self.least_certain, *flipped, *in_turn))
+        confused = [index for each in self._list_confusions() for index in each.images]
+        yield from dict.fromkeys((*self.least_certain, *flipped, *confused, *in_turn))
+
+    def _list_confusions(self) -> tuple[Confusion, ...]:
+        return self.truth.confusions if self.truth else ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ URIs and labels are other people's text. What would not be seen, or would turn t
 
 import datetime
 
+LABEL_CHARS = 120
+"""Of a label in a page, at the most."""
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 

@@ -13,6 +13,7 @@ from imgcls_beam.analysis.report_page.page_facts import (
     RunFacts,
 )
 from imgcls_beam.analysis.report_page.page_text import (
+    LABEL_CHARS,
     cut_middle,
     make_visible,
     name_of,
@@ -20,10 +21,11 @@ from imgcls_beam.analysis.report_page.page_text import (
     spell_score,
     spell_time,
 )
+from imgcls_beam.analysis.report_page.truth_values import list_truth_values
 
 Values = dict[str, Any]
 
-_NAME_CHARS, _URI_CHARS, _LABEL_CHARS = 40, 96, 120
+_NAME_CHARS, _URI_CHARS = 40, 96
 _STABLE, _SHIFTED = 0.1, 0.25
 """The usual reading of a population stability index."""
 
@@ -45,6 +47,7 @@ def list_values(facts: ReportFacts) -> Values:
         "margins": _to_histogram(facts.margins),
         "least_certain": facts.least_certain,
         "errors": [_to_group(group, facts) for group in facts.errors],
+        "truth": None if facts.truth is None else list_truth_values(facts.truth),
         "change": None if facts.change is None else _to_change(facts.change),
         "images_note": _note_images(facts),
         "details": [(name, make_visible(value)) for name, value in facts.run.details],
@@ -92,7 +95,7 @@ def _to_image(image: ReportedImage) -> Values:
 
 
 def _spell_label(label: str) -> str:
-    return cut_middle(make_visible(label), _LABEL_CHARS)
+    return cut_middle(make_visible(label), LABEL_CHARS)
 
 
 def _list_tiles(facts: ReportFacts) -> Iterator[Values]:

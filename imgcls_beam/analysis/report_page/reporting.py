@@ -1,5 +1,6 @@
 """A finished run → its report: one HTML file, in the output folder or elsewhere."""
 
+from imgcls_beam.analysis.judged_runs import JudgedRun
 from imgcls_beam.analysis.report_page.drawing import draw_page
 from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
 from imgcls_beam.analysis.report_page.picturing import make_pictures
@@ -17,7 +18,13 @@ def locate_report(output: str, run_id: str) -> str:
 
 
 def write_report(
-    place: RunPlace, rows: RunRows, target: str | None = None, model: str | None = None
+    place: RunPlace,
+    rows: RunRows,
+    target: str | None = None,
+    model: str | None = None,
+    *,
+    earlier: EarlierRun | None = None,
+    judged: JudgedRun | None = None,
 ) -> str:
     """Writes the report of a run, over one that is there.
 
@@ -26,6 +33,8 @@ def write_report(
         rows: the run.
         target: path or URL of the file; None for `reports/` of the output folder.
         model: id or key of the model, where the run has several.
+        earlier: the run to compare with; None for the one before it.
+        judged: the run held against the truth; None where none is known.
 
     Returns:
         Path or URL of the file.
@@ -34,7 +43,8 @@ def write_report(
         ConfigError: the run cannot be read, or the file cannot be written.
     """
     chosen = choose_model(rows.record, model)
-    facts = gather_facts(rows, chosen, find_earlier(place, rows, chosen))
+    earlier = earlier or find_earlier(place, rows, chosen)
+    facts = gather_facts(rows, chosen, earlier, judged)
     page = draw_page(facts, make_pictures(facts, rows.record.configuration))
     url = target or locate_report(str(place.output), rows.record.run_id)
     option = "output" if target is None else "to"

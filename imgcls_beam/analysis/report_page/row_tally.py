@@ -1,12 +1,14 @@
 """One pass over the rows of a run: counts of all, and the few rows that a report shows."""
 
 import collections
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from imgcls_beam.analysis.report_page.earlier_labels import EarlierLabels
 from imgcls_beam.analysis.report_page.kept_rows import Lowest, digest_uri, to_image
+from imgcls_beam.analysis.report_page.page_facts import ReportedImage
 from imgcls_beam.summary import BINS, count_scores
 
 MAX_ROWS = 10_000
@@ -49,11 +51,24 @@ class Tally:
         flipped: rows with another label than before, largest margin first.
         of_label: rows drawn by chance, by label.
         of_problem: the first rows, by problem.
+        asked: rows of the images that are asked for, by URI.
     """
 
-    def __init__(self, earlier: EarlierLabels | None = None) -> None:
-        """Begins with no row; `earlier` is what to compare with."""
-        self._earlier = earlier
+    def __init__(
+        self,
+        earlier: EarlierLabels | None = None,
+        truths: Mapping[str, str] | None = None,
+        asked: Collection[str] = (),
+    ) -> None:
+        """Begins with no row.
+
+        Args:
+            earlier: what to compare with.
+            truths: the right labels by URI, as far as they are known.
+            asked: URIs of images that are kept in any case.
+        """
+        self._earlier, self._truths, self._asked = earlier, truths or {}, asked
+        self.asked: dict[str, ReportedImage] = {}
         self.rows = self.compared = 0
         self.statuses: collections.Counter[str] = collections.Counter()
         self.problems: collections.Counter[str] = collections.Counter()
@@ -85,10 +100,13 @@ class Tally:
         elif row.error is not None:
             places += self._place_bad(f"{row.error['stage']}: {row.error['code']}")
         wanted = [(kept, rank) for kept, rank in places if kept.admits(rank, digest)]
-        if wanted:
-            image = to_image(batch, index, before)
+        is_asked = row.uri in self._asked and row.uri not in self.asked
+        if wanted or is_asked:
+            image = to_image(batch, index, before, self._truths.get(row.uri))
             for kept, rank in wanted:
                 kept.add(rank, digest, image)
+            if is_asked:
+                self.asked[row.uri] = image
 
     def _look_back(self, digest: int, label: str) -> str | None:
         """The label in the earlier run, where it is another."""

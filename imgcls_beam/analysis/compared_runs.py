@@ -1,0 +1,70 @@
+"""Two runs and their comparison: what `imgcls compare` and reports begin with."""
+
+import dataclasses
+
+from imgcls_beam.analysis.comparing import RunComparison, compare_rows
+from imgcls_beam.analysis.run_rows import RunRows, choose_model
+from imgcls_beam.analysis.scored_rows import COMPARED, read_scored_rows
+from imgcls_beam.errors import ConfigError
+from imgcls_beam.sinks import RecordedModel, RunRecord
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ComparedSide:
+    """A or B.
+
+    Attributes:
+        place: output folder or table of the run.
+        record: of the run.
+        model: whose rows are compared.
+    """
+
+    place: str
+    record: RunRecord
+    model: RecordedModel
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """Two runs, or two models of one, side by side.
+
+    Attributes:
+        a: one.
+        b: the other.
+        comparison: what is the same, and what is not.
+    """
+
+    a: ComparedSide
+    b: ComparedSide
+    comparison: RunComparison
+
+
+def compare_runs(
+    run_a: RunRows,
+    run_b: RunRows,
+    model_a: str | None = None,
+    model_b: str | None = None,
+    shown_flips: int = 1000,
+) -> ComparedRuns:
+    """Compares two runs, or two models of one run.
+
+    Args:
+        run_a: as `open_run` gives it.
+        run_b: the other; may be the same.
+        model_a: id or key; needed where A has several.
+        model_b: of B.
+        shown_flips: how many flips are listed at the most.
+
+    Raises:
+        ConfigError: there is no such model, both are one, or no image is in both.
+    """
+    a, b = (
+        ComparedSide(run.place, run.record, choose_model(run.record, model))
+        for run, model in ((run_a, model_a), (run_b, model_b))
+    )
+    if (a.place, a.record.run_id, a.model.key) == (b.place, b.record.run_id, b.model.key):
+        problem = "it is the same run and model; name another run, or another of its models"
+        raise ConfigError("with", b.record.run_id, problem)
+    rows_a = read_scored_rows(run_a, a.model.key, COMPARED)
+    rows_b = read_scored_rows(run_b, b.model.key, COMPARED)
+    return ComparedRuns(a, b, compare_rows(rows_a, rows_b, shown_flips))

@@ -1,0 +1,55 @@
+"""A lane of the CPU that is as late as a GPU's: a copy has its content once it was waited for."""
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+
+from imgcls_beam.classifying.feeding import Tensors
+from imgcls_beam.classifying.lanes import Sent
+
+
+@dataclasses.dataclass
+class LateMark:
+    """A place in the queue; its clock is the number of copies before it."""
+
+    lane: "LateLane"
+    position: int
+
+    def synchronize(self) -> None:
+        self.lane.waits += 1
+        self.lane.before_wait()
+        while self.lane.copied < self.position:
+            host, found = self.lane.queue[self.lane.copied]
+            with torch.inference_mode():
+                host.copy_(found)
+            self.lane.copied += 1
+
+    def elapsed_time(self, end: "LateMark") -> float:
+        return 10.0 * (end.position - self.position)
+
+
+@dataclasses.dataclass
+class LateLane:
+    """Copies when it is waited for."""
+
+    queue: list[tuple[torch.Tensor, torch.Tensor]] = dataclasses.field(default_factory=list)
+    copied: int = 0
+    waits: int = 0
+    before_wait: Callable[[], object] = lambda: None
+
+    def send(self, stacked: Tensors) -> Sent:
+        return Sent({name: torch.zeros_like(each) for name, each in stacked.items()}, stacked)
+
+    def receive(self, sent: Sent) -> Tensors:
+        for name, each in sent.arrived.items():
+            sent.tensors[name].copy_(each)
+        return sent.tensors
+
+    def fetch(self, found: torch.Tensor) -> torch.Tensor:
+        host = torch.full(found.shape, 9e9, dtype=found.dtype)
+        self.queue.append((host, found))
+        return host
+
+    def mark(self) -> LateMark:
+        return LateMark(self, len(self.queue))
