@@ -14,6 +14,8 @@ import types
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from imgcls_beam.library_imports import leave_out_unused
+
 from .beam_flags import parse_beam
 from .runners import DEFAULT_RUNNER, find_runner
 
@@ -53,6 +55,7 @@ def import_beam(arguments: Sequence[str]) -> None:
         for name in _USED:
             importlib.import_module(name)
         importlib.import_module("pyarrow").array([])  # for which it looks for pandas, once
+    leave_out_unused()  # by the model, when it is loaded
 
 
 def is_plain(arguments: Sequence[str]) -> bool:

@@ -53,7 +53,11 @@ def describe_end(
         *(_describe_errors(run["errors"] or ())),
         *([f"passed over: {beside}"] if beside else []),
         *_describe_pace(run),
-        *(f"{_PLACES[name]}{place}" for name, place in fields["places"].items() if place),
+        *(
+            f"{name}{fields['places'][key]}"
+            for key, name in _PLACES.items()
+            if fields["places"][key]
+        ),
         *([f"log of other libraries: {log}"] if log else []),
         *(f"next: {command}" for command in fields["next"]),
     ]

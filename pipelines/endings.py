@@ -18,10 +18,17 @@ _COUNT_LABELS = "select top_label, count(*) as images from predictions_latest gr
 _SHOW_ERRORS = "select image_uri, error.message from prediction_errors"
 
 
-def to_fields(ended: RunRecord | RunCounts, output: OutputOptions) -> dict[str, Any]:
+def to_fields(
+    ended: RunRecord | RunCounts, output: OutputOptions, report: str | None = None
+) -> dict[str, Any]:
     """A run that has ended: `run`, `places`, `sample` and `next`, values of JSON.
 
     `run` has the same names whatever was written; what is not known is null.
+
+    Args:
+        ended: the run.
+        output: of the job.
+        report: where its report is; None where there is none, or none yet.
     """
     run = _describe_record(ended) if isinstance(ended, RunRecord) else _describe_counts(ended)
     is_folder = isinstance(ended, RunRecord) and output.output is not None and not output.is_scratch
@@ -34,7 +41,7 @@ def to_fields(ended: RunRecord | RunCounts, output: OutputOptions) -> dict[str, 
         each["first_image_uri"] = first.get((each["stage"], each["code"]))
     return {
         "run": run | _describe_pace(run["counts"]),
-        "places": _describe_places(ended, output, is_folder=is_folder),
+        "places": _describe_places(ended, output, is_folder=is_folder) | {"report": report},
         "sample": rows,
         "next": _list_next(run, output) if is_folder else [],
     }
@@ -102,6 +109,8 @@ def _list_next(run: Mapping[str, Any], output: OutputOptions) -> list[str]:
     """Commands that are likely to be wanted now."""
     place = f"--output={output.output}"
     commands = [("imgcls", "sql", place, _COUNT_LABELS)]
+    if not output.report:
+        commands.append(("imgcls", "report", place, f"--run_id={run['run_id']}"))
     if run["errors"]:
         commands.append(("imgcls", "sql", place, _SHOW_ERRORS))
     if any(each["code"] in _MAY_PASS for each in run["errors"]):

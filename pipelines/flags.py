@@ -21,6 +21,14 @@ from .arguments import parse_known
 from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
 
+_EXAMPLES = """\
+examples:
+  imgcls classify --input=photos/ --output=out/ --report
+  imgcls classify --input='gs://bucket/**/*.jpg' --output=gs://bucket/labels --top_k=3
+  imgcls classify --input=photos/ --output=out/ --dry_run
+  imgcls classify --input=photos/ --output=out/ --only=new --run_id='nightly-{run_date}'
+
+"""
 EPILOG = """\
 Flags that are not listed here go to Beam (--runner, --project, --temp_location, …).
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
@@ -48,8 +56,9 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of `classify`. It checks names only; values are checked by the options."""
     parser = argparse.ArgumentParser(
         prog="imgcls classify",
+        usage="imgcls classify --input=URL --output=DIR [--flag=value …]",
         description="Classifies images of folders, buckets, manifests and requests.",
-        epilog=EPILOG,
+        epilog=_EXAMPLES + EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

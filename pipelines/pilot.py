@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from imgcls_beam.board import BOARD
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import PublishError
 from imgcls_beam.options import JobOptions, OutputOptions
@@ -23,7 +22,6 @@ from imgcls_beam.planning import Listing, Pace, Probe
 from imgcls_beam.planning.estimating import find_image_s
 from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks import WriteParquet, begin_session
-from imgcls_beam.slowest import Slowest, find_slowest
 from imgcls_beam.transforms import ClassifyImages
 
 from .runners import to_beam_options
@@ -36,38 +34,30 @@ _MOST_BYTES = 64 << 20
 _DONE = (0, 3)
 
 
-def measure_pace(
-    job: JobOptions, scoring: Scoring, listing: Listing, probe: Probe
-) -> tuple[Pace, Slowest | None]:
-    """The pace of a job on this machine, and what holds it up; its start is not looked at.
+def measure_pace(job: JobOptions, scoring: Scoring, listing: Listing, probe: Probe) -> Pace:
+    """The pace of a job on this machine; its start is not looked at.
 
     Args:
         job: what is to be run; its model is held by this process meanwhile.
         scoring: its model, and what is asked of it.
         listing: what it would list; it has images.
         probe: of the images that were drawn.
-
-    Returns:
-        The pace; and the slowest stage, None where there is little to go by.
     """
     alone = dataclasses.replace(job, read=dataclasses.replace(job.read, dedupe="off"))
     count, drawn = _choose_count(probe), listing.drawn
-    BOARD.reset()
     _time_run(drawn[:1], alone, scoring)  # what is done once in a process is a part of the start
     one_s = _time_run(drawn[:1], alone, scoring)
     image_s = find_image_s(probe)
     if count >= _LEAST_IMAGES:
         many = tuple(itertools.islice(itertools.cycle(drawn), count))
-        BOARD.reset()
         image_s = _divide(_time_run(many, alone, scoring) - one_s, count - 1) or image_s
-    slowest = find_slowest(BOARD.read())
     reference_s = 0.0
     if listing.references > listing.images and job.read.dedupe == "on":
         same = drawn[:1] * _MOST_IMAGES
         reference_s = _divide(_time_run(same, job, scoring) - one_s, len(same) - 1)
     elif listing.references > listing.images:
         reference_s = image_s
-    return Pace(0.0, image_s, reference_s), slowest
+    return Pace(0.0, image_s, reference_s)
 
 
 def time_start(words: Sequence[str]) -> float:

@@ -19,6 +19,7 @@ from imgcls_beam.planning import (
     describe_model,
     estimate_gpu,
     estimate_machines,
+    find_slowest_alone,
     is_form_kept,
     probe_images,
 )
@@ -85,7 +86,7 @@ def _look_at_model(job: JobOptions, scoring: Scoring, listing: Listing) -> Plan:
     if not listing.drawn:
         return Plan(listing, facts)
     probe = probe_images(listing.drawn, job, preparer, handler, classifier)
-    pace, slowest = pilot.measure_pace(job, scoring, listing, probe)
+    pace, slowest = pilot.measure_pace(job, scoring, listing, probe), find_slowest_alone(probe)
     advice = "" if slowest is None else advise(slowest, job)
     shift = _find_shift(job, source, listing)
     return Plan(listing, facts, probe, shift, pace, slowest=slowest, advice=advice)

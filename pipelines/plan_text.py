@@ -13,7 +13,7 @@ _NAME_CHARS = 10
 _LEAST_CHARS, _MOST_CHARS = 40, 100
 _SHOWN = 8
 _SHOWN_LABEL_CHARS = 30
-_LONG_S, _VERY_LONG_S = 120.0, 7200.0
+_LONG_S, _FEW_MINUTES_S, _VERY_LONG_S = 120.0, 600.0, 7200.0
 
 Section = tuple[str, Iterable[str]]
 
@@ -104,9 +104,8 @@ def _describe_sizes(probe: Probe) -> str:
         return ""
     sizes = f": {_describe_spread(probe.width_px)} px wide"
     sizes += f", {_describe_spread(probe.height_px)} px high"
-    return sizes + (
-        f", {_scale(probe.size_bytes.median)} in the middle" if probe.size_bytes else ""
-    )
+    size = probe.size_bytes
+    return sizes if size is None else f"{sizes}, {_scale(size.median)} (median)"
 
 
 def _describe_spread(spread: Spread) -> str:
@@ -170,7 +169,7 @@ def _describe_estimate(each: Estimate) -> str:
         rates = _describe_range([_round(rate) for rate in each.images_per_s])
         parts.append(f"then {rates} images/s")
     if each.cost is not None:
-        parts.append(f"cost {_describe_range([f'{cost:,.2f}' for cost in each.cost])}")
+        parts.append(f"cost {_describe_range([_describe_cost(cost) for cost in each.cost])}")
     return " · ".join(parts)
 
 
@@ -182,9 +181,15 @@ def _describe_seconds(seconds: float) -> str:
     if seconds < _LONG_S:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
+    if seconds < _FEW_MINUTES_S:
+        return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
     if seconds < _VERY_LONG_S:
         return f"{minutes} min"
     return f"{minutes // 60:,} h {minutes % 60:02} min"
+
+
+def _describe_cost(cost: float) -> str:
+    return f"{cost:,.2f}" if cost >= 0.1 else f"{cost:.1g}"
 
 
 def _describe_bytes(size_bytes: int, unsized: int) -> str:

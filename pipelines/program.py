@@ -121,9 +121,9 @@ def _run_job(
     if not how.json:
         log = noise.find_log()
         terminal.say(functools.partial(display.describe_end, ended, options.output, log))
-    run_report.write_after(options.output, is_quiet=how.json)
+    report = run_report.write_after(options.output, is_quiet=how.json)
     code = TOO_MANY_ERRORS if ended.error_ratio > options.max_error_ratio else DONE
-    return code, functools.partial(endings.to_fields, ended, options.output)
+    return code, functools.partial(endings.to_fields, ended, options.output, report)
 
 
 def _render(name: str, code: int, fields: Fields) -> str:

@@ -10,13 +10,13 @@ from . import terminal
 _LOG = logging.getLogger("imgcls")
 
 
-def write_after(output: OutputOptions, *, is_quiet: bool = False) -> None:
-    """Writes the report of a run, and says where it is.
+def write_after(output: OutputOptions, *, is_quiet: bool = False) -> str | None:
+    """Writes the report of a run, and says where it is; returns its place, None for no report.
 
     The run is published: whatever goes wrong here is a warning, and changes no exit code.
     """
     if not output.report or output.output is None:
-        return
+        return None
     from imgcls_beam.analysis import RunPlace, open_run
     from imgcls_beam.analysis.report_page.reporting import write_report
 
@@ -27,6 +27,7 @@ def write_after(output: OutputOptions, *, is_quiet: bool = False) -> None:
         reason = terminal.escape(str(error) or type(error).__name__)
         again = f"imgcls report --output={output.output} --run_id={output.run_id}"
         _LOG.warning("the rows were published, but not the report (%s); %s", reason, again)
-        return
+        return None
     if not is_quiet:
         terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))
+    return written

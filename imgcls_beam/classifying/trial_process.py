@@ -15,6 +15,7 @@ import sys
 import threading
 
 from imgcls_beam.classifying.trial_child import read_asked
+from imgcls_beam.library_imports import leave_out_unused
 
 
 def main(path: pathlib.Path, niceness: int) -> None:
@@ -29,6 +30,7 @@ def main(path: pathlib.Path, niceness: int) -> None:
         os.nice(niceness)
     spec, key, probes = read_asked(path)
     path.unlink(missing_ok=True)
+    leave_out_unused()
     from imgcls_beam.classifying.deciding import decide
     from imgcls_beam.classifying.huggingface import load_plain
 

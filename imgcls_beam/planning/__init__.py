@@ -8,7 +8,13 @@
 Nothing here writes.
 """
 
-from imgcls_beam.planning.estimating import Estimate, Pace, estimate_gpu, estimate_machines
+from imgcls_beam.planning.estimating import (
+    Estimate,
+    Pace,
+    estimate_gpu,
+    estimate_machines,
+    find_slowest_alone,
+)
 from imgcls_beam.planning.listed_counts import (
     DRAWN_IMAGES,
     Listing,
@@ -36,6 +42,7 @@ __all__ = [
     "describe_plan",
     "estimate_gpu",
     "estimate_machines",
+    "find_slowest_alone",
     "is_form_kept",
     "probe_images",
 ]

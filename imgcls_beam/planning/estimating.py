@@ -6,11 +6,14 @@ On another machine than this one the pace is an estimate of an estimate, and is 
 import dataclasses
 
 from imgcls_beam.accelerators import ACCELERATORS
+from imgcls_beam.board import Progress
 from imgcls_beam.classifying.workload import estimate_passes
 from imgcls_beam.errors import Stage
 from imgcls_beam.planning.listed_counts import Listing
 from imgcls_beam.planning.probing import Probe
+from imgcls_beam.slowest import Slowest, find_slowest
 
+_MANY_IMAGES = 1_000_000
 _HALVES = ("bfloat16", "bfloat16!", "float16")
 
 
@@ -74,6 +77,12 @@ def find_image_s(probe: Probe) -> float:
     predict_s = seconds.get(Stage.PREDICT, 0.0)
     worked_s = prepare_s + predict_s if probe.is_on_cpu else max(prepare_s, predict_s)
     return max(read_s, worked_s)
+
+
+def find_slowest_alone(probe: Probe) -> Slowest | None:
+    """The stage that would take most of a long run; None where no image was read."""
+    seconds = {str(each.stage): _MANY_IMAGES / each.images_per_s for each in probe.rates}
+    return find_slowest(Progress(ok=probe.ok, error=probe.images - probe.ok, held_s=seconds))
 
 
 def estimate_machines(

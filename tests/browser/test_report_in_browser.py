@@ -120,6 +120,8 @@ def test_images_are_found_filtered_and_sorted(report: pathlib.Path, open_page: O
     scores = [float(text.split()[0]) for text in page.locator("#all .row > span").all_inner_texts()]
     assert len(scores) > 3
     assert scores == sorted(scores, reverse=True)
+    page.locator("#all .card").nth(1).click()
+    assert page.locator("#position").inner_text() == f"2 of {len(scores)}"
 
 
 def test_the_keyboard_opens_an_image_and_goes_on(report: pathlib.Path, open_page: Open) -> None:

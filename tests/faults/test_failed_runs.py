@@ -129,3 +129,21 @@ def test_responses_that_cannot_be_published_are_said_to_be_missing(
     assert ("nothing was published" in message) is not has_rows
     assert (output / "runs" / "r1.json").exists() is has_rows
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("answ")) == []
+
+
+def test_an_interrupt_between_rows_and_responses_says_what_was_published(
+    tmp_path: pathlib.Path,
+    vit_folder: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    write_photos(tmp_path / "photos", 3)
+    monkeypatch.setattr(jsonl, "commit_jsonl", interrupt)
+    flags = [f"--input={tmp_path}/photos", f"--model={vit_folder}", f"--output={tmp_path}/out"]
+    assert main(["classify", *flags, f"--output_jsonl={tmp_path}/a.jsonl", "--run_id=r1"]) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "interrupted; the rows were published, but not the responses" in message
+    assert (tmp_path / "out" / "runs" / "r1.json").exists()

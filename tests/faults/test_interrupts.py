@@ -124,4 +124,4 @@ def test_a_run_shows_nothing_of_other_libraries(
     assert "4 ok, 1 error of 5 listed" in done.stdout
     assert f"  1 × read: empty, first file://{tmp_path}/photos/broken-0-empty.jpg" in shown
     assert re.search(r"images/s while they were classified · .* s in all", done.stdout)
-    assert shown[-1].startswith("next: imgcls sql ")
+    assert f"next: imgcls report --output={tmp_path}/out --run_id=a" in shown

@@ -16,7 +16,7 @@ from pipelines import flags
 from pipelines.__main__ import main
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = ("README.md", "docs/usage.md", "docs/outputs.md")
+PAGES = ("README.md", "docs/usage.md", "docs/outputs.md", "docs/plan.md")
 README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 _BLOCK = re.compile(r"(?:<!-- test: ([\w ]+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 BLOCKS = [(what, language, text) for what, language, text in _BLOCK.findall(README)]
@@ -96,6 +96,18 @@ def test_the_doctor_finds_the_demo_well(
 ) -> None:
     assert main(to_arguments(find_block("doctor"))) == 0
     assert capsys.readouterr().out.endswith("all is well\n")
+
+
+@pytest.mark.slow
+def test_a_plan_of_the_demo_is_made_and_nothing_is_written(
+    in_a_copy: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert main(to_arguments(find_block("plan"))) == 0
+    printed = capsys.readouterr().out
+    assert "30 to classify" in printed
+    assert "this machine" in printed
+    assert [each.name for each in in_a_copy.iterdir()] == ["demo"]
 
 
 def test_help_lists_every_flag_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:

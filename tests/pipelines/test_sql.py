@@ -224,7 +224,7 @@ def test_without_duckdb_the_message_says_how_to_install_it(
     ("arguments", "printed"),
     [
         ([], render_duckdb()),
-        (["--dialect=duckdb", "--output=it's/out"], render_duckdb("it's/out")),
+        (["--dialect=duckdb", "--output=/it's/out"], render_duckdb("/it's/out")),
         (["--dialect=bigquery"], render_bigquery()),
         (["--output_table=project.d.predictions"], render_bigquery("project.d")),
         (["--output-table=project.d.shop"], render_bigquery("project.d", "shop")),
@@ -262,3 +262,13 @@ def test_a_reader_who_stops_early_gets_no_traceback(gallery: str) -> None:
         program.stdout.close()
         assert program.stderr.read() == b""
     assert program.returncode == 0
+
+
+def test_printed_views_hold_for_who_stands_elsewhere(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in ("out", "./out/", "gs://bucket/out"):
+        assert main(["sql", f"--output={place}"]) == 0
+        expected = place if "://" in place else str(tmp_path / "out")
+        assert f"{expected}/runs/" in capsys.readouterr().out

@@ -25,6 +25,7 @@ from imgcls_beam.planning import (
     count_listing,
     estimate_gpu,
     estimate_machines,
+    find_slowest_alone,
 )
 from imgcls_beam.planning.estimating import find_image_s
 from imgcls_beam.planning.listed_counts import Reservoir
@@ -166,6 +167,13 @@ def test_stages_on_the_cpu_share_its_cores_and_a_gpu_goes_on_meanwhile() -> None
     slow = (StageRate(Stage.READ, 2.0), *PROBE.rates[1:])
     assert find_image_s(dataclasses.replace(PROBE, rates=slow)) == pytest.approx(0.5)
     assert find_image_s(dataclasses.replace(PROBE, rates=PROBE.rates[:1])) == pytest.approx(0.001)
+
+
+def test_the_slowest_stage_by_itself_is_that_of_the_least_pace() -> None:
+    found = find_slowest_alone(PROBE)
+    assert found is not None
+    assert (found.stage, round(found.share, 3)) == (Stage.PREDICT, 0.784)
+    assert find_slowest_alone(dataclasses.replace(PROBE, rates=())) is None
 
 
 def test_a_gpu_predicts_as_the_docs_say_and_no_faster_than_its_cores_prepare() -> None:
