@@ -263,7 +263,7 @@ def _run_to_end(
         missing = _name_later(output)
         if not missing:
             return None
-        problem = f"interrupted; the rows were published, but not {missing}"
+        problem = f"interrupted; the rows were published, but perhaps not {missing}"
         raise PublishError(f"{problem}; --if_exists=replace makes the run again") from error
 
 

@@ -16,6 +16,8 @@ ALLOWED = {
     *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
     *(f"imgcls_beam.classifying.{name}" for name in ("engines", "converting", "torch_running")),
     *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams", "deciding")),
+    *(f"imgcls_beam.classifying.{name}" for name in ("device_ranking", "device_running", "lanes")),
+    "imgcls_beam.classifying.compiling",
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
     "imgcls_beam.outcome_handler",
 }
