@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imgcls_beam.classify_rows import ClassifyRows
-    from imgcls_beam.classifying import Classifier, ClassifierCard, ForwardPass
+    from imgcls_beam.classifying import (
+        Best,
+        Classifier,
+        ClassifierCard,
+        ForwardPass,
+        RankedPass,
+        RankSpec,
+    )
     from imgcls_beam.elements import (
         ByteSpan,
         EncodedImage,
@@ -75,7 +82,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "classify_rows": "ClassifyRows",
-    "classifying": "Classifier ClassifierCard ForwardPass",
+    "classifying": "Best Classifier ClassifierCard ForwardPass RankSpec RankedPass",
     "elements": (
         "ByteSpan EncodedImage Failure ImageFacts ImageRef Outcome PixelArray "
         "Prediction RequestLine Skipped TableCell"
@@ -103,6 +110,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 __all__ = [
     "AppliedParameters",
     "Base",
+    "Best",
     "ByteSpan",
     "Classified",
     "Classifier",
@@ -142,6 +150,8 @@ __all__ = [
     "Prediction",
     "PrepareImages",
     "PublishError",
+    "RankSpec",
+    "RankedPass",
     "ReadImages",
     "ReadOptions",
     "RecordedEngine",

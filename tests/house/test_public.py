@@ -153,9 +153,5 @@ def test_broad_excepts_stand_where_foreign_bytes_models_and_objects_are_met() ->
         *("predicting.py", "parity.py", "attributes.py"),
         "classifying/deciding.py",  # a converter of foreign models
         "classifying/trial.py",  # and a compiler of what it made
-<<<<<<< HEAD
         "classifying/compiling.py",  # and torch's, which may lack a part of it
-=======
-        "classifying/compiling.py",  # torch's compiler of foreign models
->>>>>>> firstuse
     }
