@@ -102,6 +102,9 @@ def estimate_machines(
     )
 
 
+_BASIS = "an estimate: {:,.3g} GFLOP an image at a share of the {} TFLOP/s of its data sheet"
+
+
 def estimate_gpu(
     listing: Listing,
     pace: Pace,
@@ -129,10 +132,8 @@ def estimate_gpu(
     kind = ACCELERATORS[gpu]
     is_half = dtype in _HALVES
     least, most = estimate_passes(kind, work_gflop, is_half=is_half)
-    basis = (
-        f"an estimate: {work_gflop:,.3g} GFLOP an image at a share of the "
-        f"{kind.half_tflops if is_half else kind.single_tflops} TFLOP/s of its data sheet"
-    )
+    tflops = kind.half_tflops if is_half else kind.single_tflops
+    basis = _BASIS.format(work_gflop, tflops)
     if core_prepares_per_s is not None:
         prepares = core_prepares_per_s * kind.cores
         least, most = min(least, prepares), min(most, prepares)

@@ -98,7 +98,7 @@ def describe_model(
         batch_size: images in a forward pass.
         is_kept: see `ModelFacts`.
     """
-    asked, kind = job.model, card.device.partition(":")[0]
+    asked = job.model
     item_bytes = _BYTES.get(card.dtype)
     applied = choose_parameters(
         NO_PARAMETERS, asked.top_k, asked.function_to_apply, card.function_to_apply
@@ -114,18 +114,26 @@ def describe_model(
         why_function=_explain_function(applied.function_source, source, len(card.labels)),
         processor=preparer.processor_name,
         licence=find_licence(source),
-        device=card.device,
-        why_device=_ASKED if asked.device != "auto" else _WHY_DEVICE[kind],
-        dtype=card.dtype,
-        why_dtype=_ASKED if asked.dtype != "auto" else _WHY_DTYPE[kind],
-        engine=None if card.engine is None else card.engine.name,
-        why_engine="" if card.engine is None else card.engine.why,
+        **_explain_place(asked, card),
         is_kept=is_kept,
         batch_size=batch_size,
-        threads=(asked.threads or count_model_cores()) if kind == "cpu" else None,
         preprocess=job.decode.preprocess,
         preprocess_way=_explain_way(preparer, is_fast=job.decode.preprocess == "fast"),
     )
+
+
+def _explain_place(asked: ModelOptions, card: ClassifierCard) -> dict[str, Any]:
+    """Where the model runs and by what, each with its reason: fields of `ModelFacts`."""
+    kind = card.device.partition(":")[0]
+    return {
+        "device": card.device,
+        "why_device": _ASKED if asked.device != "auto" else _WHY_DEVICE[kind],
+        "dtype": card.dtype,
+        "why_dtype": _ASKED if asked.dtype != "auto" else _WHY_DTYPE[kind],
+        "engine": None if card.engine is None else card.engine.name,
+        "why_engine": "" if card.engine is None else card.engine.why,
+        "threads": (asked.threads or count_model_cores()) if kind == "cpu" else None,
+    }
 
 
 def _explain_function(chosen_by: str, source: ModelSource, labels: int) -> str:

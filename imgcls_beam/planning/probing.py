@@ -115,8 +115,7 @@ def probe_images(
     prepare = functools.partial(prepare_image, preparer=preparer, options=job.decode)
     prepared, prepare_s = time_them(lambda: list(decode_pool().map(prepare, found)))
     pixels = [each for each in prepared if isinstance(each, PixelArray)]
-    size = handler.batch_elements_kwargs()["max_batch_size"]
-    outcomes, predict_s = time_them(lambda: _predict(pixels, handler, classifier, size))
+    outcomes, predict_s = time_them(lambda: _predict(pixels, handler, classifier))
     counts = ((Stage.READ, refs, read_s), (Stage.PREPARE, found, prepare_s))
     stages = (*counts, (Stage.PREDICT, pixels, predict_s))
     results: list[object] = [*encoded, *prepared, *outcomes]
@@ -150,8 +149,8 @@ def _predict(
     pixels: Sequence[PixelArray],
     handler: Any,  # noqa: ANN401
     classifier: Classifier,
-    size: int,
 ) -> list[Outcome]:
+    size = handler.batch_elements_kwargs()["max_batch_size"]
     batches = (pixels[start : start + size] for start in range(0, len(pixels), size))
     results = (handler.run_inference(batch, classifier) for batch in batches)
     return [each.inference for each in itertools.chain.from_iterable(results)]

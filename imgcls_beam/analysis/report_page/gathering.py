@@ -22,6 +22,7 @@ from imgcls_beam.analysis.report_page.page_facts import (
 from imgcls_beam.analysis.report_page.row_tally import MAX_ROWS, OF_A_LABEL, Tally
 from imgcls_beam.analysis.report_page.run_details import describe_run
 from imgcls_beam.analysis.report_page.truth_facts import (
+    Confused,
     find_confused,
     list_truths,
     to_truth_facts,
@@ -63,10 +64,7 @@ def gather_facts(
     """
     known = None if earlier is None else read_labels(earlier.rows, earlier.model.key)
     confused = {} if judged is None else find_confused(judged)
-    truths = None if judged is None else list_truths(judged)
-    tally = Tally(known, truths, {uri for uris in confused.values() for uri in uris})
-    for batch in rows.read(COLUMNS, model.key):
-        tally.add(batch)
+    tally = _tally_rows(rows, model, known, judged, confused)
     pool = _Pool()
     change = None
     if earlier is not None and known is not None:
@@ -87,6 +85,21 @@ def gather_facts(
     )
     pool.fill(tally.drawn)
     return dataclasses.replace(facts, images=tuple(pool.images))
+
+
+def _tally_rows(
+    rows: RunRows,
+    model: RecordedModel,
+    known: EarlierLabels | None,
+    judged: JudgedRun | None,
+    confused: Confused,
+) -> Tally:
+    """Adds up the rows of a model, in one pass."""
+    truths = None if judged is None else list_truths(judged)
+    tally = Tally(known, truths, {uri for uris in confused.values() for uri in uris})
+    for batch in rows.read(COLUMNS, model.key):
+        tally.add(batch)
+    return tally
 
 
 class _Pool:
