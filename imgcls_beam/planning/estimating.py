@@ -132,16 +132,14 @@ def estimate_gpu(
     kind = ACCELERATORS[gpu]
     is_half = dtype in _HALVES
     least, most = estimate_passes(kind, work_gflop, is_half=is_half)
-    tflops = kind.half_tflops if is_half else kind.single_tflops
-    basis = _BASIS.format(work_gflop, tflops)
+    basis = _BASIS.format(work_gflop, kind.half_tflops if is_half else kind.single_tflops)
     if core_prepares_per_s is not None:
         prepares = core_prepares_per_s * kind.cores
         least, most = min(least, prepares), min(most, prepares)
         basis += f"; {kind.cores} cores prepare at most {prepares:,.0f} images/s"
     steady_s = tuple(_sum_up(listing, pace, 1 / rate) / workers for rate in (most, least))
-    name = f"{gpu} ({kind.machine_type})"
     return _finish(
-        name if workers == 1 else f"{workers:,} × {name}",
+        f"{'' if workers == 1 else f'{workers:,} × '}{gpu} ({kind.machine_type})",
         workers,
         (listing, pace, price_per_hour),
         (steady_s[0], steady_s[1]),

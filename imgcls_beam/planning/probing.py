@@ -118,8 +118,7 @@ def probe_images(
     outcomes, predict_s = time_them(lambda: _predict(pixels, handler, classifier))
     counts = ((Stage.READ, refs, read_s), (Stage.PREPARE, found, prepare_s))
     stages = (*counts, (Stage.PREDICT, pixels, predict_s))
-    results: list[object] = [*encoded, *prepared, *outcomes]
-    failures = [each for each in results if isinstance(each, Failure)]
+    failures = [each for each in (*encoded, *prepared, *outcomes) if isinstance(each, Failure)]
     return Probe(
         images=len(refs),
         ok=len(refs) - len(failures),
