@@ -59,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of `plan`."""
     parser = classify_flags.make_parser()
     parser.prog = "imgcls plan"
+    parser.usage = "imgcls plan --input=URL [--output=DIR] [--price_per_hour=P] [--flag=value …]"
     parser.description = "Says what a job would do, from its listing and a probe of 32 images."
     parser.epilog = _EPILOG
     add = parser.add_argument_group("plan").add_argument

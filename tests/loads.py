@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 _SITECUSTOMIZE = """
 import importlib.util, os, sys
 
-WATCHED = "imgcls_beam.classifying.huggingface"
+WATCHED = "imgcls_beam.classifying.protocol"
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
@@ -26,12 +26,12 @@ class Finder:
 def watch(exec_module):
     def exec_and_watch(module):
         exec_module(module)
-        initialise = module.HuggingFaceClassifier.__init__
-        def note(self, spec, *given):
+        load = module._load
+        def note(spec, *given):
             with open(os.environ["NOTE_OF_LOADS"], "a") as file:
                 file.write(f"{os.getpid()} {os.path.basename(spec.source.location)}\\n")
-            initialise(self, spec, *given)
-        module.HuggingFaceClassifier.__init__ = note
+            return load(spec, *given)
+        module._load = note
     return exec_and_watch
 
 sys.meta_path.insert(0, Finder())

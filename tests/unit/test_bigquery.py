@@ -84,5 +84,5 @@ def test_without_credentials_it_is_said_how_to_get_them(
 
 def test_without_the_client_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.cloud.bigquery", None)
-    with pytest.raises(ConfigError, match=r"pip install 'imgcls_beam\[gcp\]'"):
+    with pytest.raises(ConfigError, match="pip install google-cloud-bigquery"):
         connect("input_manifest", NAME)
