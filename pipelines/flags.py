@@ -18,6 +18,7 @@ from imgcls_beam.options import (
 )
 
 from .arguments import parse_known
+from .short_help import ALL, shorten_help
 from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
 
@@ -30,7 +31,7 @@ examples:
 
 """
 EPILOG = """\
-Flags that are not listed here go to Beam (--runner, --project, --temp_location, …).
+Flags that are not ours go to Beam (--runner, --project, --temp_location, …).
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
 """
 
@@ -48,7 +49,9 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
         ConfigError: a flag or value that is not allowed.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
-    flags, rest = parse_known(make_parser(), argv)
+    parser = make_parser()
+    shorten_help(parser, argv)
+    flags, rest = parse_known(parser, argv)
     return apply_gpu(flags, to_job(flags), rest)
 
 
@@ -62,6 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument(ALL, action="help", help="show every flag and exit")
     add_input_flags(parser)
     add_model_flags(parser)
     _add_output_flags(parser)

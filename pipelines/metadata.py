@@ -34,7 +34,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
 }
-_NOT_THERE = ("help", "report", "dry_run", *speech.NAMES)
+_NOT_THERE = ("help", "help_all", "report", "dry_run", *speech.NAMES)
 _NUMBERS = ("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "file_bytes")
 _IMAGE = {
     "name": "sdk_container_image",
