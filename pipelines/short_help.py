@@ -15,10 +15,12 @@ _SHOWN = frozenset(
 )
 
 
-def shorten_help(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+def shorten_help(
+    parser: argparse.ArgumentParser, argv: Sequence[str]
+) -> argparse.ArgumentParser:
     """Leaves out of `--help` what few commands have; `--help_all` shows every flag."""
-    if _ASKS.isdisjoint(argv):
-        return
-    for action in parser._actions:
-        if action.dest not in _SHOWN:
-            action.help = argparse.SUPPRESS
+    if not _ASKS.isdisjoint(argv):
+        for action in parser._actions:
+            if action.dest not in _SHOWN:
+                action.help = argparse.SUPPRESS
+    return parser
