@@ -39,6 +39,7 @@ EXTRAS = {
     # Each torchvision fits one torch, which its own requirement names; both from one index.
     "timm": ["timm>=1.0.20", "torchvision"],
     "yaml": ["apache-beam[yaml]"],
+    "completion": ["shtab>=1.7"],
     "dev": [
         "apache-beam[gcp,yaml]",
         "duckdb>=1.3",

@@ -127,13 +127,12 @@ def count_staged(rows: int, size_bytes: int) -> None:
     SINK_BYTES.inc(size_bytes)
 
 
-def count_outcome(outcome: Outcome, *, reached_model: bool) -> None:
-    """Counts one finished image, and whether it got as far as the predict stage."""
+def count_outcome(outcome: Outcome, *, reached_model: bool, on_board: bool = True) -> None:
+    """Counts one finished image, whether it got as far as the predict stage, and for the board."""
+    if on_board:
+        BOARD.add(**{"ok" if isinstance(outcome, Prediction) else "error": 1})
     if isinstance(outcome, Prediction):
         PREDICT_OK.inc()
         PREDICT_US.update(round(outcome.execution.inference_ms * 1e3))
-        BOARD.add(ok=1)
-        return
-    if reached_model:
+    elif reached_model:
         PREDICT_ERROR.inc()
-    BOARD.add(error=1)

@@ -260,6 +260,7 @@ class JobOptions:
     Attributes:
         max_error_ratio: above this share of error rows the program exits with 3.
         accelerator: resource hint for the stage that reads, prepares, predicts and stages rows.
+        compare_with: another model, whose rows the run has too; each image is decoded once.
     """
 
     input: InputOptions
@@ -269,7 +270,29 @@ class JobOptions:
     decode: DecodeOptions = DecodeOptions()
     max_error_ratio: float = 0.05
     accelerator: str | None = None
+    compare_with: ModelOptions | None = None
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
         check_number("max_error_ratio", self.max_error_ratio, 0, 1)
+        if self.compare_with is not None:
+            _check_compared(self.compare_with, self.model, self.output)
+
+    @property
+    def models(self) -> tuple[ModelOptions, ...]:
+        """The model, and the one that it is compared with."""
+        return (self.model,) if self.compare_with is None else (self.model, self.compare_with)
+
+
+def _check_compared(other: ModelOptions, model: ModelOptions, output: OutputOptions) -> None:
+    if (other.model, other.revision) == (model.model, model.revision):
+        raise ConfigError("compare_with", other.model, "it is the model itself; name another one")
+    if output.output is None and output.table is None:
+        problem = "rows tell two models apart; give --output=DIR or --output_table=P.D.T"
+        raise ConfigError("compare_with", other.model, problem)
+    if output.jsonl is not None:
+        problem = "a response names no model; leave --output_jsonl out"
+        raise ConfigError("compare_with", other.model, problem)
+    if output.only != "all":
+        problem = f"two models have not scored the same images; leave --only={output.only} out"
+        raise ConfigError("compare_with", other.model, problem)

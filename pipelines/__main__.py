@@ -20,9 +20,12 @@ _PROGRAMS = (
     "template",
 )
 
+_COMPLETION = "--completion"
+
 _USAGE = """\
 usage: imgcls PROGRAM [--flag=value …]
        imgcls --version
+       imgcls --completion bash|zsh|tcsh
 
 programs:
   classify   images of folders, buckets, manifests, requests -> Parquet rows
@@ -49,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] == "--version":
         sys.stdout.write("\n".join(_name_versions()) + "\n")
         return 0
+    if arguments[0].partition("=")[0] == _COMPLETION:
+        return _complete("=".join(arguments).partition("=")[2])
     if arguments[0] not in _PROGRAMS:
         near = difflib.get_close_matches(arguments[0], _PROGRAMS, 1)
         advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(_PROGRAMS)}"
@@ -61,6 +66,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"imgcls {arguments[0]}: interrupted; nothing was done yet\n")
         return 1
     return code
+
+
+def _complete(shell: str) -> int:
+    """Prints what a shell needs to complete the programs; returns the exit code."""
+    from imgcls_beam.errors import ConfigError
+
+    from .completion import render_completion
+
+    try:
+        sys.stdout.write(render_completion(_PROGRAMS, shell))
+    except ConfigError as error:
+        sys.stderr.write(f"imgcls: {error}\n")
+        return 2
+    return 0
 
 
 def _name_versions() -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What is known of a run that has ended: for `--json`, and for the words that are shown."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.board import BOARD
@@ -43,7 +43,7 @@ def to_fields(
         "run": run | _describe_pace(run["counts"]),
         "places": _describe_places(ended, output, is_folder=is_folder) | {"report": report},
         "sample": rows,
-        "next": _list_next(run, output) if is_folder else [],
+        "next": _list_next(run, output, _list_keys(ended)) if is_folder else [],
     }
 
 
@@ -105,11 +105,21 @@ def _describe_places(
     return {"rows": rows, "record": record, "table": output.table, "responses": output.jsonl}
 
 
-def _list_next(run: Mapping[str, Any], output: OutputOptions) -> list[str]:
+def _list_keys(ended: RunRecord | RunCounts) -> list[str]:
+    """The models of a run."""
+    return [each.key for each in ended.models] if isinstance(ended, RunRecord) else []
+
+
+def _list_next(
+    run: Mapping[str, Any], output: OutputOptions, models: Sequence[str]
+) -> list[str]:
     """Commands that are likely to be wanted now."""
     place = f"--output={output.output}"
-    commands = [("imgcls", "sql", place, _COUNT_LABELS)]
-    if not output.report:
+    commands: list[tuple[str, ...]] = [("imgcls", "sql", place, _COUNT_LABELS)]
+    if len(models) == 2:
+        both = (f"--model={models[0]}", f"--with_model={models[1]}")
+        commands.append(("imgcls", "compare", place, f"--run_id={run['run_id']}", *both))
+    elif not output.report:
         commands.append(("imgcls", "report", place, f"--run_id={run['run_id']}"))
     if run["errors"]:
         commands.append(("imgcls", "sql", place, _SHOW_ERRORS))

@@ -18,6 +18,7 @@ from imgcls_beam.options import (
 )
 
 from .arguments import parse_known
+from .short_help import ALL, shorten_help
 from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
 
@@ -30,7 +31,7 @@ examples:
 
 """
 EPILOG = """\
-Flags that are not listed here go to Beam (--runner, --project, --temp_location, …).
+Flags that are not ours go to Beam (--runner, --project, --temp_location, …).
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but above --max_error_ratio.
 """
 
@@ -48,7 +49,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[JobOptions, list[str]]:
         ConfigError: a flag or value that is not allowed.
         SystemExit: `--help` (0), or a flag without its value (2).
     """
-    flags, rest = parse_known(make_parser(), argv)
+    flags, rest = parse_known(shorten_help(make_parser(), argv), argv)
     return apply_gpu(flags, to_job(flags), rest)
 
 
@@ -62,6 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument(ALL, action="help", help="show every flag and exit")
     add_input_flags(parser)
     add_model_flags(parser)
     _add_output_flags(parser)
@@ -132,6 +134,7 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     add("--only", default="all", metavar="W", help="all, new (not scored), errors (of --run_id)")
     add("--file_bytes", default=str(128 << 20), metavar="N", help="about the size of a file")
     add("--max_error_ratio", default="0.05", metavar="R", help="above it the exit code is 3 (0.05)")
+    add("--compare_with", metavar="M", help="another model, whose rows the run has too")
     add("--report", action="store_true", help="write DIR/reports/ID.html at the end")
 
 
@@ -149,9 +152,10 @@ def to_job(flags: argparse.Namespace) -> JobOptions:
     read, decode = to_limits(flags)
     read = dataclasses.replace(read, dedupe=flags.dedupe)
     decode = dataclasses.replace(decode, preprocess=flags.preprocess)
+    model, other = to_model(flags), flags.compare_with
     return JobOptions(
         input=to_input(flags),
-        model=to_model(flags),
+        model=model,
         output=OutputOptions(
             flags.output,
             run_id=run_id,
@@ -166,6 +170,7 @@ def to_job(flags: argparse.Namespace) -> JobOptions:
         read=read,
         decode=decode,
         max_error_ratio=to_float("max_error_ratio", flags.max_error_ratio),
+        compare_with=other and dataclasses.replace(model, model=other, revision=None),
     )
 
 

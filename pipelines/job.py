@@ -7,8 +7,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
@@ -38,11 +37,16 @@ from imgcls_beam.sinks import (
     begin_session,
     list_own,
 )
-from imgcls_beam.transforms import ClassifyImages, ListImages, to_scoring
+from imgcls_beam.transforms import (
+    ClassifyImages,
+    ClassifyImagesByModel,
+    ListImages,
+    to_scoring,
+)
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
 from . import noise, preflight, progress, startup, table_output
-from .locating import make_absolute
+from .job_description import describe_job
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
 _LOG = logging.getLogger("imgcls")
@@ -75,6 +79,7 @@ def run(
     if not is_local(options):
         noise.show_all()  # a service's log is what is read there
     preflight.check_stores(job.input, job.output, job.model)
+    preflight.check_stores(model=job.compare_with)
     job = dataclasses.replace(job, input=_leave_out_own(job.input, job.output))
     check_inputs(job.input)
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
@@ -95,11 +100,10 @@ def _run_checked(
     current: CurrentRun,
     is_quiet: bool,
 ) -> RunRecord | RunCounts | SubmittedJob:
-    source = resolve_model(job.model.model, job.model.revision)
-    scoring = to_scoring(job.model, source, job.decode)
+    scorings = _find_scorings(job)
     with contextlib.ExitStack() as begun:
         try:
-            rows = _begin_rows(begun, job.output, scoring, started_at)
+            rows = _begin_rows(begun, job.output, scorings, started_at)
         except RunExistsError:
             finished = table_output.finish_load(job.output, current)
             if finished is None:
@@ -107,10 +111,10 @@ def _run_checked(
             return finished
         lines = _begin_lines(begun, job.output)
         write_table = table_output.make_writer(job.output, current, is_local(options))
-        pipeline = build(beam.Pipeline(options=options), job, scoring, rows, lines, write_table)
+        pipeline = build(beam.Pipeline(options=options), job, scorings, rows, lines, write_table)
         if goes_on_alone(options.view_as(StandardOptions).runner):
             return _submit(pipeline, options)
-        model = _loaded_model(job, source) if is_local(options) else contextlib.nullcontext()
+        model = _loaded_models(job, scorings) if is_local(options) else contextlib.nullcontext()
         several = is_spread(options)
         with model, progress.show_progress(job, several=several, is_quiet=is_quiet):
             counts = _run_to_end(pipeline, rows, job.output)
@@ -118,6 +122,14 @@ def _run_checked(
         return rows.read_record()
     assert counts is not None  # only a run of rows ends without
     return counts
+
+
+def _find_scorings(job: JobOptions) -> list[Scoring]:
+    """The models of a job, pinned, and what is asked of them."""
+    return [
+        to_scoring(model, resolve_model(model.model, model.revision), job.decode)
+        for model in job.models
+    ]
 
 
 def _submit(pipeline: beam.Pipeline, options: PipelineOptions) -> SubmittedJob:
@@ -137,13 +149,13 @@ def _submit(pipeline: beam.Pipeline, options: PipelineOptions) -> SubmittedJob:
 def _begin_rows(
     begun: contextlib.ExitStack,
     output: OutputOptions,
-    scoring: Scoring,
+    scorings: Sequence[Scoring],
     started_at: datetime.datetime,
 ) -> Session | None:
     """Begins the session of the rows; it is abandoned where the job fails."""
     if output.output is None:
         return None
-    session = begin_session(output, [scoring], started_at)
+    session = begin_session(output, scorings, started_at)
     begun.enter_context(abandon_on_error(functools.partial(abandon_session, session)))
     return session
 
@@ -160,17 +172,15 @@ def _begin_lines(begun: contextlib.ExitStack, output: OutputOptions) -> JsonlSes
 def build(
     pipeline: beam.Pipeline,
     job: JobOptions,
-    scoring: Scoring,
+    scorings: Sequence[Scoring],
     rows: Session | None,
     lines: JsonlSession | None,
     write_table: WriteTable | None = None,
 ) -> beam.Pipeline:
     """Builds the graph: list, read, prepare, predict, row, sink, commit."""
-    refs, skipped = _list_images(pipeline, job, scoring)
+    refs, skipped = _list_images(pipeline, job, scorings[0])
     hints = {} if job.accelerator is None else {"accelerator": job.accelerator}
-    classify = ClassifyImages(job.model, source=scoring.model, read=job.read, decode=job.decode)
-    classify = classify.with_resource_hints(**hints)
-    outcomes = (refs | "ClassifyImages" >> classify).outcomes
+    outcomes = _classify(refs, job, [each.model for each in scorings], hints)
     record = None
     if rows is not None:
         configuration = json.dumps(describe_job(job), sort_keys=True)
@@ -181,6 +191,22 @@ def build(
     if lines is not None:
         _ = outcomes | "WriteJsonl" >> WriteJsonl(lines, after=record, hints=hints)
     return pipeline
+
+
+def _classify(
+    refs: beam.PCollection,
+    job: JobOptions,
+    sources: Sequence[ModelSource],
+    hints: Mapping[str, str],
+) -> beam.PCollection:
+    """The outcomes of the job's models: of each image one for each."""
+    if job.compare_with is None:
+        one = ClassifyImages(job.model, source=sources[0], read=job.read, decode=job.decode)
+        classified = refs | "ClassifyImages" >> one.with_resource_hints(**hints)
+        return classified.outcomes
+    both = ClassifyImagesByModel(job.models, job.read, job.decode, sources)
+    found = refs | "ClassifyImages" >> both.with_resource_hints(**hints)
+    return tuple(each.outcomes for each in found) | "BothModels" >> beam.Flatten()
 
 
 def _list_images(
@@ -196,28 +222,9 @@ def _list_images(
     return selected.wanted, selected.skipped
 
 
-def describe_job(job: JobOptions) -> dict[str, Any]:
-    """The configuration as it is in the run record: what decides over the rows.
-
-    Two jobs of equal configuration are one job at two times: neither the run's name nor its start
-    is in it, and not where it runs. So paths are absolute: a retry may be started elsewhere.
-    """
-    described = dataclasses.asdict(job)
-    del described["output"], described["accelerator"], described["input"]["allow_empty"]
-    images, model = described["input"], described["model"]
-    del images["own_output"]
-    for name in ("inputs", "requests"):
-        images[name] = [make_absolute(each) for each in images[name]]
-    if images["manifest"] is not None:
-        images["manifest"]["url"] = make_absolute(images["manifest"]["url"])
-    if os.path.isdir(model["model"]):
-        model["model"] = make_absolute(model["model"])
-    return described
-
-
 @contextlib.contextmanager
-def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
-    """Loads the model before anything is read; stages of this process find it loaded.
+def _loaded_models(job: JobOptions, scorings: Sequence[Scoring]) -> Iterator[None]:
+    """Loads the models before anything is read; stages of this process find them loaded.
 
     Raises:
         ModelError: it cannot be loaded, or would predict at random.
@@ -225,10 +232,11 @@ def _loaded_model(job: JobOptions, source: ModelSource) -> Iterator[None]:
     with startup.pause_collector():
         from imgcls_beam.outcome_handler import OutcomeHandler
 
-        classifier = OutcomeHandler(job.model, source=source).load_model()
+        pairs = zip(job.models, scorings, strict=True)
+        loaded = [OutcomeHandler(model, source=each.model).load_model() for model, each in pairs]
         startup.keep_loaded()
     yield
-    del classifier
+    del loaded
 
 
 def _run_to_end(

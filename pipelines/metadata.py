@@ -21,7 +21,7 @@ _DESCRIPTION = (
     "Classifies the images of a bucket or manifest with a Hugging Face model: rows go to Parquet "
     "and BigQuery, one for each image. Give input or input_manifest, and output or output_table."
 )
-_CHOICES: dict[str, tuple[str, ...]] = {
+CHOICES: dict[str, tuple[str, ...]] = {
     "allow_empty": ("false", "true"),
     "dedupe": typing.get_args(Dedupe),
     "device": typing.get_args(Device),
@@ -34,7 +34,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
 }
-_NOT_THERE = ("help", "report", "dry_run", *speech.NAMES)
+_NOT_THERE = ("help", "help_all", "report", "dry_run", *speech.NAMES)
 _NUMBERS = ("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "file_bytes")
 _IMAGE = {
     "name": "sdk_container_image",
@@ -86,8 +86,8 @@ def _describe(action: argparse.Action) -> dict[str, Any]:
     }
     if isinstance(action.default, str):
         described["defaultValue"] = action.default
-    if action.dest in _CHOICES:
-        options = [{"value": value, "label": value} for value in _CHOICES[action.dest]]
+    if action.dest in CHOICES:
+        options = [{"value": value, "label": value} for value in CHOICES[action.dest]]
         return {**described, "paramType": "ENUM", "enumOptions": options}
     if action.dest in _NUMBERS:
         return {**described, "paramType": "NUMBER"}

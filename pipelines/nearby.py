@@ -23,10 +23,11 @@ def check_nearby(job: JobOptions) -> None:
     for option, path in _list_read(job):
         if not _PATTERN & set(path) and not os.path.exists(path):
             raise ConfigError(option, path, "there is no such file or folder")
-    model = os.path.expanduser(job.model.model)
-    if os.path.isdir(model) and not os.path.exists(os.path.join(model, _CONFIG)):
-        problem = f"the folder has no {_CONFIG}; give the folder that save_pretrained has written"
-        raise ConfigError("model", job.model.model, problem)
+    for option, each in zip(("model", "compare_with"), job.models, strict=False):
+        model = os.path.expanduser(each.model)
+        if os.path.isdir(model) and not os.path.exists(os.path.join(model, _CONFIG)):
+            problem = f"the folder has no {_CONFIG}; give the folder that save_pretrained wrote"
+            raise ConfigError(option, each.model, problem)
     if job.output.table is not None:
         from imgcls_beam.bigquery import parse_table
 

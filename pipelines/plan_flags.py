@@ -44,6 +44,9 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     if not has_output:
         flags.output = str(pathlib.Path(tempfile.gettempdir(), f"imgcls-plan-{uuid.uuid4().hex}"))
     job, beam = classify_flags.to_job(flags), parse_beam(rest)
+    if job.compare_with is not None:
+        problem = "a plan looks at one model; leave it out, and plan the other one by itself"
+        raise ConfigError("compare_with", flags.compare_with, problem)
     return argparse.Namespace(
         job=job,
         has_output=has_output,

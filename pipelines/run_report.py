@@ -18,11 +18,15 @@ def write_after(output: OutputOptions, *, is_quiet: bool = False) -> str | None:
     if not output.report or output.output is None:
         return None
     from imgcls_beam.analysis import RunPlace, open_run
+    from imgcls_beam.analysis.report_page.gathering import EarlierRun
     from imgcls_beam.analysis.report_page.reporting import write_report
 
     try:
         place = RunPlace(output.output)
-        written = write_report(place, open_run(place, output.run_id))
+        rows = open_run(place, output.run_id)
+        model, *others = rows.record.models
+        earlier = EarlierRun(rows, others[0]) if others else None
+        written = write_report(place, rows, model=model.key, earlier=earlier)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the rows are there all the same
         reason = terminal.escape(str(error) or type(error).__name__)
         again = f"imgcls report --output={output.output} --run_id={output.run_id}"

@@ -72,6 +72,9 @@ class OpenVinoRunner:
                 "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
                 "INFERENCE_NUM_THREADS": share.cores,
                 "NUM_STREAMS": str(share.cores),
+                # A stream would be bound to a core, and the first one of each process to the same:
+                # two worker processes, each on a share of one core, reached 0.59 of one process.
+                "ENABLE_CPU_PINNING": False,
             },
         )
         self._requests = [self._compiled.create_infer_request() for _ in range(share.cores)]

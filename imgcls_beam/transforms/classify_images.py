@@ -152,11 +152,14 @@ class ClassifyImagesByModel(Classifies, beam.PTransform):
             be among them twice: it is loaded once.
         read: how objects are read.
         decode: limits of decoding, and how images are prepared.
+        sources: the models, already pinned, in the same order; else they are pinned while the graph
+            is built.
     """
 
     models: Sequence[ModelOptions]
     read: ReadOptions = ReadOptions()
     decode: DecodeOptions = DecodeOptions()
+    sources: Sequence[ModelSource] | None = None
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for no model, or one that is no `ModelOptions`."""
@@ -168,7 +171,7 @@ class ClassifyImagesByModel(Classifies, beam.PTransform):
     @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, refs: beam.PCollection) -> tuple[Classified, ...]:
         """Reads and prepares once, predicts side by side, in one fused stage."""
-        sources = list(map(_resolve, self.models))
+        sources = list(self.sources or map(_resolve, self.models))
         images = (
             refs
             | "ReadImages" >> ReadImages(self.read)
@@ -237,7 +240,7 @@ def _predict(prepared: beam.PCollection, index: int, handler: Any) -> Classified
         prepared
         | "Take" >> beam.Map(_take_with_time, index)
         | "PredictImages" >> RunInference(handler)
-        | "Outcome" >> beam.MapTuple(_to_outcome).with_output_types(Outcome)
+        | "Outcome" >> beam.MapTuple(_to_outcome, index == 0).with_output_types(Outcome)
     )
     choose = beam.Filter(_is_prediction).with_output_types(Prediction)
     refuse = beam.Filter(_is_failure).with_output_types(Failure)
@@ -263,7 +266,10 @@ def _take_with_time(
 def _to_outcome(
     timestamp: Any,  # noqa: ANN401
     result: Any,  # noqa: ANN401  PredictionResult, whose import is heavy
+    is_first: bool,
 ) -> TimestampedValue:
     outcome: Outcome = result.inference
-    count_outcome(outcome, reached_model=not isinstance(result.example, Failure))
+    reached_model = not isinstance(result.example, Failure)
+    # Progress is in images, however many models look at each.
+    count_outcome(outcome, reached_model=reached_model, on_board=is_first)
     return TimestampedValue(outcome, timestamp)

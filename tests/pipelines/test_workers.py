@@ -22,7 +22,8 @@ from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks import RunRecord, begin_jsonl, begin_session
 from pipelines import retry_flags
 from pipelines.flags import parse_flags
-from pipelines.job import build, describe_job, run
+from pipelines.job import build, run
+from pipelines.job_description import describe_job
 from tests.scenes import draw_photo, encode, write_broken, write_photos
 
 JOB = ("--input=gs://b/in", "--output=gs://b/out")
@@ -146,7 +147,7 @@ def build_graph(hint: str | None, model: pathlib.Path, folder: pathlib.Path) -> 
     pipeline = beam.Pipeline(options=PipelineOptions(rest))
     scoring = Scoring(source, job.model.top_k)
     rows, lines = begin_session(job.output, [scoring]), begin_jsonl(f"{folder}/r.jsonl", "ab" * 16)
-    build(pipeline, job, scoring, rows, lines)
+    build(pipeline, job, [scoring], rows, lines)
     graph = pipeline.to_runner_api().components
     steps: dict[str, set[str]] = collections.defaultdict(set)
     for each in graph.transforms.values():

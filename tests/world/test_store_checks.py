@@ -90,7 +90,7 @@ def _check_refused(
         def refuse(*args: Any) -> Any:
             raise AssertionError("the model was loaded")
 
-        patch.setattr(job, "_loaded_model", refuse)
+        patch.setattr(job, "_loaded_models", refuse)
     assert _run(program, url, tmp_path) == 2
     printed = capsys.readouterr()
     mark = "BAD " if program.startswith("doctor") else f"imgcls {program.partition(' ')[0]}: "
