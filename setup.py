@@ -62,6 +62,7 @@ EXTRAS = {
         "ruff",
         "s3fs>=2025.9",
         "scikit-learn",  # what evaluation is held against
+        "shtab>=1.7",
         "sqlglot",
     ],
 }

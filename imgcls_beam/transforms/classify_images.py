@@ -266,7 +266,7 @@ def _take_with_time(
 def _to_outcome(
     timestamp: Any,  # noqa: ANN401
     result: Any,  # noqa: ANN401  PredictionResult, whose import is heavy
-    is_first: bool,
+    is_first: bool = True,
 ) -> TimestampedValue:
     outcome: Outcome = result.inference
     reached_model = not isinstance(result.example, Failure)
