@@ -42,7 +42,7 @@ def render_completion(programs: Sequence[str], shell: str) -> str:
     root.add_argument("--version", action="store_true", help="versions of what has a say")
     parsers = root.add_subparsers(parser_class=functools.partial(_make_parser, shtab))  # type: ignore[call-overload]
     for name in programs:
-        parsers.add_parser(name)
+        parsers.add_parser(name, help=f"imgcls {name} --help")
     return str(shtab.complete(root, shell))
 
 
@@ -52,7 +52,9 @@ def _make_parser(shtab: Any, prog: str, **_: object) -> argparse.ArgumentParser:
 
     name = prog.split()[-1]
     module = "flags" if name == "classify" else f"{name}_flags"
-    parser: argparse.ArgumentParser = importlib.import_module(f".{module}", __package__).make_parser()
+    parser: argparse.ArgumentParser = importlib.import_module(
+        f".{module}", __package__
+    ).make_parser()
     for action in parser._actions:
         if action.dest in CHOICES and action.nargs is None:
             action.choices = CHOICES[action.dest]

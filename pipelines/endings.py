@@ -110,9 +110,7 @@ def _list_keys(ended: RunRecord | RunCounts) -> list[str]:
     return [each.key for each in ended.models] if isinstance(ended, RunRecord) else []
 
 
-def _list_next(
-    run: Mapping[str, Any], output: OutputOptions, models: Sequence[str]
-) -> list[str]:
+def _list_next(run: Mapping[str, Any], output: OutputOptions, models: Sequence[str]) -> list[str]:
     """Commands that are likely to be wanted now."""
     place = f"--output={output.output}"
     commands: list[tuple[str, ...]] = [("imgcls", "sql", place, _COUNT_LABELS)]

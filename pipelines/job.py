@@ -6,7 +6,6 @@ import datetime
 import functools
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam

@@ -109,9 +109,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _to_job(record: "RunRecord", flags: argparse.Namespace, output: OutputOptions) -> JobOptions:
-    if len(record.models) > 1:
-        problem = "it has rows of several models; imgcls classify --if_exists=replace makes it anew"
-        raise ConfigError("run_id", record.run_id, problem)
     try:
         images = _to_input(record.configuration["input"], flags)
         model = _to_model(record, flags)

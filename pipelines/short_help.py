@@ -10,14 +10,12 @@ _SHOWN = frozenset(
         *("help", "help_all", "dry_run", "json", "report"),
         *("input", "input_manifest", "uri_column", "carry_columns", "requests", "limit"),
         *("model", "function_to_apply", "top_k", "engine", "preprocess"),
-        *("output", "output_table", "output_jsonl", "run_id", "if_exists", "only", "gpu"),
+        *("output", "output_table", "output_jsonl", "run_id", "if_exists", "only"),
     )
 )
 
 
-def shorten_help(
-    parser: argparse.ArgumentParser, argv: Sequence[str]
-) -> argparse.ArgumentParser:
+def shorten_help(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.ArgumentParser:
     """Leaves out of `--help` what few commands have; `--help_all` shows every flag."""
     if not _ASKS.isdisjoint(argv):
         for action in parser._actions:

@@ -58,7 +58,7 @@ def test_a_run_has_the_rows_that_each_model_has_alone(
     assert main(command.partition("imgcls ")[2].split()) == 0
     assert "6 images in both" in capsys.readouterr().out
     assert main(["retry", f"--output={both}", "--run_id=r"]) == 2
-    assert "several models" in capsys.readouterr().err
+    assert "no model or several" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
