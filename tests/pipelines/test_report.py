@@ -113,7 +113,7 @@ def test_a_report_that_fails_leaves_the_run_as_it_is(
     from imgcls_beam.options import OutputOptions
     from pipelines import run_report
 
-    def fail(*_: object) -> str:
+    def fail(*_: object, **__: object) -> str:
         raise RuntimeError("the disk is full")
 
     monkeypatch.setattr(reporting, "write_report", fail)

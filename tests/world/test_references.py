@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 import imgcls_beam.prefetch
 from imgcls_beam import ClassifyImages, ListImages, WriteParquet
-from imgcls_beam.classifying.huggingface import HuggingFaceClassifier
+from imgcls_beam.classifying.running import RunningClassifier
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.listing import ref_of, reference_groups
 from imgcls_beam.listing.reference_groups import group_few, group_references
@@ -67,19 +67,19 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
     seen = Looks()
-    prepare, classify = imgcls_beam.prefetch.prepare_for_models, HuggingFaceClassifier.classify
+    prepare, classify = imgcls_beam.prefetch.prepare_for_models, RunningClassifier.classify
 
     def count_prepared(*args: Any, **keywords: Any) -> Any:
         seen.decoded += 1
         return prepare(*args, **keywords)
 
-    def count_predicted(model: HuggingFaceClassifier, batch: Any) -> Any:
+    def count_predicted(model: RunningClassifier, batch: Any) -> Any:
         seen.predicted += len(batch)
         return classify(model, batch)
 
     monkeypatch.setitem(_registry, SCHEME, Counted)
     monkeypatch.setattr(imgcls_beam.prefetch, "prepare_for_models", count_prepared)
-    monkeypatch.setattr(HuggingFaceClassifier, "classify", count_predicted)
+    monkeypatch.setattr(RunningClassifier, "classify", count_predicted)
     Counted.store.clear()
     Counted.reads.clear()
     yield seen
