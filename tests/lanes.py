@@ -1,6 +1,7 @@
 """A lane of the CPU that is as late as a GPU's: a copy has its content once it was waited for."""
 
 import dataclasses
+import threading
 from collections.abc import Callable
 
 import torch
@@ -19,11 +20,12 @@ class LateMark:
     def synchronize(self) -> None:
         self.lane.waits += 1
         self.lane.before_wait()
-        while self.lane.copied < self.position:
-            host, found = self.lane.queue[self.lane.copied]
-            with torch.inference_mode():
-                host.copy_(found)
-            self.lane.copied += 1
+        with self.lane.lock:  # a device's queue has one order, whoever waits for it
+            while self.lane.copied < self.position:
+                host, found = self.lane.queue[self.lane.copied]
+                with torch.inference_mode():
+                    host.copy_(found)
+                self.lane.copied += 1
 
     def elapsed_time(self, end: "LateMark") -> float:
         return 10.0 * (end.position - self.position)
@@ -37,6 +39,7 @@ class LateLane:
     copied: int = 0
     waits: int = 0
     before_wait: Callable[[], object] = lambda: None
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
     def send(self, stacked: Tensors) -> Sent:
         return Sent({name: torch.zeros_like(each) for name, each in stacked.items()}, stacked)
