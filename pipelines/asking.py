@@ -60,20 +60,7 @@ def make_table(
         texts: how many of the columns are text.
     """
     cells = [[_shorten(cell, shown_chars) for cell in row] for row in (names, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if at < texts else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-    return [lines[0], "  ".join("─" * width for width in widths), *lines[1:]]
-
-
-def clean(text: str) -> str:
-    """A line with other people's text in it, for a terminal."""
-    return terminal.escape(text)
+    return terminal.align(cells, texts)
 
 
 def shorten_uri(uri: str, shown_chars: int) -> str:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import asking, compare_flags, other_run_flags, run_flags
+from . import asking, compare_flags, other_run_flags, run_flags, terminal
 
 if TYPE_CHECKING:
     from imgcls_beam.analysis.compared_runs import ComparedRuns, ComparedSide
@@ -53,7 +53,7 @@ def _describe(found: "ComparedRuns") -> Iterator[str]:
     both = found.comparison
     for name, side in (("A", found.a), ("B", found.b)):
         place = "" if found.a.place == found.b.place else f" · {side.place}"
-        yield asking.clean(f"{name}: run {side.record.run_id} · model {side.model.key}{place}")
+        yield terminal.escape(f"{name}: run {side.record.run_id} · model {side.model.key}{place}")
     alone = f"{both.only_a:,} in A alone · {both.only_b:,} in B alone"
     yield f"{both.images:,} images in both · {alone}"
     kappa = "not defined" if both.kappa is None else f"{both.kappa:.3f}"

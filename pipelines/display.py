@@ -12,7 +12,7 @@ from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.sinks import RunRecord
 
 from . import endings
-from .terminal import escape
+from .terminal import align, escape
 
 _SHOWN_CHARS = 44
 _HEAD = ("image", "status", "label or reason", "score")
@@ -122,17 +122,9 @@ def _make_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     folder = _find_common_folder(uris)
     images = [_shorten(escape(uri.removeprefix(f"{folder}/"))) for uri in uris]
     cells = [_to_cells(*pair) for pair in zip(images, rows, strict=True)]
-    draw = _draw_table if sys.stdout.isatty() else _align_table
-    return [escape(f"some of the rows, below {folder}/"), "", *draw(cells), ""]
-
-
-def _align_table(cells: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(_HEAD, *cells, strict=True)]
-    lines = [
-        "  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip()
-        for row in (_HEAD, *cells)
-    ]
-    return [lines[0], "  ".join("─" * width for width in widths), *lines[1:]]
+    is_drawn = sys.stdout.isatty()
+    table = _draw_table(cells) if is_drawn else align((_HEAD, *cells), len(_HEAD))
+    return [escape(f"some of the rows, below {folder}/"), "", *table, ""]
 
 
 def _draw_table(cells: Sequence[Sequence[str]]) -> list[str]:

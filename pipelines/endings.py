@@ -40,7 +40,7 @@ def to_fields(
     for each in run["errors"] or ():
         each["first_image_uri"] = first.get((each["stage"], each["code"]))
     return {
-        "run": run | _describe_pace(run["counts"]),
+        "run": run | _describe_pace(),
         "places": _describe_places(ended, output, is_folder=is_folder) | {"report": report},
         "sample": rows,
         "next": _list_next(run, output, _list_keys(ended)) if is_folder else [],
@@ -83,13 +83,17 @@ def _describe_counts(counted: RunCounts) -> dict[str, Any]:
     return dict.fromkeys(unknown) | known
 
 
-def _describe_pace(counts: Mapping[str, int]) -> dict[str, Any]:
-    """How fast images were classified here, and what held that up; null where little is known."""
+def _describe_pace() -> dict[str, Any]:
+    """How fast images were classified here, and what held that up; null where little is known.
+
+    Of the images that this program has looked at: a run that was tried again or added to has more
+    rows, and one of two models has two for each image.
+    """
     seen = BOARD.read()
-    done, seconds = counts["ok"] + counts["error"], seen.classified_s
+    seconds = seen.classified_s
     slowest = find_slowest(seen)
     return {
-        "images_per_s": done / seconds if seen.done and seconds > 0 else None,
+        "images_per_s": seen.done / seconds if seen.done and seconds > 0 else None,
         "slowest_stage": None if slowest is None else str(slowest.stage),
         "slowest_share": None if slowest is None else slowest.share,
     }

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import asking, evaluate_flags, run_flags
+from . import asking, evaluate_flags, run_flags, terminal
 
 if TYPE_CHECKING:
     from imgcls_beam.analysis.evaluating import Evaluation
@@ -58,9 +58,9 @@ def to_json(judged: "JudgedRun", asked: argparse.Namespace) -> dict[str, Any]:
 
 def _describe(judged: "JudgedRun", asked: argparse.Namespace) -> Iterator[str]:
     found = judged.evaluation
-    yield asking.clean(f"run {judged.record.run_id} · model {judged.model.key}")
+    yield terminal.escape(f"run {judged.record.run_id} · model {judged.model.key}")
     yield " · ".join(_describe_counts(found))
-    yield from map(asking.clean, _describe_unknown(found))
+    yield from map(terminal.escape, _describe_unknown(found))
     best = found.top_accuracies
     deeper = f" · among the best {len(best)}: {best[-1]:.1%}" if len(best) > 1 else ""
     yield f"accuracy {found.accuracy:.1%}{deeper}"

@@ -254,7 +254,7 @@ def _run_to_end(
         result.wait_until_finish()
         return read_counts(result)
     except Exception as error:  # the program's edge: a defect is told in one sentence too
-        if "KeyboardInterrupt" in str(error) and not _is_published(rows):
+        if str(error).startswith("KeyboardInterrupt") and not _is_published(rows):
             raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         problem = f"{type(error).__name__}: {reason}"

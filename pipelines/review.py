@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import asking, other_run_flags, review_flags, run_flags
+from . import asking, other_run_flags, review_flags, run_flags, terminal
 
 if TYPE_CHECKING:
     from imgcls_beam.analysis.reviewed_runs import ReviewedRun
@@ -58,7 +58,7 @@ def to_json(found: "ReviewedRun", asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def _describe(found: "ReviewedRun", asked: argparse.Namespace) -> Iterator[str]:
-    yield asking.clean(f"run {found.record.run_id} · model {found.model.key}")
+    yield terminal.escape(f"run {found.record.run_id} · model {found.model.key}")
     counts = collections.Counter(each.reason for each in found.images)
     reasons = " · ".join(f"{count:,} by {reason}" for reason, count in counts.items())
     yield f"{len(found.images):,} images of a budget of {asked.budget:,}" + (
@@ -73,7 +73,7 @@ def _describe(found: "ReviewedRun", asked: argparse.Namespace) -> Iterator[str]:
     written = [getattr(asked, name) for name in review_flags.FORMATS if getattr(asked, name)]
     yield ""
     for url in written:
-        yield asking.clean(f"written: {url}")
+        yield terminal.escape(f"written: {url}")
     if not written:
         yield "nothing was written: give --csv=FILE, --label_studio=FILE or --fiftyone=DIR"
 

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _LOG = logging.getLogger("imgcls")
 _PLAIN = str.maketrans({"─": "-", "·": "-", "×": "x", "–": "-", "…": "..."})
@@ -41,6 +41,24 @@ def drop_stdout() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def align(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
+    """Lines of a table, with a rule below its first row.
+
+    Args:
+        rows: cells that may be shown; the first are the names of the columns.
+        texts: how many columns are text, to the left; numbers come after them, to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if at < texts else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return [lines[0], "  ".join("─" * width for width in widths), *lines[1:]]
 
 
 def escape(text: str, keep: str = "") -> str:

@@ -1,4 +1,4 @@
-"""A plan as a whole, and as JSON: what `schemas/plan.json` says of it holds."""
+"""A plan as a whole, and as JSON: what `schemas/plan.answer.json` says of it holds."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
