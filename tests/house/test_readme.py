@@ -91,6 +91,7 @@ def test_the_command_for_dataflow_has_flags_that_exist() -> None:
     assert given["machine_type"] == "g2-standard-8"
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_the_demo_well(
     in_a_copy: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

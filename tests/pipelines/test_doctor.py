@@ -15,6 +15,7 @@ AROUND = ("packages", "machine", "runner", "credentials", "disk", "hub")
 DEMO = pathlib.Path(__file__).parents[2] / "demo"
 
 
+@pytest.mark.slow
 def test_it_checks_everything_that_is_given_and_says_all_is_well(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_dry_run_shows_the_first_image_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_doctor_and_template_answer(job: list[str], capsys: Out) -> None:
     answer = ask(capsys, "doctor", *job)
     assert (answer["problems"], answer["exit_code"]) == (0, 0)
