@@ -14,6 +14,8 @@ from tests.reports import HOSTILE, draw_facts, draw_pictures, make_empty
 WIDTHS = (320, 390, 768, 1280)
 SERIOUS = ("serious", "critical")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:

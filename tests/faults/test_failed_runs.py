@@ -52,6 +52,7 @@ def test_a_defect_in_a_stage_fails_the_run_and_leaves_nothing(
     assert pq.ParquetFile(part).metadata.num_rows == 40
 
 
+@pytest.mark.slow
 def test_a_failed_run_leaves_what_others_published(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ def test_a_local_run_imports_no_client_of_a_cloud(tmp_path: pathlib.Path) -> Non
     assert "WARNING" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LATER, reason="no client of a cloud is installed")
 def test_what_is_left_out_can_be_imported_later() -> None:
     lines = ("from pipelines.beam_imports import import_beam", "import_beam(())", "import sys")

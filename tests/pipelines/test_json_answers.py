@@ -61,6 +61,7 @@ def test_a_line_that_is_not_complete_is_an_object_too(argv: tuple[str, ...], cap
     assert ask(capsys, *argv)["error"]["kind"] == "usage"
 
 
+@pytest.mark.slow
 def test_classify_answers_with_the_run(job: list[str], capsys: Out) -> None:
     answer = ask(capsys, "classify", *job, "--run_id=a", "--quiet")
     assert answer["exit_code"] == 3

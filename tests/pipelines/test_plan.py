@@ -79,6 +79,7 @@ def list_all(folder: pathlib.Path) -> list[tuple[str, int]]:
     return sorted((str(each), each.stat().st_mtime_ns) for each in folder.rglob("*"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_a_plan_says_what_a_run_would_do_and_writes_nothing(
     photos: pathlib.Path,
