@@ -20,6 +20,7 @@ ALLOWED = {
     "imgcls_beam.classifying.compiling",
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
     "imgcls_beam.outcome_handler",
+    "imgcls_beam.async_handler",
 }
 FLOORS_0_TO_2 = [f"imgcls_beam.{each}" for each in ("errors", "spec", "elements", "options")]
 
