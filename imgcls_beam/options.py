@@ -174,7 +174,7 @@ class DecodeOptions:
             for 24 s.
         preprocess: `exact`: as the model's own image processor, grey level by grey level; `fast`:
             a JPEG is decoded at the smallest scale that is at least twice what the model takes,
-            and images are resized by a faster method.
+            and large images are resized after a mean of squares.
     """
 
     max_pixels: int = 64 * _MIB

@@ -150,7 +150,7 @@ def _explain_function(chosen_by: str, source: ModelSource, labels: int) -> str:
 
 def _explain_way(preparer: Preparer, *, is_fast: bool) -> str:
     if preparer.way == "geometry" and is_fast:
-        return "from reduced JPEGs, by a faster resize, scaled on the device"
+        return "from reduced JPEGs, squares averaged, scaled on the device"
     if preparer.way == "geometry":
         return "resized as its processor does it, scaled on the device"
     return "by its processor, called for each image"
