@@ -105,9 +105,8 @@ class Health:
         if is_odd or is_due:
             self.check()
         if count > _MOST_FAILED:
-            raise self._give_up(
-                f"failed on {count} of the last {_RECENT} images, though it is well on others"
-            )
+            problem = f"the model failed on {count} of the last {_RECENT} images, and not on others"
+            raise SickModelError(f"{problem}: --dtype=float32 may help, or another model")
 
     def _ask(self) -> Logits:
         classifier = self._find()

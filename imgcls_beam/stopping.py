@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from imgcls_beam.board import leave_word
 
@@ -30,17 +30,22 @@ class Run:
         reason: why it has to end; None as long as it may go on.
     """
 
-    def __init__(self) -> None:
-        """One that may go on."""
+    def __init__(self, abandon: Callable[[], None]) -> None:
+        """One that may go on; `abandon` removes what it has written so far."""
         self.reason: str | None = None
+        self._abandon = abandon
         self._is_over = threading.Event()
 
     def end_later(self) -> None:
         """Ends the process where the run is not over in time: nobody else can."""
-        if not self._is_over.wait(_GRACE_S):
-            sys.stderr.write(f"{self.reason}\n")
-            sys.stderr.flush()
-            os._exit(_FAILED)
+        if self._is_over.wait(_GRACE_S):
+            return
+        cleaner = threading.Thread(target=self._abandon, name="imgcls-abandon", daemon=True)
+        cleaner.start()
+        cleaner.join(_GRACE_S)  # its store may be gone, too
+        sys.stderr.write(f"imgcls: the run failed and nothing was published ({self.reason})\n")
+        sys.stderr.flush()
+        os._exit(_FAILED)
 
     def close(self) -> None:
         """It is over."""
@@ -52,9 +57,13 @@ _state = types.SimpleNamespace(has_stopped=False)
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[Run]:
-    """A run of a program of ours, which takes `KeyboardInterrupt` and then asks for the reason."""
-    run = Run()
+def stoppable(abandon: Callable[[], None]) -> Iterator[Run]:
+    """A run of a program of ours, which takes `KeyboardInterrupt` and then asks for the reason.
+
+    Args:
+        abandon: removes what the run has written so far, unless it is published.
+    """
+    run = Run(abandon)
     _runs.append(run)
     try:
         yield run

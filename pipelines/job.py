@@ -115,7 +115,7 @@ def _run_checked(
         model = _loaded_models(job, scorings) if is_local(options) else contextlib.nullcontext()
         several = is_spread(options)
         with model, progress.show_progress(job, several=several, is_quiet=is_quiet):
-            counts = run_failures.run_to_end(pipeline, rows, job.output)
+            counts = run_failures.run_to_end(pipeline, rows, lines, job.output)
     if rows is not None:
         return rows.read_record()
     assert counts is not None  # only a run of rows ends without

@@ -13,8 +13,10 @@ from imgcls_beam.board import read_words
 from imgcls_beam.errors import PublishError
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks import Session
+from imgcls_beam.sinks import JsonlSession, Session, abandon_jsonl, abandon_session
 from imgcls_beam.stopping import stop_process, stoppable
+
+from .worker_processes import kill_workers
 
 _LOG = logging.getLogger("imgcls")
 
@@ -28,7 +30,10 @@ _SHELL_SIGNALS = 128
 
 
 def run_to_end(
-    pipeline: beam.Pipeline, rows: Session | None, output: OutputOptions
+    pipeline: beam.Pipeline,
+    rows: Session | None,
+    lines: JsonlSession | None,
+    output: OutputOptions,
 ) -> RunCounts | None:
     """Runs on a local runner, which has logged the traceback of whatever it raises.
 
@@ -38,7 +43,8 @@ def run_to_end(
     Raises:
         PublishError: the run failed.
     """
-    with stoppable() as run, _watched_workers():
+    abandon = functools.partial(_abandon, rows, lines)
+    with stoppable(abandon) as run, _watched_workers():
         try:
             result = pipeline.run()
             result.wait_until_finish()
@@ -87,6 +93,14 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {text}"
 
 
+def _abandon(rows: Session | None, lines: JsonlSession | None) -> None:
+    """Where the program ends before it comes to that itself."""
+    if rows is not None:
+        abandon_session(rows)
+    if lines is not None:
+        abandon_jsonl(lines)
+
+
 @contextlib.contextmanager
 def _watched_workers() -> Iterator[None]:
     """A worker process that ends by itself ends the run: Beam waits for ever for some of them."""
@@ -105,6 +119,7 @@ def _hear(
     if ended := _WORKER_ENDED.match(str(arguments.exc_value)):
         words = read_words()
         stop_process(words[0] if words else _explain_end(int(ended[1])))
+        kill_workers()  # the runner is interrupted, and waits for the others
 
 
 def _explain_end(code: int) -> str:
