@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from imgcls_beam.errors import ConfigError, ImgclsError, ModelError
+from imgcls_beam.stopping import has_stopped
 
 from . import beam_imports, noise, preflight, speech, startup, terminal
 
@@ -65,7 +66,10 @@ def run_main(
     except ConfigError as error:
         return refuse(USAGE, "usage", str(error), error.option)
     except ImgclsError as error:
-        return refuse(FAILED, "model" if isinstance(error, ModelError) else "run", str(error))
+        code = refuse(FAILED, "model" if isinstance(error, ModelError) else "run", str(error))
+        if has_stopped():
+            _end_now(code)
+        return code
     except KeyboardInterrupt:
         refuse(FAILED, "interrupted", interrupted)
         _end_now(FAILED)
