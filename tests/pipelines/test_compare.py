@@ -142,7 +142,9 @@ def test_another_output_is_compared_by_its_newest_run(
     ("flags", "sentence"),
     [
         ([], "give what to compare with"),
-        (["--with=none"], "there is no such finished run"),
+        (["--with=none"], "with='none': there is no such finished run"),
+        (["--run_id=none", "--with=after"], "run_id='none': there is no such finished run"),
+        (["--with_output=nowhere"], "with_output='nowhere': "),
         (["--run_id=after", "--with=after"], "it is the same run and model"),
         (["--with_model=other"], "run after has owner/model"),
         (["--with=before", "--limit=0"], "an integer of 1 or more"),
