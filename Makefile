@@ -25,7 +25,7 @@ test check test-lowest timm: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-lowest timm alone lint bench gpu models schemas constraints sbom pictures train-demo clean
+.PHONY: help demo test check test-lowest timm alone lint bench fuzz gpu models schemas constraints sbom pictures train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev $(PEERS:%=%/.installed)  ## the job beside its peers and hand-written loops; writes docs/performance.md (45 min)
 	$(BIN)/python -m bench --write
 	$(BIN)/python -m bench.manifests
+
+fuzz: $(VENV)/.dev  ## fuzz what reads untrusted bytes, each target for SECONDS=60
+	tools/fuzz.sh $(VENV) $(or $(SECONDS),60) $(TARGETS)
 
 gpu: $(VENV)/.dev  ## tests and benchmark on CUDA, where there is a device
 	$(BIN)/python -m pytest tests/gpu
