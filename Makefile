@@ -25,7 +25,7 @@ test check test-lowest timm: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-lowest timm alone lint bench fuzz gpu models schemas constraints sbom pictures train-demo clean
+.PHONY: help demo test check test-lowest timm alone audit lint bench fuzz gpu models schemas constraints sbom pictures train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,7 +46,11 @@ timm: $(TIMM)/.installed  ## models of timm and PP-LCNet, which want torchvision
 	$(TIMM)/bin/python -m pytest $(PARALLEL) tests/timm_models
 
 alone: $(VENV)/.dev  ## the wheel by itself, in a new environment: every program, the demo's main job
-	tools/alone.sh $(VENV)
+	tools/alone.sh $(VENV) $(DIST)
+
+audit: $(VENV)/.dev  ## ask PyPI whether a weakness is known of what the image installs; needs the network
+	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes \
+	  -r docker/hashed.txt -r docker/hashed-cuda.txt
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

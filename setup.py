@@ -72,6 +72,7 @@ EXTRAS = {
         "shtab>=1.7",
         "sqlglot",
         "uv",  # which solves constraints.txt, and the lines of the image
+        "zizmor",  # reads the release workflow
     ],
 }
 

@@ -2,7 +2,8 @@
 # Builds the wheel, installs it alone in a new environment, and runs every program of it from another
 # folder, with none of this checkout on the path.
 #
-#   tools/alone.sh VENV     builds with a virtual environment's pip; PYTHON as in tools/install.sh
+#   tools/alone.sh VENV [DIST]     builds with a virtual environment's pip, and leaves the wheel in DIST;
+#                                  PYTHON as in tools/install.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -64,3 +65,6 @@ for shell in bash zsh tcsh; do
   imgcls --completion "$shell" && expect classify
 done
 say "all of it runs"
+if [[ -n "${2:-}" ]]; then
+  mkdir -p "$2" && cp "$away"/dist/*.whl "$2"
+fi
