@@ -31,7 +31,7 @@ from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers import buckets, objects
 from gcp_storage_emulator.storage import Storage
 
-from tests.controls import Controls, damage
+from tests.controls import ON_THE_WIRE, STATUSES, Controls, damage, spoil_on_the_wire
 
 _PAGE_ITEMS = 1000
 
@@ -176,6 +176,12 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
             self._send(200, self.controls.answer(asked.path, body, self._fill))
             return
         fault = self.controls.note(f"{method} {urllib.parse.unquote(self.path)}")
+        if fault in STATUSES:
+            self._send(STATUSES[fault], b'{"error": {"code": %d}}' % STATUSES[fault])
+            return
+        if fault == "stall":
+            self._spoil(fault, b"")
+            return
         connection, answer = (self.rfile, self.wfile), io.BytesIO()
         self.rfile, self.wfile = io.BytesIO(body), answer
         try:
@@ -188,6 +194,8 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
             self.rfile, self.wfile = connection
         if fault == "lose":
             self._send(503, b"")
+        elif fault in ON_THE_WIRE:
+            self._spoil(fault, answer.getvalue())
         elif answer.getvalue():
             self.wfile.write(damage(answer.getvalue()) if fault else answer.getvalue())
 
@@ -196,6 +204,10 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
     do_PUT = functools.partialmethod(_answer, "PUT")
     do_PATCH = functools.partialmethod(_answer, "PATCH")
     do_DELETE = functools.partialmethod(_answer, "DELETE")
+
+    def _spoil(self, fault: str, answer: bytes) -> None:
+        spoil_on_the_wire(self.connection, fault, answer)
+        self.close_connection = True
 
     def _fill(self, bucket: str, contents: dict[str, bytes], more: dict[str, Any]) -> None:
         with self.storage.lock:

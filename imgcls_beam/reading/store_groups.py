@@ -9,6 +9,7 @@ from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import to_image_error
+from imgcls_beam.reading.ranges import patience_of
 from imgcls_beam.stores import (
     FaultKind,
     StoreKey,
@@ -58,7 +59,7 @@ def open_stores(refs: Sequence[ImageRef], options: ReadOptions) -> Iterator[_Gro
                 places[index] = path
         groups.setdefault(key, []).append(index)
     for key, indices in groups.items():
-        store = key if isinstance(key, ImageError) else _open(key)
+        store = key if isinstance(key, ImageError) else _open(key, options)
         if isinstance(store, ImageError):
             yield indices, store, []
         else:
@@ -124,8 +125,8 @@ def _find_problem(key: StoreKey, path: str) -> str | None:
     return None if is_bucket_name(bucket) and not is_long else _NO_NAME
 
 
-def _open(key: StoreKey) -> AbstractFileSystem | ImageError:
-    store = ask(key.open)
+def _open(key: StoreKey, options: ReadOptions) -> AbstractFileSystem | ImageError:
+    store = ask(lambda: key.open(patience_of(options)))
     if isinstance(store, ValueError):  # no credentials, or those of another account
         return ImageError(FailureCode.UNREADABLE, _NO_STORE)
     return to_image_error(store) if isinstance(store, Exception) else store

@@ -20,6 +20,7 @@ from imgcls_beam.stores.opening import (
     spell_uri,
     split_url,
 )
+from imgcls_beam.stores.patience import RETRIES, Patience, find_limit_s, iterate_waits
 from imgcls_beam.stores.store_checks import check_store
 from imgcls_beam.stores.store_refusals import has_bucket, refuse_store_faults
 from imgcls_beam.stores.versions import (
@@ -34,15 +35,18 @@ from imgcls_beam.stores.versions import (
 )
 
 __all__ = [
+    "RETRIES",
     "FaultKind",
     "Folder",
     "Info",
+    "Patience",
     "StoreKey",
     "ask",
     "check_store",
     "checksum_of",
     "facts_of",
     "find_info",
+    "find_limit_s",
     "has_bucket",
     "has_pages",
     "has_protocol",
@@ -52,6 +56,7 @@ __all__ = [
     "is_content",
     "is_fault",
     "is_local",
+    "iterate_waits",
     "join_url",
     "kind_of",
     "list_below",
