@@ -6,6 +6,7 @@ The tree::
     ├── ConfigError           the caller: an option, an input or an output place is wrong. Exit 2.
     │   └── RunExistsError    the run id has been used; the message names the way out
     ├── ModelError            the model cannot be loaded, or would predict at random. Exit 1.
+    ├── StoreError            what holds the images stopped answering; nothing is published. Exit 1.
     ├── PublishError          what was written does not add up; nothing was committed. Exit 1.
     └── ImageError            one image: becomes that image's row and stops nothing
 
@@ -107,6 +108,10 @@ class RunExistsError(ConfigError):
 
 class ModelError(ImgclsError):
     """The model cannot be loaded, or would predict at random. Nothing was predicted yet."""
+
+
+class StoreError(ImgclsError):
+    """A store has stopped answering while a run read from it, so the run was ended."""
 
 
 class PublishError(ImgclsError):

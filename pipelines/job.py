@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from imgcls_beam.errors import PublishError, RunExistsError
+from imgcls_beam.errors import PublishError, RunExistsError, StoreError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, SubmittedJob, read_counts
 from imgcls_beam.models import resolve_model
@@ -257,7 +257,9 @@ def _run_to_end(
         if str(error).startswith("KeyboardInterrupt") and not _is_published(rows):
             raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
-        problem = f"{type(error).__name__}: {reason}"
+        reason = reason.partition(" [while running ")[0]
+        is_said = isinstance(error, StoreError)
+        problem = reason if is_said else f"{type(error).__name__}: {reason}"
         what = "the run failed and nothing was published"
         if _is_published(rows) and not output.is_scratch:
             missing = _name_later(output)

@@ -16,7 +16,7 @@ from fsspec.asyn import sync
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.stores import Patience, ask, find_limit_s
 
-Answers = Sequence[bytes | BaseException]
+RangeAnswers = Sequence[bytes | BaseException]
 
 
 def patience_of(options: ReadOptions) -> Patience:
@@ -36,7 +36,7 @@ def ask_ranges(
     starts: list[int | None],
     ends: list[int],
     options: ReadOptions,
-) -> Answers:
+) -> RangeAnswers:
     """An answer for each path; where a client gives up all of them for one, each is asked alone."""
     if store.async_impl:
         return _ask_together(store, paths, starts, ends, options)
@@ -55,11 +55,11 @@ def _ask_together(
     starts: list[int | None],
     ends: list[int],
     options: ReadOptions,
-) -> Answers:
+) -> RangeAnswers:
     size_bytes = sum(ends) - sum(start or 0 for start in starts)
     limit_s = find_limit_s(options.timeout_s + Patience().connect_s, size_bytes)
 
-    async def ask_each() -> Answers:
+    async def ask_each() -> RangeAnswers:
         gate = asyncio.Semaphore(options.concurrency)
 
         async def ask_one(path: str, start: int | None, end: int) -> bytes:
@@ -71,5 +71,5 @@ def _ask_together(
         asked = map(ask_one, paths, starts, ends)
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    answers: Answers = sync(store.loop, ask_each)
+    answers: RangeAnswers = sync(store.loop, ask_each)
     return answers

@@ -17,6 +17,7 @@ from imgcls_beam.stores.opening import (
     open_folder,
     open_parent,
     open_store,
+    show_store,
     spell_uri,
     split_url,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "open_parent",
     "open_store",
     "refuse_store_faults",
+    "show_store",
     "size_of",
     "spell_uri",
     "split_url",

@@ -112,6 +112,12 @@ def split_url(url: str) -> tuple[str, str, str]:
     return (match[1].lower(), match[2], match[3]) if match else ("file", "", url)
 
 
+def show_store(url: str) -> str:
+    """The store of a URL for people: its scheme and authority, without who asks."""
+    scheme, authority, _ = split_url(url)
+    return f"{scheme}://{authority.rpartition('@')[2]}" if authority else f"{scheme}://"
+
+
 def is_bucket_name(name: str) -> bool:
     """Whether S3 and GCS can have a bucket of this name, those of long ago included."""
     return _BUCKET.fullmatch(name) is not None

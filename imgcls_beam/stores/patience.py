@@ -24,7 +24,7 @@ BYTES_PER_S = 128 << 10
 
 _SILENCE_VARIABLE = "IMGCLS_STORE_TIMEOUT_S"
 _MOST_WAIT_S = 4.0
-_RETRIES_AHEAD = 200
+_MOST_RETRIES = 200
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class RetryBudget:
     A store that is overloaded gets the work of its clients once, and not four times.
     """
 
-    def __init__(self, most: int = _RETRIES_AHEAD) -> None:
+    def __init__(self, most: int = _MOST_RETRIES) -> None:
         """Begins with all that may be tried again without an answer."""
         self._lock = threading.Lock()
         self._most = self._left = most

@@ -11,8 +11,8 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
-from tests import flaky
 from imgcls_beam.stores import RETRIES
+from tests import flaky
 from tests.flaky import OPTIONS, FlakyStore, put, read, read_failure
 
 
