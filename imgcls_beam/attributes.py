@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from imgcls_beam.masking import mask_secrets
+
 MAX_ATTRIBUTES_BYTES = 1 << 20
 """Of the JSON text; larger ones belong into a table of their own, joined by the image's URI."""
 
@@ -20,15 +22,17 @@ def encode_attributes(attributes: Mapping[str, Any]) -> str:
 
     Text, numbers, booleans, null, lists and structs are JSON's own. Dates and times become ISO
     8601, durations seconds, decimals their digits as text, bytes base64. NaN and the infinities,
-    which JSON does not have, become null, and so do integers of more than 4,300 digits.
+    which JSON does not have, become null, and so do integers of more than 4,300 digits. URLs in
+    texts lose their passwords and signatures.
 
     Raises:
         RecursionError: nested about a thousand times.
     """
     try:
-        return _ENCODER.encode(attributes)
+        text = _ENCODER.encode(attributes)
     except ValueError:
-        return _ENCODER.encode(_to_encodable(attributes))
+        text = _ENCODER.encode(_to_encodable(attributes))
+    return mask_secrets(text) if "://" in text else text
 
 
 def find_attributes_problem(attributes: Mapping[str, Any] | None) -> str | None:

@@ -17,6 +17,8 @@ memory addresses and local paths.
 
 import enum
 
+from imgcls_beam.masking import mask_secrets
+
 
 class Stage(enum.StrEnum):
     """The stages of a run, in the order in which an image passes them."""
@@ -98,8 +100,8 @@ class ConfigError(ImgclsError):
         self.problem = problem
 
     def __str__(self) -> str:
-        """One sentence: option, value, problem."""
-        return f"{self.option}={self.value!r}: {self.problem}"
+        """One sentence: option, value without the secrets of URLs, problem."""
+        return f"{self.option}={mask_secrets(repr(self.value))}: {self.problem}"
 
 
 class RunExistsError(ConfigError):

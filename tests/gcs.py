@@ -11,6 +11,8 @@ cloud.google.com/storage/docs describes it:
 - `generation` of a GET: another one than the live one is not there (no bucket has versions here);
   `x-goog-generation` of its answer (xml-api/reference-headers);
 - decompressive transcoding of `contentEncoding: gzip` (docs/transcoding);
+- the last chunk of an upload that is sent again, because its answer was lost, is answered again
+  (docs/performing-resumable-uploads);
 - several requests at once, connections that stay open, no file of the whole state at each write.
 """
 
@@ -48,6 +50,7 @@ class PagedStorage(Storage):  # type: ignore[misc]  # the package has no types
         self.names: dict[str, list[str]] = collections.defaultdict(list)
         self.wanted: dict[str, str] = {}  # preconditions of the request under the lock
         self.wanted_of_upload: dict[str, dict[str, str]] = {}
+        self.finished: dict[str, tuple[str, str]] = {}
         super().__init__(use_memory_fs=folder is None, data_dir=folder)
 
     def _write_config_to_file(self) -> None:
@@ -84,6 +87,8 @@ class PagedStorage(Storage):  # type: ignore[misc]  # the package has no types
         self.check(bucket, name, self.wanted_of_upload.pop(upload or "", self.wanted))
         is_new = name not in self.objects.get(bucket, {})
         super().create_file(bucket, name, content, resource, upload)
+        if upload:
+            self.finished[upload] = bucket, name
         if is_new:
             bisect.insort(self.names[bucket], name)
 
@@ -146,6 +151,16 @@ def download(request: Any, response: Any, storage: PagedStorage) -> None:
     if is_packed:
         response["Content-Encoding"] = "gzip"
     _emulated_download(request, response, storage)
+
+
+def upload_chunk(request: Any, response: Any, storage: PagedStorage) -> None:
+    """A chunk of an upload; one that is finished says so each time it is asked."""
+    upload = request.query["upload_id"][0]
+    bucket, name = storage.finished.get(upload, ("", ""))
+    if name in storage.objects.get(bucket, {}):
+        response.json(storage.objects[bucket][name])
+        return
+    _emulated_chunk(request, response, storage)
 
 
 class Serving(http.server.ThreadingHTTPServer):
@@ -232,11 +247,17 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
 
 _emulated_download = objects.download
 objects.download = download
+_emulated_chunk = objects.upload_partial
+objects.upload_partial = upload_chunk
 server.HANDLERS = tuple(
     (
         pattern,
         {
-            method: {objects.ls: list_page, _emulated_download: download}.get(handler, handler)
+            method: {
+                objects.ls: list_page,
+                _emulated_download: download,
+                _emulated_chunk: upload_chunk,
+            }.get(handler, handler)
             for method, handler in handlers.items()
         },
     )

@@ -66,7 +66,10 @@ class Application:
             return [b""]
         if fault in ON_THE_WIRE:
             lines = [f"HTTP/1.1 {said[0]}", *(f"{name}: {value}" for name, value in said[1])]
-            body = b"" if environ["REQUEST_METHOD"] == "HEAD" else b"".join(answered)
+            is_head = environ["REQUEST_METHOD"] == "HEAD"
+            body = b"" if is_head else b"".join(answered)
+            if not is_head and not any(name.lower() == "content-length" for name, _ in said[1]):
+                lines.append(f"Content-Length: {len(body)}")  # as S3 always says
             return _spoil(environ, fault, "\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         return [damage(b"".join(answered))] if fault else answered
 

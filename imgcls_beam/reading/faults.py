@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.stores import FaultKind, is_fault, iterate_waits, kind_of
+from imgcls_beam.stores import REFUSED_HOST, FaultKind, is_fault, iterate_waits, kind_of
 
 _LISTED_NO_MORE = "the object was listed but is not there any more"
 _OF_KIND = {
@@ -30,6 +30,7 @@ _OF_KIND = {
         FailureCode.UNAVAILABLE,
         "no credentials for the store were found, or what gives them did not answer",
     ),
+    FaultKind.NOT_PUBLIC: (FailureCode.UNREADABLE, REFUSED_HOST),
     FaultKind.UNREACHABLE: (FailureCode.UNAVAILABLE, "the store did not deliver the object"),
     FaultKind.OTHER: (FailureCode.UNREADABLE, "the store refused to read the object"),
 }

@@ -7,6 +7,7 @@ from fsspec import AbstractFileSystem
 from imgcls_beam.checks import is_scheme_allowed
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.masking import has_secret_user
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import to_image_error
 from imgcls_beam.reading.ranges import patience_of
@@ -21,6 +22,7 @@ from imgcls_beam.stores import (
 )
 
 _SCHEME_REFUSED = "the scheme of its URI is not allowed (--allow_scheme)"
+_HAS_PASSWORD = "its URI has a user or a password in it; set credentials by the environment"
 _NOT_INSTALLED = "nothing that is installed reads the scheme of its URI"
 _NO_OBJECT = "its URI names a store or a bucket, and no object in it"
 _NO_NAME = (
@@ -94,6 +96,8 @@ def _is_missing(answer: bytes | BaseException) -> bool:
 
 
 def _find_store(uri: str, options: ReadOptions) -> StoreKey | ImageError:
+    if has_secret_user(uri):
+        return ImageError(FailureCode.INVALID_REFERENCE, _HAS_PASSWORD)
     if not is_scheme_allowed(split_url(uri)[0], options.allow_schemes):
         return ImageError(FailureCode.UNREADABLE, _SCHEME_REFUSED)
     key = ask(lambda: StoreKey.of(uri))

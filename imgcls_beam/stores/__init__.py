@@ -22,6 +22,7 @@ from imgcls_beam.stores.opening import (
     split_url,
 )
 from imgcls_beam.stores.patience import RETRIES, Patience, find_limit_s, iterate_waits
+from imgcls_beam.stores.public_hosts import REFUSED_HOST, find_host_problem
 from imgcls_beam.stores.store_checks import check_store
 from imgcls_beam.stores.store_refusals import has_bucket, refuse_store_faults
 from imgcls_beam.stores.versions import (
@@ -36,6 +37,7 @@ from imgcls_beam.stores.versions import (
 )
 
 __all__ = [
+    "REFUSED_HOST",
     "RETRIES",
     "FaultKind",
     "Folder",
@@ -46,6 +48,7 @@ __all__ = [
     "check_store",
     "checksum_of",
     "facts_of",
+    "find_host_problem",
     "find_info",
     "find_limit_s",
     "has_bucket",

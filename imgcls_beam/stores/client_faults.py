@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from imgcls_beam.stores.archived import is_archived
+from imgcls_beam.stores.public_hosts import PrivateHostError
 
 _AnswerT = TypeVar("_AnswerT")
 
@@ -37,6 +38,8 @@ class FaultKind(enum.Enum):
     """None were found; or the service that gives them to a machine was busy."""
     WRONG_SETTINGS = enum.auto()
     """A profile that is not there, credentials of which a part is missing."""
+    NOT_PUBLIC = enum.auto()
+    """A web address of this network, or of this machine's own services."""
     UNREACHABLE = enum.auto()
     """No answer, or one that says to come back later: it may pass."""
     OTHER = enum.auto()
@@ -123,6 +126,8 @@ def _iterate_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _find_kind(error: BaseException) -> FaultKind:
+    if isinstance(error, PrivateHostError):
+        return FaultKind.NOT_PUBLIC
     status, code = http_status(error), code_of(error)
     if status == 401 and _has_no_token(error):
         return FaultKind.UNREACHABLE

@@ -19,6 +19,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.masking import mask_user
 from imgcls_beam.stores.cloud_folders import GcsFolder, S3Folder
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.infos import has_protocol, is_local
@@ -32,7 +33,6 @@ _LOCAL_URL = re.compile(r"(file|local):(?://localhost)?(/(?!/).*)", re.DOTALL | 
 """Two more spellings of a local path: as Java writes it, and with the name of this machine."""
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
-_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*")
 _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
@@ -157,8 +157,7 @@ def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
         advice = f"pip install {package}" if package else "install its fsspec package"
         raise ConfigError(option, url, f"nothing installed reads {scheme}://; {advice}") from error
     except ValueError as error:
-        shown = _PASSWORD.sub(r"\1:…@", url)
-        raise ConfigError(option, shown, f"it cannot be opened: {error}") from error
+        raise ConfigError(option, mask_user(url), f"it cannot be opened: {error}") from error
     except OSError as error:
         raise ConfigError(option, url, "its host does not answer, or refuses") from error
 
@@ -224,6 +223,10 @@ def _open_client(
         from imgcls_beam.stores.gcs_client import PatientGcs
 
         return PatientGcs(patience=patience or default_patience(), **options)
+    if kind.__module__ == "fsspec.implementations.http":
+        from imgcls_beam.stores.http_client import PublicHttp
+
+        return PublicHttp(patience=patience or default_patience(), **options)
     store: AbstractFileSystem = fsspec.filesystem(scheme, **options)
     return store
 
