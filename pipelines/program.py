@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from imgcls_beam.errors import ConfigError, ImgclsError, ModelError
+from imgcls_beam.masking import mask_secrets
 from imgcls_beam.stopping import has_stopped
 
 from . import beam_imports, noise, preflight, speech, startup, terminal
@@ -155,7 +156,7 @@ def fail(
     Returns:
         The exit code.
     """
-    log = noise.find_log()
+    log, message = noise.find_log(), mask_secrets(message)
     if how.json:
         error = {"kind": kind, "option": option, "message": message}
         terminal.say(functools.partial(speech.render_answer, name, code, {"log": log}, error))

@@ -22,7 +22,7 @@ _LOG = logging.getLogger("imgcls")
 
 _WHERE = re.compile(r" \[while running .*\]$")
 """What Beam adds to an error of a step."""
-_OWN = re.compile(r"(?:[\w.]+\.)?(?:SickModelError|ModelError): (?P<sentence>.+)")
+_OWN = re.compile(r"(?:[\w.]+\.)?(?:SickModelError|ModelError|StoreError): (?P<sentence>.+)")
 """An error of ours, as text from another process."""
 _WORKER_ENDED = re.compile(r"Worker subprocess exited with return code (-?\d+)")
 _SHELL_SIGNALS = 128
