@@ -73,10 +73,8 @@ def predict_images(
     else:
         found = _answer_shared(images, model, health, answers)
     ranked = _rank_answers(found, applied, card.labels)
-    outcomes = [
-        _to_outcome(image, answer, scoring, *each)
-        for image, answer, each in zip(images, found, ranked, strict=True)
-    ]
+    rows = zip(images, found, ranked, strict=True)
+    outcomes = [_to_outcome(image, answer, scoring, *each) for image, answer, each in rows]
     _note(images, outcomes, health)
     return outcomes
 

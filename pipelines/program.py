@@ -76,12 +76,16 @@ def run_main(
         _end_now(FAILED)
         return FAILED
     except Exception as error:  # noqa: BLE001  the program's edge: a defect is a sentence too
-        noise.note_error(error)
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        return refuse(FAILED, "defect", f"{_DEFECT} ({type(error).__name__}: {reason})")
+        return refuse(FAILED, "defect", _describe_defect(error))
     if how.json and fields is not None:
         terminal.say(functools.partial(_render, name, code, fields))
     return code
+
+
+def _describe_defect(error: Exception) -> str:
+    noise.note_error(error)
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    return f"{_DEFECT} ({type(error).__name__}: {reason})"
 
 
 def run_program(name: str, flags_module: str, argv: Sequence[str] | None) -> int:

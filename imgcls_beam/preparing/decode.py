@@ -69,8 +69,7 @@ def try_decode(
     Args:
         data: as it was read.
         options: the limits.
-        before_load: is called, up to three times, with the bytes that decoding will take at most,
-            when the image is within the limits and before its memory is taken.
+        before_load: is called, up to three times, with the bytes that decoding will take at most.
         find_target: what the image will be resized to; it may then come reduced. None: in full.
     """
     facts = measure(data)
@@ -89,8 +88,7 @@ def try_decode(
         pixels = check_size(opened.size, options)
         if find_target is not None and found.is_scalable:
             before = functools.partial(_before_load, before_load, estimate)
-            reduced = decode_reduced(found.data, find_target, before)
-            if reduced is not None:
+            if reduced := decode_reduced(found.data, find_target, before):
                 return _finish(reduced.image, facts, found.samples, reduced.extent)
         before_load(estimate(pixels))
         with _blaming_the_image(name, found.codec, is_cut=found.is_cut):
