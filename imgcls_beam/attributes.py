@@ -7,9 +7,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from imgcls_beam.masking import mask_secrets
+
 MAX_ATTRIBUTES_BYTES = 1 << 20
 """Of the JSON text; larger ones belong into a table of their own, joined by the image's URI."""
-
+MAX_NESTING = 100
+"""Lists and objects within one another. Python's own limit is another in each version: 700 are too
+deep for 3.11, and 40,000 are not for 3.12."""
 
 _MAX_BITS = 14280
 """Of an integer that Python spells: log2 of 10 to the power of 4,300 is 14,284."""
@@ -20,15 +24,29 @@ def encode_attributes(attributes: Mapping[str, Any]) -> str:
 
     Text, numbers, booleans, null, lists and structs are JSON's own. Dates and times become ISO
     8601, durations seconds, decimals their digits as text, bytes base64. NaN and the infinities,
-    which JSON does not have, become null, and so do integers of more than 4,300 digits.
+    which JSON does not have, become null, and so do integers of more than 4,300 digits. URLs in
+    texts lose their passwords and signatures.
 
     Raises:
-        RecursionError: nested about a thousand times.
+        RecursionError: nested more than `MAX_NESTING` times.
     """
     try:
-        return _ENCODER.encode(attributes)
+        text = _ENCODER.encode(attributes)
     except ValueError:
-        return _ENCODER.encode(_to_encodable(attributes))
+        _check_nesting(attributes)
+        text = _ENCODER.encode(_to_encodable(attributes))
+    if text.count("[") + text.count("{") > MAX_NESTING:
+        _check_nesting(attributes)
+    return mask_secrets(text) if "://" in text else text
+
+
+def _check_nesting(value: object, more: int = MAX_NESTING) -> None:
+    if not isinstance(value, Mapping | list | tuple):
+        return
+    if not more:
+        raise RecursionError("nested too deeply")
+    for each in value.values() if isinstance(value, Mapping) else value:
+        _check_nesting(each, more - 1)
 
 
 def find_attributes_problem(attributes: Mapping[str, Any] | None) -> str | None:

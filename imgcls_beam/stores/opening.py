@@ -19,10 +19,12 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.masking import mask_user
 from imgcls_beam.stores.cloud_folders import GcsFolder, S3Folder
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.infos import has_protocol, is_local
 from imgcls_beam.stores.local_folder import LocalFolder
+from imgcls_beam.stores.patience import Patience, default_patience
 
 _FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
 _ANCHOR = re.compile(r"((?:[^/]*://)?/?)(.*)", re.DOTALL)
@@ -31,7 +33,6 @@ _LOCAL_URL = re.compile(r"(file|local):(?://localhost)?(/(?!/).*)", re.DOTALL | 
 """Two more spellings of a local path: as Java writes it, and with the name of this machine."""
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
-_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*")
 _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
@@ -65,8 +66,12 @@ class StoreKey:
         scheme, authority, _ = split_url(url)
         return _look_at(scheme, authority).key
 
-    def open(self) -> AbstractFileSystem:
+    def open(self, patience: Patience | None = None) -> AbstractFileSystem:
         """The file system. Listings are never cached: a second one shall show what changed.
+
+        Args:
+            patience: with its requests; the usual one where there is none. Of S3 and GCS: what else
+                there is has clients without such settings.
 
         Raises:
             OSError: its host does not answer, or refuses.
@@ -75,7 +80,7 @@ class StoreKey:
         known = _look_at(self.scheme, self.authority)
         # SFTP keeps no listings, and passes all its options to paramiko, which refuses this one.
         more = {} if "sftp" in known.kind.protocol else {"use_listings_cache": False}
-        store: AbstractFileSystem = fsspec.filesystem(self.scheme, **more, **known.options)
+        store = _open_client(self.scheme, known.kind, patience, {**more, **known.options})
         # adlfs goes where the connection string leads, whatever account a URL names.
         account = getattr(getattr(store, "service_client", None), "account_name", None)
         if account and known.options.get("account_name", account) != account:
@@ -96,7 +101,13 @@ class StoreKey:
         if self.authority:
             root = _look_at(self.scheme, self.authority).root
             return f"{self.scheme}://{self.authority}/{path.removeprefix(root)}"
-        return path if _URL.match(path) else f"{self.scheme}://{path}"
+        # The web's file system keeps the whole URL as the path. A path that is a URL of another
+        # kind is a trap: gs://file:///etc/passwd names no file of this machine.
+        match = _URL.match(path)
+        is_own = match is not None and match[1].lower() in _list_names(
+            _look_at(self.scheme, "").kind
+        )
+        return path if is_own else f"{self.scheme}://{path}"
 
 
 def split_url(url: str) -> tuple[str, str, str]:
@@ -105,6 +116,12 @@ def split_url(url: str) -> tuple[str, str, str]:
         return match[1].lower(), "", match[2]
     match = _URL.fullmatch(url)
     return (match[1].lower(), match[2], match[3]) if match else ("file", "", url)
+
+
+def show_store(url: str) -> str:
+    """The store of a URL for people: its scheme and authority, without who asks."""
+    scheme, authority, _ = split_url(url)
+    return f"{scheme}://{authority.rpartition('@')[2]}" if authority else f"{scheme}://"
 
 
 def is_bucket_name(name: str) -> bool:
@@ -146,8 +163,7 @@ def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
         advice = f"pip install {package}" if package else "install its fsspec package"
         raise ConfigError(option, url, f"nothing installed reads {scheme}://; {advice}") from error
     except ValueError as error:
-        shown = _PASSWORD.sub(r"\1:…@", url)
-        raise ConfigError(option, shown, f"it cannot be opened: {error}") from error
+        raise ConfigError(option, mask_user(url), f"it cannot be opened: {error}") from error
     except OSError as error:
         raise ConfigError(option, url, "its host does not answer, or refuses") from error
 
@@ -197,10 +213,35 @@ def _look_at(scheme: str, authority: str) -> _Known:
     return _describe(kind, scheme, authority)
 
 
+def _open_client(
+    scheme: str,
+    kind: type[AbstractFileSystem],
+    patience: Patience | None,
+    options: Mapping[str, object],
+) -> AbstractFileSystem:
+    """A file system of fsspec; of buckets one whose requests have deadlines, and are tried once."""
+    package = kind.__module__.partition(".")[0]
+    if package == "s3fs":
+        from imgcls_beam.stores.s3_client import PatientS3
+
+        return PatientS3(patience=patience or default_patience(), **options)
+    if package == "gcsfs":
+        from imgcls_beam.stores.gcs_client import PatientGcs
+
+        return PatientGcs(patience=patience or default_patience(), **options)
+    if kind.__module__ == "fsspec.implementations.http":
+        from imgcls_beam.stores.http_client import PublicHttp
+
+        return PublicHttp(patience=patience or default_patience(), **options)
+    store: AbstractFileSystem = fsspec.filesystem(scheme, **options)
+    return store
+
+
 @functools.lru_cache(maxsize=1024)
 def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _Known:
-    names = (kind.protocol,) if isinstance(kind.protocol, str) else tuple(kind.protocol)
-    shared = _Known(StoreKey(names[0]), kind, {})
+    shared = _Known(StoreKey(_list_names(kind)[0]), kind, {})
+    if authority.endswith(":"):
+        raise ValueError("it has a URL where its host should be")
     if issubclass(kind, LocalFileSystem):
         if authority and scheme in LocalFileSystem.protocol:
             raise ValueError("it names another machine; paths of this one begin with file:///")
@@ -220,6 +261,11 @@ def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _K
     if authority not in root:
         raise ValueError("what reads this scheme does not tell such a host from others")
     return shared
+
+
+def _list_names(kind: type[AbstractFileSystem]) -> tuple[str, ...]:
+    """The schemes that a file system reads."""
+    return (kind.protocol,) if isinstance(kind.protocol, str) else tuple(kind.protocol)
 
 
 def join_url(folder: str, *names: str) -> str:
