@@ -110,10 +110,11 @@ def _describe_pace(run: Mapping[str, Any]) -> list[str]:
         return []
     parts = [f"{run['images_per_s']:,.1f} images/s while they were classified"]
     if run["duration_s"] is not None:
-        parts.append(f"{run['duration_s']:,.1f} s in all, with start-up and publishing")
+        parts.append(f"{run['duration_s']:,.1f} s in all with start-up")
+    lines = [" · ".join(parts)]
     if run["slowest_stage"] is not None:
-        parts.append(f"slowest: {run['slowest_stage']}, {run['slowest_share']:.0%} of the time")
-    return [" · ".join(parts)]
+        lines.append(f"slowest: {run['slowest_stage']}, {run['slowest_share']:.0%} of the time")
+    return lines
 
 
 def _make_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

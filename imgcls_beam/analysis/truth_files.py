@@ -5,7 +5,8 @@
     CSV          image_uri,truth            as `imgcls review` writes it, filled in
     JSON         {"gs://b/1.jpg": "cat"}
     Label Studio [{"data": {"image": …}, "annotations": [{"result": [{"type": "choices", …}]}]}]
-    FiftyOne     {"classes": […], "labels": {id: 0}}, and data.json beside it: {id: path}
+    FiftyOne     {"classes": […], "labels": {id: 0}}, and data.json beside it: {id: path};
+                 or the folder of both
 
 A mapping gives labels for other names of them: JSON `{"kitty": "cat"}`, or a CSV whose first column
 has the value and whose second has the label.
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.stores import open_parent, refuse_store_faults, spell_uri
+from imgcls_beam.stores import join_url, open_parent, refuse_store_faults, spell_uri
 
 URI_COLUMN, TRUTH_COLUMN = "image_uri", "truth"
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
@@ -27,7 +28,7 @@ PREDICTED = "predicted_by"
 """In a file of FiftyOne: its labels are those of this model, and no truths."""
 
 _MAX_BYTES = 1 << 30
-_DATA_FILE = "data.json"
+_DATA_FILE, _LABELS_FILE = "data.json", "labels.json"
 
 
 def read_mapping(url: str) -> dict[str, str]:
@@ -56,6 +57,7 @@ def read_truths(url: str) -> dict[str, str]:
         ConfigError: there is no such file, it is of no form that is known, or an image has several
             labels.
     """
+    url = _find_labels(url)
     text = _read_text("truth_file", url)
     pairs = list(_find_pairs(url, text))
     truths: dict[str, str] = {}
@@ -71,6 +73,17 @@ def read_truths(url: str) -> dict[str, str]:
             "truth_file", url, f"it has no label for any of its {len(pairs):,} images"
         )
     return truths
+
+
+def _find_labels(url: str) -> str:
+    """The file of labels, where the folder of a data set is given."""
+    with refuse_store_faults("truth_file", url):
+        folder, name = open_parent("truth_file", url.rstrip("/"))
+        try:
+            has_labels = folder.find_size(f"{name}/{_LABELS_FILE}") is not None
+        except NotADirectoryError:  # a disk says so of a file
+            has_labels = False
+    return join_url(url, _LABELS_FILE) if has_labels else url
 
 
 def _find_pairs(url: str, text: str) -> Iterator[tuple[str, str]]:

@@ -53,3 +53,11 @@ def test_rows_are_shown_below_their_common_folder() -> None:
     assert display._find_common_folder(["gs://b/a/1.jpg", "gs://b/a/c/2.jpg"]) == "gs://b/a"
     assert display._find_common_folder(["gs://b/1.jpg", "s3://b/1.jpg"]) == ""
     assert display._find_common_folder(["file:///a/b.jpg"]) == "file:///a"
+
+
+def test_the_pace_fits_a_terminal() -> None:
+    run = {"images_per_s": 12345.6, "duration_s": 98765.4}
+    slowest = {"slowest_stage": "prepare", "slowest_share": 0.97}
+    lines = display._describe_pace({**run, **slowest})
+    assert [line.partition(" ")[0] for line in lines] == ["12,345.6", "slowest:"]
+    assert max(map(len, lines)) < 80

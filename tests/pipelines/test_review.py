@@ -151,6 +151,7 @@ def test_a_data_set_of_fiftyone_comes_back_labelled(
     (folder / "labels.json").write_text(json.dumps(exported))
     judged = evaluate(output, capsys, folder / "labels.json")
     assert (judged["judged"], judged["accuracy"]) == (3, pytest.approx(2 / 3))
+    assert evaluate(output, capsys, folder)["judged"] == 3
 
 
 def test_nobodys_work_is_written_over(
