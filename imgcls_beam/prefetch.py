@@ -177,7 +177,7 @@ def _read_on(
         same = list(itertools.takewhile(lambda ref: find_object(ref) == key, refs))
     shared = [give_to(ref, result) for ref in same if result and isinstance(ref, ImageRef)]
     reads = BoundedReads(refs[len(shared) :], options, shared)
-    reads.read_ahead()
+    reads.prefetch()
     return reads
 
 

@@ -1,6 +1,6 @@
 """`ImageRef` → `EncodedImage`: what was listed becomes bytes, with limits and retries."""
 
-from imgcls_beam.reading.bounded import BoundedReads
+from imgcls_beam.reading.bounded_reads import BoundedReads
 from imgcls_beam.reading.pinning import fill_versions, look_up_versions
 from imgcls_beam.reading.read import read_images
 from imgcls_beam.reading.shared_reads import ObjectKey, find_object, give_to

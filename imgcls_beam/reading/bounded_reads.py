@@ -95,7 +95,7 @@ class BoundedReads:
         self._held_bytes = 0
         self._reading: concurrent.futures.Future[None] | None = None
 
-    def read_ahead(self) -> None:
+    def prefetch(self) -> None:
         """Reads on, until the batch's bytes, or those of the process, are used up."""
         while self._held_bytes < self._options.batch_bytes and (wave := self._choose_wave()):
             if not _READING.try_to_take(sum(each.needed_bytes for each in wave)):
@@ -122,7 +122,7 @@ class BoundedReads:
     def _go_on(self) -> None:
         """Has the next ones read while those that are there are used."""
         if self._reading is None or self._reading.done():
-            self._reading = _pool().submit(self.read_ahead)
+            self._reading = _pool().submit(self.prefetch)
 
     def _wait_for(self, entry: _Entry) -> None:
         """Waits for what is being read, and then reads: the next one in any case."""
