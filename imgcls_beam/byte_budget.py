@@ -48,6 +48,11 @@ class ByteBudget:
             self._lent_bytes += size_bytes
             return True
 
+    def force(self, size_bytes: int) -> None:
+        """Takes so many bytes, whether they are there or not."""
+        with self._changed:
+            self._lent_bytes += size_bytes
+
     def give_back(self, size_bytes: int) -> None:
         """Gives back what was taken, or a part of it."""
         with self._changed:

@@ -20,6 +20,7 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome, Predi
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import fetch_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
+from imgcls_beam.preparing.formats import FORMATS
 from imgcls_beam.preparing.grey import is_deep_grey
 from imgcls_beam.preparing.processor_loading import load_processor
 from imgcls_beam.reading import read_images
@@ -206,11 +207,17 @@ def _ask(data: bytes, ask: Callable[..., Any]) -> tuple[str | None, list[dict[st
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=_list_formats())
             mode = image.mode
             return mode, ask(image)
     except Exception as error:  # noqa: BLE001  Pillow and a processor raise anything on bad images
         return mode, type(error).__name__
+
+
+def _list_formats() -> list[str]:
+    """Those that are decoded here: Pillow would try 44, one of which starts another program."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _is_same_order(ours: Sequence[LabelScore], theirs: Sequence[LabelScore]) -> bool:

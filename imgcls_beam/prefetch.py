@@ -7,10 +7,11 @@ way.
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import apache_beam as beam
@@ -29,12 +30,12 @@ from imgcls_beam.preparing import (
     load_preparer,
     prepare_for_models,
 )
-from imgcls_beam.reading import ObjectKey, find_object, give_to, read_or_give_up
+from imgcls_beam.reading import BoundedReads, ObjectKey, find_object, give_to
 from imgcls_beam.scoring import ModelSource
 
 _ResultT = TypeVar("_ResultT")
 
-_Reading = concurrent.futures.Future[list[EncodedImage | Failure]]
+_Reading = concurrent.futures.Future[BoundedReads]
 
 _PREFETCHED_IMAGES = 48
 _PREFETCHED_BYTES = 96 << 20
@@ -42,7 +43,7 @@ _PREFETCHED_BYTES = 96 << 20
 
 @dataclasses.dataclass(slots=True)
 class _Task(Generic[_ResultT]):
-    future: concurrent.futures.Future[list[_ResultT]]
+    future: concurrent.futures.Future[Any]
     origins: list[WindowedValue]
     size_bytes: int
 
@@ -66,11 +67,11 @@ class PrefetchQueue(Generic[_ResultT]):
 
     def add(
         self,
-        future: "concurrent.futures.Future[list[_ResultT]]",
+        future: "concurrent.futures.Future[Any]",
         origins: list[WindowedValue],
         size_bytes: int,
     ) -> None:
-        """Takes on a task that gives one result for each of its origins, in order."""
+        """Takes on a task that gives an iterable: one result for each of its origins, in order."""
         self._tasks.append(_Task(future, origins, size_bytes))
         self._elements += len(origins)
         self._size_bytes += size_bytes
@@ -102,11 +103,10 @@ class PrefetchQueue(Generic[_ResultT]):
         for origin, result in zip(task.origins, self._wait(task.future), strict=True):
             yield origin.with_value(result)
 
-    def _wait(self, future: "concurrent.futures.Future[list[_ResultT]]") -> list[_ResultT]:
-        if future.done():  # once an image: a clock only where there is something to measure
-            return future.result()
-        with BOARD.held(self._stage):
-            return future.result()
+    def _wait(self, future: "concurrent.futures.Future[Any]") -> Iterable[_ResultT]:
+        with contextlib.nullcontext() if future.done() else BOARD.held(self._stage):
+            results: Iterable[_ResultT] = future.result()
+        return results
 
 
 class ReadDoFn(beam.DoFn):
@@ -169,14 +169,16 @@ class ReadDoFn(beam.DoFn):
 
 def _read_on(
     refs: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions, last: "_Reading | None"
-) -> list[EncodedImage | Failure]:
+) -> BoundedReads:
     """Reads a batch; the last result of `last` is of the object that the batch goes on with."""
-    if last is None:
-        return read_or_give_up(refs, options)
-    result, key = last.result()[-1], find_object(refs[0])
-    same = list(itertools.takewhile(lambda ref: find_object(ref) == key, refs))
-    shared = [give_to(ref, result) for ref in same if isinstance(ref, ImageRef)]
-    return shared + read_or_give_up(refs[len(same) :], options)
+    result, same = last.result().last if last else None, []
+    if result is not None:
+        key = find_object(refs[0])
+        same = list(itertools.takewhile(lambda ref: find_object(ref) == key, refs))
+    shared = [give_to(ref, result) for ref in same if result and isinstance(ref, ImageRef)]
+    reads = BoundedReads(refs[len(shared) :], options, shared)
+    reads.prefetch()
+    return reads
 
 
 def _count_bytes(ref: ImageRef | EncodedImage | Failure) -> int:

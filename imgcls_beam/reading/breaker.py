@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, StoreError
 from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.faults import Sleep
 from imgcls_beam.reading.read import read_images
 from imgcls_beam.stores import show_store
 
@@ -86,7 +87,7 @@ BREAKER = Breaker()
 
 
 def read_or_give_up(
-    refs: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions
+    refs: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions, sleep: Sleep
 ) -> list[EncodedImage | Failure]:
     """`read_images`, for a run that ends when its store is gone.
 
@@ -95,7 +96,7 @@ def read_or_give_up(
     """
     BREAKER.wait()
     began = BREAKER.now()
-    results = read_images(refs, options)
+    results = read_images(refs, options, sleep)
     read = [
         result for given, result in zip(refs, results, strict=True) if isinstance(given, ImageRef)
     ]

@@ -24,3 +24,33 @@ FILES: Mapping[str, Make] = {
     )
     for name, make in makers.items()
 }
+
+LARGE = frozenset(
+    {
+        "JPEG: scans, 90 of 64 Mi pixels",
+        "JPEG: scans, 20 of 64 Mi pixels",
+        "PNG: 64 Mi pixels of RGBA",
+        "PNG: 64 Mi pixels of 16 bits",
+        "PNG: 64 Mi pixels of 16 bits and alpha",
+        "PNG: 64 Mi pixels of RGBA of 16 bits",
+        "PNG: 64 Mi pixels of one bit, interlaced",
+        "PNG: text that inflates",
+        "PNG: XMP that inflates",
+        "PNG: profile that inflates",
+        "PNG: rows beyond the last",
+        "GIF: 64 Mi pixels",
+        "WEBP: 64 Mi pixels",
+        "WEBP: 64 Mi pixels, lossless",
+        "WEBP: groups of codes",
+        "boxes: AVIF, 64 Mi pixels",
+        "boxes: JPEG2000, 64 Mi pixels that are not there",
+        "TIFF: 64 Mi pixels, deflated",
+        "TIFF: 64 Mi pixels, LZW",
+        "TIFF: 64 Mi pixels, run lengths",
+        "TIFF: 64 Mi pixels, fax",
+        "TIFF: 64 Mi pixels, CMYK",
+        "TIFF: a JPEG of 5,000 scans",
+        "TIFF: a JPEG of 90 scans",
+    }
+)
+"""Those that take long to make."""
