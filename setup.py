@@ -143,7 +143,8 @@ setuptools.setup(
     },
     package_data={
         "imgcls_beam": ["py.typed"],
-        "imgcls_beam.analysis.report_page": ["page.html", "page.css", "page.js"],
+        "imgcls_beam.analysis.comparison_page": ["*.html"],
+        "imgcls_beam.analysis.report_page": ["*.html", "page.css", "page.js"],
         "imgcls_beam.schemas": ["*.json", "*.sql"],
     },
     cmdclass={"bdist_wheel": Wheel},

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from imgcls_beam.masking import mask_secrets
+
 MAX_ATTRIBUTES_BYTES = 1 << 20
 """Of the JSON text; larger ones belong into a table of their own, joined by the image's URI."""
 MAX_NESTING = 100
@@ -22,7 +24,8 @@ def encode_attributes(attributes: Mapping[str, Any]) -> str:
 
     Text, numbers, booleans, null, lists and structs are JSON's own. Dates and times become ISO
     8601, durations seconds, decimals their digits as text, bytes base64. NaN and the infinities,
-    which JSON does not have, become null, and so do integers of more than 4,300 digits.
+    which JSON does not have, become null, and so do integers of more than 4,300 digits. URLs in
+    texts lose their passwords and signatures.
 
     Raises:
         RecursionError: nested more than `MAX_NESTING` times.
@@ -31,10 +34,10 @@ def encode_attributes(attributes: Mapping[str, Any]) -> str:
         text = _ENCODER.encode(attributes)
     except ValueError:
         _check_nesting(attributes)
-        return _ENCODER.encode(_to_encodable(attributes))
+        text = _ENCODER.encode(_to_encodable(attributes))
     if text.count("[") + text.count("{") > MAX_NESTING:
         _check_nesting(attributes)
-    return text
+    return mask_secrets(text) if "://" in text else text
 
 
 def _check_nesting(value: object, more: int = MAX_NESTING) -> None:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.masking import has_secret_user, mask_uri
 
 SCHEMES = ("file", "local", "gs", "gcs", "s3", "s3a", "az", "abfs", "abfss", "hf", "memory")
 """What may be read and written without being asked for: stores, and no web addresses."""
@@ -45,7 +46,14 @@ def check_url(option: str, value: object, allow_schemes: tuple[str, ...]) -> str
         ConfigError: empty, a control character, or a scheme that is not allow-listed.
     """
     url = check_text(option, value)
-    if not is_scheme_allowed(scheme_of(url), allow_schemes):
+    scheme = scheme_of(url)
+    if has_secret_user(url):
+        problem = "a user or a password in a URL would stand in every row; set credentials"
+        raise ConfigError(option, url, f"{problem} by the environment")
+    if mask_uri(url) != url:
+        problem = "a signed URL would stand in the run record; name it in a manifest"
+        raise ConfigError(option, url, problem)
+    if not is_scheme_allowed(scheme, allow_schemes):
         known = ", ".join(SCHEMES)
         raise ConfigError(option, url, f"its scheme is not allowed; allowed: a path, or {known}")
     return url

@@ -17,6 +17,7 @@ from typing import Any
 import numpy.typing as npt
 
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError, Stage
+from imgcls_beam.masking import mask_uri
 from imgcls_beam.scoring import AppliedParameters, Execution, Scoring
 from imgcls_beam.spec import NO_PARAMETERS, LabelScore, Parameters
 
@@ -102,6 +103,8 @@ class ImageRef:
         locator: where in its object it lies; None for an object that is the image.
         checksum: of the object's bytes as the store gave it: `md5:` and 32 hex digits, or `crc32c:`
             and base64; None where it gave none.
+        signed_url: of a web address the one that opens it, where `uri` is without its signature.
+            It is in no row, and two signatures of one object are one reference.
         duplicates: how many equal references were listed beside this one: of the same URI,
             attributes and request id. They are one, and have one row.
     """
@@ -116,6 +119,7 @@ class ImageRef:
     locator: Locator | None = None
     checksum: str | None = None
     duplicates: int = 0
+    signed_url: str | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a URI that is no text, or attributes not named by texts."""
@@ -124,11 +128,15 @@ class ImageRef:
         given = self.attributes
         if given is not None and not _has_text_names(given):
             raise ConfigError("attributes", given, "give a mapping whose names are texts")
+        if (masked := mask_uri(self.uri)) != self.uri:
+            object.__setattr__(self, "signed_url", self.uri)
+            object.__setattr__(self, "uri", masked)
 
     @property
     def object_uri(self) -> str:
-        """The object to open: the URI itself, or what holds the image."""
-        return self.uri if self.locator is None else self.uri.partition("::")[0]
+        """The object to open, with its signature: the URI itself, or what holds the image."""
+        uri = self.signed_url or self.uri
+        return uri if self.locator is None else uri.partition("::")[0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

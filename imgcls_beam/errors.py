@@ -6,6 +6,8 @@ The tree::
     ├── ConfigError           the caller: an option, an input or an output place is wrong. Exit 2.
     │   └── RunExistsError    the run id has been used; the message names the way out
     ├── ModelError            the model cannot be loaded, or would predict at random. Exit 1.
+    ├── SickModelError        the model or its device fails by itself; the runner tries elsewhere
+    ├── StoreError            what holds the images stopped answering; nothing is published. Exit 1.
     ├── PublishError          what was written does not add up; nothing was committed. Exit 1.
     └── ImageError            one image: becomes that image's row and stops nothing
 
@@ -15,6 +17,8 @@ memory addresses and local paths.
 """
 
 import enum
+
+from imgcls_beam.masking import mask_secrets
 
 
 class Stage(enum.StrEnum):
@@ -97,8 +101,8 @@ class ConfigError(ImgclsError):
         self.problem = problem
 
     def __str__(self) -> str:
-        """One sentence: option, value, problem."""
-        return f"{self.option}={self.value!r}: {self.problem}"
+        """One sentence: option, value without the secrets of URLs, problem."""
+        return f"{self.option}={mask_secrets(repr(self.value))}: {self.problem}"
 
 
 class RunExistsError(ConfigError):
@@ -107,6 +111,14 @@ class RunExistsError(ConfigError):
 
 class ModelError(ImgclsError):
     """The model cannot be loaded, or would predict at random. Nothing was predicted yet."""
+
+
+class SickModelError(ImgclsError):
+    """The model is not what it was when it was loaded: no image is to blame. The runner retries."""
+
+
+class StoreError(ImgclsError):
+    """A store has stopped answering while a run read from it, so the run was ended."""
 
 
 class PublishError(ImgclsError):

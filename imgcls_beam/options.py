@@ -1,7 +1,7 @@
 """What a job is asked to do: frozen dataclasses that check themselves.
 
-Nothing here touches a file or the network, and nothing here knows of a command line. A value that
-is not allowed raises `ConfigError` with the option's name as it is spelled on the command line.
+Nothing here touches a file or the network. A value that is not allowed raises `ConfigError` with
+the option's name as it is spelled on the command line.
 """
 
 import dataclasses
@@ -82,14 +82,14 @@ class InputOptions:
     Attributes:
         inputs: files, folders, prefixes or globs on file systems that fsspec knows.
         allow_schemes: schemes that may be read beside `checks.SCHEMES`.
-        limit: at most so many images, in the order of listing; None for all.
-        sample_ratio: the share of images to take, chosen by their URI; 1.0 for all.
+        limit: at most so many images, as they are listed; None for all.
+        sample_ratio: the share of images to take, by their URI; 1.0 for all.
         manifest: a table of images.
-        requests: JSONL files, folders or globs of them, each line a request of the task.
-        own_output: where this job writes: URLs of files, and of folders, which end in a slash. No
-            folder and no glob takes what is there. The program fills it in.
-        allow_empty: whether a source that names nothing is a run of 0 images. Of a bucket that is
-            a folder without objects too; a file that is not there is an error in any case.
+        requests: JSONL files, folders or globs, each line a request of the task.
+        own_output: URLs of files and folders (`…/`) where this job writes, which no folder and no
+            glob takes. The program fills it in.
+        allow_empty: whether a source that names nothing is a run of 0 images, a folder of a bucket
+            included; a file that is not there is an error in any case.
     """
 
     inputs: tuple[str, ...] = ()
@@ -137,17 +137,21 @@ class ReadOptions:
     Attributes:
         max_bytes: a larger object is a failure, not read.
         tries: how often an object is tried while its fault looks passing.
-        first_wait_s: the wait before the second try; doubled from one to the next.
+        retry_s: after the first try, how long others may begin.
+        first_wait_s: before the second try; then twice as long each time, up to 4 s.
+        timeout_s: without a byte of an answer, after which a try is given up.
         concurrency: objects of one batch in flight at once.
         batch_bytes: objects are read in batches of about so many bytes.
         allow_schemes: schemes that may be read beside `checks.SCHEMES`.
-        dedupe: `on`: references to one object share its bytes, and images of the same bytes share
-            their pixels and their scores, which their rows say; `off`: each is looked at alone.
+        dedupe: `on`: references to one object share its bytes, and images of the same bytes their
+            pixels and scores, which their rows say; `off`: each is looked at alone.
     """
 
     max_bytes: int = 64 * _MIB
-    tries: int = 4
+    tries: int = 8
+    retry_s: float = 35.0
     first_wait_s: float = 0.5
+    timeout_s: float = 8.0
     concurrency: int = 64
     batch_bytes: int = 32 * _MIB
     allow_schemes: tuple[str, ...] = ()
@@ -157,10 +161,10 @@ class ReadOptions:
         """Raises `ConfigError` for a count below 1, a wait below 0 or above an hour."""
         check_choice("dedupe", self.dedupe, get_args(Dedupe))
         check_count("max_image_bytes", self.max_bytes)
-        check_count("read_tries", self.tries)
-        check_number("read_first_wait_s", self.first_wait_s, 0, 3600)
-        check_count("read_concurrency", self.concurrency)
-        check_count("read_batch_bytes", self.batch_bytes)
+        for name in ("first_wait_s", "retry_s", "timeout_s"):
+            check_number(f"read_{name}", getattr(self, name), 0, 3600)
+        for name in ("tries", "concurrency", "batch_bytes"):
+            check_count(f"read_{name}", getattr(self, name))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -170,11 +174,9 @@ class DecodeOptions:
     Attributes:
         max_pixels: width × height; a larger image is a failure, not decoded. 64 Mi pixels are
             256 MB in Pillow, and up to 1 GB while they are decoded.
-        max_scans: scans of a JPEG. Real files have up to 20; a hostile one of 808 kB decoded
-            for 24 s.
+        max_scans: of a JPEG. Real files have up to 20; a hostile one of 808 kB took 24 s.
         preprocess: `exact`: as the model's own image processor, grey level by grey level; `fast`:
-            a JPEG is decoded at the smallest scale that is at least twice what the model takes,
-            and images are resized by a faster method.
+            JPEGs at a scale of at least twice what the model takes, resized after a mean of squares.
     """
 
     max_pixels: int = 64 * _MIB
@@ -200,11 +202,11 @@ class OutputOptions:
             the new rows in the place of all others, `append` adds images that it does not hold.
         session_id: unique to this start of the program; names its staging folder.
         jsonl: file for the task's responses, a JSON line each; None for none.
-        table: BigQuery table for the rows, `project.dataset.table`; None for none.
-        only: which of the listed images: `all`; `new`: those of which no published run has a good
-            row with the same version, model and parameters; `errors`: those that failed in the
-            published run of this id, whose error rows the new rows replace.
-        file_bytes: published files have about so many bytes; a small run has one file.
+        table: BigQuery table for the rows, `project.dataset.table`.
+        only: which of the listed images: `all`; `new`: without a good row of the same version,
+            model and parameters in a published run; `errors`: those that failed in the run of this
+            id, whose error rows the new rows replace.
+        file_bytes: of a published file, about; a small run has one file.
         is_scratch: whether the folder is there for the load into `table` alone, and goes then.
         report: whether the program writes a report of the run into the folder when it is done.
     """

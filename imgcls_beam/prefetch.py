@@ -29,7 +29,7 @@ from imgcls_beam.preparing import (
     load_preparer,
     prepare_for_models,
 )
-from imgcls_beam.reading import ObjectKey, find_object, give_to, read_images
+from imgcls_beam.reading import ObjectKey, find_object, give_to, read_or_give_up
 from imgcls_beam.scoring import ModelSource
 
 _ResultT = TypeVar("_ResultT")
@@ -172,11 +172,11 @@ def _read_on(
 ) -> list[EncodedImage | Failure]:
     """Reads a batch; the last result of `last` is of the object that the batch goes on with."""
     if last is None:
-        return read_images(refs, options)
+        return read_or_give_up(refs, options)
     result, key = last.result()[-1], find_object(refs[0])
     same = list(itertools.takewhile(lambda ref: find_object(ref) == key, refs))
     shared = [give_to(ref, result) for ref in same if isinstance(ref, ImageRef)]
-    return shared + read_images(refs[len(same) :], options)
+    return shared + read_or_give_up(refs[len(same) :], options)
 
 
 def _count_bytes(ref: ImageRef | EncodedImage | Failure) -> int:

@@ -17,6 +17,7 @@ import types
 import warnings
 
 from imgcls_beam.cache import find_cache
+from imgcls_beam.masking import MaskingFormatter
 
 _LOG = logging.getLogger("imgcls")
 _OTHERS = logging.getLogger("imgcls_beam.others")
@@ -53,7 +54,7 @@ def turn_aside(program: str, *, is_verbose: bool) -> None:
         root.removeHandler(handler)
     path = None if is_verbose or not owns_process() else _open_log(program)
     shown = logging.StreamHandler()
-    shown.setFormatter(logging.Formatter(_FORM))
+    shown.setFormatter(MaskingFormatter(_FORM))
     if not is_verbose:
         shown.addFilter(_is_ours)
         for name in _CLIENTS:
@@ -129,7 +130,7 @@ def _open_log(program: str) -> pathlib.Path | None:
 
 def _make_file_handler(path: pathlib.Path) -> logging.Handler:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace", delay=True)
-    handler.setFormatter(logging.Formatter(f"%(asctime)s {_FORM}"))
+    handler.setFormatter(MaskingFormatter(f"%(asctime)s {_FORM}"))
     handler.addFilter(_is_worth_keeping)
     handler.addFilter(functools.partial(_has_room, path))
     return handler

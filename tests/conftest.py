@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from imgcls_beam.stores import RETRIES
 from tests.models import FAMILIES, make_model
 
 # `make timm` runs these in an environment of their own.
@@ -26,6 +27,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMGCLS_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def full_budget() -> None:
+    """No test lacks the retries that others have made in its process."""
+    RETRIES.give_back(1_000_000)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ cloud.google.com/storage/docs describes it:
 - `generation` of a GET: another one than the live one is not there (no bucket has versions here);
   `x-goog-generation` of its answer (xml-api/reference-headers);
 - decompressive transcoding of `contentEncoding: gzip` (docs/transcoding);
+- the last chunk of an upload that is sent again, because its answer was lost, is answered again
+  (docs/performing-resumable-uploads);
 - several requests at once, connections that stay open, no file of the whole state at each write.
 """
 
@@ -31,7 +33,7 @@ from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers import buckets, objects
 from gcp_storage_emulator.storage import Storage
 
-from tests.controls import Controls, damage
+from tests.controls import ON_THE_WIRE, STATUSES, Controls, damage, spoil_on_the_wire
 
 _PAGE_ITEMS = 1000
 
@@ -48,6 +50,7 @@ class PagedStorage(Storage):  # type: ignore[misc]  # the package has no types
         self.names: dict[str, list[str]] = collections.defaultdict(list)
         self.wanted: dict[str, str] = {}  # preconditions of the request under the lock
         self.wanted_of_upload: dict[str, dict[str, str]] = {}
+        self.finished: dict[str, tuple[str, str]] = {}
         super().__init__(use_memory_fs=folder is None, data_dir=folder)
 
     def _write_config_to_file(self) -> None:
@@ -84,6 +87,8 @@ class PagedStorage(Storage):  # type: ignore[misc]  # the package has no types
         self.check(bucket, name, self.wanted_of_upload.pop(upload or "", self.wanted))
         is_new = name not in self.objects.get(bucket, {})
         super().create_file(bucket, name, content, resource, upload)
+        if upload:
+            self.finished[upload] = bucket, name
         if is_new:
             bisect.insort(self.names[bucket], name)
 
@@ -148,6 +153,16 @@ def download(request: Any, response: Any, storage: PagedStorage) -> None:
     _emulated_download(request, response, storage)
 
 
+def upload_chunk(request: Any, response: Any, storage: PagedStorage) -> None:
+    """A chunk of an upload; one that is finished says so each time it is asked."""
+    upload = request.query["upload_id"][0]
+    bucket, name = storage.finished.get(upload, ("", ""))
+    if name in storage.objects.get(bucket, {}):
+        response.json(storage.objects[bucket][name])
+        return
+    _emulated_chunk(request, response, storage)
+
+
 class Serving(http.server.ThreadingHTTPServer):
     """As many connections at once as a client opens."""
 
@@ -176,6 +191,12 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
             self._send(200, self.controls.answer(asked.path, body, self._fill))
             return
         fault = self.controls.note(f"{method} {urllib.parse.unquote(self.path)}")
+        if fault in STATUSES:
+            self._send(STATUSES[fault], b'{"error": {"code": %d}}' % STATUSES[fault])
+            return
+        if fault == "stall":
+            self._spoil(fault, b"")
+            return
         connection, answer = (self.rfile, self.wfile), io.BytesIO()
         self.rfile, self.wfile = io.BytesIO(body), answer
         try:
@@ -188,6 +209,8 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
             self.rfile, self.wfile = connection
         if fault == "lose":
             self._send(503, b"")
+        elif fault in ON_THE_WIRE:
+            self._spoil(fault, answer.getvalue())
         elif answer.getvalue():
             self.wfile.write(damage(answer.getvalue()) if fault else answer.getvalue())
 
@@ -196,6 +219,10 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
     do_PUT = functools.partialmethod(_answer, "PUT")
     do_PATCH = functools.partialmethod(_answer, "PATCH")
     do_DELETE = functools.partialmethod(_answer, "DELETE")
+
+    def _spoil(self, fault: str, answer: bytes) -> None:
+        spoil_on_the_wire(self.connection, fault, answer)
+        self.close_connection = True
 
     def _fill(self, bucket: str, contents: dict[str, bytes], more: dict[str, Any]) -> None:
         with self.storage.lock:
@@ -220,11 +247,17 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
 
 _emulated_download = objects.download
 objects.download = download
+_emulated_chunk = objects.upload_partial
+objects.upload_partial = upload_chunk
 server.HANDLERS = tuple(
     (
         pattern,
         {
-            method: {objects.ls: list_page, _emulated_download: download}.get(handler, handler)
+            method: {
+                objects.ls: list_page,
+                _emulated_download: download,
+                _emulated_chunk: upload_chunk,
+            }.get(handler, handler)
             for method, handler in handlers.items()
         },
     )

@@ -18,9 +18,16 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.controls import Controls, damage
+from tests.controls import ON_THE_WIRE, STATUSES, Controls, damage, spoil_on_the_wire
 
 _REGION = "us-east-1"
+_ERROR = b"<?xml version='1.0'?><Error><Code>%s</Code><Message>as told</Message></Error>"
+_CODES = {
+    "429": b"TooManyRequests",
+    "503": b"SlowDown",
+    "403": b"AccessDenied",
+    "404": b"NoSuchKey",
+}
 
 
 class Application:
@@ -40,14 +47,30 @@ class Application:
             return [answer]
         query = urllib.parse.unquote(environ["QUERY_STRING"])
         fault = self._controls.note(f"{environ['REQUEST_METHOD']} {path}?{query}")
+        if fault in STATUSES:
+            body = _ERROR % _CODES.get(fault, b"InternalError")
+            head = [("Content-Length", str(len(body))), ("Content-Type", "application/xml")]
+            start_response(f"{STATUSES[fault]} {fault}", head)
+            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+        if fault == "stall":
+            return _spoil(environ, fault, b"")
         is_writing = environ["REQUEST_METHOD"] not in ("GET", "HEAD")
         with self._lock if is_writing else contextlib.nullcontext():
+            said: list[Any] = []
+            is_kept = fault == "lose" or fault in ON_THE_WIRE
             answered: Iterable[bytes] = self._served(
-                environ, _say_nothing if fault == "lose" else start_response
+                environ, (lambda *given: said.extend(given)) if is_kept else start_response
             )
         if fault == "lose":
             start_response("503 Service Unavailable", [("Content-Length", "0")])
             return [b""]
+        if fault in ON_THE_WIRE:
+            lines = [f"HTTP/1.1 {said[0]}", *(f"{name}: {value}" for name, value in said[1])]
+            is_head = environ["REQUEST_METHOD"] == "HEAD"
+            body = b"" if is_head else b"".join(answered)
+            if not is_head and not any(name.lower() == "content-length" for name, _ in said[1]):
+                lines.append(f"Content-Length: {len(body)}")  # as S3 always says
+            return _spoil(environ, fault, "\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         return [damage(b"".join(answered))] if fault else answered
 
     def _fill(self, bucket: str, objects: dict[str, bytes], more: dict[str, Any]) -> None:
@@ -68,8 +91,9 @@ class _Handler(WSGIRequestHandler):
         del type, message, args
 
 
-def _say_nothing(*args: object) -> None:
-    del args
+def _spoil(environ: dict[str, Any], fault: str, answer: bytes) -> list[bytes]:
+    spoil_on_the_wire(environ["werkzeug.socket"], fault, answer)
+    raise ConnectionResetError  # so that nothing more is written
 
 
 def main() -> None:

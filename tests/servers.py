@@ -13,11 +13,13 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fsspec
 import pytest
+
+from imgcls_beam.stores import StoreKey
 
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # gcsfs reads it at import
 
@@ -53,7 +55,7 @@ class Server:
     @property
     def store(self) -> fsspec.AbstractFileSystem:
         """The bucket's file system, as the programs open it."""
-        return fsspec.filesystem(self.scheme, use_listings_cache=False)
+        return StoreKey.of(self.root).open()
 
     def fill(self, objects: Mapping[str, bytes], bucket: str = BUCKET, **more: str) -> None:
         """Makes objects: 10,000 small ones in about two seconds.
@@ -87,6 +89,29 @@ class Server:
     def damage_answers(self, *patterns: str) -> None:
         """Gives another last byte in the answer to one request of each pattern."""
         self._tell("spoil", {"how": "damage", "patterns": list(patterns)})
+
+    def spoil(self, how: str, *patterns: str, for_ever: bool = False) -> None:
+        """Spoils one request of each pattern, or all of them until `take_asked`.
+
+        Args:
+            how: one of `controls.STATUSES` or `controls.ON_THE_WIRE`, `lose` or `damage`.
+            patterns: regular expressions, of method, path and query.
+            for_ever: whether all such requests are spoiled.
+        """
+        given = {"how": how, "patterns": list(patterns), "for_ever": for_ever}
+        self._tell("spoil", given)
+
+    @contextlib.contextmanager
+    def disturbed(
+        self, hows: Sequence[str], pattern: str = "", share: float = 0.3, seed: int = 0
+    ) -> Iterator[None]:
+        """Spoils a share of the requests, by chance, for as long as this lasts."""
+        given = {"share": share, "hows": list(hows), "pattern": pattern, "seed": seed}
+        self._tell("disturb", given)
+        try:
+            yield
+        finally:
+            self._tell("disturb", given | {"share": 0.0})
 
     def _tell(self, what: str, given: dict[str, Any]) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -154,10 +179,18 @@ def _run(module: str, *arguments: str) -> Iterator[int]:
 @contextlib.contextmanager
 def _lead_to(scheme: str, variables: dict[str, str]) -> Iterator[None]:
     """Sets the environment, and lets go of clients that were made for another server."""
-    kind = fsspec.get_filesystem_class(scheme)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
-        kind.clear_instance_cache()
+        forget_clients(scheme)
         yield
-    kind.clear_instance_cache()
+    forget_clients(scheme)
+
+
+def forget_clients(scheme: str) -> None:
+    """Lets go of the clients that were made: they keep credentials and endpoint of that time."""
+    from imgcls_beam.stores.gcs_client import PatientGcs
+    from imgcls_beam.stores.s3_client import PatientS3
+
+    fsspec.get_filesystem_class(scheme).clear_instance_cache()
+    {"s3": PatientS3, "gs": PatientGcs}[scheme].clear_instance_cache()

@@ -15,8 +15,9 @@ from typing import Any
 from imgcls_beam.checks import is_scheme_allowed
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
+from imgcls_beam.masking import has_secret_user
 from imgcls_beam.options import ManifestOptions
-from imgcls_beam.stores import spell_uri, split_url
+from imgcls_beam.stores import find_host_problem, spell_uri, split_url
 
 MAX_URI_CHARS = 8192
 """Twice the longest path that Linux takes; URLs of stores are shorter."""
@@ -89,6 +90,10 @@ class References:
                 being allowed to.
         """
         scheme, authority, path = split_url(text)
+        if has_secret_user(text):
+            raise ImageError(FailureCode.INVALID_REFERENCE, _NO_STORE)
+        if problem := find_host_problem(text):
+            raise ImageError(FailureCode.INVALID_REFERENCE, problem)
         if text.startswith("/") or path != text:
             if not is_scheme_allowed(scheme, self._allow_schemes):
                 return text  # reading refuses it

@@ -83,14 +83,19 @@ class _Cursor:
 
         Rows are in ascending order.
         """
+        waits: list[float] = []
+
+        def wait(wait_s: float) -> None:
+            waits.append(wait_s)
+            sleep(wait_s)
+
         with self._lock:
             try:
-                file = self._look_up(options, sleep)
+                file = self._look_up(options, wait)
                 return [(row, self._take(row), file.tries) for row in rows]
             except ImageError as error:
                 self._reset()
-                tries = options.tries if error.code is FailureCode.UNAVAILABLE else 1
-                return [(row, error, tries) for row in rows]
+                return [(row, error, 1 + len(waits)) for row in rows]
             except BaseException:  # a defect: the next read begins anew
                 self._reset()
                 raise

@@ -15,8 +15,9 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import changed_object, count_tries, to_image_error
 from imgcls_beam.reading.pinning import look_up
+from imgcls_beam.reading.ranges import ask_ranges
 from imgcls_beam.reading.store_groups import open_stores
-from imgcls_beam.stores import ask, updated_at_of, version_of
+from imgcls_beam.stores import updated_at_of, version_of
 from imgcls_beam.stores.parquet_batches import find_image_path, open_parquet, read_batches
 
 _BUFFER_BYTES = 4 << 20
@@ -67,9 +68,7 @@ class RangeFile(io.RawIOBase):
         if end <= start:
             return b""
         data: bytes = self._persist(
-            lambda: ask(
-                lambda: self._store.cat_ranges([self._path], [start], [end], on_error="return")[0]
-            )
+            lambda: ask_ranges(self._store, [self._path], [start], [end], self._options)[0]
         )
         if len(data) != end - start:
             raise changed_object()

@@ -1,11 +1,10 @@
 """What a store raises → the image's own error, which becomes its row."""
 
-import random
 from collections.abc import Callable, Iterator
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.stores import FaultKind, is_fault, kind_of
+from imgcls_beam.stores import REFUSED_HOST, FaultKind, is_fault, iterate_waits, kind_of
 
 _LISTED_NO_MORE = "the object was listed but is not there any more"
 _OF_KIND = {
@@ -31,6 +30,7 @@ _OF_KIND = {
         FailureCode.UNAVAILABLE,
         "no credentials for the store were found, or what gives them did not answer",
     ),
+    FaultKind.NOT_PUBLIC: (FailureCode.UNREADABLE, REFUSED_HOST),
     FaultKind.UNREACHABLE: (FailureCode.UNAVAILABLE, "the store did not deliver the object"),
     FaultKind.OTHER: (FailureCode.UNREADABLE, "the store refused to read the object"),
 }
@@ -40,13 +40,11 @@ Sleep = Callable[[float], object]
 
 
 def count_tries(options: ReadOptions, sleep: Sleep) -> Iterator[int]:
-    """Tries from 1; before each other one it waits, twice as long each time.
-
-    Waits are jittered by half: workers that failed together do not return together.
-    """
-    for tries in range(1, options.tries + 1):
-        if tries > 1:
-            sleep(options.first_wait_s * 2.0 ** (tries - 2) * random.uniform(0.5, 1.5))
+    """Tries from 1, for as long as there are to be more; it waits before each other one."""
+    yield 1
+    waits = iterate_waits(options.tries, options.first_wait_s, options.retry_s)
+    for tries, wait_s in enumerate(waits, start=2):
+        sleep(wait_s)
         yield tries
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from fsspec import AbstractFileSystem
 
-from imgcls_beam.elements import Failure, ImageRef
+from imgcls_beam.elements import ByteSpan, Failure, ImageRef, RequestLine
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import changed_object, no_file
@@ -29,6 +29,7 @@ from imgcls_beam.stores import (
     is_local,
 )
 
+_SHORT = "the store gave fewer bytes than the object has"
 _DAMAGED = "the bytes that were read do not have the checksum that the store gives for the object"
 
 _LOOK_UPS_AT_ONCE = 16
@@ -41,16 +42,20 @@ class _Doubt:
 
     Attributes:
         is_damaged: whether its bytes do not have the listed checksum.
+        is_short: whether there are fewer of them than were listed.
     """
 
     path: str
     version: str | None
     is_damaged: bool = False
+    is_short: bool = False
 
     def settle(self, info: Mapping[str, Any]) -> ImageError | None:
         """The fault, if there is one, by what the store knows of the object now."""
         if not has_version(info, self.version):
             return changed_object()
+        if self.is_short:
+            return ImageError(FailureCode.UNAVAILABLE, _SHORT, retryable=True)
         if self.is_damaged and not has_secret_etag(info):
             return ImageError(FailureCode.UNREADABLE, _DAMAGED, retryable=True)
         return None
@@ -95,7 +100,7 @@ def look_up(
     if is_local(store):
         return [_look_at_file(path) for path in paths]
     with concurrent.futures.ThreadPoolExecutor(_LOOK_UPS_AT_ONCE) as pool:
-        futures = [pool.submit(find_info, store, path) for path in paths]
+        futures = [pool.submit(find_info, store, path, is_object=True) for path in paths]
     return [future.exception() or future.result() for future in futures]
 
 
@@ -126,13 +131,23 @@ def find_faults(
 
 def _find_doubt(path: str, ref: ImageRef, answer: bytes | BaseException) -> _Doubt | None:
     if ref.locator is not None:  # another image may lie there now, or the end of the object
-        return _Doubt(path, ref.version) if ref.version is not None else None
+        if ref.version is None:
+            return None
+        return _Doubt(path, ref.version, is_short=_is_short(ref, answer))
     if isinstance(answer, BaseException):
         return None
     fits = is_content(answer, ref.checksum) if ref.checksum is not None else None
     if fits or (fits is None and ref.version is None):
         return None
-    return _Doubt(path, ref.version, is_damaged=fits is False)
+    return _Doubt(path, ref.version, fits is False, _is_short(ref, answer))
+
+
+def _is_short(ref: ImageRef, answer: bytes | BaseException) -> bool:
+    """Whether an answer ends before what is stored does, as far as that is listed."""
+    span, size_bytes = ref.locator, ref.size_bytes
+    if isinstance(span, ByteSpan | RequestLine):
+        size_bytes = span.end - span.start
+    return size_bytes is not None and isinstance(answer, bytes) and len(answer) < size_bytes
 
 
 def _look_at_file(path: str) -> Mapping[str, Any] | BaseException:

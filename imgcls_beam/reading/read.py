@@ -7,10 +7,10 @@
     a cell of a Parquet file ─▶ cells ─▶ bytes
     bytes that are there already ─▶ bytes
 
-fsspec's `cat_ranges` keeps many requests in flight on stores that are asynchronous (2,716 objects/s
-of 100 kB 20 ms away at 200 in flight, against 169 for Beam's FileSystems on 32 threads), returns
-an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name. Files of a local disk are
-opened without it: 47,000 of 20 kB a second against 37,000.
+Many requests are in flight on stores that are asynchronous (2,716 objects/s of 100 kB 20 ms away at
+200 in flight, against 169 for Beam's FileSystems on 32 threads); others are asked by fsspec's
+`cat_ranges`, which returns an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name.
+Files of a local disk are opened without it: 47,000 of 20 kB a second against 37,000.
 """
 
 import dataclasses
@@ -35,10 +35,11 @@ from imgcls_beam.reading.faults import (
     too_many_bytes,
 )
 from imgcls_beam.reading.pinning import find_faults
+from imgcls_beam.reading.ranges import ask_ranges
 from imgcls_beam.reading.request_images import limit_line_bytes, open_request
 from imgcls_beam.reading.shared_reads import read_shared
 from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
-from imgcls_beam.stores import ask, has_version, is_local
+from imgcls_beam.stores import RETRIES, has_version, is_local
 
 _STRETCHES = (ByteSpan, RequestLine)
 
@@ -109,7 +110,11 @@ def _read_objects(
         fetched = _fetch([refs[i] for i in pending], options)
         for index, answer in zip(pending, fetched, strict=True):
             results[index] = _judge(refs[index], answer, tries, options)
-        pending = [i for i in pending if _is_passing(results[i])]
+        again = [i for i in pending if _is_passing(results[i])]
+        RETRIES.give_back(len(pending) - len(again))
+        if not again or tries == options.tries:
+            break
+        pending = again[: RETRIES.take(len(again))]
         if not pending:
             break
     return [results[i] for i in range(len(refs))]
@@ -155,27 +160,9 @@ def _fetch_ranges(
     ]
     if is_local(store):
         return list(map(_read_file, refs, paths, starts, ends))
-    got = _ask_ranges(store, paths, starts, ends, options)
+    got = ask_ranges(store, paths, starts, ends, options)
     faults = find_faults(store, paths, refs, got)
     return [faults.get(index, answer) for index, answer in enumerate(got)]
-
-
-def _ask_ranges(
-    store: AbstractFileSystem,
-    paths: list[str],
-    starts: list[int | None],
-    ends: list[int],
-    options: ReadOptions,
-) -> Sequence[bytes | BaseException]:
-    """An answer for each path; where a client gives up all of them for one, each is asked alone."""
-    limits = {"batch_size": options.concurrency} if store.async_impl else {}
-    got = ask(lambda: store.cat_ranges(paths, starts, ends, on_error="return", **limits))
-    if not isinstance(got, Exception):
-        return list(got)
-    if len(paths) == 1:
-        return [got]
-    alone = zip(paths, starts, ends, strict=True)
-    return [_ask_ranges(store, [path], [start], [end], options)[0] for path, start, end in alone]
 
 
 def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes | BaseException:

@@ -7,8 +7,10 @@ from fsspec import AbstractFileSystem
 from imgcls_beam.checks import is_scheme_allowed
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.masking import has_secret_user
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import to_image_error
+from imgcls_beam.reading.ranges import patience_of
 from imgcls_beam.stores import (
     FaultKind,
     StoreKey,
@@ -20,6 +22,7 @@ from imgcls_beam.stores import (
 )
 
 _SCHEME_REFUSED = "the scheme of its URI is not allowed (--allow_scheme)"
+_HAS_PASSWORD = "its URI has a user or a password in it; set credentials by the environment"
 _NOT_INSTALLED = "nothing that is installed reads the scheme of its URI"
 _NO_OBJECT = "its URI names a store or a bucket, and no object in it"
 _NO_NAME = (
@@ -58,7 +61,7 @@ def open_stores(refs: Sequence[ImageRef], options: ReadOptions) -> Iterator[_Gro
                 places[index] = path
         groups.setdefault(key, []).append(index)
     for key, indices in groups.items():
-        store = key if isinstance(key, ImageError) else _open(key)
+        store = key if isinstance(key, ImageError) else _open(key, options)
         if isinstance(store, ImageError):
             yield indices, store, []
         else:
@@ -93,6 +96,8 @@ def _is_missing(answer: bytes | BaseException) -> bool:
 
 
 def _find_store(uri: str, options: ReadOptions) -> StoreKey | ImageError:
+    if has_secret_user(uri):
+        return ImageError(FailureCode.INVALID_REFERENCE, _HAS_PASSWORD)
     if not is_scheme_allowed(split_url(uri)[0], options.allow_schemes):
         return ImageError(FailureCode.UNREADABLE, _SCHEME_REFUSED)
     key = ask(lambda: StoreKey.of(uri))
@@ -124,8 +129,8 @@ def _find_problem(key: StoreKey, path: str) -> str | None:
     return None if is_bucket_name(bucket) and not is_long else _NO_NAME
 
 
-def _open(key: StoreKey) -> AbstractFileSystem | ImageError:
-    store = ask(key.open)
+def _open(key: StoreKey, options: ReadOptions) -> AbstractFileSystem | ImageError:
+    store = ask(lambda: key.open(patience_of(options)))
     if isinstance(store, ValueError):  # no credentials, or those of another account
         return ImageError(FailureCode.UNREADABLE, _NO_STORE)
     return to_image_error(store) if isinstance(store, Exception) else store

@@ -17,9 +17,12 @@ from imgcls_beam.stores.opening import (
     open_folder,
     open_parent,
     open_store,
+    show_store,
     spell_uri,
     split_url,
 )
+from imgcls_beam.stores.patience import RETRIES, Patience, find_limit_s, iterate_waits
+from imgcls_beam.stores.public_hosts import REFUSED_HOST, find_host_problem
 from imgcls_beam.stores.store_checks import check_store
 from imgcls_beam.stores.store_refusals import has_bucket, refuse_store_faults
 from imgcls_beam.stores.versions import (
@@ -34,15 +37,20 @@ from imgcls_beam.stores.versions import (
 )
 
 __all__ = [
+    "REFUSED_HOST",
+    "RETRIES",
     "FaultKind",
     "Folder",
     "Info",
+    "Patience",
     "StoreKey",
     "ask",
     "check_store",
     "checksum_of",
     "facts_of",
+    "find_host_problem",
     "find_info",
+    "find_limit_s",
     "has_bucket",
     "has_pages",
     "has_protocol",
@@ -52,6 +60,7 @@ __all__ = [
     "is_content",
     "is_fault",
     "is_local",
+    "iterate_waits",
     "join_url",
     "kind_of",
     "list_below",
@@ -59,6 +68,7 @@ __all__ = [
     "open_parent",
     "open_store",
     "refuse_store_faults",
+    "show_store",
     "size_of",
     "spell_uri",
     "split_url",

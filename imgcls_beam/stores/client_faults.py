@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from imgcls_beam.stores.archived import is_archived
+from imgcls_beam.stores.public_hosts import PrivateHostError
 
 _AnswerT = TypeVar("_AnswerT")
 
@@ -37,6 +38,8 @@ class FaultKind(enum.Enum):
     """None were found; or the service that gives them to a machine was busy."""
     WRONG_SETTINGS = enum.auto()
     """A profile that is not there, credentials of which a part is missing."""
+    NOT_PUBLIC = enum.auto()
+    """A web address of this network, or of this machine's own services."""
     UNREACHABLE = enum.auto()
     """No answer, or one that says to come back later: it may pass."""
     OTHER = enum.auto()
@@ -54,7 +57,7 @@ _PASSING_ERRNO = frozenset(
 _PASSING_NAME = re.compile(
     r"Time_?d?_?out|Connect|Disconnect|Unavailable|Throttl|TooManyRequests|SlowDown|Transport"
     r"|Temporar|Busy|Network|HTTPClientError|PayloadError|ChunkedEncoding|IncompleteRead"
-    r"|StreamingError|ChecksumError|ServiceRe(quest|sponse)Error|ServerError|RefreshError"
+    r"|StreamingError|ResponseParserError|ChecksumError|ServiceRe(quest|sponse)Error|ServerError|RefreshError"
     r"|Retrieval|RetryError|LocalEntryNotFound|error_temp"
 )
 """In the name of a class: a connection, a busy server, a busy service of credentials. A file that
@@ -123,7 +126,11 @@ def _iterate_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _find_kind(error: BaseException) -> FaultKind:
+    if isinstance(error, PrivateHostError):
+        return FaultKind.NOT_PUBLIC
     status, code = http_status(error), code_of(error)
+    if status == 401 and _has_no_token(error):
+        return FaultKind.UNREACHABLE
     for kind, pattern in (
         (FaultKind.WRONG_SETTINGS, _WRONG_SETTINGS_NAME),
         (FaultKind.NO_CREDENTIALS, _NO_CREDENTIALS_NAME),
@@ -139,6 +146,15 @@ def _find_kind(error: BaseException) -> FaultKind:
     if isinstance(error, PermissionError) or status in (401, 403) or _is_gcs_refusal(error):
         return FaultKind.DENIED
     return FaultKind.UNREACHABLE if _is_passing(error, status) else FaultKind.OTHER
+
+
+def _has_no_token(error: BaseException) -> bool:
+    """Whether gcsfs says 401 itself, because who gives tokens did not answer, or will later."""
+    refused = error.__cause__
+    if refused is None or type(refused).__name__ != "RefreshError":
+        return False
+    is_unreached = refused.__cause__ is not None and _has_name(refused.__cause__, _PASSING_NAME)
+    return is_unreached or bool(getattr(refused, "retryable", False))
 
 
 def _has_name(error: BaseException, pattern: re.Pattern[str]) -> bool:
@@ -170,6 +186,8 @@ def _is_passing(error: BaseException, status: int | None) -> bool:
     if status in _PASSING_STATUS:
         return True
     if isinstance(error, TimeoutError | ConnectionError | EOFError | socket.gaierror):
+        return True
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):  # an answer that is garbled
         return True
     if isinstance(error, OSError) and error.errno in _PASSING_ERRNO:
         return True

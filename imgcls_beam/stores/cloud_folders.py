@@ -12,7 +12,17 @@ from imgcls_beam.stores.folder import Folder
 _CONFLICT_WAITS_S = (0.1, 0.4, 1.6)
 
 
-class GcsFolder(Folder):
+class BucketFolder(Folder):
+    """A small file is one request, which is made again where its answer was lost."""
+
+    __slots__ = ()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Without an upload of several steps."""
+        self.store.pipe_file(self.path_of(name), data)
+
+
+class GcsFolder(BucketFolder):
     """The etag is the generation of the object."""
 
     __slots__ = ()
@@ -36,7 +46,7 @@ class GcsFolder(Folder):
         )
 
 
-class S3Folder(Folder):
+class S3Folder(BucketFolder):
     """The etag is the store's own."""
 
     __slots__ = ()

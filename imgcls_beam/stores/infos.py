@@ -39,11 +39,16 @@ def has_pages(store: AbstractFileSystem) -> bool:
     return has_protocol(store, "s3") or has_protocol(store, "gs")
 
 
-def find_info(store: AbstractFileSystem, path: str) -> Info:
+def find_info(store: AbstractFileSystem, path: str, *, is_object: bool = False) -> Info:
     """What a store knows of an object now.
 
     A link on a local disk has size and time of its target, which is what is read. GCS and S3 are
     asked directly: gcsfs asks twice, s3fs leaves out how an object is encrypted.
+
+    Args:
+        store: where it lies.
+        path: as the store spells it.
+        is_object: whether it is no folder; then one request tells that it is not there.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -56,7 +61,8 @@ def find_info(store: AbstractFileSystem, path: str) -> Info:
         except OSError as error:
             # It may be a folder; and gcsfs looks into the listing where objects may not be asked
             # for: it says so with an OSError of no further kind.
-            if not isinstance(error, FileNotFoundError) and type(error) is not OSError:
+            is_known = not isinstance(error, FileNotFoundError) and type(error) is not OSError
+            if is_object or is_known:
                 raise
     info: Info = store.info(path)
     if info.get("islink"):

@@ -19,10 +19,12 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.masking import mask_user
 from imgcls_beam.stores.cloud_folders import GcsFolder, S3Folder
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.infos import has_protocol, is_local
 from imgcls_beam.stores.local_folder import LocalFolder
+from imgcls_beam.stores.patience import Patience, default_patience
 
 _FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
 _ANCHOR = re.compile(r"((?:[^/]*://)?/?)(.*)", re.DOTALL)
@@ -31,7 +33,6 @@ _LOCAL_URL = re.compile(r"(file|local):(?://localhost)?(/(?!/).*)", re.DOTALL | 
 """Two more spellings of a local path: as Java writes it, and with the name of this machine."""
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
-_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*")
 _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
@@ -65,8 +66,12 @@ class StoreKey:
         scheme, authority, _ = split_url(url)
         return _look_at(scheme, authority).key
 
-    def open(self) -> AbstractFileSystem:
+    def open(self, patience: Patience | None = None) -> AbstractFileSystem:
         """The file system. Listings are never cached: a second one shall show what changed.
+
+        Args:
+            patience: with its requests; the usual one where there is none. Of S3 and GCS: what else
+                there is has clients without such settings.
 
         Raises:
             OSError: its host does not answer, or refuses.
@@ -75,7 +80,7 @@ class StoreKey:
         known = _look_at(self.scheme, self.authority)
         # SFTP keeps no listings, and passes all its options to paramiko, which refuses this one.
         more = {} if "sftp" in known.kind.protocol else {"use_listings_cache": False}
-        store: AbstractFileSystem = fsspec.filesystem(self.scheme, **more, **known.options)
+        store = _open_client(self.scheme, known.kind, patience, {**more, **known.options})
         # adlfs goes where the connection string leads, whatever account a URL names.
         account = getattr(getattr(store, "service_client", None), "account_name", None)
         if account and known.options.get("account_name", account) != account:
@@ -111,6 +116,12 @@ def split_url(url: str) -> tuple[str, str, str]:
         return match[1].lower(), "", match[2]
     match = _URL.fullmatch(url)
     return (match[1].lower(), match[2], match[3]) if match else ("file", "", url)
+
+
+def show_store(url: str) -> str:
+    """The store of a URL for people: its scheme and authority, without who asks."""
+    scheme, authority, _ = split_url(url)
+    return f"{scheme}://{authority.rpartition('@')[2]}" if authority else f"{scheme}://"
 
 
 def is_bucket_name(name: str) -> bool:
@@ -152,8 +163,7 @@ def open_store(option: str, url: str) -> tuple[AbstractFileSystem, str]:
         advice = f"pip install {package}" if package else "install its fsspec package"
         raise ConfigError(option, url, f"nothing installed reads {scheme}://; {advice}") from error
     except ValueError as error:
-        shown = _PASSWORD.sub(r"\1:…@", url)
-        raise ConfigError(option, shown, f"it cannot be opened: {error}") from error
+        raise ConfigError(option, mask_user(url), f"it cannot be opened: {error}") from error
     except OSError as error:
         raise ConfigError(option, url, "its host does not answer, or refuses") from error
 
@@ -201,6 +211,30 @@ def _look_at(scheme: str, authority: str) -> _Known:
     except ValueError as error:
         raise ImportError(f"nothing is known to read {scheme}://") from error
     return _describe(kind, scheme, authority)
+
+
+def _open_client(
+    scheme: str,
+    kind: type[AbstractFileSystem],
+    patience: Patience | None,
+    options: Mapping[str, object],
+) -> AbstractFileSystem:
+    """A file system of fsspec; of buckets one whose requests have deadlines, and are tried once."""
+    package = kind.__module__.partition(".")[0]
+    if package == "s3fs":
+        from imgcls_beam.stores.s3_client import PatientS3
+
+        return PatientS3(patience=patience or default_patience(), **options)
+    if package == "gcsfs":
+        from imgcls_beam.stores.gcs_client import PatientGcs
+
+        return PatientGcs(patience=patience or default_patience(), **options)
+    if kind.__module__ == "fsspec.implementations.http":
+        from imgcls_beam.stores.http_client import PublicHttp
+
+        return PublicHttp(patience=patience or default_patience(), **options)
+    store: AbstractFileSystem = fsspec.filesystem(scheme, **options)
+    return store
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from imgcls_beam.errors import ConfigError, ImgclsError
 from imgcls_beam.stores.client_faults import FaultKind, ask, code_of, is_fault, kind_of
 from imgcls_beam.stores.infos import has_pages, list_below
 from imgcls_beam.stores.opening import StoreKey, split_url
+from imgcls_beam.stores.public_hosts import REFUSED_HOST
 
 _NAMES = {"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"}
 _SET = {
@@ -38,6 +39,7 @@ _SENTENCES = {
     FaultKind.NO_BUCKET: "there is no bucket {bucket}; check its name and the account",
     FaultKind.NO_OBJECT: "there is no such file or folder",
     FaultKind.MALFORMED: "it cannot be listed or read: its store has no such names; {names}",
+    FaultKind.NOT_PUBLIC: REFUSED_HOST,
     FaultKind.UNREACHABLE: "its store does not answer{code}; check {network}",
     FaultKind.OTHER: "it cannot be listed or read{code}",
 }

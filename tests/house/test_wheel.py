@@ -92,7 +92,7 @@ def test_the_wheel_holds_every_module_and_schema_and_nothing_else(wheel: pathlib
         ),
         *(
             str(path.relative_to(ROOT))
-            for path in (ROOT / "imgcls_beam" / "analysis").rglob("page.*")
+            for path in (ROOT / "imgcls_beam" / "analysis").rglob("*")
             if path.suffix in (".css", ".html", ".js")
         ),
         "imgcls_beam/py.typed",

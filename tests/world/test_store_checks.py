@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import botocore.exceptions
-import fsspec
 import pytest
 
 from imgcls_beam.elements import Failure, ImageRef
@@ -18,7 +17,7 @@ from imgcls_beam.reading import read_images
 from imgcls_beam.stores import check_store, has_bucket, refuse_store_faults
 from pipelines import job
 from pipelines.__main__ import main
-from tests.servers import Server
+from tests.servers import Server, forget_clients
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +33,7 @@ _SETTINGS = (
 def fresh_clients() -> None:
     """Clients keep the credentials and the endpoint of when they were made."""
     for scheme in ("s3", "gs"):
-        fsspec.get_filesystem_class(scheme).clear_instance_cache()
+        forget_clients(scheme)
 
 
 @pytest.fixture(params=["s3", "gcs"])

@@ -1,0 +1,108 @@
+"""A store that is gone ends the run, in place of an error row for each of a million images.
+
+One object that its store does not deliver is a row. When none of the last 64 objects that this
+process has asked for was delivered, whatever store they lie in, and that for half a minute, it is
+no fault of theirs.
+"""
+
+import datetime
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef
+from imgcls_beam.errors import FailureCode, StoreError
+from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.read import read_images
+from imgcls_beam.stores import show_store
+
+_OBJECTS = 64
+_GONE_S = 30.0
+_PAUSE_S = 2.0
+
+
+class Breaker:
+    """What the threads of this process were delivered lately."""
+
+    def __init__(
+        self,
+        objects: int = _OBJECTS,
+        gone_s: float = _GONE_S,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Begins with a store that answers.
+
+        Args:
+            objects: so many must have failed, one after the other.
+            gone_s: for so long.
+            clock: seconds since 1970.
+            sleep: waits so many seconds.
+        """
+        self._lock = threading.Lock()
+        self._objects, self._gone_s = objects, gone_s
+        self._clock, self._sleep = clock, sleep
+        self._failed, self._since = 0, 0.0
+
+    def wait(self) -> None:
+        """Before a batch: where nothing is delivered any more it waits, so that little is lost."""
+        if self._failed >= self._objects:
+            self._sleep(_PAUSE_S)
+
+    def note(self, results: Sequence[EncodedImage | Failure], began: float) -> None:
+        """Notes what became of a batch of objects.
+
+        Args:
+            results: of what was read, and of nothing else.
+            began: when it was asked for, by the clock.
+
+        Raises:
+            StoreError: nothing has been delivered for too long.
+        """
+        gone = [each for each in results if _is_silence(each)]
+        with self._lock:
+            if len(gone) < len(results):
+                self._failed = 0
+                return
+            self._since = self._since if self._failed else began
+            self._failed += len(gone)
+            if self._failed < self._objects or self._clock() - self._since < self._gone_s:
+                return
+            failed, self._failed = self._failed, 0
+        since = datetime.datetime.fromtimestamp(self._since, datetime.UTC)
+        store = show_store(gone[-1].ref.object_uri)
+        raise StoreError(
+            f"{store} does not answer since {since:%H:%M:%S} UTC: none of "
+            f"the last {failed} images could be read there; start the run again when it does"
+        )
+
+    def now(self) -> float:
+        """By the clock."""
+        return self._clock()
+
+
+BREAKER = Breaker()
+"""Of this process."""
+
+
+def read_or_give_up(
+    refs: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions
+) -> list[EncodedImage | Failure]:
+    """`read_images`, for a run that ends when its store is gone.
+
+    Raises:
+        StoreError: that.
+    """
+    BREAKER.wait()
+    began = BREAKER.now()
+    results = read_images(refs, options)
+    read = [
+        result for given, result in zip(refs, results, strict=True) if isinstance(given, ImageRef)
+    ]
+    if read:
+        BREAKER.note(read, began)
+    return results
+
+
+def _is_silence(result: EncodedImage | Failure) -> bool:
+    return isinstance(result, Failure) and result.code is FailureCode.UNAVAILABLE

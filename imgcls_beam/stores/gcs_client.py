@@ -1,0 +1,86 @@
+"""gcsfs with one layer of retries, and a deadline on every request.
+
+gcsfs gives its transport no time limit, tries a request six times with waits of up to 32 s, and
+asks for tokens in the thread in which all its requests go on. Here it tries once, what is tried
+again is the whole request, and tokens are asked for beside, once for all who wait.
+
+This is gcsfs's client of the JSON API. The one that it takes by default asks the storage control
+API by gRPC before each access, up to 60 s each where gRPC does not get through.
+"""
+
+import asyncio
+import dataclasses
+import functools
+from typing import Any
+
+import aiohttp
+from fsspec.asyn import sync_wrapper
+from gcsfs.core import GCSFileSystem
+from gcsfs.credentials import LOCAL_REFRESH_BUFFER
+
+from imgcls_beam.stores.patience import Patience
+
+_TOKEN_S = 20.0
+
+_request_once = GCSFileSystem._request.__wrapped__
+_get_file_once = GCSFileSystem._get_file_request.__wrapped__
+_get_ranges_once = GCSFileSystem._get_file_concurrent.__wrapped__
+
+
+class PatientGcs(GCSFileSystem):
+    """GCS, with the patience that it is given."""
+
+    def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:  # noqa: ANN401
+        """Takes what gcsfs takes, and the patience."""
+        self._patience = patience
+        self._refreshing: asyncio.Task[None] | None = None
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=patience.connect_s, sock_read=patience.silence_s
+        )
+        super().__init__(*args, requests_timeout=limits, **kwargs)
+
+    async def _set_session(self) -> Any:  # noqa: ANN401
+        session = await super()._set_session()
+        session._retry_connection = False  # aiohttp's own second try, after a connection broke
+        return session
+
+    async def _request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        await self._refresh_token()
+        return await _request_once(self, *args, **kwargs)
+
+    async def _call(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        make_once = functools.partial(super()._call, *args, **kwargs)
+        data = kwargs.get("data")
+        sent_bytes = len(data) if isinstance(data, bytes | bytearray | memoryview) else 0
+        return await self._patience.persist(make_once, sent_bytes + _find_range_bytes(kwargs))
+
+    call = sync_wrapper(_call)
+
+    async def _get_file_request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """A whole file to this machine's disk: only a silence ends a try."""
+        patience = dataclasses.replace(self._patience, request_s=None)
+        return await patience.persist(lambda: _get_file_once(self, *args, **kwargs))
+
+    async def _get_file_concurrent(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        return await _get_ranges_once(self, *args, **kwargs)
+
+    async def _refresh_token(self) -> None:
+        """Sees to it that the token is good, in another thread, once for all who wait for it.
+
+        Raises:
+            TimeoutError: whoever gives tokens did not answer in time.
+            Exception: what Google's client raises of it.
+        """
+        held = self.credentials
+        if held.credentials is None or held._credentials_valid(LOCAL_REFRESH_BUFFER):
+            return
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.ensure_future(asyncio.to_thread(held.maybe_refresh))
+        await asyncio.wait_for(asyncio.shield(self._refreshing), _TOKEN_S)
+
+
+def _find_range_bytes(given: dict[str, Any]) -> int:
+    """How much is asked for, where a range is."""
+    asked = str((given.get("headers") or {}).get("Range", "")).removeprefix("bytes=")
+    start, _, end = asked.partition("-")
+    return int(end) - int(start) + 1 if start.isdigit() and end.isdigit() else 0

@@ -1,0 +1,47 @@
+"""Images behind web addresses: public hosts only, few redirects, few connections to a host."""
+
+from typing import Any
+
+import aiohttp
+from fsspec.implementations.http import HTTPFileSystem
+
+from imgcls_beam.stores.patience import Patience
+from imgcls_beam.stores.public_hosts import check_address
+
+_CONNECTIONS_TO_A_HOST = 8
+_REDIRECTS = 3
+
+
+class _PublicConnector(aiohttp.TCPConnector):
+    """Looks at each address before it connects to it, of redirects too: no name is resolved twice.
+
+    A number is one of its own addresses; aiohttp does not give it to a resolver.
+    """
+
+    async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:  # noqa: ANN401
+        found = await super()._resolve_host(host, port, traces)
+        for each in found:
+            check_address(host, each["host"])
+        return found
+
+
+class PublicHttp(HTTPFileSystem):
+    """Web addresses, with the patience that it is given."""
+
+    def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:  # noqa: ANN401
+        """Takes what fsspec's takes, and the patience; a request follows three redirects."""
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=patience.connect_s, sock_read=patience.silence_s
+        )
+        super().__init__(
+            *args,
+            get_client=_make_client,
+            client_kwargs={"timeout": limits},
+            max_redirects=_REDIRECTS,
+            **kwargs,
+        )
+
+
+async def _make_client(**kwargs: Any) -> aiohttp.ClientSession:  # noqa: ANN401
+    connector = _PublicConnector(limit_per_host=_CONNECTIONS_TO_A_HOST)
+    return aiohttp.ClientSession(connector=connector, **kwargs)

@@ -1,0 +1,105 @@
+"""Runs whose store fails: what is written is published once or not at all, and what is gone ends.
+
+Silences are made short by the environment and retries quick, so nothing here waits for long.
+"""
+
+import json
+import os
+import pathlib
+import uuid
+from collections.abc import Iterator
+
+import pyarrow.parquet as pq
+import pytest
+
+from imgcls_beam.reading import breaker
+from imgcls_beam.stores import RETRIES, patience
+from pipelines.__main__ import main
+from tests.scenes import draw_photo, encode
+from tests.servers import Server, forget_clients
+
+_MODEL = pathlib.Path(__file__).parents[2] / "demo" / "model"
+_IMAGES = 8
+_FAULTS = ("503", "429", "lose", "reset", "short", "stall")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def photos(server: Server) -> None:
+    server.fill(
+        {f"photos/{i:02d}.png": encode(draw_photo(i, (40, 30)), "PNG") for i in range(_IMAGES)}
+    )
+
+
+@pytest.fixture
+def quick(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Clients whose patience is short."""
+    monkeypatch.setenv("IMGCLS_STORE_TIMEOUT_S", "0.5")
+    monkeypatch.setattr(patience, "_MOST_WAIT_S", 0.05)
+    forget_clients(server.scheme)
+    yield
+    server.take_asked()
+    forget_clients(server.scheme)
+
+
+def _run(server: Server, output: str, *flags: str) -> int:
+    places = [f"--input={server.root}/photos", f"--output={server.root}/{output}"]
+    return main(["classify", *places, f"--model={_MODEL}", "--run_id=r1", *flags])
+
+
+def _check_once_or_not_at_all(server: Server, output: str, code: int) -> None:
+    """All of the rows by the record, in files that are whole; or no record."""
+    store = server.store
+    path = f"{server.root}/{output}"
+    if not store.exists(f"{path}/runs/r1.json"):
+        assert code == 1
+        return
+    assert code == 0
+    record = json.loads(store.cat_file(f"{path}/runs/r1.json"))
+    uris: list[str] = []
+    for file in record["files"]:
+        with store.open(f"{path}/{file['path']}", "rb") as source:
+            uris += pq.ParquetFile(source).read(["image_uri"])["image_uri"].to_pylist()
+    assert sorted(uris) == [f"{server.root}/photos/{i:02d}.png" for i in range(_IMAGES)]
+    assert record["counts"]["listed"] == _IMAGES
+
+
+def _write_disturbed(server: Server, seed: int) -> None:
+    output = f"writes-{uuid.uuid4().hex}"
+    with server.disturbed(_FAULTS, output, seed=seed):
+        code = _run(server, output)
+    _check_once_or_not_at_all(server, output, code)
+
+
+def test_a_run_that_writes_under_faults_is_published_once_or_not_at_all(
+    server: Server, quick: None
+) -> None:
+    _write_disturbed(server, 1)
+
+
+@pytest.mark.skipif("IMGCLS_LONG" not in os.environ, reason="minutes: IMGCLS_LONG=1")
+def test_thirty_runs_that_write_under_faults_are_published_once_or_not_at_all(
+    server: Server, quick: None
+) -> None:
+    for seed in range(30):
+        RETRIES.give_back(1_000_000)
+        _write_disturbed(server, 100 + seed)
+
+
+def test_a_store_that_is_gone_ends_the_run_with_a_sentence(
+    server: Server,
+    quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(breaker, "BREAKER", breaker.Breaker(objects=4, gone_s=0))
+    reads = "^GET /download/.*photos" if server.scheme == "gs" else r"^GET .*photos/.*png\?"
+    server.spoil("503", reads, for_ever=True)
+    RETRIES.take(1_000_000)
+    output = f"gone-{uuid.uuid4().hex}"
+    assert _run(server, output) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "the run failed and nothing was published" in said
+    assert f"{server.root} does not answer since" in said
+    assert "while running" not in said
+    server.take_asked()
+    assert not server.store.exists(f"{server.root}/{output}/runs/r1.json")

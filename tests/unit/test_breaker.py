@@ -1,0 +1,83 @@
+"""When a store that does not deliver ends a run, and when it does not."""
+
+import pytest
+
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef
+from imgcls_beam.errors import FailureCode, ImageError, StoreError
+from imgcls_beam.reading.breaker import Breaker
+
+_REF = ImageRef("ftp://user@host/a.png")
+_READ = EncodedImage(_REF, b"image")
+_MISSING = Failure.from_error(_REF, ImageError(FailureCode.NOT_FOUND, "there is none"))
+_GONE = Failure.from_error(_REF, ImageError(FailureCode.UNAVAILABLE, "no answer"))
+
+
+class Clock:
+    """Goes on when it is told, or slept by."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def read(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker(objects=4, gone_s=30, clock=clock.read, sleep=clock.sleep)
+
+
+def test_a_store_that_delivers_nothing_for_long_ends_the_run(
+    breaker: Breaker, clock: Clock
+) -> None:
+    breaker.note([_GONE] * 3, clock.now_s)
+    clock.now_s = 31.0
+    with pytest.raises(StoreError) as raised:
+        breaker.note([_GONE], 30.0)
+    assert str(raised.value) == (
+        "ftp://host does not answer since 00:00:00 UTC: none of the last 4 images could be read "
+        "there; start the run again when it does"
+    )
+
+
+def test_few_objects_or_a_short_time_do_not_end_it(breaker: Breaker, clock: Clock) -> None:
+    breaker.note([_GONE] * 100, clock.now_s)
+    clock.now_s = 29.0
+    breaker.note([_GONE] * 100, clock.now_s)
+
+
+@pytest.mark.parametrize("answer", [_READ, _MISSING])
+def test_any_answer_begins_anew(
+    breaker: Breaker, clock: Clock, answer: EncodedImage | Failure
+) -> None:
+    breaker.note([_GONE] * 3, clock.now_s)
+    breaker.note([_GONE, answer, _GONE], clock.now_s)
+    clock.now_s = 40.0
+    breaker.note([_GONE] * 3, 40.0)
+    breaker.note([_GONE] * 3, 40.0)
+
+
+def test_it_waits_between_batches_while_nothing_is_delivered(
+    breaker: Breaker, clock: Clock
+) -> None:
+    breaker.wait()
+    assert clock.now_s == 0
+    breaker.note([_GONE] * 4, clock.now_s)
+    breaker.wait()
+    assert clock.now_s > 0
+
+
+def test_another_run_of_the_process_begins_anew(breaker: Breaker, clock: Clock) -> None:
+    breaker.note([_GONE] * 4, clock.now_s)
+    clock.now_s = 31.0
+    with pytest.raises(StoreError):
+        breaker.note([_GONE], clock.now_s)
+    breaker.note([_GONE], clock.now_s)
