@@ -83,7 +83,8 @@ constraints:  ## solve constraints.txt and docker/hashed*.txt again; UPGRADE=1 t
 sbom: $(VENV)/.dev  ## write the wheel's bill of materials, sbom.cdx.json, again
 	tools/sbom.sh $(VENV)
 
-pictures: $(VENV)/.dev $(BROWSER)/.installed  ## take the pictures of the report in docs/ again
+pictures: $(VENV)/.dev $(BROWSER)/.installed  ## take the pictures of the report and of a terminal in docs/ again
+	$(BIN)/python -m demo.terminal
 	$(BIN)/python -m tests.browser.screenshots
 
 train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again (minutes)

@@ -1,5 +1,6 @@
 """Every command of the README and of the pages of use is run, or parsed where it cannot be."""
 
+import html
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import duckdb
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from demo import terminal
 from pipelines import flags
 from pipelines.__main__ import main
 
@@ -161,6 +163,29 @@ def test_three_lines_are_a_whole_job(in_a_copy: pathlib.Path) -> None:
     record = json.loads((in_a_copy / "out" / "pipeline" / "runs" / "tonight.json").read_text())
     assert record["counts"] == {"listed": 30, "ok": 27, "error": 3, "skipped": 0}
     assert record["parameters"] == {"top_k": 3, "function_to_apply": None}
+
+
+def test_the_picture_of_a_terminal_shows_commands_that_exist(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is made by running them: python -m demo.terminal."""
+    svg = terminal.PICTURE.read_text(encoding="utf-8")
+    text = html.unescape(re.sub(r"<[^>]*>", "", svg)).replace("\xa0", " ")
+    shown = re.sub(r"\s+", "", text)
+    for command in terminal.COMMANDS:
+        assert re.sub(r"\s+", "", command) in shown
+        program, *arguments = to_arguments(command)
+        with pytest.raises(SystemExit):
+            main([program, "--help_all" if program == "classify" else "--help"])
+        listed = capsys.readouterr().out
+        names = set(re.findall(r"--\w+", listed))
+        assert {flag.partition("=")[0] for flag in arguments if flag.startswith("--")} <= names
+    assert "27 ok, 3 error of 30 listed" in text
+    assert not re.search(r"/(root|tmp|work|var)/", text), "a path of the machine that made it"
+    assert "url(http" not in svg, "a picture of ours fetches nothing"
+    assert "docs/terminal.svg" in README
+    typed = find_block("first three").replace(" \\\n  ", " ").splitlines()
+    assert typed == list(terminal.COMMANDS)
 
 
 def test_make_targets_that_the_readme_names_exist() -> None:
