@@ -24,6 +24,7 @@ from imgcls_beam.errors import STAGE_OF, FailureCode, Stage
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import look_up_versions, read_images
 from imgcls_beam.stores import FaultKind, kind_of
+from imgcls_beam.stores.public_hosts import PrivateHostError
 from tests import flaky
 
 
@@ -116,7 +117,22 @@ KINDS: dict[str, tuple[Exception, FaultKind]] = {
         _caused_by(RuntimeError("x"), ConnectionResetError()),
         FaultKind.UNREACHABLE,
     ),
-    "any: a garbled answer": (json.JSONDecodeError("x", "{", 1), FaultKind.OTHER),
+    "any: a garbled answer": (json.JSONDecodeError("x", "{", 1), FaultKind.UNREACHABLE),
+    "web: an address inside": (PrivateHostError(), FaultKind.NOT_PUBLIC),
+    "gs: a token server that is away": (
+        _caused_by(
+            HttpError({"code": 401}), _caused_by(gauth.RefreshError(), gauth.TransportError())
+        ),
+        FaultKind.UNREACHABLE,
+    ),
+    "gs: a token server that is busy": (
+        _caused_by(HttpError({"code": 401}), gauth.RefreshError(retryable=True)),
+        FaultKind.UNREACHABLE,
+    ),
+    "gs: a token server that refuses": (
+        _caused_by(HttpError({"code": 401}), gauth.RefreshError("invalid_grant")),
+        FaultKind.DENIED,
+    ),
     "gs: requester pays": (
         _caused_by(ValueError("x"), HttpError({"code": 400})),
         FaultKind.OTHER,
