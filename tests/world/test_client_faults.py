@@ -51,6 +51,11 @@ def _connector(kind: type[Any], error: OSError) -> Exception:
     return made
 
 
+def _no_token() -> HttpError:
+    """As gcsfs raises it where it has no token."""
+    return HttpError({"code": 401, "message": "Invalid Credentials"})
+
+
 KINDS: dict[str, tuple[Exception, FaultKind]] = {
     "s3: a bucket with a space": (boto.ParamValidationError(report="x"), FaultKind.MALFORMED),
     "s3: a label of a host": (boto.InvalidDNSNameError(bucket_name="-"), FaultKind.MALFORMED),
@@ -126,11 +131,11 @@ KINDS: dict[str, tuple[Exception, FaultKind]] = {
         FaultKind.UNREACHABLE,
     ),
     "gs: a token server that is busy": (
-        _caused_by(HttpError({"code": 401}), gauth.RefreshError(retryable=True)),
+        _caused_by(_no_token(), gauth.RefreshError(retryable=True)),
         FaultKind.UNREACHABLE,
     ),
     "gs: a token server that refuses": (
-        _caused_by(HttpError({"code": 401}), gauth.RefreshError("invalid_grant")),
+        _caused_by(_no_token(), gauth.RefreshError("invalid_grant")),
         FaultKind.DENIED,
     ),
     "gs: requester pays": (
@@ -150,6 +155,7 @@ CODE_OF = {
     FaultKind.WRONG_SETTINGS: FailureCode.PERMISSION_DENIED,
     FaultKind.NO_CREDENTIALS: FailureCode.UNAVAILABLE,
     FaultKind.UNREACHABLE: FailureCode.UNAVAILABLE,
+    FaultKind.NOT_PUBLIC: FailureCode.UNREADABLE,
     FaultKind.OTHER: FailureCode.UNREADABLE,
 }
 
