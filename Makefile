@@ -1,8 +1,14 @@
 # Two commands on a fresh machine: `make demo`, `make test`. Each makes .venv when it is not there.
 # PYTHON=… and TORCH=cpu|pypi choose what tools/install.sh would choose; JOBS=N the tests' processes.
+# Another Python beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
 
 VENV := .venv
 BIN := $(VENV)/bin
+ifneq ($(and $(PYTHON),$(wildcard $(BIN)/python)),)
+  ifneq ($(shell $(PYTHON) -V),$(shell $(BIN)/python -V))
+    $(error $(VENV) has $(shell $(BIN)/python -V), and $(PYTHON) is another; give it its own: VENV=.venv-other)
+  endif
+endif
 BIGQUERY := .venv-bigquery
 AIRFLOW := .venv-airflow
 LOWEST := .venv-lowest
@@ -19,7 +25,7 @@ test check test-lowest timm: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-lowest timm lint bench gpu models schemas pictures train-demo clean
+.PHONY: help demo test check test-lowest timm alone audit lint bench fuzz gpu models schemas constraints sbom pictures train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +45,13 @@ test-lowest: $(LOWEST)/.installed  ## the tests with the oldest libraries that s
 timm: $(TIMM)/.installed  ## models of timm and PP-LCNet, which want torchvision: an environment of their own
 	$(TIMM)/bin/python -m pytest $(PARALLEL) tests/timm_models
 
+alone: $(VENV)/.dev  ## the wheel by itself, in a new environment: every program, the demo's main job
+	tools/alone.sh $(VENV) $(DIST)
+
+audit: $(VENV)/.dev  ## ask PyPI whether a weakness is known of what the image installs; needs the network
+	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes \
+	  -r docker/hashed.txt -r docker/hashed-cuda.txt
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,6 +61,9 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev $(PEERS:%=%/.installed)  ## the job beside its peers and hand-written loops; writes docs/performance.md (45 min)
 	$(BIN)/python -m bench --write
 	$(BIN)/python -m bench.manifests
+
+fuzz: $(VENV)/.dev  ## fuzz what reads untrusted bytes, each target for SECONDS=60
+	tools/fuzz.sh $(VENV) $(or $(SECONDS),60) $(TARGETS)
 
 gpu: $(VENV)/.dev  ## tests and benchmark on CUDA, where there is a device
 	$(BIN)/python -m pytest tests/gpu
@@ -59,6 +75,13 @@ models: $(VENV)/.dev  ## classify with a small model of every family; writes doc
 schemas: $(VENV)/.dev  ## write the generated files of schemas/ and deploy/ again
 	$(BIN)/python -m schemas
 	$(BIN)/python -m pipelines template metadata > deploy/metadata.json
+
+constraints:  ## solve constraints.txt and docker/hashed*.txt again; UPGRADE=1 takes the newest
+	@tools/install.sh $(VENV) -c constraints.txt uv
+	tools/constraints.sh $(VENV) $(if $(UPGRADE),--upgrade)
+
+sbom: $(VENV)/.dev  ## write the wheel's bill of materials, sbom.cdx.json, again
+	tools/sbom.sh $(VENV)
 
 pictures: $(VENV)/.dev $(BROWSER)/.installed  ## take the pictures of the report in docs/ again
 	$(BIN)/python -m tests.browser.screenshots

@@ -7,13 +7,17 @@ wheel carries everything under one name.
 import os
 import pathlib
 import re
+import shutil
 
 import setuptools
+from setuptools.command.bdist_wheel import bdist_wheel
 
 HERE = pathlib.Path(__file__).parent
 # The repository's public page, once it has one: "https://host/owner/imgcls_beam". A package index
 # shows the README without the files beside it: its links lead there, or are left out.
 REPOSITORY = ""
+
+SBOM = "sbom.cdx.json"  # `make sbom` writes it
 
 # The oldest that were tried (`make test-lowest` tests them): a plug-in lives in other people's
 # environments. Those before them: Beam wants a pyarrow below 24, which writes no Bloom filters;
@@ -42,6 +46,9 @@ EXTRAS = {
     "completion": ["shtab>=1.7"],
     "dev": [
         "apache-beam[gcp,yaml]",
+        # What `make fuzz` fuzzes with; each has wheels for some Pythons.
+        "atheris<3.1; sys_platform == 'linux' and python_version < '3.12'",
+        "atheris>=3.1; sys_platform == 'linux' and python_version >= '3.12'",
         "duckdb>=1.3",
         "gcp-storage-emulator",
         "gcsfs>=2026.10",
@@ -64,6 +71,8 @@ EXTRAS = {
         "scikit-learn",  # what evaluation is held against
         "shtab>=1.7",
         "sqlglot",
+        "uv",  # which solves constraints.txt, and the lines of the image
+        "zizmor",  # reads the release workflow
     ],
 }
 
@@ -81,6 +90,17 @@ def describe() -> str:
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)\n+", "", text)  # a picture would not be found
     link = rf"[\1]({REPOSITORY}/blob/main/\2)" if REPOSITORY else r"\1"
     return re.sub(r"\[([^\]]+)\]\((?!\w+:)([^)#][^)]*)\)", link, text)
+
+
+class Wheel(bdist_wheel):
+    """A wheel that carries its bill of materials where PEP 770 has it."""
+
+    def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
+        """Makes the folder of metadata."""
+        super().egg2dist(egginfo_path, distinfo_path)
+        folder = pathlib.Path(distinfo_path) / "sboms"
+        folder.mkdir()
+        shutil.copyfile(HERE / SBOM, folder / f"imgcls_beam.{SBOM.partition('.')[2]}")
 
 
 # The time of every file in a wheel, so that two wheels of the same sources have the same bytes.
@@ -105,6 +125,8 @@ setuptools.setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Image Recognition",
         "Typing :: Typed",
     ],
@@ -121,9 +143,11 @@ setuptools.setup(
     },
     package_data={
         "imgcls_beam": ["py.typed"],
-        "imgcls_beam.analysis.report_page": ["page.html", "page.css", "page.js"],
+        "imgcls_beam.analysis.comparison_page": ["*.html"],
+        "imgcls_beam.analysis.report_page": ["*.html", "page.css", "page.js"],
         "imgcls_beam.schemas": ["*.json", "*.sql"],
     },
+    cmdclass={"bdist_wheel": Wheel},
     install_requires=BASE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["imgcls = imgcls_beam.pipelines.__main__:main"]},

@@ -38,6 +38,7 @@ from imgcls_beam.accelerators import HARNESS_THREADS
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
 from imgcls_beam.classifying.tuning import is_convolutional
 from imgcls_beam.elements import EncodedImage, ImageRef, PixelArray
+from imgcls_beam.health import Health
 from imgcls_beam.model_options import Device, Dtype, Engine
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
@@ -217,7 +218,7 @@ def _make_bare_forward(
 
 def _predict(bench: Bench, classifier: Classifier, batch: Sequence[PixelArray]) -> None:
     scoring = Scoring(bench.source, _TOP_K)
-    predict_images(batch, classifier, scoring, functools.partial(dict, batch[0].inputs))
+    predict_images(batch, classifier, scoring, Health(classifier, lambda: [batch[0].inputs]))
 
 
 def _run_whole(

@@ -26,6 +26,7 @@ from bench.peers.rows import TOP_K
 from imgcls_beam.classifying import Classifier, ClassifierSpec, load_classifier
 from imgcls_beam.elements import EncodedImage, ImageRef, Outcome, PixelArray
 from imgcls_beam.handler import BATCH_SIZE_OF
+from imgcls_beam.health import Health
 from imgcls_beam.listing import list_images
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
@@ -157,7 +158,7 @@ def _predict(
         predict_images,
         classifier=classifier,
         scoring=scoring,
-        draw_blank=lambda: prepared[0].inputs,
+        health=Health(classifier, lambda: [prepared[0].inputs]),
     )
     return [each for batch in _batched(prepared, batch_size) for each in predict(batch)]
 

@@ -11,7 +11,9 @@ from imgcls_beam.masking import mask_secrets
 
 MAX_ATTRIBUTES_BYTES = 1 << 20
 """Of the JSON text; larger ones belong into a table of their own, joined by the image's URI."""
-
+MAX_NESTING = 100
+"""Lists and objects within one another. Python's own limit is another in each version: 700 are too
+deep for 3.11, and 40,000 are not for 3.12."""
 
 _MAX_BITS = 14280
 """Of an integer that Python spells: log2 of 10 to the power of 4,300 is 14,284."""
@@ -26,13 +28,25 @@ def encode_attributes(attributes: Mapping[str, Any]) -> str:
     texts lose their passwords and signatures.
 
     Raises:
-        RecursionError: nested about a thousand times.
+        RecursionError: nested more than `MAX_NESTING` times.
     """
     try:
         text = _ENCODER.encode(attributes)
     except ValueError:
+        _check_nesting(attributes)
         text = _ENCODER.encode(_to_encodable(attributes))
+    if text.count("[") + text.count("{") > MAX_NESTING:
+        _check_nesting(attributes)
     return mask_secrets(text) if "://" in text else text
+
+
+def _check_nesting(value: object, more: int = MAX_NESTING) -> None:
+    if not isinstance(value, Mapping | list | tuple):
+        return
+    if not more:
+        raise RecursionError("nested too deeply")
+    for each in value.values() if isinstance(value, Mapping) else value:
+        _check_nesting(each, more - 1)
 
 
 def find_attributes_problem(attributes: Mapping[str, Any] | None) -> str | None:

@@ -20,6 +20,7 @@ from imgcls_beam.errors import Stage
 
 _FOLDER = "IMGCLS_PROGRESS"
 _SEPARATOR = ":"
+_WORD = ".word"
 _COPY_S = 0.5
 _COUNTS = ("listed", "ok", "error", "skipped", "duplicates")
 
@@ -139,11 +140,10 @@ class Board:
 
     def _begin_copies(self) -> None:
         """Copies the board for another process, where that asks for it."""
-        owner, _, folder = os.environ.get(_FOLDER, "").partition(_SEPARATOR)
-        is_asked = folder != "" and owner != str(os.getpid())
+        folder = _find_folder()
         with self._lock:
-            is_first, self._copied_to = self._copied_to is None, folder if is_asked else ""
-        if is_asked and is_first:
+            is_first, self._copied_to = self._copied_to is None, folder
+        if folder and is_first:
             path = pathlib.Path(folder, f"{os.getpid()}.json")
             threading.Thread(target=self._copy_for_ever, args=(path,), daemon=True).start()
 
@@ -178,6 +178,27 @@ def follow_boards(*, several: bool) -> Iterator[Callable[[], Progress]]:
         finally:
             del os.environ[_FOLDER]
             BOARD.take_over(_read_all(folder))
+
+
+def leave_word(text: str) -> None:
+    """Says to the program that started this process why it ends; before it does."""
+    if folder := _find_folder():
+        with contextlib.suppress(OSError):
+            pathlib.Path(folder, f"{os.getpid()}{_WORD}").write_text(text, encoding="utf-8")
+
+
+def read_words() -> list[str]:
+    """What processes that this one started have said before they ended; while they are followed."""
+    owner, _, folder = os.environ.get(_FOLDER, "").partition(_SEPARATOR)
+    if not folder or owner != str(os.getpid()):
+        return []
+    return [path.read_text(encoding="utf-8") for path in pathlib.Path(folder).glob(f"*{_WORD}")]
+
+
+def _find_folder() -> str:
+    """The folder of another process that follows this one; empty where none does."""
+    owner, _, folder = os.environ.get(_FOLDER, "").partition(_SEPARATOR)
+    return "" if owner == str(os.getpid()) else folder
 
 
 def add_progress(parts: Iterable[Progress]) -> Progress:

@@ -6,6 +6,7 @@ The tree::
     ├── ConfigError           the caller: an option, an input or an output place is wrong. Exit 2.
     │   └── RunExistsError    the run id has been used; the message names the way out
     ├── ModelError            the model cannot be loaded, or would predict at random. Exit 1.
+    ├── SickModelError        the model or its device fails by itself; the runner tries elsewhere
     ├── StoreError            what holds the images stopped answering; nothing is published. Exit 1.
     ├── PublishError          what was written does not add up; nothing was committed. Exit 1.
     └── ImageError            one image: becomes that image's row and stops nothing
@@ -110,6 +111,10 @@ class RunExistsError(ConfigError):
 
 class ModelError(ImgclsError):
     """The model cannot be loaded, or would predict at random. Nothing was predicted yet."""
+
+
+class SickModelError(ImgclsError):
+    """The model is not what it was when it was loaded: no image is to blame. The runner retries."""
 
 
 class StoreError(ImgclsError):

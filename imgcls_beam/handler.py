@@ -9,7 +9,6 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from PIL import Image
 
@@ -24,6 +23,7 @@ from imgcls_beam.elements import (
     PixelArray,
 )
 from imgcls_beam.errors import ConfigError, ImageError, ModelError
+from imgcls_beam.health import Health, find_health
 from imgcls_beam.metrics import NAMESPACE
 from imgcls_beam.model_options import (
     DEFAULT_MODEL,
@@ -38,6 +38,7 @@ from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
     Preparer,
     decode_pool,
+    draw_known,
     draw_probes,
     load_preparer,
     prepare_image,
@@ -118,7 +119,9 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         spec = ClassifierSpec(self._find_source(), preparer.affine, *how)
         draw = functools.partial(_draw_probes, preparer, spec.source)
         classifier = load_classifier(spec, draw, is_copy=self._has_copies)
-        _try_blank(classifier, preparer, spec.source)
+        if not self._find_health(classifier).learn():
+            problem = "a blank image and a picture have scores that are not finite"
+            raise ModelError(f"{spec.source.model_id}: {problem}")
         return classifier
 
     def run_inference(
@@ -137,9 +140,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         prepared = self._prepare(batch)
         images = [each for each in prepared if isinstance(each, PixelArray)]
         scoring = self._to_scoring(inference_args)
-        draw_blank = functools.partial(_draw_blank, model, self._find_preparer())
-        answers = self._find_answers()
-        predicted = iter(predict_images(images, model, scoring, draw_blank, answers))
+        answers, health = self._find_answers(), self._find_health(model)
+        predicted = iter(predict_images(images, model, scoring, health, answers))
         outcomes = [
             dataclasses.replace(each, scoring=scoring)
             if isinstance(each, Failure)
@@ -191,6 +193,10 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         check_names(args, _INFERENCE_ARGS)
         return dataclasses.replace(self._options, **args)
 
+    def _find_health(self, model: Classifier) -> Health:
+        size_px = model.describe().image_size_px
+        return find_health(model, functools.partial(draw_known, self._find_preparer(), size_px))
+
     def _find_source(self) -> ModelSource:
         if self._source is None:
             self._source = resolve_model(self._options.model, self._options.revision)
@@ -241,23 +247,6 @@ def _draw_probes(
     except ImageError as error:
         problem = "its image processor takes no image of the size that its config names"
         raise ModelError(f"{source.model_id}: {problem} ({error.message})") from error
-
-
-def _try_blank(classifier: Classifier, preparer: Preparer, source: ModelSource) -> None:
-    """Asks a model about a blank image, through its own processor.
-
-    Raises:
-        ModelError: it answers what is not finite.
-    """
-    logits = classifier.classify([_draw_blank(classifier, preparer)]).logits
-    if not np.isfinite(logits).all():
-        raise ModelError(f"{source.model_id}: a blank image has scores that are not finite")
-
-
-def _draw_blank(classifier: Classifier, preparer: Preparer) -> ModelInputs:
-    """A grey image of the size that the model names: not every processor resizes."""
-    height_px, width_px = classifier.describe().image_size_px or (64, 64)
-    return preparer.prepare(Image.new("RGB", (width_px, height_px), (127, 127, 127)))
 
 
 def _prepare_example(

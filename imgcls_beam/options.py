@@ -176,7 +176,7 @@ class DecodeOptions:
             256 MB in Pillow, and up to 1 GB while they are decoded.
         max_scans: of a JPEG. Real files have up to 20; a hostile one of 808 kB took 24 s.
         preprocess: `exact`: as the model's own image processor, grey level by grey level; `fast`:
-            a JPEG is decoded at a scale of at least twice what the model takes, and resized faster.
+            JPEGs at a scale of at least twice what the model takes, squares averaged first.
     """
 
     max_pixels: int = 64 * _MIB

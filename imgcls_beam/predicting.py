@@ -1,13 +1,13 @@
 """A batch of pixels → one outcome each, even if the model fails on one of them.
 
 A batch whose forward pass raises is halved until the image that causes it is alone. Before that
-image gets a failure, the model is asked about a blank one: if it fails there too, the worker is
-sick, not the image, and the error is raised for the runner to retry elsewhere.
+image gets a failure, the model is asked about pictures that it could score: if it fails there too,
+the worker is sick, not the image, and the error is raised for the runner to retry elsewhere.
 """
 
 import collections
 import dataclasses
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from imgcls_beam.classifying import (
     RankedPass,
     RankSpec,
 )
+from imgcls_beam.classifying.watchdog import WATCHDOG
 from imgcls_beam.elements import Failure, ModelInputs, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.health import Health
 from imgcls_beam.ranking import Ranking, choose_parameters, rank_images
 from imgcls_beam.scoring import AppliedParameters, Execution, Scoring
 from imgcls_beam.shared_answers import Answer, Answers
@@ -29,7 +31,7 @@ from imgcls_beam.spec import LabelScore
 
 _NON_FINITE = "the model gave a score that is NaN or infinite"
 _OUT_OF_MEMORY = "the device ran out of memory on this image alone"
-_FAILED = "the model raised an error on this image alone, and not on a blank one"
+_FAILED = "the model raised an error on this image alone, and not on others"
 
 _MOST_RANKED = 100
 """Labels of an image that a device ranks; where more are wanted the logits are as soon copied."""
@@ -39,7 +41,7 @@ def predict_images(
     images: Sequence[PixelArray],
     classifier: Classifier,
     scoring: Scoring,
-    draw_blank: Callable[[], ModelInputs],
+    health: Health,
     answers: Answers | None = None,
 ) -> list[Outcome]:
     """Predicts a batch; one outcome each, in order.
@@ -51,11 +53,11 @@ def predict_images(
         images: of any mix of shapes; each shape is a forward pass of its own.
         classifier: the model.
         scoring: the model, and the job's parameters; an image's own override them.
-        draw_blank: inputs of a blank image that the model is known to take.
+        health: of this model; is told what became of the images.
         answers: what the model said of earlier images; None to ask it about each.
 
     Raises:
-        Exception: whatever the model raises on a blank image.
+        SickModelError: the model fails, and no image is to blame.
     """
     card = classifier.describe()
     applied = [
@@ -67,14 +69,23 @@ def predict_images(
     wanted = _find_wanted(applied, keeps_logits=answers is not None) if card.ranks else None
     model = _Model(classifier, wanted)
     if answers is None:
-        found = _answer_each(images, model, draw_blank)
+        found = _answer_each(images, model, health)
     else:
-        found = _answer_shared(images, model, draw_blank, answers)
+        found = _answer_shared(images, model, health, answers)
     ranked = _rank_answers(found, applied, card.labels)
-    return [
-        _to_outcome(image, answer, scoring, *each)
-        for image, answer, each in zip(images, found, ranked, strict=True)
-    ]
+    rows = zip(images, found, ranked, strict=True)
+    outcomes = [_to_outcome(image, answer, scoring, *each) for image, answer, each in rows]
+    _note(images, outcomes, health)
+    return outcomes
+
+
+def _note(images: Sequence[PixelArray], outcomes: Sequence[Outcome], health: Health) -> None:
+    codes = [each.code if isinstance(each, Failure) else None for each in outcomes]
+    contents = [each.facts.sha256 if each.facts else id(each) for each in images]
+    failed: dict[Hashable, bool] = {
+        content: code is not None for content, code in zip(contents, codes, strict=True)
+    }
+    health.note(failed, is_odd=FailureCode.NON_FINITE_SCORE in codes)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,9 +96,10 @@ class _Model:
     wanted: RankSpec | None
 
     def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass | RankedPass:
-        if self.wanted is None:
-            return self.classifier.classify(batch)
-        return self.classifier.rank(batch, self.wanted)
+        with WATCHDOG.watch():
+            if self.wanted is None:
+                return self.classifier.classify(batch)
+            return self.classifier.rank(batch, self.wanted)
 
 
 def _find_wanted(applied: Sequence[AppliedParameters], *, keeps_logits: bool) -> RankSpec | None:
@@ -134,7 +146,7 @@ def _to_ranking(best: Best, labels: tuple[str, ...], asked: AppliedParameters) -
 def _answer_shared(
     images: Sequence[PixelArray],
     model: _Model,
-    draw_blank: Callable[[], ModelInputs],
+    health: Health,
     answers: Answers,
 ) -> "list[Answer | Failure]":
     found: dict[int, Answer | Failure] = {}
@@ -146,7 +158,7 @@ def _answer_shared(
         else:
             first.setdefault(image.facts.sha256 if image.facts else i, i)
     asked = list(first.values())
-    got = _answer_each([images[i] for i in asked], model, draw_blank)
+    got = _answer_each([images[i] for i in asked], model, health)
     for i, answer in zip(asked, got, strict=True):
         found[i] = answer
         if isinstance(answer, Answer):
@@ -162,7 +174,7 @@ def _answer_shared(
 def _answer_each(
     images: Sequence[PixelArray],
     model: _Model,
-    draw_blank: Callable[[], ModelInputs],
+    health: Health,
 ) -> "list[Answer | Failure]":
     groups: dict[Hashable, list[int]] = collections.defaultdict(list)
     for i, image in enumerate(images):
@@ -170,7 +182,7 @@ def _answer_each(
         groups[frozenset(shapes)].append(i)
     found: dict[int, Answer | Failure] = {}
     for indices in groups.values():
-        answers = _answer_isolated([images[i] for i in indices], model, draw_blank)
+        answers = _answer_isolated([images[i] for i in indices], model, health)
         found |= zip(indices, answers, strict=True)
     return [found[i] for i in range(len(images))]
 
@@ -178,17 +190,17 @@ def _answer_each(
 def _answer_isolated(
     images: Sequence[PixelArray],
     model: _Model,
-    draw_blank: Callable[[], ModelInputs],
+    health: Health,
 ) -> "list[Answer | Failure]":
     answer = _try_classify([image.inputs for image in images], model)
     # Outside the except block: the failed pass's tensors live as long as its traceback.
     if not isinstance(answer, Exception):
         return _to_answers(images, answer, model.classifier.describe())
     if len(images) == 1:
-        return [_blame(images[0], answer, model, draw_blank)]
+        return [_blame(images[0], answer, model, health)]
     middle = len(images) // 2
-    first = _answer_isolated(images[:middle], model, draw_blank)
-    return first + _answer_isolated(images[middle:], model, draw_blank)
+    first = _answer_isolated(images[:middle], model, health)
+    return first + _answer_isolated(images[middle:], model, health)
 
 
 def _to_answers(
@@ -213,15 +225,14 @@ def _blame(
     image: PixelArray,
     error: Exception,
     model: _Model,
-    draw_blank: Callable[[], ModelInputs],
+    health: Health,
 ) -> Failure:
     """The image's failure, once the model has shown that it is well.
 
     Raises:
-        RuntimeError: the model fails on a blank image too.
+        SickModelError: it fails on pictures that it could score, too.
     """
-    if isinstance(_try_classify([draw_blank()], model), Exception):
-        raise RuntimeError("the model fails on a blank image too: this worker is sick") from error
+    health.check()
     # Torch's error by its name: this module is imported where torch need not be.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return _to_failure(image, FailureCode.OUT_OF_MEMORY, _OUT_OF_MEMORY, retryable=True)

@@ -11,7 +11,7 @@ REVISION_CHARS = 12
 """How much of a revision is in `model_key` and in paths."""
 Preprocess = Literal["exact", "fast"]
 """How images are prepared: as the model's own processor does it, grey level by grey level; or from
-reduced JPEGs, by a faster resize."""
+reduced JPEGs, squares of pixels averaged."""
 _FOLDER_REVISION = re.compile("[0-9a-f]{64}")
 
 

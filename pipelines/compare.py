@@ -5,8 +5,10 @@
     imgcls compare --output=out/ --run_id=before --with=after
     imgcls compare --output=out/ --run_id=both --model=owner/small --with_model=owner/large
     imgcls compare --output=out/ --with_output=gs://bucket/labels --json
+    imgcls compare --output=out/ --run_id=before --with=after --to=before-after.html
 
-Images are the same by their URI, and both must have a good row. Nothing is written.
+Images are the same by their URI, and both must have a good row. With `--to` it is a page too, with
+pictures of what changed: one HTML file that needs no network.
 """
 
 import argparse
@@ -35,14 +37,23 @@ def _answer(asked: argparse.Namespace) -> asking.FieldsOrText:
 
     run_a = run_flags.open_asked(asked)
     run_b = other_run_flags.open_other(asked, run_a)
-    found = compare_runs(run_a, run_b, asked.model, asked.with_model, asked.limit)
-    return to_json(found) if asked.json else "\n".join([*_describe(found), ""])
+    if asked.to is None:
+        found = compare_runs(run_a, run_b, asked.model, asked.with_model, asked.limit)
+    else:
+        from imgcls_beam.analysis.comparison_page.comparison_writing import write_comparison
+
+        found = write_comparison(run_a, run_b, asked.to, asked.model, asked.with_model)
+    if asked.json:
+        return to_json(found, asked.limit) | {"report": asked.to}
+    written = [] if asked.to is None else ["", f"report: {terminal.escape(asked.to)}"]
+    return "\n".join([*_describe(found), *written, ""])
 
 
-def to_json(found: "ComparedRuns") -> dict[str, Any]:
-    """The answer as `schemas/compare.answer.json` has it."""
+def to_json(found: "ComparedRuns", limit: int) -> dict[str, Any]:
+    """The answer as `schemas/compare.answer.json` has it, with so many images at the most."""
     sides = {name: _name_side(side) for name, side in (("a", found.a), ("b", found.b))}
-    return {**sides, **dataclasses.asdict(found.comparison)}
+    flips = found.comparison.flips[:limit]
+    return {**sides, **dataclasses.asdict(dataclasses.replace(found.comparison, flips=flips))}
 
 
 def _name_side(side: "ComparedSide") -> dict[str, str]:
@@ -105,7 +116,8 @@ def _describe_flips(both: "RunComparison") -> Iterator[str]:
         yield from ("", "look first at those of which both are sure")
         yield from asking.make_table(("image", "A", "B"), cells, _URI_CHARS, texts=3)
     if both.flipped > len(shown):
-        yield f"… and {both.flipped - len(shown):,} more; --json has up to --limit of them"
+        more = f"… and {both.flipped - len(shown):,} more"
+        yield f"{more}; --json has up to --limit of them, --to=FILE.html pictures"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from imgcls_beam.checks import check_url
 from imgcls_beam.errors import ConfigError
 
 from .arguments import parse_own
@@ -14,7 +15,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     """Parses the command line of `compare`.
 
     Returns:
-        The flags of both runs; `limit`, a count.
+        The flags of both runs; `limit`, a count; `to`, text or None.
 
     Raises:
         ConfigError: a flag or value that is not allowed, or two that do not go together.
@@ -27,6 +28,8 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         problem = "give what to compare with: another run, or --with_model, or --with_output"
         raise ConfigError("with", None, problem)
     check_other_flags(flags)
+    if flags.to is not None:
+        check_url("to", flags.to, ())
     flags.limit = to_count("limit", flags.limit)
     return flags
 
@@ -38,4 +41,5 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_other_flags(parser)
     parser.add_argument("--limit", default="100", metavar="N", help="images to look at (100)")
+    parser.add_argument("--to", metavar="FILE", help="write it as one HTML page too: path or URL")
     return parser

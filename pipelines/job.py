@@ -5,7 +5,6 @@ import dataclasses
 import datetime
 import functools
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
@@ -15,9 +14,9 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from imgcls_beam.errors import PublishError, RunExistsError, StoreError
+from imgcls_beam.errors import RunExistsError
 from imgcls_beam.listing import check_inputs
-from imgcls_beam.metrics import RunCounts, SubmittedJob, read_counts
+from imgcls_beam.metrics import RunCounts, SubmittedJob
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 from imgcls_beam.scoring import ModelSource, Scoring
@@ -31,9 +30,10 @@ from imgcls_beam.sinks import (
     WriteParquet,
     abandon_jsonl,
     abandon_on_error,
-    abandon_session,
+    abandon_output,
     begin_jsonl,
     begin_session,
+    find_missing_folders,
     list_own,
 )
 from imgcls_beam.transforms import (
@@ -44,11 +44,10 @@ from imgcls_beam.transforms import (
 )
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import noise, preflight, progress, startup, table_output
+from . import noise, preflight, progress, run_failures, startup, table_output
 from .job_description import describe_job
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
-_LOG = logging.getLogger("imgcls")
 _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
 
 
@@ -116,7 +115,7 @@ def _run_checked(
         model = _loaded_models(job, scorings) if is_local(options) else contextlib.nullcontext()
         several = is_spread(options)
         with model, progress.show_progress(job, several=several, is_quiet=is_quiet):
-            counts = _run_to_end(pipeline, rows, job.output)
+            counts = run_failures.run_to_end(pipeline, rows, lines, job.output)
     if rows is not None:
         return rows.read_record()
     assert counts is not None  # only a run of rows ends without
@@ -154,9 +153,11 @@ def _begin_rows(
     """Begins the session of the rows; it is abandoned where the job fails."""
     if output.output is None:
         return None
-    session = begin_session(output, scorings, started_at)
-    begun.enter_context(abandon_on_error(functools.partial(abandon_session, session)))
-    return session
+    made = find_missing_folders(output)
+    # An interrupt may come at any moment, also before the session is known here.
+    abandon = functools.partial(abandon_output, output, made)
+    begun.enter_context(abandon_on_error(abandon))
+    return begin_session(output, scorings, started_at)
 
 
 def _begin_lines(begun: contextlib.ExitStack, output: OutputOptions) -> JsonlSession | None:
@@ -236,57 +237,3 @@ def _loaded_models(job: JobOptions, scorings: Sequence[Scoring]) -> Iterator[Non
         startup.keep_loaded()
     yield
     del loaded
-
-
-def _run_to_end(
-    pipeline: beam.Pipeline, rows: Session | None, output: OutputOptions
-) -> RunCounts | None:
-    """Runs on a local runner, which has logged the traceback of whatever it raises.
-
-    Returns:
-        The counts; None where the run was published, and what failed came after that.
-
-    Raises:
-        PublishError: the run failed.
-    """
-    try:
-        result = pipeline.run()
-        result.wait_until_finish()
-        return read_counts(result)
-    except Exception as error:  # the program's edge: a defect is told in one sentence too
-        if str(error).startswith("KeyboardInterrupt") and not _is_published(rows):
-            raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
-        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
-        reason = reason.partition(" [while running ")[0]
-        is_said = isinstance(error, StoreError)
-        problem = reason if is_said else f"{type(error).__name__}: {reason}"
-        what = "the run failed and nothing was published"
-        if _is_published(rows) and not output.is_scratch:
-            missing = _name_later(output)
-            if not missing:
-                _LOG.warning("the rows were published; what followed failed (%s)", problem)
-                return None
-            what = f"the rows were published, but not {missing}"
-        raise PublishError(f"{what} ({problem})") from error
-    except KeyboardInterrupt as error:
-        if not _is_published(rows) or output.is_scratch:
-            raise
-        missing = _name_later(output)
-        if not missing:
-            return None
-        problem = f"interrupted; the rows were published, but perhaps not {missing}"
-        raise PublishError(f"{problem}; --if_exists=replace makes the run again") from error
-
-
-def _name_later(output: OutputOptions) -> str:
-    """What is written after the rows are published."""
-    later = {"the table": output.table, "the responses": output.jsonl}
-    return " or ".join(name for name, place in later.items() if place is not None)
-
-
-def _is_published(session: Session | None) -> bool:
-    """Whether this very session has committed its rows."""
-    with contextlib.suppress(OSError, ValueError):
-        if session is not None:
-            return session.read_record().session_id == session.session_id
-    return False

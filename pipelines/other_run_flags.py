@@ -1,6 +1,8 @@
 """The flags that name another run or model beside the first."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imgcls_beam.bigquery import parse_table
@@ -59,4 +61,19 @@ def open_other(flags: argparse.Namespace, first: "RunRows") -> "RunRows":
     place = argparse.Namespace(output=flags.output, output_table=flags.output_table)
     if has_place:
         place = argparse.Namespace(output=flags.with_output, output_table=flags.with_output_table)
-    return make_opener(place)(run_id)
+    with _name_own_flags(has_place):
+        return make_opener(place)(run_id)
+
+
+@contextlib.contextmanager
+def _name_own_flags(has_place: bool) -> Iterator[None]:
+    """A refusal names the flag that was given: `with` in the place of `run_id`."""
+    names = {"run_id": "with"}
+    if has_place:
+        names |= {"output": "with_output", "output_table": "with_output_table"}
+    try:
+        yield
+    except ConfigError as error:
+        if error.option not in names:
+            raise
+        raise ConfigError(names[error.option], error.value, error.problem) from error

@@ -43,6 +43,11 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         raise ConfigError("only", flags.only, problem)
     if not has_output:
         flags.output = str(pathlib.Path(tempfile.gettempdir(), f"imgcls-plan-{uuid.uuid4().hex}"))
+    if flags.dry_run:
+        problem = (
+            "a plan writes nothing in any case; imgcls classify --dry_run shows the first image"
+        )
+        raise ConfigError("dry_run", True, problem)
     job, beam = classify_flags.to_job(flags), parse_beam(rest)
     if job.compare_with is not None:
         problem = "a plan looks at one model; leave it out, and plan the other one by itself"
@@ -89,7 +94,7 @@ def _is_elsewhere(beam: argparse.Namespace) -> bool:
 
 
 def _list_same(flags: argparse.Namespace) -> Iterator[str]:
-    """The flags that say which images and which model, as they were given."""
+    """The flags that say which images and which model, as they were given, and what a run adds."""
     parser = argparse.ArgumentParser(add_help=False)
     classify_flags.add_input_flags(parser)
     classify_flags.add_model_flags(parser)
@@ -98,6 +103,9 @@ def _list_same(flags: argparse.Namespace) -> Iterator[str]:
         values = value if isinstance(value, list) else [value]
         if action.dest != "limit":
             yield from (f"--{action.dest}={each}" for each in values if each is not None)
+    # What takes time at any size: looking for earlier rows, here in an empty folder, and the page.
+    yield from ["--only=new"] if flags.only == "new" else []
+    yield from ["--report"] if flags.report else []
 
 
 def _to_price(text: str | None) -> float | None:

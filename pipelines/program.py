@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from imgcls_beam.errors import ConfigError, ImgclsError, ModelError
 from imgcls_beam.masking import mask_secrets
+from imgcls_beam.stopping import has_stopped
 
 from . import beam_imports, noise, preflight, speech, startup, terminal
 
@@ -66,18 +67,25 @@ def run_main(
     except ConfigError as error:
         return refuse(USAGE, "usage", str(error), error.option)
     except ImgclsError as error:
-        return refuse(FAILED, "model" if isinstance(error, ModelError) else "run", str(error))
+        code = refuse(FAILED, "model" if isinstance(error, ModelError) else "run", str(error))
+        if has_stopped():
+            _end_now(code)
+        return code
     except KeyboardInterrupt:
         refuse(FAILED, "interrupted", interrupted)
         _end_now(FAILED)
         return FAILED
     except Exception as error:  # noqa: BLE001  the program's edge: a defect is a sentence too
-        noise.note_error(error)
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        return refuse(FAILED, "defect", f"{_DEFECT} ({type(error).__name__}: {reason})")
+        return refuse(FAILED, "defect", _describe_defect(error))
     if how.json and fields is not None:
         terminal.say(functools.partial(_render, name, code, fields))
     return code
+
+
+def _describe_defect(error: Exception) -> str:
+    noise.note_error(error)
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    return f"{_DEFECT} ({type(error).__name__}: {reason})"
 
 
 def run_program(name: str, flags_module: str, argv: Sequence[str] | None) -> int:

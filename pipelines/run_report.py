@@ -5,7 +5,7 @@ import logging
 
 from imgcls_beam.options import OutputOptions
 
-from . import terminal
+from . import startup, terminal
 
 _LOG = logging.getLogger("imgcls")
 
@@ -17,16 +17,9 @@ def write_after(output: OutputOptions, *, is_quiet: bool = False) -> str | None:
     """
     if not output.report or output.output is None:
         return None
-    from imgcls_beam.analysis import RunPlace, open_run
-    from imgcls_beam.analysis.report_page.gathering import EarlierRun
-    from imgcls_beam.analysis.report_page.reporting import write_report
-
     try:
-        place = RunPlace(output.output)
-        rows = open_run(place, output.run_id)
-        model, *others = rows.record.models
-        earlier = EarlierRun(rows, others[0]) if others else None
-        written = write_report(place, rows, model=model.key, earlier=earlier)
+        with startup.pause_collector():  # thousands of rows, of which no cycle is made
+            written = _write(output.output, output.run_id)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the rows are there all the same
         reason = terminal.escape(str(error) or type(error).__name__)
         again = f"imgcls report --output={output.output} --run_id={output.run_id}"
@@ -35,3 +28,15 @@ def write_after(output: OutputOptions, *, is_quiet: bool = False) -> str | None:
     if not is_quiet:
         terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))
     return written
+
+
+def _write(output: str, run_id: str) -> str:
+    from imgcls_beam.analysis import RunPlace, open_run
+    from imgcls_beam.analysis.report_page.gathering import EarlierRun
+    from imgcls_beam.analysis.report_page.reporting import write_report
+
+    place = RunPlace(output)
+    rows = open_run(place, run_id)
+    model, *others = rows.record.models
+    earlier = EarlierRun(rows, others[0]) if others else None
+    return write_report(place, rows, model=model.key, earlier=earlier)

@@ -58,7 +58,7 @@ fi
 if [[ -x $bin/uv ]]; then
   # Where Python may not write bytecode (many containers), each start would compile all again.
   options=(--python "$bin/python" ${PYTHONDONTWRITEBYTECODE:+--compile-bytecode})
-  if [[ " $* " == *" -e "* || " $* " == *" bench/"* ]]; then  # these have torch in them
+  if [[ " $* " == *" -e "* || " $* " == *" bench/"* || " $* " == *".whl "* ]]; then  # torch is in them
     case $(choose_torch) in
       cpu)
         options+=(--torch-backend=cpu)

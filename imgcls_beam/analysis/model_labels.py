@@ -1,12 +1,12 @@
 """All labels of a run's model, by class index: what rows do not say, as each has its best ones."""
 
 import contextlib
-import json
 import os
 from typing import Any
 
 from imgcls_beam.errors import ImgclsError
-from imgcls_beam.models import hub
+from imgcls_beam.json_bounds import MAX_BYTES, load_bounded
+from imgcls_beam.models import MAX_LABELS, hub
 from imgcls_beam.sinks import RecordedModel
 from imgcls_beam.stores import open_folder
 
@@ -19,19 +19,19 @@ def read_model_labels(model: RecordedModel) -> tuple[str, ...] | None:
     A hub model's is taken at the commit of the run, from the hub's cache where it is there.
     """
     with contextlib.suppress(ImgclsError, OSError, ValueError, AttributeError):
-        return _name_labels(json.loads(_read_config(model)))
+        return _name_labels(load_bounded(_read_config(model)))
     return None
 
 
 def _read_config(model: RecordedModel) -> bytes:
     if os.path.isdir(model.id) or "://" in model.id:
         with open_folder("model", model.id).open_existing(_CONFIG) as source:
-            return source.read()
+            return source.read(MAX_BYTES + 1)
     return (hub.download(model.id, model.revision, [_CONFIG]) / _CONFIG).read_bytes()
 
 
 def _name_labels(config: dict[str, Any]) -> tuple[str, ...] | None:
     names = {int(index): str(label) for index, label in (config.get("id2label") or {}).items()}
-    if not names:
+    if not names or max(names) >= MAX_LABELS:
         return None
     return tuple(names.get(index, f"LABEL_{index}") for index in range(max(names) + 1))

@@ -1,5 +1,6 @@
 """A model's folder → the model, as the library loads it. Heavy: imports torch."""
 
+import contextlib
 import dataclasses
 import pickle
 from collections.abc import Iterator
@@ -9,11 +10,12 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
+from imgcls_beam.classifying.building import OversizeError, bounded_building
 from imgcls_beam.classifying.configs import explain_misfits
 from imgcls_beam.classifying.feeding import Tensors
 from imgcls_beam.errors import ModelError
 from imgcls_beam.model_options import Dtype
-from imgcls_beam.models import fetch_model
+from imgcls_beam.models import fetch_model, measure_weights
 from imgcls_beam.reasons import describe_reason
 from imgcls_beam.scoring import ModelSource
 
@@ -23,6 +25,9 @@ LOAD_FAULTS = (
     StrictDataclassError,
 )
 """What a folder that holds no such model, or a damaged one, makes the libraries raise."""
+
+
+_ADAPTER = "adapter_config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,19 +60,11 @@ def load_checkpoint(source: ModelSource, dtype: Dtype) -> Checkpoint:
     Raises:
         ModelError: it cannot be loaded.
     """
-    from transformers import AutoModelForImageClassification
-
     try:
-        model, info = AutoModelForImageClassification.from_pretrained(
-            str(fetch_model(source)),
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=None if source.weights is None else "safetensors" in source.weights,
-            weights_only=True,
-            dtype=dtype,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are in the info, and judged with what is missing
-        )
+        with _bounded(source):
+            model, info = _load_pretrained(source, dtype)
+    except OversizeError as error:
+        raise ModelError(f"{source.model_id}: {error}") from error
     except LOAD_FAULTS as error:
         problem = (
             _explain_nesting(source)
@@ -83,6 +80,33 @@ def load_checkpoint(source: ModelSource, dtype: Dtype) -> Checkpoint:
         tuple(sorted({*info["missing_keys"], *misshapen})),
         tuple(sorted(info["unexpected_keys"])),
     )
+
+
+def _bounded(source: ModelSource) -> contextlib.AbstractContextManager[None]:
+    if source.weights is None:
+        return contextlib.nullcontext()
+    return bounded_building(measure_weights(fetch_model(source), source.weights))
+
+
+def _load_pretrained(source: ModelSource, dtype: Dtype) -> tuple[Any, dict[str, Any]]:
+    """The model, and what the library says of its weights."""
+    from transformers import AutoModelForImageClassification
+
+    folder = fetch_model(source)
+    if (folder / _ADAPTER).exists():
+        problem = f"its folder has {_ADAPTER}, by which the library may change its weights"
+        raise ModelError(f"{source.model_id}: {problem}; merge the adapter, or take it out")
+    loaded: tuple[Any, dict[str, Any]] = AutoModelForImageClassification.from_pretrained(
+        str(folder),
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=None if source.weights is None else "safetensors" in source.weights,
+        weights_only=True,
+        dtype=dtype,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are in the info, and judged with what is missing
+    )
+    return loaded
 
 
 def check_finite(checkpoint: Checkpoint, source: ModelSource) -> None:
@@ -129,7 +153,7 @@ def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str 
     def build(settings: dict[str, Any]) -> None:
         config = AutoConfig.for_model(**settings)
         # Nothing is kept in memory of a model that is only made; to answer it needs its weights.
-        with torch.device("meta" if inputs is None else "cpu"):
+        with _bounded(source), torch.device("meta" if inputs is None else "cpu"):
             model = AutoModelForImageClassification.from_config(config).eval()
         if inputs is not None:
             outputs = model(**{name: each.cpu() for name, each in inputs.items()})

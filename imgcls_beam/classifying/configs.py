@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from imgcls_beam.errors import ModelError
+from imgcls_beam.json_bounds import JsonBoundsError, load_bounded_file
+from imgcls_beam.models import MAX_LABELS, find_claim, measure_weights
 from imgcls_beam.models.settings import find_misfits, show_setting
 from imgcls_beam.scoring import ModelSource
 
@@ -24,16 +26,24 @@ def read_config(folder: pathlib.Path, source: ModelSource) -> dict[str, Any]:
         ModelError: no JSON object; it needs code of its own; its labels cannot be numbered.
     """
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        config = load_bounded_file(folder / "config.json")
     except FileNotFoundError as error:
         raise ModelError(f"{source.model_id}: it has no config.json") from error
-    except (ValueError, RecursionError) as error:
+    except JsonBoundsError as error:
+        raise ModelError(f"{source.model_id}: its config.json {error}") from error
+    except ValueError as error:
         raise ModelError(f"{source.model_id}: its config.json is not JSON") from error
     if not isinstance(config, dict):
         raise ModelError(f"{source.model_id}: its config.json is not a JSON object")
     for problem in _find_problems(config):
         raise ModelError(f"{source.model_id}: {problem}")
+    if claim := find_claim(config, _measure(folder, source)):
+        raise ModelError(f"{source.model_id}: {claim}")
     return config
+
+
+def _measure(folder: pathlib.Path, source: ModelSource) -> int:
+    return MAX_LABELS if source.weights is None else measure_weights(folder, source.weights)
 
 
 def name_labels(config: dict[str, Any], loaded: Any) -> tuple[str, ...]:  # noqa: ANN401
@@ -67,7 +77,7 @@ def explain_misfits(
     """
     from transformers import AutoConfig
 
-    config = json.loads(path.read_bytes())
+    config = load_bounded_file(path)
     try:
         own = AutoConfig.for_model(config["model_type"]).to_dict()
     except faults:

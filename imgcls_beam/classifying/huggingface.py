@@ -34,7 +34,7 @@ from imgcls_beam.spec import FunctionToApply
 
 _CANNOT_TAKE = "the model cannot take what its image processor gives ({})"
 
-_MAX_EDGE_PX = 8192
+_MAX_EDGE_PX = 2048
 """A config that names a larger image is not believed."""
 
 

@@ -77,11 +77,14 @@ class QueueingRunner(Runner, Protocol):
 class Successor(Protocol):
     """What may give a faster runner while the model is in use."""
 
-    def follow(self, elapsed_ms: float) -> Runner | None:
-        """Is told how long each pass took; gives the runner that takes over, once."""
+    def follow(self, elapsed_ms: float) -> Runner | EngineChoice | None:
+        """Is told how long each pass took.
 
-    def settle(self) -> Runner | None:
-        """The same at once: waits until it is known whether there is one."""
+        Gives, once, the runner that takes over; or why the one that there is stays.
+        """
+
+    def settle(self) -> Runner | EngineChoice | None:
+        """The same at once: waits until it is known."""
 
 
 class RunningClassifier:
@@ -109,6 +112,7 @@ class RunningClassifier:
         self._runner, self._load_other, self._clock_s = runner, load_other, clock_s
         self._other: Runner | None = None
         self._successor = successor
+        self._stays: EngineChoice | None = None
         # Harness threads call one model at once: together they would only share its cores, each
         # with activations of its own. Where it has a queue they take turns to fill that.
         self._turn = threading.Lock()
@@ -126,7 +130,7 @@ class RunningClassifier:
         runner = self._find_runner(batch)
         found = self._run(runner, batch, None)
         assert isinstance(found.logits, np.ndarray)
-        return ForwardPass(found.logits, found.elapsed_ms, engine=runner.choice)
+        return ForwardPass(found.logits, found.elapsed_ms, engine=self._explain(runner))
 
     def rank(self, batch: Sequence[ModelInputs], wanted: RankSpec) -> RankedPass:
         """One forward pass, see `Classifier.rank`.
@@ -137,7 +141,7 @@ class RunningClassifier:
         runner = self._find_runner(batch)
         found = self._run(runner, batch, wanted)
         best = found.best or [None] * len(batch)
-        return RankedPass(best, list(found.logits), found.elapsed_ms, engine=runner.choice)
+        return RankedPass(best, list(found.logits), found.elapsed_ms, engine=self._explain(runner))
 
     def _run(self, runner: Runner, batch: Sequence[ModelInputs], wanted: RankSpec | None) -> Found:
         stacked = runner.stack(batch)
@@ -167,11 +171,20 @@ class RunningClassifier:
             if self._successor is not None:
                 self._take(self._successor.settle())
 
-    def _take(self, runner: Runner | None) -> None:
+    def _take(self, found: Runner | EngineChoice | None) -> None:
         """Lets a runner take over. Batches that were stacked for the one before end with it."""
-        if runner is not None:
-            self._runner, self._successor = runner, None
-            self._card = dataclasses.replace(self._card, engine=runner.choice)
+        if isinstance(found, EngineChoice):
+            self._stays, self._successor = found, None
+            self._card = dataclasses.replace(self._card, engine=found)
+        elif found is not None:
+            self._runner, self._successor = found, None
+            self._card = dataclasses.replace(self._card, engine=found.choice)
+
+    def _explain(self, runner: Runner) -> EngineChoice:
+        """Which engine a runner is of, and why, by what is known now."""
+        if self._stays is not None and runner is self._runner:
+            return self._stays
+        return runner.choice
 
     def _find_runner(self, batch: Sequence[ModelInputs]) -> Runner:
         runner = self._runner

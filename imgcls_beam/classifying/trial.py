@@ -24,6 +24,7 @@ from imgcls_beam.classifying.trial_child import TrialChild, start_child
 from imgcls_beam.memory import count_free_bytes
 from imgcls_beam.models.keeping import clear_parts, find_kept
 from imgcls_beam.reasons import describe_reason
+from imgcls_beam.scoring import EngineChoice
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Trial:
         self._child: TrialChild | None = None
         self._is_over = False
 
-    def follow(self, elapsed_ms: float) -> Runner | None:
+    def follow(self, elapsed_ms: float) -> Runner | EngineChoice | None:
         """See `Successor`."""
         self._predicted_s += elapsed_ms / 1e3
         if self._child is not None:
@@ -74,7 +75,7 @@ class Trial:
         self._due_s = self._predicted_s + _LOOKS_S
         return self._begin(wait_s=0)
 
-    def settle(self) -> Runner | None:
+    def settle(self) -> Runner | EngineChoice | None:
         """See `Successor`."""
         runner = self._begin(wait_s=-1) if self._child is None and not self._is_over else None
         if self._child is not None:
@@ -82,7 +83,7 @@ class Trial:
             runner = self._end()
         return runner
 
-    def _begin(self, wait_s: float) -> Runner | None:
+    def _begin(self, wait_s: float) -> Runner | EngineChoice | None:
         """Starts the other process, unless another trial goes on or left what it found."""
         try:
             find_cache().mkdir(parents=True, exist_ok=True)
@@ -108,14 +109,17 @@ class Trial:
             self._leave(f"no process could be started ({error.strerror})")
         return None
 
-    def _end(self) -> Runner | None:
+    def _end(self) -> Runner | EngineChoice | None:
         kept = find_kept(KIND, self._key)
         self._leave("nothing was found" if kept is None else kept.facts["choice"]["why"])
+        if kept is None:
+            return None
         try:
-            return None if kept is None else load_kept_runner(kept, share_cores(self._spec))
+            runner = load_kept_runner(kept, share_cores(self._spec))
         except Exception as error:  # noqa: BLE001  torch goes on, whatever the library raises
             _LOG.debug("its graph cannot be compiled (%s)", describe_reason(error))
             return None
+        return runner or EngineChoice(**kept.facts["choice"])
 
     def _leave(self, why: str) -> None:
         self._is_over, self._child, self._probes = True, None, {}

@@ -10,6 +10,7 @@ from typing import Any
 from imgcls_beam.attributes import encode_attributes
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.json_bounds import is_too_deep
 from imgcls_beam.listing.csv_manifests import Records
 from imgcls_beam.listing.manifest_text import Lines, TextLine, open_lines
 from imgcls_beam.listing.partitions import find_partitions
@@ -189,9 +190,11 @@ def _parse(line: TextLine) -> Line:
     """A line whose value is its JSON object; None where it has none."""
     if line.problem:
         return Line(line.number, None, problem=line.problem)
+    if is_too_deep(line.text):
+        return Line(line.number, None, problem=_TOO_DEEP)
     try:
         fields = json.loads(line.text)
-    except (ValueError, RecursionError):  # the latter: 1,000 brackets
+    except (ValueError, RecursionError):  # the latter: from deep within somebody's program
         fields = None
     if not isinstance(fields, dict):
         return Line(line.number, None, problem=_NOT_AN_OBJECT)

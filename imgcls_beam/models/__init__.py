@@ -6,7 +6,17 @@
     at launch, once                        travels        on each machine, once
 """
 
+from imgcls_beam.models.claims import MAX_LABELS, find_claim, find_large_size
 from imgcls_beam.models.licences import find_licence
+from imgcls_beam.models.model_files import measure_weights
 from imgcls_beam.models.resolving import fetch_model, resolve_model
 
-__all__ = ["fetch_model", "find_licence", "resolve_model"]
+__all__ = [
+    "MAX_LABELS",
+    "fetch_model",
+    "find_claim",
+    "find_large_size",
+    "find_licence",
+    "measure_weights",
+    "resolve_model",
+]

@@ -5,11 +5,12 @@ editor, or a save of more than weights. Each gets a sentence that names the file
 """
 
 import io
-import json
 import pathlib
 import pickletools
 import zipfile
 from collections.abc import Iterator
+
+from imgcls_beam.json_bounds import MAX_BYTES, JsonBoundsError, load_bounded, load_bounded_file
 
 _HEAD_BYTES = 512
 _MAX_HEADER_BYTES = 100_000_000
@@ -54,6 +55,8 @@ def find_problem(path: pathlib.Path) -> str | None:
     if not path.exists():
         missing = f"{path.name} is a link to nothing; copy the model's files, not the links to them"
         return missing if path.is_symlink() else None
+    if not path.is_file():
+        return f"{path.name} is no file"  # a pipe would be waited for, a device never ends
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     problem = _judge_head(head)
@@ -75,8 +78,15 @@ def _look_up(head: bytes, starts: dict[bytes, str]) -> str | None:
 
 
 def _judge_json(path: pathlib.Path, head: bytes) -> str | None:
-    del path
-    return _look_up(head, _ENCODINGS)
+    if found := _look_up(head, _ENCODINGS):
+        return found
+    try:
+        load_bounded_file(path)
+    except JsonBoundsError as error:
+        return f"{error}; no model's is"
+    except ValueError:
+        return None  # is said with more words by who reads it
+    return None
 
 
 def _judge_safetensors(path: pathlib.Path, head: bytes) -> str | None:
@@ -87,13 +97,15 @@ def _judge_safetensors(path: pathlib.Path, head: bytes) -> str | None:
         return f"is not a safetensors file; {_AGAIN}"
     with path.open("rb") as file:
         file.seek(8)
-        header = file.read(header_bytes)
+        header = file.read(min(header_bytes, MAX_BYTES + 1))
     try:
-        tensors = {**json.loads(header)}
+        tensors = {**load_bounded(header)}
         tensors.pop("__metadata__", None)
         ends = [each["data_offsets"][1] for each in tensors.values()]
         whole_bytes = 8 + header_bytes + max(ends, default=0)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except JsonBoundsError as error:
+        return f"has a header that {error}; no model's is"
+    except (ValueError, LookupError, TypeError, AttributeError):
         whole_bytes = 8 + header_bytes if len(header) < header_bytes else 0
     size_bytes = path.stat().st_size
     if size_bytes < whole_bytes:
@@ -118,6 +130,9 @@ def _judge_archive(path: pathlib.Path) -> str | None:
             names = archive.namelist()
             if any(each.endswith("/constants.pkl") or "/code/" in each for each in names):
                 return f"is a program of TorchScript, not weights; {_SAVE}"
+            parts = archive.infolist()
+            if sum(each.file_size for each in parts) > path.stat().st_size:
+                return f"holds more than its size, packed or twice; {_SAVE}"
             pickles = [each for each in names if each.endswith("/data.pkl")]
             if not pickles or archive.getinfo(pickles[0]).file_size > _MAX_PICKLE_BYTES:
                 return None

@@ -1,6 +1,7 @@
 """A model's folder on an object store → a copy on this machine, made once for all processes."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import pathlib
@@ -10,6 +11,7 @@ from typing import Any
 
 from imgcls_beam.cache import find_cache
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.json_bounds import MAX_BYTES
 from imgcls_beam.models.model_files import check_folder, has_model, hash_files, list_needed
 from imgcls_beam.stores import open_store, version_of
 
@@ -54,7 +56,8 @@ def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  
     if not has_model(found):  # to say where one is
         found |= _list_inner(store, root)
     weights = check_folder(url, found)
-    needed = list_needed(url, weights, lambda name: bytes(store.cat_file(found[name]["name"])))
+    read = functools.partial(store.cat_file, start=0, end=MAX_BYTES + 1)
+    needed = list_needed(url, weights, lambda name: bytes(read(found[name]["name"])))
     for name in needed:
         if "/" in name:
             with contextlib.suppress(FileNotFoundError):  # is said when the copy is checked

@@ -1,12 +1,12 @@
 """Which files of a model are read, and what they add up to."""
 
 import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Callable, Collection, Iterable
 
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.json_bounds import MAX_BYTES, JsonBoundsError, load_bounded
 from imgcls_beam.models.absences import explain_no_config, explain_no_weights
 from imgcls_beam.models.contents import find_problem
 
@@ -23,7 +23,7 @@ everything else. An index names the files, its shards, in which the weights are.
 """
 
 ReadFile = Callable[[str], bytes]
-"""The content of a model's file, by its name."""
+"""The content of a model's file, by its name; no more than bounds allow, see `json_bounds`."""
 
 
 def choose_weights(model: str, names: Collection[str]) -> str:
@@ -72,8 +72,10 @@ def list_needed(model: str, weights: str, read: ReadFile) -> list[str]:
     if not weights.endswith(".index.json"):
         return [*CONFIGS, weights]
     try:
-        shards = {str(each) for each in json.loads(read(weights))["weight_map"].values()}
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        shards = {str(each) for each in load_bounded(read(weights))["weight_map"].values()}
+    except JsonBoundsError as error:
+        raise ConfigError("model", model, f"{weights} {error}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         problem = f"{weights} has no weight_map of names and files; fetch the model again"
         raise ConfigError("model", model, problem) from error
     for shard in shards:
@@ -81,6 +83,28 @@ def list_needed(model: str, weights: str, read: ReadFile) -> list[str]:
             problem = f"{weights} names a file outside of the model's folder ({shard!r})"
             raise ConfigError("model", model, f"{problem}, which is never read")
     return [*CONFIGS, weights, *sorted(shards)]
+
+
+def read_bounded(path: pathlib.Path) -> bytes:
+    """The content of a small file; of a larger one so much that it is seen to be too large.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def measure_weights(folder: pathlib.Path, weights: str) -> int:
+    """Bytes of the files that a model's weights are in.
+
+    Args:
+        folder: of the model.
+        weights: as `choose_weights` gave it.
+    """
+    needed = list_needed(str(folder), weights, lambda name: read_bounded(folder / name))
+    paths = [folder / name for name in needed[len(CONFIGS) :]]
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def check_files(model: str, folder: pathlib.Path, needed: Iterable[str]) -> None:
@@ -114,7 +138,7 @@ def hash_folder(folder: pathlib.Path) -> str:
     names = os.listdir(folder)
     weights = next((each for each in _WEIGHTS if each in names), CONFIGS[0])
     try:
-        needed = list_needed(str(folder), weights, lambda name: (folder / name).read_bytes())
+        needed = list_needed(str(folder), weights, lambda name: read_bounded(folder / name))
     except ConfigError:
         needed = [*CONFIGS, weights]
     return hash_files(folder, set(needed))

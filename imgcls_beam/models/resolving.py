@@ -14,6 +14,7 @@ from imgcls_beam.models.model_files import (
     check_folder,
     hash_folder,
     list_needed,
+    read_bounded,
 )
 from imgcls_beam.models.spellings import read_spelling
 from imgcls_beam.scoring import ModelSource
@@ -53,7 +54,7 @@ def _resolve_folder(model: str, revision: str | None, model_id: str, location: s
     try:
         folder, content = _open_folder(model)
         weights = check_folder(model, _list_names(folder))
-        needed = list_needed(model, weights, lambda name: (folder / name).read_bytes())
+        needed = list_needed(model, weights, lambda name: read_bounded(folder / name))
         check_files(model, folder, needed)
     except OSError as error:
         raise ConfigError("model", model, "its files cannot be read") from error
@@ -101,7 +102,7 @@ def _download(source: ModelSource, commit: str) -> pathlib.Path:
     if weights is None:
         weights = check_folder(model, hub.list_files(model, commit))
     folder = hub.download(model, commit, [*CONFIGS, weights])
-    needed = list_needed(model, weights, lambda name: (folder / name).read_bytes())
+    needed = list_needed(model, weights, lambda name: read_bounded(folder / name))
     if shards := needed[len(CONFIGS) + 1 :]:
         folder = hub.download(model, commit, shards)
     check_files(model, folder, needed)

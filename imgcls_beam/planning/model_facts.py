@@ -1,12 +1,12 @@
 """What is to be known of a model before a job: what it is, and how it would be run here."""
 
 import dataclasses
-import json
 from typing import Any
 
 from imgcls_beam.classifying import ClassifierCard, ClassifierSpec
 from imgcls_beam.classifying.cpu import count_model_cores
 from imgcls_beam.classifying.known import KIND, make_key
+from imgcls_beam.json_bounds import load_bounded_file
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import fetch_model, find_licence
 from imgcls_beam.models.keeping import find_kept
@@ -150,7 +150,7 @@ def _explain_function(chosen_by: str, source: ModelSource, labels: int) -> str:
 
 def _explain_way(preparer: Preparer, *, is_fast: bool) -> str:
     if preparer.way == "geometry" and is_fast:
-        return "from reduced JPEGs, by a faster resize, scaled on the device"
+        return "from reduced JPEGs, squares averaged, scaled on the device"
     if preparer.way == "geometry":
         return "resized as its processor does it, scaled on the device"
     return "by its processor, called for each image"
@@ -158,7 +158,7 @@ def _explain_way(preparer: Preparer, *, is_fast: bool) -> str:
 
 def _read_config(source: ModelSource) -> dict[str, Any]:
     """Its config.json, which was checked when the model was loaded."""
-    config: dict[str, Any] = json.loads((fetch_model(source) / "config.json").read_bytes())
+    config: dict[str, Any] = load_bounded_file(fetch_model(source) / "config.json")
     return config
 
 

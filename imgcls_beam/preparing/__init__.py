@@ -10,7 +10,7 @@ from imgcls_beam.preparing.prepare import (
     prepare_opened,
 )
 from imgcls_beam.preparing.previews import draw_preview
-from imgcls_beam.preparing.probes import draw_probes
+from imgcls_beam.preparing.probes import draw_known, draw_probes
 from imgcls_beam.preparing.processors import Preparer, load_preparer
 from imgcls_beam.preparing.shared_pixels import Prepared, SharedPixels
 
@@ -22,6 +22,7 @@ __all__ = [
     "SharedPixels",
     "UndecodedImage",
     "decode_pool",
+    "draw_known",
     "draw_preview",
     "draw_probes",
     "load_preparer",

@@ -17,6 +17,7 @@ from PIL import Image, ImageFile
 from imgcls_beam.elements import ImageFacts
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing.decode_memory import estimate_bytes
 from imgcls_beam.preparing.formats import FORMATS, identify
 from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
 from imgcls_beam.preparing.inspecting import Samples
@@ -60,7 +61,7 @@ class UndecodedImage:
 def try_decode(
     data: bytes,
     options: DecodeOptions,
-    before_load: Callable[[int], None] = lambda pixels: None,
+    before_load: Callable[[int], object] = lambda size_bytes: None,
     find_target: TargetRule | None = None,
 ) -> DecodedImage | UndecodedImage:
     """Decodes an untrusted image; what is wrong with it comes back as a value, with the facts.
@@ -68,8 +69,7 @@ def try_decode(
     Args:
         data: as it was read.
         options: the limits.
-        before_load: is called, up to three times, with the number of pixels that are about to be
-            decoded, when the image is within the limit and before its memory is taken.
+        before_load: is called, up to three times, with the bytes that decoding will take at most.
         find_target: what the image will be resized to; it may then come reduced. None: in full.
     """
     facts = measure(data)
@@ -78,18 +78,19 @@ def try_decode(
         facts = dataclasses.replace(facts, format=name)
         found = FORMATS[name].inspect(data)
         check_inspection(name, found, options)
+        estimate = functools.partial(estimate_bytes, name, found)
         if found.size and not found.is_opened_small:
             facts = _with_size(facts, found.size)
-            before_load(check_size(found.size, options))
+            before_load(estimate(check_size(found.size, options)))
         with _blaming_the_image(name, found.variant, is_cut=found.is_cut):
             opened = FORMATS[name].reader(io.BytesIO(found.data))
         facts = _with_size(facts, _upright_size(opened))
         pixels = check_size(opened.size, options)
         if find_target is not None and found.is_scalable:
-            reduced = decode_reduced(found.data, find_target, before_load)
-            if reduced is not None:
+            before = functools.partial(_before_load, before_load, estimate)
+            if reduced := decode_reduced(found.data, find_target, before):
                 return _finish(reduced.image, facts, found.samples, reduced.extent)
-        before_load(pixels)
+        before_load(estimate(pixels))
         with _blaming_the_image(name, found.codec, is_cut=found.is_cut):
             opened.load()
         return _finish(opened, facts, found.samples)
@@ -97,6 +98,12 @@ def try_decode(
         # Made anew: the caught one holds every half-decoded pixel, by its traceback.
         fresh = ImageError(error.code, error.message, retryable=error.retryable)
     return UndecodedImage(fresh, facts)
+
+
+def _before_load(
+    before_load: Callable[[int], object], estimate: Callable[[int], int], pixels: int
+) -> None:
+    before_load(estimate(pixels))
 
 
 def _finish(

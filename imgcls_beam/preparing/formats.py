@@ -12,7 +12,6 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PpmImagePlugin import PpmImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from imgcls_beam.errors import FailureCode, ImageError
@@ -26,7 +25,7 @@ from imgcls_beam.preparing.inspecting import (
     png,
     tiff,
 )
-from imgcls_beam.preparing.readers import PngReader, TiffReader, find_heif, read_heif
+from imgcls_beam.preparing.readers import PngReader, PpmReader, TiffReader, find_heif, read_heif
 
 _HEAD_BYTES = 1024
 
@@ -66,7 +65,7 @@ FORMATS = {
     "BMP": Format(_BMP, headers.inspect_bmp, BmpImageFile),
     "TIFF": Format(_TIFF, tiff.inspect_tiff, TiffReader),
     "JPEG2000": Format(_JPEG2000, jpeg2000.inspect_jpeg2000, Jpeg2KImageFile, "jpg_2000"),
-    "PPM": Format(rb"P[1-6f]\s", headers.inspect_ppm, PpmImageFile),
+    "PPM": Format(rb"P[1-6f]\s", headers.inspect_ppm, PpmReader),
 }
 """The formats that are decoded, by Pillow's names. The rest of Pillow's 44 are left out: an icon
 has no first frame but its largest, which is decoded on opening; the others (PostScript, which

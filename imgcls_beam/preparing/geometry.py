@@ -209,7 +209,7 @@ class Geometry:
         return self._to_pixels(image)
 
     def apply_fast(self, image: Image.Image, extent: Extent) -> Pixels:
-        """The same but for some grey levels, by a faster resize, of an image that may be reduced.
+        """The same but for some grey levels, by `resize_fast`, of an image that may be reduced.
 
         Args:
             image: upright and of mode RGB; reduced only where `find_target` has given a size.

@@ -1,14 +1,13 @@
 """One image through decoding, once, and the geometry of one model or of several."""
 
 import concurrent.futures
-import contextlib
 import functools
-import threading
 import time
 from collections.abc import Sequence
 
 from PIL import Image
 
+from imgcls_beam.byte_budget import ByteBudget, Loan
 from imgcls_beam.cores import count_cores
 from imgcls_beam.elements import (
     EncodedImage,
@@ -21,15 +20,15 @@ from imgcls_beam.elements import (
 from imgcls_beam.errors import ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
+from imgcls_beam.preparing.decode_memory import DECODING_BYTES
 from imgcls_beam.preparing.processors import Preparer
 from imgcls_beam.preparing.sizes import Extent, Size
 from imgcls_beam.scoring import Preprocess
 
-LARGE_PIXELS = 12 << 20
-"""Images of more pixels are decoded one at a time: at 64 Mi pixels a progressive JPEG takes 610 MB
-and a WebP 976 MB, and a worker has as many threads as cores. 12 million are a plain photograph."""
+LARGE_BYTES = 16 << 20
+"""Images that take less are not counted: a thread has one of them at a time."""
 
-_LARGE_TURN = threading.RLock()
+_DECODING = ByteBudget(DECODING_BYTES)
 
 
 @functools.cache
@@ -59,14 +58,18 @@ def prepare_for_models(
         of each holds the decoding.
     """
     start_s = time.perf_counter()
-    with contextlib.ExitStack() as turn:
+    with lend_memory() as turn:
         is_fast = options.preprocess == "fast"
         find_target = functools.partial(_find_target, preparers) if is_fast else None
-        wait = functools.partial(wait_if_large, turn)
+        waited_s: list[float] = []
+
+        def wait(size_bytes: int) -> None:
+            waited_s.append(wait_if_large(turn, size_bytes))
+
         decoded = try_decode(encoded.data, options, wait, find_target)
         if isinstance(decoded, UndecodedImage):
             return [_to_failure(encoded, decoded.error, decoded.facts)] * len(preparers)
-        decode_s = time.perf_counter() - start_s
+        decode_s = time.perf_counter() - start_s - sum(waited_s)
         distinct = {preparer.identity: preparer for preparer in preparers}
         results = {
             identity: _apply(encoded, decoded, preparer, decode_s, is_fast)
@@ -104,10 +107,23 @@ def _find_target(preparers: Sequence[Preparer], full: Size) -> Size | None:
     return max(height_px for height_px, _ in known), max(width_px for _, width_px in known)
 
 
-def wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:
-    """Takes the turn of large images for an image of so many pixels, see `LARGE_PIXELS`."""
-    if pixels > LARGE_PIXELS:
-        turn.enter_context(_LARGE_TURN)
+def lend_memory() -> Loan:
+    """What one image takes of the memory for decoding; nothing yet."""
+    return Loan(_DECODING)
+
+
+def wait_if_large(turn: Loan, size_bytes: int) -> float:
+    """Waits until so many bytes may be taken for decoding an image.
+
+    A WebP of 64 Mi pixels is decoded alone, photographs of 12 million ten at once.
+
+    Returns:
+        The seconds that it waited.
+    """
+    start_s = time.perf_counter()
+    if size_bytes > LARGE_BYTES:
+        turn.raise_to(size_bytes)
+    return time.perf_counter() - start_s
 
 
 def _to_failure(encoded: EncodedImage, error: ImageError, facts: ImageFacts) -> Failure:

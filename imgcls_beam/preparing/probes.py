@@ -40,6 +40,22 @@ def draw_probes(preparer: Preparer, size_px: tuple[int, int] | None) -> list[Mod
     return [preparer.prepare(Image.fromarray(each)) for each in levels]
 
 
+def draw_known(preparer: Preparer, size_px: tuple[int, int] | None) -> list[ModelInputs]:
+    """Inputs of two pictures, a blank one and a photograph, by which a model is known again.
+
+    Args:
+        preparer: of the model.
+        size_px: as `draw_probes` takes it.
+
+    Raises:
+        ImageError: as `draw_probes` does.
+    """
+    size = size_px or _SIZE_PX
+    drawn = (np.full((*size, 3), 127.0), _draw_photo(size))
+    levels = (np.clip(np.rint(each), 0, 255).astype(np.uint8) for each in drawn)
+    return [preparer.prepare(Image.fromarray(each)) for each in levels]
+
+
 def _draw_sheet(size: tuple[int, int]) -> _Picture:
     return np.full((*size, 3), (40.0, 90.0, 150.0))
 

@@ -3,13 +3,13 @@
 import importlib
 import importlib.metadata
 import importlib.util
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
 from imgcls_beam.errors import ModelError
-from imgcls_beam.models import fetch_model
+from imgcls_beam.json_bounds import load_bounded_file
+from imgcls_beam.models import fetch_model, find_large_size
 from imgcls_beam.models.settings import find_misfits, show_setting
 from imgcls_beam.reasons import describe_reason
 from imgcls_beam.scoring import ModelSource
@@ -36,6 +36,8 @@ def load_processor(source: ModelSource) -> Any:  # noqa: ANN401  transformers' o
     from transformers import AutoImageProcessor
 
     folder = fetch_model(source)
+    if claim := find_large_size(_read_config(folder)):
+        raise ModelError(f"{source.model_id}: {claim} (its image processor's config)")
     try:
         if extractor := _find_renamed(folder):
             return extractor.from_pretrained(str(folder), local_files_only=True)
@@ -71,8 +73,8 @@ def _read_config(folder: pathlib.Path) -> dict[str, Any]:
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
     """A file's object; empty where there is none, which transformers then says in its words."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        value = load_bounded_file(path)
+    except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -5,7 +5,10 @@ from typing import IO
 
 from PIL.ImageFile import ImageFile, _Tile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+
+from imgcls_beam.preparing import ppm_numbers
 
 _COMPRESSION, _LZW = 259, 5
 _PHOTOMETRIC, _WHITE_IS_ZERO, _BLACK_IS_ZERO, _YCBCR = 262, 0, 1, 6
@@ -56,6 +59,18 @@ class PngReader(PngImageFile):
         super()._open()
         self.tile = [
             each._replace(args="RGBA") if each.args == "LA;16B" else each for each in self.tile
+        ]
+
+
+class PpmReader(PpmImageFile):
+    """Reads numbers by `ppm_numbers`, where Pillow does it one by one."""
+
+    def _open(self) -> None:
+        super()._open()
+        ours = {"ppm_plain": ppm_numbers.TEXT, "ppm": ppm_numbers.BINARY}
+        self.tile = [
+            each._replace(codec_name=ours.get(each.codec_name, each.codec_name))
+            for each in self.tile
         ]
 
 

@@ -37,14 +37,14 @@ class Reduced(NamedTuple):
 
 
 def decode_reduced(
-    data: bytes, find_target: TargetRule, before_load: Callable[[int], None]
+    data: bytes, find_target: TargetRule, before_load: Callable[[int], object]
 ) -> Reduced | None:
     """Decodes a JPEG at 1/2, 1/4 or 1/8.
 
     Args:
         data: what a decoder may see of an image that is scalable and within the limits.
         find_target: what the image will be resized to.
-        before_load: see `try_decode`.
+        before_load: is called with the number of pixels that are about to be decoded.
 
     Returns:
         None where it is needed in full, and where anything is wrong with it: the decoder of

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.json_bounds import is_too_deep
 from imgcls_beam.reading.faults import too_many_bytes
 from imgcls_beam.spec import SpecError, decode_image_text, parse_parameters
 
@@ -75,8 +76,11 @@ def _load_object(line: bytes) -> dict[str, Any]:
     if line.count(b",") > _MAX_COMMAS:
         raise ImageError(FailureCode.INVALID_REQUEST, _NOT_AN_OBJECT)
     try:
-        value = _DECODER.decode(line.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # the latter: 1,000 brackets
+        text = line.decode("utf-8")
+        if is_too_deep(text):
+            raise ValueError("nested too deeply")
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
         raise ImageError(FailureCode.INVALID_REQUEST, _NOT_JSON) from error
     if not isinstance(value, dict):
         raise ImageError(FailureCode.INVALID_REQUEST, _NOT_AN_OBJECT)

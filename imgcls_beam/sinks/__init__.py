@@ -29,10 +29,12 @@ from imgcls_beam.sinks.run_paths import RunPaths, list_own, locate_record
 from imgcls_beam.sinks.session import (
     Base,
     Session,
+    abandon_output,
     abandon_session,
     begin_session,
     check_allowed,
     check_writable,
+    find_missing_folders,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ __all__ = [
     "WriteParquet",
     "abandon_jsonl",
     "abandon_on_error",
+    "abandon_output",
     "abandon_session",
     "begin_jsonl",
     "begin_session",
@@ -65,6 +68,7 @@ __all__ = [
     "check_jsonl_free",
     "check_jsonl_new",
     "check_writable",
+    "find_missing_folders",
     "list_own",
     "locate_record",
     "read_record",

@@ -122,10 +122,13 @@ class RecordedEngine:
 
 
 def merge_engines(engines: Iterable[RecordedEngine]) -> tuple[RecordedEngine, ...]:
-    """Each engine of each model once, with the first of its reasons."""
+    """Each engine of each model once, with the last of its reasons.
+
+    While an engine is used it may be found out why it is the right one.
+    """
     found: dict[tuple[str, str], RecordedEngine] = {}
     for each in engines:
-        found.setdefault((each.model_key, each.engine), each)
+        found[each.model_key, each.engine] = each
     return tuple(found.values())
 
 

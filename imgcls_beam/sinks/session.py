@@ -118,9 +118,9 @@ def begin_session(
     models = check_distinct(scorings)
     folder, paths = open_output(output)
     made = folder.find_missing_folders(paths.staging)
-    folder.check_writable(paths.staging)
     now = started_at or datetime.datetime.now(datetime.UTC)
     try:
+        folder.check_writable(paths.staging)
         sweep_sessions(folder)
         with folder.hold_lock(paths.lock):
             current = clear_run(folder, paths.run_id)
@@ -198,10 +198,17 @@ def find_missing_folders(output: OutputOptions) -> list[str]:
     return folder.find_missing_folders(paths.staging)
 
 
-def abandon_output(output: OutputOptions) -> None:
-    """`abandon_session` of whatever session began with these options."""
+def abandon_output(output: OutputOptions, made: Sequence[str] = ()) -> None:
+    """`abandon_session` of whatever session began with these options, however far it came.
+
+    Args:
+        output: where rows go, and under which name.
+        made: local folders that were not there before, deepest first.
+    """
     folder, paths = open_output(output)
     abandon_staging(folder, paths.staging)
+    folder.prune(STAGING)
+    remove_empty(*made)
 
 
 def abandon_session(session: Session) -> None:

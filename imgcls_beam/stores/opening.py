@@ -101,7 +101,13 @@ class StoreKey:
         if self.authority:
             root = _look_at(self.scheme, self.authority).root
             return f"{self.scheme}://{self.authority}/{path.removeprefix(root)}"
-        return path if _URL.match(path) else f"{self.scheme}://{path}"
+        # The web's file system keeps the whole URL as the path. A path that is a URL of another
+        # kind is a trap: gs://file:///etc/passwd names no file of this machine.
+        match = _URL.match(path)
+        is_own = match is not None and match[1].lower() in _list_names(
+            _look_at(self.scheme, "").kind
+        )
+        return path if is_own else f"{self.scheme}://{path}"
 
 
 def split_url(url: str) -> tuple[str, str, str]:
@@ -233,8 +239,9 @@ def _open_client(
 
 @functools.lru_cache(maxsize=1024)
 def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _Known:
-    names = (kind.protocol,) if isinstance(kind.protocol, str) else tuple(kind.protocol)
-    shared = _Known(StoreKey(names[0]), kind, {})
+    shared = _Known(StoreKey(_list_names(kind)[0]), kind, {})
+    if authority.endswith(":"):
+        raise ValueError("it has a URL where its host should be")
     if issubclass(kind, LocalFileSystem):
         if authority and scheme in LocalFileSystem.protocol:
             raise ValueError("it names another machine; paths of this one begin with file:///")
@@ -254,6 +261,11 @@ def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _K
     if authority not in root:
         raise ValueError("what reads this scheme does not tell such a host from others")
     return shared
+
+
+def _list_names(kind: type[AbstractFileSystem]) -> tuple[str, ...]:
+    """The schemes that a file system reads."""
+    return (kind.protocol,) if isinstance(kind.protocol, str) else tuple(kind.protocol)
 
 
 def join_url(folder: str, *names: str) -> str:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Unpack
 
 import apache_beam as beam
-from apache_beam.transforms.window import TimestampedValue
 from apache_beam.typehints.decorators import no_annotations
 
 from imgcls_beam.checks import check_type
 from imgcls_beam.elements import EncodedImage, Failure, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.metrics import count_outcome
 from imgcls_beam.model_options import (
     DEFAULT_MODEL,
     ModelKeywords,
@@ -227,20 +225,23 @@ def _make_handler(
     """
     from apache_beam.ml.inference.base import KeyedModelHandler
 
-    from imgcls_beam.outcome_handler import OutcomeHandler
+    from imgcls_beam.async_handler import AsyncOutcomeHandler
 
-    return KeyedModelHandler(OutcomeHandler(options, source=source, read=read, decode=decode))
+    return KeyedModelHandler(AsyncOutcomeHandler(options, source=source, read=read, decode=decode))
 
 
 def _predict(prepared: beam.PCollection, index: int, handler: Any) -> Classified:  # noqa: ANN401
     """Predicts what was prepared for the model of that index."""
     from apache_beam.ml.inference.base import RunInference
 
+    from imgcls_beam.async_handler import TakeOutcomesDoFn
+
+    take = beam.ParDo(TakeOutcomesDoFn(is_first_model=index == 0)).with_output_types(Outcome)
     outcomes = (
         prepared
         | "Take" >> beam.Map(_take_with_time, index)
         | "PredictImages" >> RunInference(handler)
-        | "Outcome" >> beam.MapTuple(_to_outcome, index == 0).with_output_types(Outcome)
+        | "Outcome" >> take
     )
     choose = beam.Filter(_is_prediction).with_output_types(Prediction)
     refuse = beam.Filter(_is_failure).with_output_types(Failure)
@@ -261,15 +262,3 @@ def _take_with_time(
     timestamp: Any = beam.DoFn.TimestampParam,  # noqa: ANN401  Beam's parameter
 ) -> tuple[Any, PixelArray | Failure]:
     return timestamp, prepared[index]
-
-
-def _to_outcome(
-    timestamp: Any,  # noqa: ANN401
-    result: Any,  # noqa: ANN401  PredictionResult, whose import is heavy
-    is_first: bool = True,
-) -> TimestampedValue:
-    outcome: Outcome = result.inference
-    reached_model = not isinstance(result.example, Failure)
-    # Progress is in images, however many models look at each.
-    count_outcome(outcome, reached_model=reached_model, on_board=is_first)
-    return TimestampedValue(outcome, timestamp)

@@ -1,4 +1,4 @@
-"""Takes the pictures of the report that are in `docs/pictures`: `make pictures`.
+"""Takes the pictures of the pages that are in `docs/pictures`: `make pictures`.
 
 Pictures are drawn as the demo's are, half of them too noisy or with a second figure, so that its
 model is unsure. They are classified twice, the second time some of them drawn anew.
@@ -86,6 +86,15 @@ def take(browser: Browser, report: pathlib.Path) -> None:
     save(open_page(browser, report, (390, 844), "light"), "report-phone")
 
 
+def take_comparison(browser: Browser, folder: pathlib.Path) -> None:
+    """Of the two runs that `make_report` has made."""
+    flags = ("--output=out", "--run_id=nightly-2026-11-25", "--with=nightly-2026-11-26")
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main(["compare", *flags, "--to=comparison.html"]) == 0
+    page = open_page(browser, folder / "comparison.html", (1280, 860), "light")
+    save(page, "comparison")
+
+
 def run() -> int:
     path = find_browser()
     if path is None:
@@ -98,6 +107,7 @@ def run() -> int:
         with sync_playwright() as playwright:
             browser = launch(playwright, path)
             take(browser, report)
+            take_comparison(browser, pathlib.Path(folder))
             browser.close()
     return 0
 

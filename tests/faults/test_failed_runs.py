@@ -10,7 +10,7 @@ from imgcls_beam import prefetch
 from imgcls_beam.elements import EncodedImage, Failure, PixelArray
 from imgcls_beam.preparing import prepare_for_models
 from imgcls_beam.sinks import jsonl
-from pipelines import job
+from pipelines import run_failures
 from pipelines.__main__ import main
 from tests.scenes import write_photos
 
@@ -76,7 +76,7 @@ def test_an_interrupt_is_one_sentence_and_leaves_nothing(
         raise KeyboardInterrupt
 
     write_photos(tmp_path / "photos", 3)
-    monkeypatch.setattr(job, "_run_to_end", interrupt)
+    monkeypatch.setattr(run_failures, "run_to_end", interrupt)
     assert classify(tmp_path / "photos", tmp_path / "out", vit_folder) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
@@ -142,7 +142,7 @@ def test_an_interrupt_between_rows_and_responses_says_what_was_published(
         raise KeyboardInterrupt
 
     write_photos(tmp_path / "photos", 3)
-    monkeypatch.setattr(job, "read_counts", interrupt)  # what comes after the pipeline
+    monkeypatch.setattr(run_failures, "read_counts", interrupt)  # what comes after the pipeline
     flags = [f"--input={tmp_path}/photos", f"--model={vit_folder}", f"--output={tmp_path}/out"]
     assert main(["classify", *flags, f"--output_jsonl={tmp_path}/a.jsonl", "--run_id=r1"]) == 1
     message = capsys.readouterr().err.splitlines()[-1]

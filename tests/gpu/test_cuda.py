@@ -18,6 +18,7 @@ from imgcls_beam.classifying import Best, Classifier, ClassifierSpec, RankSpec, 
 from imgcls_beam.classifying.device_ranking import rank_logits, unpack
 from imgcls_beam.classifying.device_running import DeviceRunner
 from imgcls_beam.elements import EncodedImage, ImageRef, ModelInputs, PixelArray, Prediction
+from imgcls_beam.health import Health
 from imgcls_beam.model_options import Device, Dtype, Engine
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
@@ -225,7 +226,8 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide: str) -> None:
     torch.cuda.set_per_process_memory_fraction(limit / total)
     with pytest.raises(torch.OutOfMemoryError):
         classifier.classify(inputs_of(images))
-    outcomes = predict_images(images, classifier, SCORING, lambda: images[0].inputs)
+    health = Health(classifier, lambda: [images[0].inputs])
+    outcomes = predict_images(images, classifier, SCORING, health)
     assert all(isinstance(outcome, Prediction) for outcome in outcomes)
     sizes = {each.execution.batch_size for each in outcomes if isinstance(each, Prediction)}
     assert max(sizes) < len(images)
@@ -256,8 +258,8 @@ def measure(classifier: Classifier, images: list[PixelArray]) -> int:
 
 
 def predict_each(images: list[PixelArray], classifier: Classifier) -> list[Prediction]:
+    health = Health(classifier, lambda: [images[0].inputs])
     outcomes = [
-        predict_images([image], classifier, SCORING, lambda: images[0].inputs)[0]
-        for image in images[:IMAGES]
+        predict_images([image], classifier, SCORING, health)[0] for image in images[:IMAGES]
     ]
     return [outcome for outcome in outcomes if isinstance(outcome, Prediction)]

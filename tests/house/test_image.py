@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -27,8 +28,17 @@ def read_copies() -> list[tuple[list[str], str]]:
 
 
 def read_pins() -> dict[str, str]:
+    """Name to version, as they are for the Python of the image."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    return dict(line.split("==") for line in lines if "==" in line)
+    found = [Requirement(line) for line in lines if not line.startswith("#")]
+    python = {"python_full_version": f"{read_arguments()['PYTHON_VERSION']}.9"}
+    fits = [each for each in found if each.marker is None or each.marker.evaluate(python)]
+    return {each.name: str(each.specifier).removeprefix("==") for each in fits}
+
+
+def read_hashed(name: str) -> dict[str, str]:
+    text = (DOCKER / name).read_text()
+    return dict(re.findall(r"^(\S+)==(\S+) \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
 
 
 def read_requirements() -> set[str]:
@@ -87,6 +97,22 @@ def test_the_image_installs_what_setup_py_declares_and_each_is_pinned() -> None:
     assert {name.split("[")[0] for name in read_requirements()} <= pins.keys()
 
 
+def test_what_the_image_installs_has_hashes_and_the_versions_that_are_tested() -> None:
+    cpu, cuda = read_hashed("hashed.txt"), read_hashed("hashed-cuda.txt")
+    assert cpu.items() | cuda.items() <= read_pins().items()
+    assert {name.split("[")[0] for name in read_requirements()} <= cpu.keys() | cuda.keys()
+    assert "torch" in cuda
+    apart = ("torch", "triton", "nvidia", "cuda")
+    assert [name for name in cpu if name.startswith(apart)] == []
+    pinned = [
+        line
+        for name in ("hashed.txt", "hashed-cuda.txt")
+        for line in (DOCKER / name).read_text().splitlines()
+        if "==" in line
+    ]
+    assert len(pinned) == len(cpu) + len(cuda), "a pin without a hash"
+
+
 def test_no_pin_is_of_a_build_that_pypi_lacks() -> None:
     assert [f"{name}=={pin}" for name, pin in read_pins().items() if "+" in pin] == []
 
@@ -142,12 +168,13 @@ def test_what_is_copied_is_all_that_the_programs_need(tmp_path: pathlib.Path) ->
 
 @pytest.mark.slow
 def test_the_lines_of_pip_can_be_satisfied(tmp_path: pathlib.Path) -> None:
-    """By uv, which takes a second for what pip takes a minute.
+    """By uv, which takes a second for what pip takes a minute: nothing that is needed lacks a hash.
 
     Without the index of torch's CPU builds, which differ in the build and not in the version.
     """
     solve = [sys.executable, "-m", "uv", "pip", "install", "--dry-run", "--target", str(tmp_path)]
-    constrained = ["-c", str(ROOT / "constraints.txt"), "-r", str(DOCKER / "requirements.txt")]
-    solved = run(*solve, *constrained)
+    hashed = [f"-r{DOCKER / name}" for name in ("hashed.txt", "hashed-cuda.txt")]
+    wanted = ["--python-version", read_arguments()["PYTHON_VERSION"], "--require-hashes", *hashed]
+    solved = run(*solve, *wanted)
     assert solved.returncode == 0, solved.stderr
     assert "apache-beam==" in solved.stderr

@@ -11,15 +11,18 @@ import imgcls_beam
 ROOT = pathlib.Path(__file__).parents[2]
 HEAVY = {"openvino", "torch", "transformers", "apache_beam.ml.inference"}
 ALLOWED = {
-    *(f"imgcls_beam.classifying.{name}" for name in ("checkpoints", "feeding", "gaps")),  # torch's
+    *(
+        f"imgcls_beam.classifying.{name}" for name in ("building", "checkpoints", "feeding")
+    ),  # torch's
     *(f"imgcls_beam.classifying.{name}" for name in ("huggingface", "judging")),  # own classes are
     *(f"imgcls_beam.classifying.{name}" for name in ("prepacking", "tuning")),  # their work
     *(f"imgcls_beam.classifying.{name}" for name in ("engines", "converting", "torch_running")),
     *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams", "deciding")),
     *(f"imgcls_beam.classifying.{name}" for name in ("device_ranking", "device_running", "lanes")),
-    "imgcls_beam.classifying.compiling",
+    *(f"imgcls_beam.classifying.{name}" for name in ("compiling", "gaps")),
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
     "imgcls_beam.outcome_handler",
+    "imgcls_beam.async_handler",
 }
 FLOORS_0_TO_2 = [f"imgcls_beam.{each}" for each in ("errors", "spec", "elements", "options")]
 

@@ -14,7 +14,7 @@ import imgcls_beam
 from pipelines.__main__ import main
 
 ROOT = pathlib.Path(__file__).parents[2]
-COPIED = ("README.md", "LICENSE", "imgcls_beam", "pipelines", "schemas")
+COPIED = ("README.md", "LICENSE", "sbom.cdx.json", "imgcls_beam", "pipelines", "schemas")
 HAS_GPU = pathlib.Path("/dev/nvidia0").exists()
 
 
@@ -74,6 +74,23 @@ def test_telling_the_version_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not {"torch", "transformers", "apache_beam"} & set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_constraints_hold_for_every_python_that_beam_supports(
+    python: str, tmp_path: pathlib.Path
+) -> None:
+    """Solved from the sources, for that Python, without installing anything."""
+    solve = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--python-version", python]
+    solve += ["--all-extras", "-c", "constraints.txt", "setup.py", "--no-annotate"]
+    solve += ["--python-platform", "x86_64-manylinux_2_28", "-o", str(tmp_path / "solved.txt")]
+    done = subprocess.run(solve, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = re.findall(r"^(\S+)==", (tmp_path / "solved.txt").read_text(), re.MULTILINE)
+    pinned = re.findall(r"^(\S+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert "apache-beam" in names
+    assert set(names) <= set(pinned), "make constraints"
 
 
 def install(folder: pathlib.Path, uv: str | None, **settings: str) -> list[str]:

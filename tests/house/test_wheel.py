@@ -1,5 +1,6 @@
 """The wheel by itself: equal bytes whenever it is built, and all programs in it."""
 
+import email
 import json
 import os
 import pathlib
@@ -14,7 +15,8 @@ import pytest
 from pipelines import __main__ as program
 
 ROOT = pathlib.Path(__file__).parents[2]
-SOURCES = ("README.md", "LICENSE", "setup.py", "pyproject.toml", "imgcls_beam", "pipelines")
+FILES = ("README.md", "LICENSE", "setup.py", "pyproject.toml", "sbom.cdx.json")
+SOURCES = (*FILES, "imgcls_beam", "pipelines")
 PROGRAMS = re.findall(r"^  (\w+) {2,}\S", program._USAGE, re.MULTILINE)
 BUILD = "import sys, setuptools.build_meta as made; made.build_wheel(sys.argv[1])"
 
@@ -90,12 +92,26 @@ def test_the_wheel_holds_every_module_and_schema_and_nothing_else(wheel: pathlib
         ),
         *(
             str(path.relative_to(ROOT))
-            for path in (ROOT / "imgcls_beam" / "analysis").rglob("page.*")
+            for path in (ROOT / "imgcls_beam" / "analysis").rglob("*")
             if path.suffix in (".css", ".html", ".js")
         ),
         "imgcls_beam/py.typed",
     }
     assert names == wanted
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_a_bill_of_what_it_wants_of_others(wheel: pathlib.Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        (folder,) = {name.partition("/")[0] for name in opened.namelist() if "METADATA" in name}
+        metadata = email.message_from_bytes(opened.read(f"{folder}/METADATA"))
+        bill = json.loads(opened.read(f"{folder}/sboms/imgcls_beam.cdx.json"))
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert bill["metadata"]["component"]["version"] == metadata["Version"]
+    wanted = [each for each in metadata.get_all("Requires-Dist", []) if "extra ==" not in each]
+    assert len(wanted) > 5
+    listed = [each["description"].partition(": ")[2] for each in bill["components"]]
+    assert sorted(listed) == sorted(wanted)
 
 
 @pytest.mark.slow

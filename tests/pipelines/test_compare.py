@@ -83,6 +83,42 @@ def test_json_is_one_object_of_the_schema(output: str, capsys: pytest.CaptureFix
     }
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_page_is_written_where_it_is_asked_for(
+    output: str, flags: list[str], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "pages" / "both.html"
+    names = [f"--output={output}", "--run_id=before", "--with=after", "--limit=1"]
+    code, out, err = run([*names, f"--to={to}", *flags], capsys)
+    assert (code, err) == (0, "")
+    page = to.read_text(encoding="utf-8")
+    assert "Comparison of two runs" in page
+    assert "gs://b/1.jpg" in page
+    if flags:
+        found = json.loads(out)
+        jsonschema.validate(found, load_schema("compare.answer"))
+        assert (found["report"], len(found["flips"])) == (str(to), 1)
+    else:
+        assert out.endswith(f"dog 0.700\n\nreport: {to}\n")
+
+
+def test_the_page_changes_nothing_of_what_is_listed(
+    output: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page has more images than `--limit`."""
+    later = [
+        Said("gs://b/0.jpg", [("dog", 0.8), ("cat", 0.2)]),
+        Said("gs://b/1.jpg", [("dog", 0.7), ("cat", 0.3)]),
+    ]
+    publish_said(output, later, dataclasses.replace(RUN, run_id="later"))
+    to = tmp_path / "both.html"
+    names = [f"--output={output}", "--run_id=before", "--with=later", "--limit=1", "--json"]
+    _, out, _ = run([*names, f"--to={to}"], capsys)
+    found = json.loads(out)
+    assert (found["flipped"], len(found["flips"])) == (2, 1)
+    assert "Every image with another label." in to.read_text(encoding="utf-8")
+
+
 def test_odd_labels_are_shown_as_escapes(output: str, capsys: pytest.CaptureFixture[str]) -> None:
     run_3 = dataclasses.replace(RUN, run_id="later")
     publish_said(output, [Said("gs://b/3.jpg", [("=cmd()", 1.0)])], run_3)
@@ -106,13 +142,17 @@ def test_another_output_is_compared_by_its_newest_run(
     ("flags", "sentence"),
     [
         ([], "give what to compare with"),
-        (["--with=none"], "there is no such finished run"),
+        (["--with=none"], "with='none': there is no such finished run"),
+        (["--run_id=none", "--with=after"], "run_id='none': there is no such finished run"),
+        (["--with_output=nowhere"], "with_output='nowhere': "),
         (["--run_id=after", "--with=after"], "it is the same run and model"),
         (["--with_model=other"], "run after has owner/model"),
         (["--with=before", "--limit=0"], "an integer of 1 or more"),
         (["--with=before", "--limit=many"], "an integer of 1 or more"),
         (["--with_output=x", "--with_output_table=p.d.t"], "give a folder or a table"),
         (["--with_output_table=t"], "with_output_table='t'"),
+        (["--with=before", "--to=/proc/no/page.html"], "to='/proc/no"),
+        (["--with=before", "--to=gs://b\n/page.html"], "to="),
         (["--wiht=before"], "compare has no such flag"),
     ],
 )

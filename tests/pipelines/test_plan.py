@@ -15,7 +15,7 @@ from imgcls_beam.models import resolve_model
 from imgcls_beam.options import JobOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.planning import Listing, ModelFacts, Plan
-from pipelines import pilot, plan_text
+from pipelines import pilot, plan_flags, plan_text
 from pipelines.__main__ import main
 from schemas import load_schema
 from tests.scenes import write_broken, write_photos
@@ -206,6 +206,7 @@ def test_no_images_are_a_plan_too_where_that_is_allowed(
     ("flags", "option"),
     [
         (["--input=photos", "--only=new"], "only"),
+        (["--input=photos", "--dry_run"], "dry_run"),
         (["--input=photos", "--price_per_hour=cheap"], "price_per_hour"),
         (["--input=photos", "--price_per_hour=-1"], "price_per_hour"),
         (["--input=photos", "--price_per_hour=nan"], "price_per_hour"),
@@ -233,12 +234,28 @@ def test_responses_that_are_there_already_are_refused(
     assert (answer["exit_code"], answer["error"]["option"]) == (2, "output_jsonl")
 
 
+@pytest.mark.parametrize(
+    ("flags", "added"),
+    [
+        ([], []),
+        (["--only=new"], ["--only=new"]),
+        (["--report", "--limit=7", "--run_id=a", "--if_exists=replace"], ["--report"]),
+        (["--only=new", "--report"], ["--only=new", "--report"]),
+    ],
+)
+def test_a_start_has_what_a_run_does_at_any_size(flags: list[str], added: list[str]) -> None:
+    asked = plan_flags.parse_flags(["--input=photos", "--model=vit", "--output=out", *flags])
+    own = [each for each in asked.start_flags if each not in ("--input=photos", "--model=vit")]
+    names = ("--output", "--run_id", "--limit", "--if_exists", "--only", "--report")
+    assert [each for each in own if each.startswith(names)] == added
+
+
 @pytest.mark.slow
 def test_a_start_is_a_run_of_one_image_in_a_process_of_its_own(
     photos: pathlib.Path, vit_folder: pathlib.Path, capsys: Out, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr(pilot, "_MOST_IMAGES", 32)
-    flags = [f"--input={photos}", f"--model={vit_folder}", "--sample=0.9"]
+    flags = [f"--input={photos}", f"--model={vit_folder}", "--sample=0.9", "--report"]
     answer = ask(capsys, *flags)
     assert answer["exit_code"] == 0
     assert answer["pace"]["start_s"] > 0.3  # Python and Beam alone take longer

@@ -1,8 +1,10 @@
-"""JPEGs that are decoded at a scale, and the faster resize."""
+"""JPEGs that are decoded at a scale, and the resize that averages squares first."""
 
 import dataclasses
 import functools
 import pathlib
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -145,33 +147,41 @@ def _assert_near(one: Image.Image, other: Image.Image, mean_levels: float) -> No
 
 
 @pytest.mark.parametrize("size", [(224, 224), (50, 224), (600, 40), (1, 1), (375, 100)], ids=str)
-@pytest.mark.parametrize("resample", [BILINEAR, BICUBIC])
+@pytest.mark.parametrize("resample", sorted(Image.Resampling))
 @pytest.mark.parametrize("picture", HARD)
-def test_the_fast_resize_is_within_two_grey_levels_of_pillows(
+def test_the_fast_resize_is_near_the_exact_one(
     picture: str, resample: Image.Resampling, size: Size
 ) -> None:
     image = HARD[picture]
-    theirs = np.asarray(image.resize((size[1], size[0]), resample), np.int16)
-    ours = _resize(image, size, resample)
+    ours, exact = _resize(image, size, resample), image.resize((size[1], size[0]), resample)
     assert (ours.mode, ours.size) == ("RGB", (size[1], size[0]))
-    difference = np.abs(np.asarray(ours, np.int16) - theirs)
-    assert difference.max() <= 2
-    assert (difference == 2).mean() < 1e-4
-    assert difference.mean() < 0.05
+    is_noise = picture in ("noise", "black and white", "odd", "a line")
+    # Filters that see a pixel or two: of noise they may see any others.
+    if not (is_noise and resample in (Image.Resampling.NEAREST, Image.Resampling.BOX)):
+        _assert_near(ours, exact, 16.0)
 
 
-@pytest.mark.parametrize("resample", sorted(set(Image.Resampling) - {BILINEAR, BICUBIC}))
-def test_other_filters_are_pillows(resample: Image.Resampling) -> None:
-    image = HARD["photograph"]
-    theirs = image.resize((400, 300), resample)
-    assert _resize(image, (300, 400), resample).tobytes() == theirs.tobytes()
-    _assert_near(_resize(image, (50, 60), resample), image.resize((60, 50), resample), 8.0)
-
-
-def test_an_image_in_several_pieces_of_memory_is_resized_near_enough() -> None:
+@pytest.mark.parametrize("resample", [BILINEAR, BICUBIC])
+def test_the_fast_resize_of_a_photograph_is_the_exact_one_but_for_a_grey_level(
+    resample: Image.Resampling,
+) -> None:
     image = draw_photo(2, (2600, 2000))
-    theirs = image.resize((224, 224), BILINEAR)
-    _assert_near(_resize(image, (224, 224), BILINEAR), theirs, 1.0)
+    _assert_near(_resize(image, (224, 224), resample), image.resize((224, 224), resample), 1.0)
+
+
+@pytest.mark.parametrize("size", [(224, 300), (375, 500), (400, 700)], ids=str)
+@pytest.mark.parametrize("resample", sorted(Image.Resampling))
+def test_less_than_a_square_is_not_averaged(resample: Image.Resampling, size: Size) -> None:
+    """What is more than a quarter of its edges has the exact pixels."""
+    image = HARD["noise"]
+    exact = image.resize((size[1], size[0]), resample)
+    assert _resize(image, size, resample).tobytes() == exact.tobytes()
+
+
+def test_squares_of_a_large_image_are_averaged() -> None:
+    image = HARD["noise"]
+    exact, ours = image.resize((60, 50), BICUBIC), _resize(image, (50, 60), BICUBIC)
+    assert ours.tobytes() != exact.tobytes()
 
 
 def test_an_image_of_the_models_own_size_is_not_touched() -> None:
@@ -293,4 +303,17 @@ def test_an_opened_image_is_prepared_fast_where_that_is_asked() -> None:
     fast, exact = (prepare_opened(image, preparer, each) for each in ("fast", "exact"))  # type: ignore[arg-type]
     assert isinstance(fast, PixelArray) and isinstance(exact, PixelArray)
     ours, theirs = (each.inputs["pixel_values"].astype(np.int16) for each in (fast, exact))
-    assert 0 < np.abs(ours - theirs).max() <= 1
+    assert 0 < np.abs(ours - theirs).mean() < 4
+
+
+_LEAN = """
+import sys
+from PIL import Image
+from imgcls_beam.preparing.fast_resizing import resize_fast
+resize_fast(Image.new("RGB", (900, 700)), (224, 224), Image.Resampling.BICUBIC, (0, 0, 900, 700))
+assert not {"torch", "transformers"} & set(sys.modules)
+"""
+
+
+def test_the_fast_resize_needs_no_torch() -> None:
+    subprocess.run([sys.executable, "-c", _LEAN], check=True)

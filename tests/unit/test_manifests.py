@@ -11,7 +11,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from imgcls_beam.attributes import encode_attributes
+from imgcls_beam.attributes import MAX_NESTING, encode_attributes
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode, Stage
 from imgcls_beam.listing.manifests import list_manifest
@@ -185,6 +185,24 @@ def test_a_manifest_that_lies_elsewhere_names_no_file_of_this_machine_unless_all
 
 
 @pytest.mark.parametrize(
+    "inner", ["file:///etc/passwd", "local:///a", "https://192.0.2.1/a", "gs://b/a"]
+)
+@pytest.mark.parametrize(
+    "outer", ["gs://", "S3://", "memory://", "hf://", "https://", "gs:////", "gs:///"]
+)
+def test_a_url_within_a_url_leads_nowhere_else(outer: str, inner: str) -> None:
+    """Some file systems take a path for the URL that it looks like; `gs://file:///a` was one."""
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/m/m.jsonl", json.dumps({"uri": outer + inner}).encode())
+    (found,) = list_manifest(ManifestOptions("memory://m/m.jsonl", "uri"), ("https",))
+    if isinstance(found, Failure):
+        assert found.code is FailureCode.INVALID_REFERENCE
+    else:
+        assert found.uri.startswith(outer.lower())
+    store.rm("/m", recursive=True)
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "ftp:///a.jpg",
@@ -244,10 +262,18 @@ def test_carried_fields_keep_their_types_and_their_order(
     assert encode_attributes(ref.attributes or {}) == expected
 
 
-def test_fields_that_are_nested_without_end_are_a_failure(tmp_path: pathlib.Path) -> None:
-    deep = "[" * 700 + "NaN" + "]" * 700
-    content = '{"uri": "a.jpg", "a": 1}\n{"uri": "b.jpg", "a": ' + deep + "}"
-    assert show(tmp_path, list_text(tmp_path, "m.jsonl", content, "a")) == ["a.jpg", "!m.jsonl::2"]
+@pytest.mark.parametrize("depth", [MAX_NESTING, 700, 20_000, 100_000])
+@pytest.mark.parametrize("inner", ["1", "NaN"])
+def test_fields_that_are_nested_without_end_are_a_failure(
+    tmp_path: pathlib.Path, depth: int, inner: str
+) -> None:
+    """By a limit of ours: that of Python is another in each version."""
+    lines = (
+        f'{{"uri": "{name}.jpg", "a": ' + "[" * levels + inner + "]" * levels + "}"
+        for name, levels in (("a", 0), ("b", MAX_NESTING - 1), ("c", depth))
+    )
+    listed = list_text(tmp_path, "m.jsonl", "\n".join(lines), "a")
+    assert show(tmp_path, listed) == ["a.jpg", "b.jpg", "!m.jsonl::3"]
 
 
 def test_carried_csv_fields_are_text_and_a_bad_line_keeps_its_own(tmp_path: pathlib.Path) -> None:

@@ -18,7 +18,8 @@ from imgcls_beam.elements import (
     PixelArray,
     Prediction,
 )
-from imgcls_beam.errors import FailureCode, Stage
+from imgcls_beam.errors import FailureCode, SickModelError, Stage
+from imgcls_beam.health import Health
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.shared_answers import Answers
@@ -72,11 +73,12 @@ def make_image(grey: int, name: str = "", size_px: int = 4, **ref: object) -> Pi
 def ask(
     images: Sequence[PixelArray], model: MeanClassifier | None = None, top_k: int | None = 3
 ) -> list[Outcome]:
-    return predict_images(images, model or MeanClassifier(), Scoring(MODEL, top_k), draw_blank)
+    model = model or MeanClassifier()
+    return predict_images(images, model, Scoring(MODEL, top_k), watch(model))
 
 
-def draw_blank() -> ModelInputs:
-    return make_image(0).inputs
+def watch(model: MeanClassifier) -> Health:
+    return Health(model, lambda: [make_image(0).inputs])
 
 
 def test_each_image_gets_its_own_answer_in_order() -> None:
@@ -108,7 +110,7 @@ def test_every_image_may_be_poison_without_an_end_to_the_batch() -> None:
 
 def test_a_sick_model_is_raised_and_blames_no_image() -> None:
     model = MeanClassifier(is_sick=True)
-    with pytest.raises(RuntimeError, match="sick"):
+    with pytest.raises(SickModelError, match="sick"):
         ask([make_image(i) for i in range(16)], model)
     # 16, 8, 4, 2, 1 and the blank one: not one pass per image.
     assert model.passes == [16, 8, 4, 2, 1, 1]
@@ -148,7 +150,7 @@ def test_requests_of_a_batch_keep_their_own_parameters_in_one_pass() -> None:
     model = MeanClassifier()
     asked = [Parameters("sigmoid", 1), Parameters("none", 2), Parameters(), Parameters(top_k=3)]
     images = [make_image(50, f"memory://{i}", parameters=each) for i, each in enumerate(asked)]
-    outcomes = predict_images(images, model, Scoring(MODEL, 2, "softmax"), draw_blank)
+    outcomes = predict_images(images, model, Scoring(MODEL, 2, "softmax"), watch(model))
     applied = [each.applied for each in outcomes if isinstance(each, Prediction)]
     assert model.passes == [4]
     assert [(each.function_to_apply, each.function_source, each.top_k) for each in applied] == [
@@ -227,8 +229,9 @@ GREYS = (10, 200, POISON, 30, NAN_IMAGE, 50, HUNGRY, 33, 0, 255)
 def test_what_the_device_ranks_gives_the_outcomes_of_the_host(function: str, top_k: int) -> None:
     images = [make_image(grey) for grey in GREYS]
     scoring, model = Scoring(MODEL, top_k, function), RankingClassifier()  # type: ignore[arg-type]
-    found = predict_images(images, model, scoring, draw_blank)
-    expected = predict_images(images, MeanClassifier(), scoring, draw_blank)
+    found = predict_images(images, model, scoring, watch(model))
+    host = MeanClassifier()
+    expected = predict_images(images, host, scoring, watch(host))
     compare(found, expected)
     assert set(model.wanted) == {RankSpec(function, top_k)}  # type: ignore[arg-type]
 
@@ -247,8 +250,9 @@ def test_the_device_ranks_where_one_ranking_does_for_all(
 ) -> None:
     images = [make_image(50 + i, f"memory://{i}", parameters=each) for i, each in enumerate(asked)]
     scoring, model = Scoring(MODEL, 2), RankingClassifier()
-    found = predict_images(images, model, scoring, draw_blank)
-    expected = predict_images(images, MeanClassifier(), scoring, draw_blank)
+    found = predict_images(images, model, scoring, watch(model))
+    host = MeanClassifier()
+    expected = predict_images(images, host, scoring, watch(host))
     compare(found, expected)
     assert model.wanted == ([] if wanted is None else [wanted])
 
@@ -270,7 +274,7 @@ def test_images_of_the_same_bytes_share_what_the_device_gave_and_have_ranks_of_t
     for model, outcomes in ((RankingClassifier(), found), (MeanClassifier(), expected)):
         answers = Answers()
         for batch in (images[:1], images[1:]):
-            outcomes += predict_images(batch, model, Scoring(MODEL, 2), draw_blank, answers)
+            outcomes += predict_images(batch, model, Scoring(MODEL, 2), watch(model), answers)
         assert model.passes == [1]
     compare(found, expected)
     assert found[1].labels == found[0].labels

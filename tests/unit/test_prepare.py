@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgcls_beam.byte_budget import ByteBudget
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray, Pixels
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.models import resolve_model
@@ -20,11 +21,13 @@ from imgcls_beam.preparing import (
     SharedPixels,
     decode_pool,
     load_preparer,
+    prepare,
     prepare_for_models,
     prepare_image,
     prepare_opened,
 )
-from imgcls_beam.preparing.prepare import LARGE_PIXELS
+from imgcls_beam.preparing.decode_memory import PIXEL_BYTES
+from imgcls_beam.preparing.prepare import LARGE_BYTES
 from tests.scenes import draw_photo, encode
 
 
@@ -53,23 +56,34 @@ class CountingPreparer:
         return np.zeros((2, 2, 3), np.uint8)
 
 
-@pytest.mark.parametrize(("pixels", "is_alone"), [(LARGE_PIXELS + 4096, True), (4096, False)])
-def test_large_images_are_in_memory_one_at_a_time(pixels: int, is_alone: bool) -> None:
-    data = encode(Image.new("L", (4096, pixels // 4096)), "PNG")
+LARGE_PX = (2048, LARGE_BYTES // PIXEL_BYTES["PNG"] // 2048 + 1)
+
+
+@pytest.mark.parametrize(
+    ("size_px", "budget", "most"),
+    [(LARGE_PX, 1, 1), (LARGE_PX, LARGE_BYTES * 3, 2), ((2048, 1), 1, 4)],
+)
+def test_images_are_in_memory_as_far_as_the_budget_goes(
+    size_px: tuple[int, int], budget: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "_DECODING", ByteBudget(budget))
+    data = encode(Image.new("L", size_px), "PNG")
     preparer = CountingPreparer()
     images = [EncodedImage(ImageRef(str(index)), data) for index in range(4)]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda image: prepare_image(image, preparer, DecodeOptions()), images)  # type: ignore[arg-type]
         assert [type(each) for each in found] == [PixelArray] * 4
-    assert (preparer.most == 1) == is_alone
+    assert preparer.most <= most
+    assert most == 1 or preparer.most > 1
 
 
-def test_a_large_image_that_fails_lets_the_next_one_in() -> None:
-    data = encode(Image.new("L", (4096, LARGE_PIXELS // 4096 + 1)), "PNG")
+def test_a_large_image_that_fails_lets_the_next_one_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "_DECODING", ByteBudget(1))
+    data = encode(Image.new("L", LARGE_PX), "PNG")
     image = EncodedImage(ImageRef("a"), data)
     for content in (data, data[: len(data) // 2], data):
         prepare_image(EncodedImage(ImageRef("a"), content), CountingPreparer(True), DecodeOptions())  # type: ignore[arg-type]
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # another thread: the lock is reentrant
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
         last = pool.submit(prepare_image, image, CountingPreparer(), DecodeOptions())  # type: ignore[arg-type]
         assert isinstance(last.result(timeout=60), PixelArray)
 

@@ -132,6 +132,33 @@ def test_counts_are_those_of_all_rows() -> None:
     assert facts.rows == len(facts.images) == 301
 
 
+@pytest.mark.parametrize("batch_rows", [1, 7, 400])
+def test_each_image_has_what_stands_in_its_own_row(batch_rows: int) -> None:
+    """Rows are read many at a time; rows without labels, and with many, stand between others."""
+    many = [
+        ok(f"m{each}", *((f"l{rank}", 0.3 / (each + rank)) for rank in range(1, 9)))
+        for each in range(1, 60)
+    ]
+    outcomes = [
+        *many,
+        *draw(120),
+        Skipped(ImageRef("gs://b/known.jpg"), SCORING),
+        ok("one", ("é\u202e", 1.0)),
+    ]
+    random.Random(4).shuffle(outcomes)
+    facts = gather(outcomes, batch_rows=batch_rows)
+    expected = {each.ref.uri: each for each in outcomes}
+    assert len(facts.images) == len(outcomes)
+    for image in facts.images:
+        outcome = expected[image.uri]
+        labels = outcome.labels[:5] if isinstance(outcome, Prediction) else ()
+        assert image.labels == labels
+        assert image.margin == (outcome.margin if isinstance(outcome, Prediction) else None)
+        assert image.version == outcome.ref.version
+        is_bad = isinstance(outcome, Failure)
+        assert (image.message, bool(image.problem)) == ("it ends" if is_bad else "", is_bad)
+
+
 def test_the_least_certain_have_the_smallest_margins_in_order() -> None:
     outcomes = draw(300)
     facts = gather(outcomes)

@@ -61,6 +61,15 @@ def test_a_photograph_becomes_small_and_upright(tmp_path: pathlib.Path) -> None:
     assert len(picture.data_uri) < 20_000
 
 
+@pytest.mark.parametrize("edge_px", [289, 380, 400, 500, 576, 577, 800, 4000])
+def test_a_jpeg_is_reduced_to_no_less_than_two_thirds_of_the_edge(edge_px: int) -> None:
+    for size_px in ((edge_px, edge_px // 2), (edge_px // 2, edge_px)):
+        data = encode(draw_photo(3, size_px), "JPEG")
+        _, *drawn_px = draw_preview(data, EDGE_PX, DecodeOptions())
+        assert EDGE_PX * 2 // 3 <= max(drawn_px) <= EDGE_PX
+        assert abs(min(drawn_px) - max(drawn_px) / 2) <= 1
+
+
 @pytest.mark.parametrize("size_px", [(1, 1), (20, 10), (3000, 1), (1, 3000), (289, 288)])
 def test_small_and_narrow_images_keep_their_ratio(size_px: tuple[int, int]) -> None:
     data = encode(draw_photo(3, size_px), "PNG")

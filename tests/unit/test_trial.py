@@ -20,7 +20,8 @@ from imgcls_beam.classifying.trial_child import read_asked, start_child, write_a
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.models import resolve_model
 from imgcls_beam.models.keeping import find_kept, keep
-from imgcls_beam.scoring import ChannelAffine
+from imgcls_beam.scoring import ChannelAffine, EngineChoice
+from imgcls_beam.sinks.record_parts import RecordedEngine, merge_engines
 from tests.probes import probe_levels
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -123,8 +124,26 @@ def test_where_torch_is_faster_torch_goes_on(
     tried.follow(WORTH_MS)
     keep(KIND, make_key(make_spec(vit_folder)), FAST_ENOUGH)
     started[0].has_ended = True
-    assert tried.follow(1) is None
+    assert tried.follow(1) == EngineChoice("torch", "it is faster")
+    assert tried.follow(WORTH_MS) is None
     assert load(vit_folder).describe().engine.why == "it is faster"
+
+
+def test_what_a_trial_found_of_torch_is_the_reason_from_then_on(
+    started: list[FakeChild], vit_folder: pathlib.Path
+) -> None:
+    """The scores stay those of the same runner."""
+    classifier, batch = load(vit_folder), draw(2)
+    first = classifier.classify(batch)
+    assert first.engine.why != "it is faster"
+    keep(KIND, make_key(make_spec(vit_folder)), FAST_ENOUGH)
+    classifier.settle()
+    later = classifier.classify(batch)
+    assert later.engine == classifier.describe().engine == EngineChoice("torch", "it is faster")
+    assert np.array_equal(later.logits, first.logits)
+    assert merge_engines(
+        RecordedEngine("m", each.engine.name, each.engine.why) for each in (first, later)
+    ) == (RecordedEngine("m", "torch", "it is faster"),)
 
 
 def test_a_graph_that_cannot_be_compiled_leaves_the_run_as_it_is(

@@ -9,19 +9,20 @@ import functools
 import hashlib
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from imgcls_beam.analysis.report_page.page_data import make_page_data
-from imgcls_beam.analysis.report_page.page_facts import Picture, ReportFacts
+from imgcls_beam.analysis.report_page.page_facts import PageImages, Pictures, ReportFacts
 from imgcls_beam.analysis.report_page.page_values import list_values
 from imgcls_beam.library_versions import find_versions
 
 _HERE = pathlib.Path(__file__).parent
 
 
-def draw_page(facts: ReportFacts, pictures: Mapping[int, Picture]) -> str:
+def draw_page(facts: ReportFacts, pictures: Pictures) -> str:
     """Draws the report.
 
     Args:
@@ -31,12 +32,32 @@ def draw_page(facts: ReportFacts, pictures: Mapping[int, Picture]) -> str:
     Returns:
         The text of an HTML file, of which every text of the run is escaped.
     """
+    return draw(_HERE / "page.html", list_values(facts), facts, pictures)
+
+
+def draw(
+    template: pathlib.Path,
+    values: Mapping[str, Any],
+    images: PageImages,
+    pictures: Pictures,
+) -> str:
+    """Draws a page.
+
+    Args:
+        template: a file that extends `shell.html`.
+        values: what it names.
+        images: of the page.
+        pictures: by the image's index in it.
+
+    Returns:
+        The text of an HTML file, of which every text is escaped.
+    """
     style, script = _read("page.css"), _read("page.js")
-    return _load_template().render(
-        **list_values(facts),
+    return _load_template(template).render(
+        **values,
         pictures=pictures,
         drawn=_Drawn(),
-        data=make_page_data(facts, pictures),
+        data=make_page_data(images, pictures),
         css=Markup(style),
         js=Markup(script),
         policy=_make_policy(style, script),
@@ -58,16 +79,16 @@ class _Drawn:
 
 
 @functools.cache
-def _load_template() -> jinja2.Template:
+def _load_template(path: pathlib.Path) -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
+        loader=jinja2.FileSystemLoader([path.parent, _HERE]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
-    return environment.get_template("page.html")
+    return environment.get_template(path.name)
 
 
 @functools.cache

@@ -7,10 +7,11 @@ by the digest of the URI.
 import hashlib
 import heapq
 import itertools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from imgcls_beam.analysis.report_page.page_facts import ReportedImage
 from imgcls_beam.spec import LabelScore
@@ -65,21 +66,37 @@ def _rank_of(entry: tuple[float, int, int, ReportedImage]) -> tuple[float, int, 
     return -entry[0], -entry[1], entry[2]
 
 
-def to_image(
-    batch: pa.RecordBatch,
-    index: int,
-    label_before: str | None = None,
-    truth: str | None = None,
+class WantedRow(NamedTuple):
+    """A row of a batch that a report may keep.
+
+    Attributes:
+        at: index in the batch.
+        label_before: the best label in the earlier run, where it was another.
+        truth: the label that is right, where that is known.
+    """
+
+    at: int
+    label_before: str | None = None
+    truth: str | None = None
+
+
+def to_images(batch: pa.RecordBatch, wanted: Sequence[WantedRow]) -> list[ReportedImage]:
+    """Some rows of a batch of `COLUMNS`, all at once: one by one they take ten times as long."""
+    rows = batch.take(pa.array([each.at for each in wanted], pa.int64()))
+    labels = _list_labels(rows["predictions"])
+    cells = rows.drop_columns(["predictions"]).to_pylist()
+    return list(map(_to_image, wanted, labels, cells))
+
+
+def _to_image(
+    wanted: WantedRow, labels: tuple[LabelScore, ...], row: Mapping[str, Any]
 ) -> ReportedImage:
-    """A row of `COLUMNS`."""
-    row = batch.slice(index, 1).to_pylist()[0]
     error: Mapping[str, Any] = row["error"] or {}
-    labels = row["predictions"][:_SHOWN_LABELS]
     return ReportedImage(
         uri=row["image_uri"],
         version=row["image_version"],
         status=row["status"],
-        labels=tuple(LabelScore(each["label"], each["score"]) for each in labels),
+        labels=labels,
         margin=row["top_margin"],
         problem=f"{error['stage']}: {error['code']}" if error else "",
         message=error.get("message") or "",
@@ -87,6 +104,17 @@ def to_image(
         height_px=row["image_height"],
         size_bytes=row["image_bytes"],
         format=row["image_format"],
-        label_before=label_before,
-        truth=truth,
+        label_before=wanted.label_before,
+        truth=wanted.truth,
     )
+
+
+def _list_labels(predictions: pa.ListArray) -> Iterator[tuple[LabelScore, ...]]:
+    """The best labels of each row."""
+    pairs = predictions.flatten()
+    found = list(
+        map(LabelScore, pairs.field("label").to_pylist(), pairs.field("score").to_pylist())
+    )
+    sizes = pc.fill_null(pc.list_value_length(predictions), 0).to_pylist()
+    for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
+        yield tuple(found[start : start + min(size, _SHOWN_LABELS)])

@@ -4,8 +4,10 @@
   const data = JSON.parse($("data").textContent);
   const PAGE = 60;
   const numbers = new Intl.NumberFormat("en");
-  const [URI, STATUS, SCORES, MARGIN, PROBLEM, MESSAGE, WIDTH, HEIGHT, BYTES, FORMAT, BEFORE, TRUTH, PICTURE] =
-    Array(13).keys();
+  const [URI, STATUS, SCORES, MARGIN, PROBLEM, MESSAGE, WIDTH, HEIGHT, BYTES, FORMAT, BEFORE, TRUTH, OTHERS, PICTURE] =
+    Array(14).keys();
+  // A comparison has the scores of both sides; a report those of one.
+  const sides = data.sides;
   const labelOf = (pair) => data.labels[pair[0]];
   const best = (row) => (row[SCORES].length ? labelOf(row[SCORES][0]) : "");
   const score = (row) => (row[SCORES].length ? row[SCORES][0][1] : null);
@@ -34,13 +36,15 @@
     return make("span", { className: "none", textContent: row[PICTURE] || row[PROBLEM] || "no picture in this report" });
   }
 
+  const scored = (pair) =>
+    make("span", { className: "row" }, make("b", {}, isolate(labelOf(pair))), make("span", { textContent: show(pair[1]) }));
+
   function card(index) {
     const row = data.rows[index];
     const words = make("span", { className: "words" });
-    if (row[SCORES].length) {
-      const line = make("span", { className: "row" }, make("b", {}, isolate(best(row))), make("span", { textContent: show(score(row)) }));
-      words.append(line);
-    } else words.append(make("b", { textContent: row[PROBLEM] || row[STATUS] }));
+    if (sides) words.append(scored(row[OTHERS][0]), scored(row[SCORES][0]));
+    else if (row[SCORES].length) words.append(scored(row[SCORES][0]));
+    else words.append(make("b", { textContent: row[PROBLEM] || row[STATUS] }));
     words.append(make("span", { className: "name" }, isolate(cut(nameOf(row), 40))));
     const button = make("button", { type: "button", className: "card", title: uriOf(row) }, make("span", { className: "frame" }, picture(index)), words);
     button.dataset.i = index;
@@ -50,10 +54,14 @@
   /* All images: search, filter, sort; a page at a time. */
   let found = [];
   let shown = 0;
-  const fields = [$("find"), $("by-label"), $("by-status"), $("sort")];
-  const haystack = data.rows.map((row) => (uriOf(row) + "\n" + best(row) + "\n" + row[PROBLEM]).toLowerCase());
+  const other = (row) => (row[OTHERS].length ? labelOf(row[OTHERS][0]) : "");
+  // Those that the page has.
+  const filters = [["by-other", other], ["by-label", best], ["by-status", (row) => row[STATUS]]].filter(([id]) => $(id));
+  const fields = [$("find"), ...filters.map(([id]) => $(id)), $("sort")];
+  const haystack = data.rows.map((row) => [uriOf(row), best(row), other(row), row[PROBLEM]].join("\n").toLowerCase());
   const last = Number.POSITIVE_INFINITY;
   const orders = {
+    given: () => 0,
     margin: (a, b) => (a[MARGIN] ?? last) - (b[MARGIN] ?? last),
     high: (a, b) => (score(b) ?? -last) - (score(a) ?? -last),
     low: (a, b) => (score(a) ?? last) - (score(b) ?? last),
@@ -81,25 +89,24 @@
   }
   function search() {
     const words = fields[0].value.toLowerCase().split(/\s+/).filter(Boolean);
-    const [label, status, order] = fields.slice(1).map((field) => field.value);
+    const wanted = filters.map(([id, valueOf]) => [$(id).value, valueOf]);
     found = [];
     data.rows.forEach((row, index) => {
-      const fits = (!label || best(row) === label) && (!status || row[STATUS] === status);
+      const fits = wanted.every(([value, valueOf]) => !value || valueOf(row) === value);
       if (fits && words.every((word) => haystack[index].includes(word))) found.push(index);
     });
-    found.sort((a, b) => orders[order](data.rows[a], data.rows[b]) || a - b);
+    found.sort((a, b) => orders[$("sort").value](data.rows[a], data.rows[b]) || a - b);
     shown = 0;
     $("all").replaceChildren();
     more();
     $("nothing").hidden = found.length > 0;
     $("found").textContent = `${numbers.format(found.length)} of ${numbers.format(data.rows.length)} images`;
   }
-  fill(fields[1], count(data.rows.map(best)));
-  fill(fields[2], count(data.rows.map((row) => row[STATUS])));
+  for (const [id, valueOf] of filters) fill($(id), count(data.rows.map(valueOf)));
   for (const field of fields) field.addEventListener("input", search);
   $("more").addEventListener("click", () => more()?.firstChild.focus());
   $("clear").addEventListener("click", () => {
-    for (const field of fields.slice(0, 3)) field.value = "";
+    for (const field of fields.slice(0, -1)) field.value = "";
     search();
     fields[0].focus();
   });
@@ -124,13 +131,14 @@
 
   function describe(row) {
     const parts = [];
-    if (row[SCORES].length) {
-      const rows = row[SCORES].map((pair) => [
+    const groups = sides ? [[sides[0], row[OTHERS]], [sides[1], row[SCORES]]] : [["Predictions", row[SCORES]]];
+    for (const [name, pairs] of groups) {
+      const rows = pairs.map((pair) => [
         cell(isolate(labelOf(pair))),
         cell(level(pair[1])),
         cell(show(pair[1]), "number"),
       ]);
-      parts.push(make("h3", { textContent: "Predictions" }), table(rows));
+      if (rows.length) parts.push(make("h3", {}, isolate(name)), table(rows));
     }
     if (row[PROBLEM]) {
       parts.push(make("h3", { textContent: row[PROBLEM] }), make("p", { className: "soft", textContent: row[MESSAGE] }));
@@ -138,7 +146,7 @@
     const facts = [["Status", row[STATUS]]];
     if (row[MARGIN] !== null) facts.push(["Margin", row[MARGIN].toFixed(4)]);
     if (row[TRUTH] >= 0) facts.push(["Truth", isolate(data.labels[row[TRUTH]])]);
-    if (row[BEFORE] >= 0) facts.push(["Before", isolate(data.labels[row[BEFORE]])]);
+    if (row[BEFORE] >= 0 && !sides) facts.push(["Before", isolate(data.labels[row[BEFORE]])]);
     if (row[WIDTH]) facts.push(["Size", `${numbers.format(row[WIDTH])} × ${numbers.format(row[HEIGHT])} px`]);
     if (row[BYTES] !== null) facts.push(["Bytes", numbers.format(row[BYTES])]);
     if (row[FORMAT]) facts.push(["Format", row[FORMAT]]);
@@ -149,7 +157,8 @@
   function view(position) {
     at = position;
     const row = data.rows[set[at]];
-    $("viewed").replaceChildren(isolate(row[SCORES].length ? best(row) : row[PROBLEM] || row[STATUS]));
+    const title = [isolate(row[SCORES].length ? best(row) : row[PROBLEM] || row[STATUS])];
+    $("viewed").replaceChildren(...(sides ? [isolate(other(row)), " → "] : []), ...title);
     $("position").textContent = `${numbers.format(at + 1)} of ${numbers.format(set.length)}`;
     const large = picture(set[at]);
     if (large.tagName === "IMG") large.alt = nameOf(row);

@@ -1,18 +1,24 @@
 """What the script of a page works on: the rows as one JSON object, small and already visible."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from imgcls_beam.analysis.report_page.page_facts import Picture, ReportedImage, ReportFacts
+from imgcls_beam.analysis.report_page.page_facts import (
+    PageImages,
+    Picture,
+    Pictures,
+    ReportedImage,
+)
 from imgcls_beam.analysis.report_page.page_text import LABEL_CHARS, cut_middle, make_visible
+from imgcls_beam.spec import LabelScore
 
 _MESSAGE_CHARS = 300
 _DIGITS = 5
 
 
-def make_page_data(facts: ReportFacts, pictures: Mapping[int, Picture]) -> dict[str, Any]:
-    """The rows in the order of their indices, each an array; labels by number.
+def make_page_data(facts: PageImages, pictures: Pictures) -> dict[str, Any]:
+    """The rows in the order of their indices, each an array; labels by number; names of both sides.
 
     The names of the array's items are in `page.js`.
     """
@@ -23,7 +29,8 @@ def make_page_data(facts: ReportFacts, pictures: Mapping[int, Picture]) -> dict[
         [uri.removeprefix(prefix), *_to_cells(image, labels), _problem_of(pictures.get(index))]
         for index, (uri, image) in enumerate(zip(uris, facts.images, strict=True))
     ]
-    return {"prefix": prefix, "rows": rows, "labels": labels.texts}
+    sides = None if facts.sides is None else list(map(make_visible, facts.sides))
+    return {"prefix": prefix, "rows": rows, "labels": labels.texts, "sides": sides}
 
 
 class _Numbers:
@@ -42,7 +49,7 @@ class _Numbers:
 
 def _to_cells(image: ReportedImage, labels: _Numbers) -> Iterator[Any]:
     yield image.status
-    yield [[labels.number_of(each.label), round(each.score, _DIGITS)] for each in image.labels]
+    yield _to_pairs(image.labels, labels)
     yield None if image.margin is None else round(image.margin, _DIGITS)
     yield make_visible(image.problem)
     yield cut_middle(make_visible(image.message), _MESSAGE_CHARS)
@@ -52,6 +59,11 @@ def _to_cells(image: ReportedImage, labels: _Numbers) -> Iterator[Any]:
     yield image.format
     for label in (image.label_before, image.truth):
         yield -1 if label is None else labels.number_of(label)
+    yield _to_pairs(image.labels_before, labels)
+
+
+def _to_pairs(scores: Sequence[LabelScore], labels: _Numbers) -> list[list[float]]:
+    return [[labels.number_of(each.label), round(each.score, _DIGITS)] for each in scores]
 
 
 def _problem_of(picture: Picture | None) -> str:

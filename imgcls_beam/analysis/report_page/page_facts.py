@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from imgcls_beam.analysis.evaluating import Evaluation
 from imgcls_beam.spec import LabelScore
@@ -51,6 +52,7 @@ class ReportedImage:
         format: Pillow's name of it.
         label_before: the best label in the previous run, where it was another.
         truth: the label that is right, where that is known.
+        labels_before: those of the other side of a comparison; none in a report.
     """
 
     uri: str
@@ -66,6 +68,7 @@ class ReportedImage:
     format: str | None = None
     label_before: str | None = None
     truth: str | None = None
+    labels_before: tuple[LabelScore, ...] = ()
 
 
 Indices = tuple[int, ...]
@@ -197,6 +200,10 @@ class ReportFacts:
     change: RunChange | None = None
     truth: TruthFacts | None = None
 
+    @property
+    def sides(self) -> None:
+        """A report has one side."""
+
     def list_pictured(self) -> Iterator[int]:
         """The images to show a picture of, each once, those that matter most first."""
         flipped = self.change.images if self.change else ()
@@ -209,6 +216,21 @@ class ReportFacts:
 
     def _list_confusions(self) -> tuple[Confusion, ...]:
         return self.truth.confusions if self.truth else ()
+
+
+class PageImages(Protocol):
+    """What any page has: images, and some of them to show a picture of."""
+
+    @property
+    def images(self) -> Sequence[ReportedImage]:
+        """Each once."""
+
+    @property
+    def sides(self) -> tuple[str, str] | None:
+        """What the two sides of a comparison are called; None in a report."""
+
+    def list_pictured(self) -> Iterator[int]:
+        """Indices of those to show a picture of, those that matter most first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -226,3 +248,7 @@ class Picture:
     width_px: int = 0
     height_px: int = 0
     problem: str = ""
+
+
+Pictures = Mapping[int, Picture]
+"""By the image's index in the page."""

@@ -1,7 +1,7 @@
 """Facts → the values that the template places: words and numbers as they are read."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imgcls_beam.analysis.report_page.page_facts import (
@@ -35,9 +35,10 @@ def list_values(facts: ReportFacts) -> Values:
     done = sum(share.count for share in facts.labels)
     sheets = [share for share in _list_labels(facts) if share["images"]]
     return {
+        "title": make_visible(facts.run.run_id),
         "run": _to_run(facts.run),
         "tiles": list(_list_tiles(facts)),
-        "images": _Lazy(facts.images, _to_image),
+        "images": ImageValues(facts.images),
         "labels": _list_labels(facts),
         "label_note": _note_labels(facts, done),
         "labels_left": _count_left(facts.label_count - len(sheets), "label", "is not shown here"),
@@ -54,16 +55,20 @@ def list_values(facts: ReportFacts) -> Values:
     }
 
 
-class _Lazy:
+class ImageValues:
     """Values of images, made when they are asked for."""
 
-    def __init__(
-        self, images: Sequence[ReportedImage], make: Callable[[ReportedImage], Values]
-    ) -> None:
-        self._images, self._make = images, make
+    def __init__(self, images: Sequence[ReportedImage]) -> None:
+        """Makes none.
+
+        Args:
+            images: of the page.
+        """
+        self._images = images
 
     def __getitem__(self, index: int) -> Values:
-        return self._make(self._images[index])
+        """Those of one image."""
+        return _to_image(self._images[index])
 
 
 def _to_run(run: RunFacts) -> Values:
@@ -78,7 +83,7 @@ def _to_run(run: RunFacts) -> Values:
 
 def _to_image(image: ReportedImage) -> Values:
     uri = make_visible(image.uri)
-    label, second = [*(_spell_label(each.label) for each in image.labels[:2]), "", ""][:2]
+    label, second = [*(spell_label(each.label) for each in image.labels[:2]), "", ""][:2]
     return {
         "uri": uri,
         "cut_uri": cut_middle(uri, _URI_CHARS),
@@ -90,32 +95,35 @@ def _to_image(image: ReportedImage) -> Values:
         "margin": "" if image.margin is None else f"{image.margin:.3f}",
         "problem": make_visible(image.problem),
         "message": make_visible(image.message),
-        "before": _spell_label(image.label_before or ""),
+        "before": spell_label(image.label_before or ""),
+        "score_before": spell_score(image.labels_before[0].score) if image.labels_before else "",
     }
 
 
-def _spell_label(label: str) -> str:
+def spell_label(label: str) -> str:
+    """A label as it stands in a page."""
     return cut_middle(make_visible(label), LABEL_CHARS)
 
 
 def _list_tiles(facts: ReportFacts) -> Iterator[Values]:
     counts, listed = facts.run.counts, facts.run.counts["listed"]
-    yield _tile("Images", f"{listed:,}", "listed in this run")
-    yield _tile("Classified", f"{counts['ok']:,}", spell_ratio(counts["ok"], listed))
-    errors = _tile("Errors", f"{counts['error']:,}", spell_ratio(counts["error"], listed))
+    yield make_tile("Images", f"{listed:,}", "listed in this run")
+    yield make_tile("Classified", f"{counts['ok']:,}", spell_ratio(counts["ok"], listed))
+    errors = make_tile("Errors", f"{counts['error']:,}", spell_ratio(counts["error"], listed))
     yield errors | {"is_bad": bool(counts["error"])}
     if counts["skipped"]:
-        yield _tile("Skipped", f"{counts['skipped']:,}", "scored by an earlier run")
-    yield _tile("Labels", f"{facts.label_count:,}", "that were a best one")
+        yield make_tile("Skipped", f"{counts['skipped']:,}", "scored by an earlier run")
+    yield make_tile("Labels", f"{facts.label_count:,}", "that were a best one")
     total = sum(share.count for share in facts.labels)
     if total:
         mean = sum(share.mean_score * share.count for share in facts.labels) / total
-        yield _tile("Mean best score", spell_score(mean), "")
+        yield make_tile("Mean best score", spell_score(mean), "")
     if facts.run.images_per_s is not None:
-        yield _tile("Images a second", f"{facts.run.images_per_s:,.1f}", "with start-up")
+        yield make_tile("Images a second", f"{facts.run.images_per_s:,.1f}", "with start-up")
 
 
-def _tile(name: str, value: str, note: str) -> Values:
+def make_tile(name: str, value: str, note: str) -> Values:
+    """A number with its name, and what it means."""
     return {"name": name, "value": value, "note": note, "is_bad": False}
 
 
@@ -127,7 +135,7 @@ def _list_labels(facts: ReportFacts) -> list[Values]:
     return [
         {
             "index": index,
-            "text": _spell_label(share.label),
+            "text": spell_label(share.label),
             "count": f"{share.count:,}",
             "percent": spell_ratio(share.count, total),
             "mean_score": spell_score(share.mean_score) if share.count else "–",
@@ -187,17 +195,17 @@ def _to_change(change: RunChange) -> Values:
         "images": change.images,
         "flips": [
             {
-                "before": _spell_label(flip.before),
-                "after": _spell_label(flip.after),
+                "before": spell_label(flip.before),
+                "after": spell_label(flip.after),
                 "count": f"{flip.count:,}",
             }
             for flip in change.flips
         ],
         "tiles": [
-            _tile("Images in both", f"{change.compared:,}", "with a prediction in each"),
-            _tile("Another label", f"{change.flipped:,}", ratio),
-            _tile("Label mix", f"{change.label_index:.3f}", _read_index(change.label_index)),
-            _tile("Best scores", f"{change.score_index:.3f}", _read_index(change.score_index)),
+            make_tile("Images in both", f"{change.compared:,}", "with a prediction in each"),
+            make_tile("Another label", f"{change.flipped:,}", ratio),
+            make_tile("Label mix", f"{change.label_index:.3f}", _read_index(change.label_index)),
+            make_tile("Best scores", f"{change.score_index:.3f}", _read_index(change.score_index)),
         ],
         "sample": _note_sample(change.sampled_ratio),
     }

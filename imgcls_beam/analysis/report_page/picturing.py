@@ -1,4 +1,4 @@
-"""Images of a report → small pictures of them, read anew; or a sentence where there is none.
+"""Images of a page → small pictures of them, read anew; or a sentence where there is none.
 
 Only so many are read, some at a time, within the limits of reading and decoding. Whatever an image
 holds, and whatever became of it since the run, costs its picture and never the report.
@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from imgcls_beam.analysis.report_page.page_facts import Picture, ReportFacts
+from imgcls_beam.analysis.report_page.page_facts import PageImages, Picture
 from imgcls_beam.analysis.report_page.row_refs import find_refs
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
@@ -38,12 +38,12 @@ _REASONS = {
 
 
 def make_pictures(
-    facts: ReportFacts, configuration: Mapping[str, Any], max_chars: int = MAX_CHARS
+    facts: PageImages, configuration: Mapping[str, Any], max_chars: int = MAX_CHARS
 ) -> dict[int, Picture]:
-    """Makes the pictures that a report shows, those that matter most first.
+    """Makes the pictures that a page shows, those that matter most first.
 
     Args:
-        facts: of the report.
+        facts: of the page.
         configuration: of the run, as it is in its record.
         max_chars: of all pictures together.
 

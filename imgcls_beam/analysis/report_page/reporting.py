@@ -3,11 +3,10 @@
 from imgcls_beam.analysis.judged_runs import JudgedRun
 from imgcls_beam.analysis.report_page.drawing import draw_page
 from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
+from imgcls_beam.analysis.report_page.page_files import write_page
 from imgcls_beam.analysis.report_page.picturing import make_pictures
 from imgcls_beam.analysis.run_rows import RunPlace, RunRows, choose_model, list_runs, open_run
 from imgcls_beam.sinks import RecordedModel
-from imgcls_beam.stores import refuse_store_faults
-from imgcls_beam.stores.opening import open_parent
 
 REPORTS = "reports"
 
@@ -48,10 +47,7 @@ def write_report(
     page = draw_page(facts, make_pictures(facts, rows.record.configuration))
     url = target or locate_report(str(place.output), rows.record.run_id)
     option = "output" if target is None else "to"
-    with refuse_store_faults(option, url):
-        folder, name = open_parent(option, url)
-    with folder.refuse_unwritable():
-        folder.write(name, page.encode("utf-8", "replace"))
+    write_page(option, url, page)
     return url
 
 

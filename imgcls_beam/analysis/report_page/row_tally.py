@@ -1,13 +1,19 @@
 """One pass over the rows of a run: counts of all, and the few rows that a report shows."""
 
 import collections
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from imgcls_beam.analysis.report_page.earlier_labels import EarlierLabels
-from imgcls_beam.analysis.report_page.kept_rows import Lowest, digest_uri, to_image
+from imgcls_beam.analysis.report_page.kept_rows import (
+    Lowest,
+    WantedRow,
+    digest_uri,
+    to_images,
+)
 from imgcls_beam.analysis.report_page.page_facts import ReportedImage
 from imgcls_beam.summary import BINS, count_scores
 
@@ -28,6 +34,14 @@ class _Row(NamedTuple):
     score: float | None
     margin: float | None
     error: dict[str, str] | None
+
+
+class _Offer(NamedTuple):
+    """A row that may be kept, and where, at which ranks."""
+
+    row: WantedRow
+    digest: int
+    places: Sequence[tuple[Lowest, float]]
 
 
 _CELLS = ("image_uri", "status", "top_label", "top_score", "top_margin", "error")
@@ -86,10 +100,15 @@ class Tally:
         self.scores = add_counts(self.scores, count_scores(batch["top_score"]))
         self.margins = add_counts(self.margins, count_scores(batch["top_margin"]))
         cells = (batch[name].to_pylist() for name in _CELLS)
-        for index, row in enumerate(map(_Row._make, zip(*cells, strict=True))):
-            self._add_row(batch, index, row)
+        rows = map(_Row._make, zip(*cells, strict=True))
+        offers = [each for each in itertools.starmap(self._add_row, enumerate(rows)) if each]
+        for offer, image in zip(
+            offers, to_images(batch, [each.row for each in offers]), strict=True
+        ):
+            self._keep(offer, image)
 
-    def _add_row(self, batch: pa.RecordBatch, index: int, row: _Row) -> None:
+    def _add_row(self, index: int, row: _Row) -> _Offer | None:
+        """Counts a row; None where it cannot be among those that are kept."""
         digest, before = digest_uri(row.uri), None
         self.rows += 1
         self.statuses[row.status] += 1
@@ -99,14 +118,18 @@ class Tally:
             places += self._place_good(row.label, row.score, row.margin, is_flip=before is not None)
         elif row.error is not None:
             places += self._place_bad(f"{row.error['stage']}: {row.error['code']}")
-        wanted = [(kept, rank) for kept, rank in places if kept.admits(rank, digest)]
-        is_asked = row.uri in self._asked and row.uri not in self.asked
-        if wanted or is_asked:
-            image = to_image(batch, index, before, self._truths.get(row.uri))
-            for kept, rank in wanted:
-                kept.add(rank, digest, image)
-            if is_asked:
-                self.asked[row.uri] = image
+        places = [(kept, rank) for kept, rank in places if kept.admits(rank, digest)]
+        if not places and row.uri not in self._asked:
+            return None
+        return _Offer(WantedRow(index, before, self._truths.get(row.uri)), digest, places)
+
+    def _keep(self, offer: _Offer, image: ReportedImage) -> None:
+        """Keeps an image where it still belongs: others of its batch may have come before it."""
+        for kept, rank in offer.places:
+            if kept.admits(rank, offer.digest):
+                kept.add(rank, offer.digest, image)
+        if image.uri in self._asked:
+            self.asked.setdefault(image.uri, image)
 
     def _look_back(self, digest: int, label: str) -> str | None:
         """The label in the earlier run, where it is another."""

@@ -25,13 +25,17 @@ def describe_run(rows: RunRows, model: RecordedModel, tally: Tally) -> RunFacts:
         models=(model.display_name,),
         counts={name: tally.statuses[name] for name in _STATUSES} | {"listed": tally.rows},
         images_per_s=record.images_per_s if is_alone else None,
-        details=tuple((name, text) for name, text in _list_details(rows, model) if text),
+        details=tuple(list_details(record, rows.place, model)),
     )
 
 
-def _list_details(rows: RunRows, model: RecordedModel) -> Iterator[tuple[str, str]]:
-    record = rows.record
-    yield "Rows", rows.place
+def list_details(record: RunRecord, place: str, model: RecordedModel) -> Iterator[tuple[str, str]]:
+    """Names and values of what is known of a model's rows in a run."""
+    return (pair for pair in _list_all(record, place, model) if pair[1])
+
+
+def _list_all(record: RunRecord, place: str, model: RecordedModel) -> Iterator[tuple[str, str]]:
+    yield "Rows", place
     yield "Model", model.id
     yield "Revision", model.revision
     yield "Weights", model.weights or ""

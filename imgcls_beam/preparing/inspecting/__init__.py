@@ -57,9 +57,13 @@ class Inspection:
             whether it gives it.
         head_steps: how many blocks come before a GIF's first frame.
         small_tiles: by how many the tiles exceed those of `limits.MIN_TILE_PIXELS` pixels each.
+        blocks: precincts and code blocks of a JPEG 2000.
         pieces: strips or tiles that a directory lists.
-        chunks: of a PNG, or boxes.
+        chunks: of a PNG or WebP, or boxes.
+        run_bytes: of a BMP's run lengths.
         is_flooded: whether a JPEG's head has more segments than it can need.
+        stray_bytes: of a JPEG's head, which a decoder reads one by one.
+        is_held: whether a JPEG's decoder holds all coefficients.
         is_tag_bomb: whether tags claim far more bytes than the file has.
         samples: what the numbers of a grey image mean.
         unsupported: what the image is, e.g. `a JPEG of 12 bits`, where no decoder here reads it
@@ -78,9 +82,13 @@ class Inspection:
     is_scalable: bool = False
     head_steps: int = 0
     small_tiles: int = 0
+    blocks: int = 0
     pieces: int = 0
     chunks: int = 0
+    run_bytes: int = 0
     is_flooded: bool = False
+    stray_bytes: int = 0
+    is_held: bool = False
     is_tag_bomb: bool = False
     samples: Samples = NOTHING_SAID
     unsupported: str = ""

@@ -28,11 +28,14 @@ def inspect_avif(data: bytes) -> Inspection:
     The orientation is not lost: AVIF keeps it in a box of its own.
     """
     boxes = list(walk_boxes(data))
+    inner = data.count(b"ispe") + data.count(b"infe")
+    if inner > MAX_CHUNKS:
+        return Inspection(data, [], chunks=inner)
     return Inspection(
         _EXIF.sub(rb"\1none", data) if _EXIF.search(data) else data,
         [struct.unpack(">II", found[1]) for found in _ISPE.finditer(data)],
         is_cut=is_box_cut(data, boxes),
-        chunks=len(boxes),
+        chunks=len(boxes) + inner,
     )
 
 

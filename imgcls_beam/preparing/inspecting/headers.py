@@ -4,6 +4,7 @@ import re
 import struct
 
 from imgcls_beam.preparing.inspecting import Inspection, Samples, WidthHeight
+from imgcls_beam.preparing.limits import MAX_CHUNKS
 
 _BMP_BITS = frozenset({1, 2, 4, 8, 16, 24, 32, 64})
 _BMP_COMPRESSIONS = {
@@ -15,6 +16,7 @@ _BMP_COMPRESSIONS = {
     5: "a PNG inside",
     6: "bit fields and alpha",
 }
+_RUN_LENGTHS = frozenset({1, 2})
 
 # No two ways lead through a gap: what it has taken it keeps.
 _GAP = rb"(?:\s|#[^\r\n]*+)++"
@@ -22,8 +24,7 @@ _PPM_SIZE = re.compile(rb"P([1-6f])" + _GAP + rb"(\d{1,9}+)" + _GAP + rb"(\d{1,9
 _PPM_MAXIMUM = re.compile(_GAP + rb"([-+.\deE]{1,10}+)(?=\s)")
 _PPM_HEAD_BYTES = 1024
 """All that a decoder sees of a file whose head does not end: it reads that byte by byte."""
-_PPM_COMMENT = re.compile(rb"#[^\r\n]*+")
-_BILEVEL, _PLAIN, _GREY, _FLOAT = b"14", b"123", b"25", b"f"
+_BILEVEL, _GREY, _FLOAT = b"14", b"25", b"f"
 _MAX_16_BITS = 65_535
 
 
@@ -32,11 +33,13 @@ def inspect_bmp(data: bytes) -> Inspection:
     form, end = ("<HH", 22) if data[14:15] == b"\x0c" else ("<Ii", 26)
     width, height = struct.unpack(form, data[18:end]) if len(data) >= end else (0, 0)
     is_cut = len(data) < int.from_bytes(data[2:6], "little")
+    has_runs = int.from_bytes(data[30:34], "little") in _RUN_LENGTHS and data[14:15] != b"\x0c"
     return Inspection(
         data,
         [(width, abs(height))],
         is_opened_small=True,
         is_cut=is_cut,
+        run_bytes=len(data) if has_runs else 0,
         variant=_name_bmp(data[14:34]),
     )
 
@@ -54,8 +57,7 @@ def _name_bmp(header: bytes) -> str:
 def inspect_ppm(data: bytes) -> Inspection:
     """The size of a PBM, PGM, PPM or PFM; nothing in them says where the data should end.
 
-    A decoder sees no comments: Pillow reads them byte by byte, or joins what is left again and
-    again.
+    A decoder sees no comments in the head, which Pillow reads byte by byte.
     """
     found = _PPM_SIZE.match(data)
     if not found:
@@ -66,9 +68,8 @@ def inspect_ppm(data: bytes) -> Inspection:
         end, maximum = more.end(), more[1]
     if not maximum and kind not in _BILEVEL:
         shown = data[:_PPM_HEAD_BYTES]
-    elif b"#" in data[:end] or (kind in _PLAIN and b"#" in data):
-        body = _PPM_COMMENT.sub(b"", data[end:]) if kind in _PLAIN else data[end:]
-        shown = b" ".join((b"P" + kind, width, height, maximum)).rstrip() + body
+    elif b"#" in data[:end]:
+        shown = b" ".join((b"P" + kind, width, height, maximum)).rstrip() + data[end:]
     else:
         shown = data
     return Inspection(
@@ -93,7 +94,15 @@ def inspect_webp(data: bytes) -> Inspection:
     """The size that the first chunk declares; whether the RIFF is as long as it says."""
     is_cut = len(data) < int.from_bytes(data[4:8], "little") + 8
     sizes = [_read_webp_size(data[12:16], data[20:30])] if len(data) >= 30 else []
-    return Inspection(data, sizes, is_cut=is_cut)
+    return Inspection(data, sizes, is_cut=is_cut, chunks=_count_chunks(data))
+
+
+def _count_chunks(data: bytes) -> int:
+    at, count = 12, 0
+    while at + 8 <= len(data) and count <= MAX_CHUNKS:
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at, count = at + 8 + length + length % 2, count + 1
+    return count
 
 
 def _read_webp_size(kind: bytes, body: bytes) -> WidthHeight:

@@ -1,14 +1,18 @@
 """JPEG 2000: a codestream, bare or in a box."""
 
+import itertools
 import re
 import struct
+from collections.abc import Sequence
 
-from imgcls_beam.preparing.inspecting import NOTHING_SAID, Inspection, Samples
+from imgcls_beam.preparing.inspecting import NOTHING_SAID, Inspection, Samples, WidthHeight
 from imgcls_beam.preparing.inspecting.boxed import is_box_cut, walk_boxes
-from imgcls_beam.preparing.limits import MIN_TILE_PIXELS
+from imgcls_beam.preparing.inspecting.jpeg2000_blocks import count_blocks
+from imgcls_beam.preparing.limits import MAX_BLOCKS, MIN_TILE_PIXELS
 
 _BARE_CODESTREAM = b"\xff\x4f"
 _GRID = re.compile(rb"\xff\x4f\xff\x51.{4}(.{32})(.{3})", re.DOTALL)
+_MAX_GRIDS = 16
 _NEEDED = frozenset({b"jP  ", b"ftyp", b"jp2h", b"jp2c"})
 """The boxes that a decoder needs. It fails on any other of 1 MiB and more."""
 
@@ -31,7 +35,7 @@ _MAX_16_BITS = 65_535
 
 
 def inspect_jpeg2000(data: bytes) -> Inspection:
-    """The sizes and pixels that its codestreams declare; how many small tiles one has at most.
+    """The sizes, pixels and blocks that its codestreams declare; how many small tiles there are.
 
     A decoder sees the boxes that it needs, and no others.
     """
@@ -41,17 +45,33 @@ def inspect_jpeg2000(data: bytes) -> Inspection:
     shown = data
     if others and boxes[-1].end <= len(data):
         shown = b"".join(data[box.start : box.end] for box in boxes if box.kind in _NEEDED)
-    grids = [struct.unpack(">8I", found[1]) for found in _GRID.finditer(shown)]
-    first = _GRID.search(shown)
+    found = list(itertools.islice(_GRID.finditer(shown), _MAX_GRIDS + 1))
+    grids = [struct.unpack(">8I", each[1]) for each in found]
+    sizes = [(max(0, right - left), max(0, low - top)) for right, low, left, top, *_ in grids]
+    first = found[0] if found else None
     return Inspection(
         shown,
-        [(max(0, right - left), max(0, low - top)) for right, low, left, top, *_ in grids],
+        sizes,
         is_cut=not data.endswith(b"\xff\xd9") if is_bare else is_box_cut(data, boxes),
         small_tiles=max((_count_small_tiles(*grid) for grid in grids), default=0),
+        blocks=_count_blocks(shown, found, sizes),
         chunks=len(boxes),
         samples=_describe(first[2]) if first else NOTHING_SAID,
         unsupported=_name_unsupported(shown, first) if first else "",
     )
+
+
+def _count_blocks(
+    data: bytes, found: Sequence[re.Match[bytes]], sizes: Sequence[WidthHeight]
+) -> int:
+    """Of the worst of its codestreams, as far as they are looked at; a file has one, or two."""
+    if len(found) > _MAX_GRIDS:
+        return MAX_BLOCKS + 1
+    counts = [
+        count_blocks(data, each.start(), size_px, int.from_bytes(each[2][:2], "big"))
+        for each, size_px in zip(found, sizes, strict=True)
+    ]
+    return max(counts, default=0)
 
 
 def _describe(channels: bytes) -> Samples:

@@ -1,0 +1,1 @@
+"""Two runs, or two models, as one HTML file: what differs, and pictures of where."""

@@ -1,0 +1,145 @@
+"""A pipeline runs to its end on a local runner, or a sentence says why it did not."""
+
+import contextlib
+import functools
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+
+import apache_beam as beam
+
+from imgcls_beam.board import read_words
+from imgcls_beam.errors import PublishError
+from imgcls_beam.metrics import RunCounts, read_counts
+from imgcls_beam.options import OutputOptions
+from imgcls_beam.sinks import JsonlSession, Session, abandon_jsonl, abandon_session
+from imgcls_beam.stopping import stop_process, stoppable
+
+from .worker_processes import kill_workers
+
+_LOG = logging.getLogger("imgcls")
+
+_WHERE = re.compile(r" \[while running .*\]$")
+"""What Beam adds to an error of a step."""
+_OWN = re.compile(r"(?:[\w.]+\.)?(?:SickModelError|ModelError|StoreError): (?P<sentence>.+)")
+"""An error of ours, as text from another process."""
+_WORKER_ENDED = re.compile(r"Worker subprocess exited with return code (-?\d+)")
+_SHELL_SIGNALS = 128
+"""A shell adds it to the signal by which its program was ended."""
+
+
+def run_to_end(
+    pipeline: beam.Pipeline,
+    rows: Session | None,
+    lines: JsonlSession | None,
+    output: OutputOptions,
+) -> RunCounts | None:
+    """Runs on a local runner, which has logged the traceback of whatever it raises.
+
+    Returns:
+        The counts; None where the run was published, and what failed came after that.
+
+    Raises:
+        PublishError: the run failed.
+    """
+    abandon = functools.partial(_abandon, rows, lines)
+    with stoppable(abandon) as run, _watched_workers():
+        try:
+            result = pipeline.run()
+            result.wait_until_finish()
+            return read_counts(result)
+        except Exception as error:  # the program's edge: a defect is told in one sentence too
+            is_wrapped = str(error).startswith("KeyboardInterrupt")
+            if is_wrapped and run.reason is None and not _is_published(rows):
+                raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
+            _end_failed(run.reason or _describe(error), rows, output, error)
+        except KeyboardInterrupt as error:
+            if run.reason is not None:
+                _end_failed(run.reason, rows, output, error)
+            else:
+                _end_interrupted(rows, output, error)
+        return None
+
+
+def _end_failed(
+    problem: str, rows: Session | None, output: OutputOptions, error: BaseException
+) -> None:
+    what = "the run failed and nothing was published"
+    if _is_published(rows) and not output.is_scratch:
+        missing = _name_later(output)
+        if not missing:
+            _LOG.warning("the rows were published; what followed failed (%s)", problem)
+            return
+        what = f"the rows were published, but not {missing}"
+    raise PublishError(f"{what} ({problem})") from error
+
+
+def _end_interrupted(rows: Session | None, output: OutputOptions, error: KeyboardInterrupt) -> None:
+    if not _is_published(rows) or output.is_scratch:
+        raise error
+    if missing := _name_later(output):
+        problem = f"interrupted; the rows were published, but perhaps not {missing}"
+        raise PublishError(f"{problem}; --if_exists=replace makes the run again") from error
+
+
+def _describe(error: Exception) -> str:
+    """What to say of an error of a run; a worker that ended may have left a word of its own."""
+    if words := read_words():
+        return words[0]
+    text = _WHERE.sub("", (str(error).strip().splitlines() or ["no reason given"])[-1])
+    if own := _OWN.search(f"{type(error).__name__}: {text}"):
+        return own["sentence"]
+    return f"{type(error).__name__}: {text}"
+
+
+def _abandon(rows: Session | None, lines: JsonlSession | None) -> None:
+    """Where the program ends before it comes to that itself."""
+    if rows is not None:
+        abandon_session(rows)
+    if lines is not None:
+        abandon_jsonl(lines)
+
+
+@contextlib.contextmanager
+def _watched_workers() -> Iterator[None]:
+    """A worker process that ends by itself ends the run: Beam waits for ever for some of them."""
+    before = threading.excepthook
+    threading.excepthook = functools.partial(_hear, before)
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _hear(
+    before: Callable[[threading.ExceptHookArgs], object], arguments: threading.ExceptHookArgs
+) -> None:
+    before(arguments)
+    if ended := _WORKER_ENDED.match(str(arguments.exc_value)):
+        words = read_words()
+        stop_process(words[0] if words else _explain_end(int(ended[1])))
+        kill_workers()  # the runner is interrupted, and waits for the others
+
+
+def _explain_end(code: int) -> str:
+    number = -code if code < 0 else code - _SHELL_SIGNALS
+    if number == 9:
+        return "a worker process was killed: by hand, or because memory ran out"
+    if number > 0:
+        return f"a worker process was ended by signal {number}"
+    return f"a worker process ended with exit code {code}"
+
+
+def _name_later(output: OutputOptions) -> str:
+    """What is written after the rows are published."""
+    later = {"the table": output.table, "the responses": output.jsonl}
+    return " or ".join(name for name, place in later.items() if place is not None)
+
+
+def _is_published(session: Session | None) -> bool:
+    """Whether this very session has committed its rows."""
+    with contextlib.suppress(OSError, ValueError):
+        if session is not None:
+            return session.read_record().session_id == session.session_id
+    return False
