@@ -36,8 +36,8 @@ BASE = [
 ]
 EXTRAS = {
     "heic": ["pillow-heif>=1.3"],
-    "gcp": ["apache-beam[gcp]", "gcsfs>=2025.9"],
-    "s3": ["s3fs>=2025.9"],
+    "gcp": ["apache-beam[gcp]", "gcsfs>=2026.10"],
+    "s3": ["s3fs>=2026.9"],
     "openvino": ["openvino>=2025.4"],
     "sql": ["duckdb>=1.3"],
     # Each torchvision fits one torch, which its own requirement names; both from one index.
@@ -51,7 +51,7 @@ EXTRAS = {
         "atheris>=3.1; sys_platform == 'linux' and python_version >= '3.12'",
         "duckdb>=1.3",
         "gcp-storage-emulator",
-        "gcsfs>=2025.9",
+        "gcsfs>=2026.10",
         "hypothesis",
         "import-linter",
         "jsonschema",
@@ -67,7 +67,7 @@ EXTRAS = {
         "pytest-timeout",
         "pytest-xdist",
         "ruff",
-        "s3fs>=2025.9",
+        "s3fs>=2026.9",
         "scikit-learn",  # what evaluation is held against
         "shtab>=1.7",
         "sqlglot",

@@ -161,8 +161,8 @@ class ReadOptions:
         """Raises `ConfigError` for a count below 1, a wait below 0 or above an hour."""
         check_choice("dedupe", self.dedupe, get_args(Dedupe))
         check_count("max_image_bytes", self.max_bytes)
-        for name in ("first_wait_s", "retry_s", "timeout_s"):
-            check_number(f"read_{name}", getattr(self, name), 0, 3600)
+        for name, low in (("first_wait_s", 0), ("retry_s", 0), ("timeout_s", 0.1)):
+            check_number(f"read_{name}", getattr(self, name), low, 3600)
         for name in ("tries", "concurrency", "batch_bytes"):
             check_count(f"read_{name}", getattr(self, name))
 

@@ -96,6 +96,7 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--sample", default="1.0", metavar="R", help="share of the images, 0 to 1, by their URI")
     add("--read_concurrency", metavar="N", help="objects that are read at once (64)")
+    add("--read_timeout_s", metavar="S", help="silence of a store, then it is asked again (8)")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
 
@@ -245,6 +246,8 @@ def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
     if flags.read_concurrency is not None:
         concurrency = to_int("read_concurrency", flags.read_concurrency)
         read = dataclasses.replace(read, concurrency=concurrency)
+    if flags.read_timeout_s is not None:
+        read = dataclasses.replace(read, timeout_s=to_float("read_timeout_s", flags.read_timeout_s))
     if flags.max_image_pixels is not None:
         max_pixels = to_int("max_image_pixels", flags.max_image_pixels)
         decode = dataclasses.replace(decode, max_pixels=max_pixels)

@@ -98,6 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("limits").add_argument
     add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
     add("--read_concurrency", metavar="N", help="objects that are read at once (64)")
+    add("--read_timeout_s", metavar="S", help="silence of a store, then it is asked again (8)")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
     add("--batch_size", metavar="N", help="images in a forward pass, or auto (as the run)")

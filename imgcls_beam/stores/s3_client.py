@@ -46,7 +46,7 @@ class PatientS3(S3FileSystem):
 
 async def _persist(patience: Patience, make: Any, operation: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
     async def make_once() -> Any:  # noqa: ANN401
-        answer = await make(operation, given)
+        answer = await make(operation, dict(given))  # botocore puts a stream in the body's place
         size_bytes = answer.get("ContentLength")
         if operation == "GetObject" and size_bytes is not None and size_bytes <= _HELD_BYTES:
             answer["Body"] = _HeldBody(await _read(answer["Body"]))

@@ -3,6 +3,7 @@
 Silences are made short by the environment and retries quick, so nothing here waits for long.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imgcls_beam.reading import breaker
-from imgcls_beam.stores import RETRIES, patience
+from imgcls_beam.stores import RETRIES, open_folder, patience
 from pipelines.__main__ import main
 from tests.scenes import draw_photo, encode
 from tests.servers import Server, forget_clients
@@ -61,6 +62,20 @@ def _check_once_or_not_at_all(server: Server, output: str, code: int) -> None:
             uris += pq.ParquetFile(source).read(["image_uri"])["image_uri"].to_pylist()
     assert sorted(uris) == [f"{server.root}/photos/{i:02d}.png" for i in range(_IMAGES)]
     assert record["counts"]["listed"] == _IMAGES
+
+
+@pytest.mark.parametrize("how", _FAULTS)
+def test_what_is_written_again_is_written_whole(server: Server, quick: None, how: str) -> None:
+    """botocore leaves a stream that was read to its end in the place of the bytes."""
+    folder = open_folder("output", f"{server.root}/again-{uuid.uuid4().hex}")
+    server.spoil(how, "^(PUT|POST) ", "^(PUT|POST) ")
+    folder.write("small", b"small")
+    with folder.open_new("large") as target:
+        target.write(b"large" * 1000)
+    server.take_asked()
+    assert (folder.find_size("small"), folder.find_size("large")) == (5, 5000)
+    assert folder.read_with_etag("small")[0] == b"small"
+    assert folder.hash_file("large") == hashlib.sha256(b"large" * 1000).hexdigest()
 
 
 def _write_disturbed(server: Server, seed: int) -> None:

@@ -24,6 +24,7 @@ from imgcls_beam.errors import STAGE_OF, FailureCode, Stage
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import look_up_versions, read_images
 from imgcls_beam.stores import FaultKind, kind_of
+from imgcls_beam.stores.public_hosts import PrivateHostError
 from tests import flaky
 
 
@@ -48,6 +49,11 @@ def _connector(kind: type[Any], error: OSError) -> Exception:
     made: Exception = kind.__new__(kind)
     made.args = (None, error)
     return made
+
+
+def _no_token() -> HttpError:
+    """As gcsfs raises it where it has no token."""
+    return HttpError({"code": 401, "message": "Invalid Credentials"})
 
 
 KINDS: dict[str, tuple[Exception, FaultKind]] = {
@@ -116,7 +122,22 @@ KINDS: dict[str, tuple[Exception, FaultKind]] = {
         _caused_by(RuntimeError("x"), ConnectionResetError()),
         FaultKind.UNREACHABLE,
     ),
-    "any: a garbled answer": (json.JSONDecodeError("x", "{", 1), FaultKind.OTHER),
+    "any: a garbled answer": (json.JSONDecodeError("x", "{", 1), FaultKind.UNREACHABLE),
+    "web: an address inside": (PrivateHostError(), FaultKind.NOT_PUBLIC),
+    "gs: a token server that is away": (
+        _caused_by(
+            HttpError({"code": 401}), _caused_by(gauth.RefreshError(), gauth.TransportError())
+        ),
+        FaultKind.UNREACHABLE,
+    ),
+    "gs: a token server that is busy": (
+        _caused_by(_no_token(), gauth.RefreshError(retryable=True)),
+        FaultKind.UNREACHABLE,
+    ),
+    "gs: a token server that refuses": (
+        _caused_by(_no_token(), gauth.RefreshError("invalid_grant")),
+        FaultKind.DENIED,
+    ),
     "gs: requester pays": (
         _caused_by(ValueError("x"), HttpError({"code": 400})),
         FaultKind.OTHER,
@@ -134,6 +155,7 @@ CODE_OF = {
     FaultKind.WRONG_SETTINGS: FailureCode.PERMISSION_DENIED,
     FaultKind.NO_CREDENTIALS: FailureCode.UNAVAILABLE,
     FaultKind.UNREACHABLE: FailureCode.UNAVAILABLE,
+    FaultKind.NOT_PUBLIC: FailureCode.UNREADABLE,
     FaultKind.OTHER: FailureCode.UNREADABLE,
 }
 
