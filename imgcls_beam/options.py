@@ -27,6 +27,7 @@ from imgcls_beam.scoring import Preprocess
 IfExists = Literal["fail", "replace", "append"]
 Only = Literal["all", "new", "errors"]
 Dedupe = Literal["on", "off"]
+Sandbox = Literal["auto", "require", "off"]
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MIB = 1 << 20
@@ -175,17 +176,26 @@ class DecodeOptions:
         preprocess: `exact`: as the model's own image processor, grey level by grey level; `fast`:
             a JPEG is decoded at the smallest scale that is at least twice what the model takes,
             and images are resized by a faster method.
+        sandbox: where images are decoded. `auto`: in processes that can do nothing else, locked as
+            far as the system can; in the worker's own where none can be started, which the record
+            says. `require`: so, and locked in every way, or the run ends. `off`: in the worker's.
+        max_seconds: processor seconds that one image may take in the sandbox, and half of what it
+            may take by the clock. The largest that are allowed take about ten.
     """
 
     max_pixels: int = 64 * _MIB
     max_scans: int = 100
     preprocess: Preprocess = "exact"
+    sandbox: Sandbox = "auto"
+    max_seconds: int = 30
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
         check_count("max_image_pixels", self.max_pixels)
         check_count("max_jpeg_scans", self.max_scans)
         check_choice("preprocess", self.preprocess, get_args(Preprocess))
+        check_choice("sandbox", self.sandbox, get_args(Sandbox))
+        check_count("max_image_seconds", self.max_seconds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ does, with coarser weights: of the same pixels it makes others by one grey level
 100,000, three to seven times as fast.
 """
 
-import pyarrow as pa
 from PIL import Image
 
 from imgcls_beam.preparing.sizes import PixelBox, Size
@@ -45,7 +44,8 @@ def resize_fast(
 
 
 def _resize_by_torch(image: Image.Image, size: Size, mode: str, box: PixelBox) -> Image.Image:
-    import torch  # heavy
+    import pyarrow as pa  # heavy
+    import torch
     from torch.utils.dlpack import from_dlpack
 
     # Pillow keeps four bytes of each pixel of RGB, the last of them without meaning.

@@ -4,6 +4,9 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.inspecting import Inspection, WidthHeight
 
+LARGE_PIXELS = 12 << 20
+"""Images of more pixels are decoded one at a time: at 64 Mi pixels a progressive JPEG takes 610 MB
+and a WebP 976 MB, and a worker has as many threads as cores. 12 million are a plain photograph."""
 MAX_HEAD_STEPS = 1 << 19
 """A search for a GIF's first frame ends after so many blocks, some 50 ms: 64 MiB of whole ones have
 half of them."""

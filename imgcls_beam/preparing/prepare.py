@@ -21,13 +21,10 @@ from imgcls_beam.elements import (
 from imgcls_beam.errors import ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
+from imgcls_beam.preparing.limits import LARGE_PIXELS
 from imgcls_beam.preparing.processors import Preparer
-from imgcls_beam.preparing.sizes import Extent, Size
+from imgcls_beam.preparing.sizes import Extent, choose_target
 from imgcls_beam.scoring import Preprocess
-
-LARGE_PIXELS = 12 << 20
-"""Images of more pixels are decoded one at a time: at 64 Mi pixels a progressive JPEG takes 610 MB
-and a WebP 976 MB, and a worker has as many threads as cores. 12 million are a plain photograph."""
 
 _LARGE_TURN = threading.RLock()
 
@@ -61,27 +58,41 @@ def prepare_for_models(
     start_s = time.perf_counter()
     with contextlib.ExitStack() as turn:
         is_fast = options.preprocess == "fast"
-        find_target = functools.partial(_find_target, preparers) if is_fast else None
-        wait = functools.partial(wait_if_large, turn)
+        rules = [preparer.find_target for preparer in preparers] if is_fast else ()
+        find_target = functools.partial(choose_target, rules) if rules else None
+        waited_s: list[float] = []
+
+        def wait(pixels: int) -> None:
+            waited_s.append(wait_if_large(turn, pixels))
+
         decoded = try_decode(encoded.data, options, wait, find_target)
         if isinstance(decoded, UndecodedImage):
             return [_to_failure(encoded, decoded.error, decoded.facts)] * len(preparers)
-        decode_s = time.perf_counter() - start_s
+        decode_s = time.perf_counter() - start_s - sum(waited_s)
         distinct = {preparer.identity: preparer for preparer in preparers}
         results = {
-            identity: _apply(encoded, decoded, preparer, decode_s, is_fast)
+            identity: apply_preparer(encoded, decoded, preparer, decode_s, is_fast)
             for identity, preparer in distinct.items()
         }
     return [results[preparer.identity] for preparer in preparers]
 
 
-def _apply(
+def apply_preparer(
     encoded: EncodedImage,
     decoded: DecodedImage,
     preparer: Preparer,
     decode_s: float,
     is_fast: bool,
 ) -> PixelArray | Failure:
+    """Brings a decoded image into the geometry of one model.
+
+    Args:
+        encoded: it came of.
+        decoded: the image.
+        preparer: of the model.
+        decode_s: what decoding took; the time of the geometry is added.
+        is_fast: whether the faster way will do.
+    """
     start_s = time.perf_counter()
     try:
         inputs = _prepare(decoded.image, decoded.extent, preparer, is_fast)
@@ -95,19 +106,16 @@ def _prepare(image: Image.Image, extent: Extent, preparer: Preparer, is_fast: bo
     return preparer.prepare_fast(image, extent) if is_fast else preparer.prepare(image)
 
 
-def _find_target(preparers: Sequence[Preparer], full: Size) -> Size | None:
-    """The largest height and width that one of the models resizes an image to; see `TargetRule`."""
-    targets = [preparer.find_target(full) for preparer in preparers]
-    known = [target for target in targets if target is not None]
-    if len(known) < len(targets):
-        return None
-    return max(height_px for height_px, _ in known), max(width_px for _, width_px in known)
+def wait_if_large(turn: contextlib.ExitStack, pixels: int) -> float:
+    """Takes the turn of large images for an image of so many pixels, see `LARGE_PIXELS`.
 
-
-def wait_if_large(turn: contextlib.ExitStack, pixels: int) -> None:
-    """Takes the turn of large images for an image of so many pixels, see `LARGE_PIXELS`."""
+    Returns:
+        The seconds that it waited.
+    """
+    start_s = time.perf_counter()
     if pixels > LARGE_PIXELS:
         turn.enter_context(_LARGE_TURN)
+    return time.perf_counter() - start_s
 
 
 def _to_failure(encoded: EncodedImage, error: ImageError, facts: ImageFacts) -> Failure:

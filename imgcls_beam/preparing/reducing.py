@@ -37,7 +37,7 @@ class Reduced(NamedTuple):
 
 
 def decode_reduced(
-    data: bytes, find_target: TargetRule, before_load: Callable[[int], None]
+    data: bytes, find_target: TargetRule, before_load: Callable[[int], object]
 ) -> Reduced | None:
     """Decodes a JPEG at 1/2, 1/4 or 1/8.
 
