@@ -81,7 +81,7 @@ class Box:
                 self._remove(child)
                 if error.ending is Ending.OVERDUE:
                     raise
-        alone = DecodeChild(self._memory_bytes)
+        alone = self._start_alone()
         try:
             result = alone.ask(0, errand, take)
         except BaseException:
@@ -89,6 +89,13 @@ class Box:
             raise
         self._adopt(alone)
         return result
+
+    def _start_alone(self) -> DecodeChild:
+        """A fresh child; that it cannot be started is no fault of an image."""
+        try:
+            return DecodeChild(self._memory_bytes)
+        except ChildEndedError as ended:
+            raise OSError(f"a decode child ended before it was ready ({ended.how})") from ended
 
     def close(self) -> None:
         """Ends all children; a process that was forked from this one's has none."""

@@ -39,15 +39,17 @@ def prepare_apart(data: bytes, work: AskedWork, before_load: Callable[[int], Non
     """
     rules = [each.find_target for each in work.targets]
     find_target = functools.partial(choose_target, rules) if rules else None
-    try:
-        decoded = try_decode(data, work.options, before_load, find_target, _NOT_MEASURED)
-        if isinstance(decoded, UndecodedImage):
-            return Done({**_tell_facts(decoded.facts), "error": _tell_error(decoded.error)}, [])
-        return _apply_all(decoded, work)
-    except MemoryError:
-        message = "there was not enough memory to prepare the image"
-        error = ImageError(FailureCode.TOO_MUCH_MEMORY, message, retryable=True)
-        return Done({"error": _tell_error(error)}, [])
+    decoded = try_decode(data, work.options, before_load, find_target, _NOT_MEASURED)
+    if isinstance(decoded, UndecodedImage):
+        return Done({**_tell_facts(decoded.facts), "error": _tell_error(decoded.error)}, [])
+    return _apply_all(decoded, work)
+
+
+def tell_no_memory() -> Done:
+    """What is said of an image for which there was not enough memory after it was decoded."""
+    message = "there was not enough memory to prepare the image"
+    error = ImageError(FailureCode.TOO_MUCH_MEMORY, message, retryable=True)
+    return Done({"error": _tell_error(error)}, [])
 
 
 def _apply_all(decoded: DecodedImage, work: AskedWork) -> Done:

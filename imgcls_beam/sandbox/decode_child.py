@@ -24,7 +24,7 @@ from imgcls_beam.preparing.limits import LARGE_PIXELS
 from imgcls_beam.preparing.readers import find_heif
 from imgcls_beam.sandbox.asked_work import read_work
 from imgcls_beam.sandbox.child_memory import ChildMemory
-from imgcls_beam.sandbox.child_work import prepare_apart
+from imgcls_beam.sandbox.child_work import prepare_apart, tell_no_memory
 from imgcls_beam.sandbox.frames import Message, read_frame, write_frame
 from imgcls_beam.sandbox.locking import die_with_starter, lock_process
 
@@ -33,7 +33,7 @@ _LATER = (
     *("encodings.utf_16_le", "encodings.cp1252", "encodings.idna", "unicodedata", "zlib"),
     *("PIL.ImageColor", "PIL.ImageChops", "PIL.ImageOps", "PIL.ImageMath", "PIL.ExifTags"),
     *("PIL.features", "PIL.TiffTags", "PIL.ImageSequence", "PIL._webp", "PIL._avif"),
-    *("numpy.linalg", "numpy.random", "fractions", "decimal", "numbers"),
+    *("PIL.ImageCms", "numpy.linalg", "fractions", "numbers"),
 )
 """What Python, Pillow and numpy import where they first need it."""
 
@@ -119,7 +119,10 @@ def _serve(lane: _Lane, request: Message, replies: int, memory: ChildMemory) -> 
     # Should the starter be gone by then, the kernel ends this process.
     signal.setitimer(signal.ITIMER_PROF, work.max_seconds + 1)
     signal.setitimer(signal.ITIMER_REAL, 2 * work.max_seconds + 5)
-    done = prepare_apart(data, work, functools.partial(_wait_if_large, lane, replies))
+    try:
+        done = prepare_apart(data, work, functools.partial(_wait_if_large, lane, replies))
+    except MemoryError:
+        done = tell_no_memory()
     needed = sum(each.nbytes for each in done.arrays)
     if needed > memory.size_bytes:
         lane.ask(replies, {"ask": "room", "bytes": needed})

@@ -1,0 +1,60 @@
+"""In the decode box every image is what it is in this process: pixels, facts and failures."""
+
+import random
+
+import pytest
+
+from imgcls_beam.errors import FailureCode
+from imgcls_beam.options import DecodeOptions
+from tests import pictures
+from tests.boxes import CROPPED, SMALL, WHOLE, prepare_both_ways
+from tests.edges import DAMAGE, FORMATS, NO_IMAGES, ORIENTATION, SIZES
+from tests.edges.case import EdgeCase
+from tests.faults.test_fast_preparation import JPEGS
+from tests.faults.test_hostile_images import BOMBS, mutate
+
+CASES = (*FORMATS, *NO_IMAGES, *DAMAGE, *ORIENTATION, *SIZES)
+MODES = {
+    "geometries": ((SMALL, CROPPED, SMALL), DecodeOptions()),
+    "a processor": ((None,), DecodeOptions()),
+    "both": ((WHOLE, None, CROPPED), DecodeOptions()),
+    "fast": ((SMALL, CROPPED), DecodeOptions(preprocess="fast")),
+    "fast and a processor": ((SMALL, None), DecodeOptions(preprocess="fast")),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_odd_image_is_the_same(case: EdgeCase, mode: str) -> None:
+    geometries, options = MODES[mode]
+    limits = case.options.get("decode", DecodeOptions())
+    options = DecodeOptions(limits.max_pixels, limits.max_scans, options.preprocess)
+    boxed, plain = prepare_both_ways(case.image(), geometries, options)
+    assert boxed == plain
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_is_the_same(bomb: str) -> None:
+    boxed, plain = prepare_both_ways(BOMBS[bomb][0], (SMALL,), DecodeOptions())
+    assert boxed == plain
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", JPEGS)
+def test_a_damaged_jpeg_is_the_same(kind: str) -> None:
+    random_source = random.Random(kind)
+    for _ in range(20):
+        data = mutate(JPEGS[kind], random_source)
+        boxed, plain = prepare_both_ways(data, (SMALL,), DecodeOptions(max_pixels=1 << 20))
+        assert boxed == plain
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "HEIF", "AVIF", "JPEG2000", "TIFF"])
+def test_a_large_image_is_the_same(kind: str) -> None:
+    """Beyond `LARGE_PIXELS`: it has to wait for its turn, and needs more memory than there was."""
+    data = pictures.encode(pictures.draw_picture((4200, 3100)), kind)
+    boxed, plain = prepare_both_ways(data, (SMALL, WHOLE), DecodeOptions())
+    assert boxed == plain
+    assert FailureCode.CRASHED not in str(boxed)[:80]
