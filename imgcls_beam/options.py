@@ -35,8 +35,7 @@ _MIB = 1 << 20
 
 def make_run_id() -> str:
     """A run id that says when, and is unique: `20261123T014500Z-1f3a9c`."""
-    now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -171,16 +170,13 @@ class DecodeOptions:
     Attributes:
         max_pixels: width × height; a larger image is a failure, not decoded. 64 Mi pixels are
             256 MB in Pillow, and up to 1 GB while they are decoded.
-        max_scans: scans of a JPEG. Real files have up to 20; a hostile one of 808 kB decoded
-            for 24 s.
+        max_scans: of a JPEG. Real files have up to 20; a hostile one of 808 kB took 24 s.
         preprocess: `exact`: as the model's own image processor, grey level by grey level; `fast`:
-            a JPEG is decoded at the smallest scale that is at least twice what the model takes,
-            and images are resized by a faster method.
-        sandbox: where images are decoded. `auto`: in processes that can do nothing else, locked as
-            far as the system can; in the worker's own where none can be started, which the record
-            says. `require`: so, and locked in every way, or the run ends. `off`: in the worker's.
-        max_seconds: processor seconds that one image may take in the sandbox, and half of what it
-            may take by the clock. The largest that are allowed take about ten.
+            a JPEG comes at the smallest scale of at least twice what the model takes, and images
+            are resized by a faster method.
+        sandbox: `auto`: locked processes decode, or the worker's where there can be none;
+            `require`: processes that are locked in every way; `off`: the worker's.
+        max_seconds: of a core, for one image in the sandbox; by the clock twice as many.
     """
 
     max_pixels: int = 64 * _MIB
@@ -208,7 +204,7 @@ class OutputOptions:
         run_date: the day to which the rows belong.
         if_exists: what to do where the run id has been published: `fail` refuses, `replace` puts
             the new rows in the place of all others, `append` adds images that it does not hold.
-        session_id: unique to this start of the program; names its staging folder.
+        session_id: of this start of the program; names its staging folder.
         jsonl: file for the task's responses, a JSON line each; None for none.
         table: BigQuery table for the rows, `project.dataset.table`; None for none.
         only: which of the listed images: `all`; `new`: those of which no published run has a good
@@ -216,7 +212,7 @@ class OutputOptions:
             published run of this id, whose error rows the new rows replace.
         file_bytes: published files have about so many bytes; a small run has one file.
         is_scratch: whether the folder is there for the load into `table` alone, and goes then.
-        report: whether the program writes a report of the run into the folder when it is done.
+        report: whether the program writes a report into the folder when it is done.
     """
 
     output: str | None
@@ -253,8 +249,7 @@ class OutputOptions:
         if self.table is not None:
             check_text("output_table", self.table)
         if self.report and self.output is None:
-            problem = "it is put into the folder of the rows; give --output=DIR"
-            raise ConfigError("report", True, problem)
+            raise ConfigError("report", True, "it goes beside the rows; give --output=DIR")
         if self.only != "all" and self.output is None and self.table is None:
             problem = "it asks what a table holds; give --output=DIR or --output_table"
             raise ConfigError("only", self.only, problem)

@@ -18,7 +18,7 @@ START_FAULTS = (OSError, AttributeError, ChildEndedError)
 """Why no child can be started: no program, no processes, no memory to share, an old kernel."""
 
 
-class Box:
+class DecodeBox:
     """Children, at most one a core, each started when there is work for it.
 
     Several threads use it. A child that died is left out, and another one takes its place.

@@ -17,7 +17,7 @@ from imgcls_beam.preparing.processors import Preparer
 from imgcls_beam.sandbox.asked_work import AskedWork, plan_work, write_work
 from imgcls_beam.sandbox.child_lines import SLOTS
 from imgcls_beam.sandbox.child_process import ChildEndedError, Ending, Errand
-from imgcls_beam.sandbox.own_box import find_box
+from imgcls_beam.sandbox.own_box import find_box, find_state
 from imgcls_beam.sandbox.told_answers import Told, read_answer
 
 _IN_PROCESS = threading.BoundedSemaphore(count_cores())
@@ -43,24 +43,28 @@ def prepare_in_box(
         ConfigError: the sandbox that is required cannot be had here.
         OSError: no child can be started any more.
     """
-    box = find_box(options)
-    if box is None:
+    state = find_state(options)
+    if state.where == "child":
+        results = _prepare_apart(encoded, preparers, options)
+    else:
         with _IN_PROCESS:
-            return prepare_for_models(encoded, preparers, options)
+            results = prepare_for_models(encoded, preparers, options)
+    return [dataclasses.replace(each, sandbox=state) for each in results]
+
+
+def _prepare_apart(
+    encoded: EncodedImage, preparers: Sequence[Preparer], options: DecodeOptions
+) -> list[PixelArray | Failure]:
     work = plan_work(tuple(each.geometry for each in preparers), options)
+    take = functools.partial(
+        read_answer, geometries=len(work.geometries), wants_image=work.wants_image
+    )
     measured = measure(encoded.data)
     with contextlib.ExitStack() as turn:
-        errand = Errand(
-            encoded.data,
-            write_work(work),
-            options.max_seconds,
-            functools.partial(wait_if_large, turn),
-        )
-        take = functools.partial(
-            read_answer, geometries=len(work.geometries), wants_image=work.wants_image
-        )
+        permit = functools.partial(wait_if_large, turn)
+        errand = Errand(encoded.data, write_work(work), options.max_seconds, permit)
         try:
-            told = box.run(errand, take)
+            told = find_box(options).run(errand, take)
         except ChildEndedError as ended:
             return [_to_failure(encoded, _blame(ended, options), measured)] * len(preparers)
         facts = dataclasses.replace(

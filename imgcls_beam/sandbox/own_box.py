@@ -8,7 +8,7 @@ from imgcls_beam.cores import count_cores
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.reasons import describe_reason
-from imgcls_beam.sandbox.box import START_FAULTS, Box
+from imgcls_beam.sandbox.box import START_FAULTS, DecodeBox
 from imgcls_beam.sandbox.locking import LOCKS
 from imgcls_beam.scoring import SandboxState
 
@@ -22,7 +22,7 @@ _OFF = SandboxState("worker", why="it was switched off")
 
 @dataclasses.dataclass(slots=True)
 class _OwnBox:
-    box: Box
+    box: DecodeBox
     state: SandboxState | None = None
 
 
@@ -37,13 +37,9 @@ def start_box(options: DecodeOptions) -> None:
         _find(options).box.start_first()
 
 
-def find_box(options: DecodeOptions) -> Box | None:
-    """The box; None where images are decoded in this process.
-
-    Raises:
-        ConfigError: the sandbox that is required cannot be had here.
-    """
-    return _find(options).box if find_state(options).where == "child" else None
+def find_box(options: DecodeOptions) -> DecodeBox:
+    """The box of this process for such images; it may have no child yet, and there may be none."""
+    return _find(options).box
 
 
 def find_state(options: DecodeOptions) -> SandboxState:
@@ -67,11 +63,11 @@ def _find(options: DecodeOptions) -> _OwnBox:
     key = os.getpid(), memory_bytes
     with _LOCK:
         if key not in _OWN:
-            _OWN[key] = _OwnBox(Box(memory_bytes, count_cores()))
+            _OWN[key] = _OwnBox(DecodeBox(memory_bytes, count_cores()))
         return _OWN[key]
 
 
-def _look(box: Box) -> SandboxState:
+def _look(box: DecodeBox) -> SandboxState:
     try:
         return SandboxState("child", box.find_locks())
     except START_FAULTS as error:

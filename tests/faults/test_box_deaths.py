@@ -14,7 +14,7 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.sandbox import own_box, prepare_in_box, starting
-from imgcls_beam.sandbox.box import Box
+from imgcls_beam.sandbox.box import DecodeBox
 from tests import pictures, sick_child
 from tests.boxes import SMALL, PlainPreparer
 
@@ -134,7 +134,7 @@ def test_a_box_that_cannot_start_children_says_why(monkeypatch: pytest.MonkeyPat
 
 def test_children_end_with_their_box() -> None:
     before = list_own_children()
-    box = Box(2 << 30, 2)
+    box = DecodeBox(2 << 30, 2)
     assert box.find_locks()
     assert len(list_own_children()) > len(before)
     box.close()

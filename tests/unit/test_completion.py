@@ -30,7 +30,10 @@ def print_completion(capsys: pytest.CaptureFixture[str], shell: str) -> str:
     ("words", "expected"),
     [
         (("imgcls", "cl"), {"classify"}),
-        (("imgcls", "classify", "--max_image_"), {"--max_image_bytes", "--max_image_pixels"}),
+        (
+            ("imgcls", "classify", "--max_image_"),
+            {"--max_image_bytes", "--max_image_pixels", "--max_image_seconds"},
+        ),
         (("imgcls", "classify", "--engine", "open"), {"openvino"}),
         (("imgcls", "evaluate", "--truth_c"), {"--truth_column"}),
         (("imgcls", "retry", "--if_ex"), set()),
