@@ -13,7 +13,7 @@ from PIL import Image
 
 from imgcls_beam import ClassifyImages, ClassifyImagesByModel, ConfigError, ModelOptions, prefetch
 from imgcls_beam.classifying import huggingface
-from imgcls_beam.elements import Failure, Outcome, Prediction
+from imgcls_beam.elements import EncodedImage, Failure, Outcome, Prediction
 from imgcls_beam.metrics import NAMESPACE
 from imgcls_beam.transforms import Classified
 from tests.models import make_model
