@@ -14,7 +14,13 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from imgcls_beam.sandbox.child_lines import ChildLines
-from imgcls_beam.sandbox.frames import BrokenFrameError, Message, read_frame, write_frame
+from imgcls_beam.sandbox.frames import (
+    MAX_BYTES,
+    BrokenFrameError,
+    Message,
+    read_frame,
+    write_frame,
+)
 from imgcls_beam.sandbox.locking import LOCKS
 from imgcls_beam.sandbox.shared_slot import SharedSlot
 from imgcls_beam.sandbox.starting import start_program
@@ -190,10 +196,16 @@ class DecodeChild:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
 
+        held = b""
+
         def read(length: int) -> bytes:
-            while not poll.poll(_TICK_MS):
-                check()
-            return os.read(descriptor, length)
+            nonlocal held
+            if not held:  # a message is read at once: each wait gives up Python's lock
+                while not poll.poll(_TICK_MS):
+                    check()
+                held = os.read(descriptor, MAX_BYTES)
+            part, held = held[:length], held[length:]
+            return part
 
         return read
 

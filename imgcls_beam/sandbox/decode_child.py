@@ -25,7 +25,7 @@ from imgcls_beam.preparing.readers import find_heif
 from imgcls_beam.sandbox.asked_work import read_work
 from imgcls_beam.sandbox.child_memory import ChildMemory
 from imgcls_beam.sandbox.child_work import prepare_apart, tell_no_memory
-from imgcls_beam.sandbox.frames import Message, read_frame, write_frame
+from imgcls_beam.sandbox.frames import MAX_BYTES, Message, read_frame, write_frame
 from imgcls_beam.sandbox.locking import die_with_starter, lock_process
 
 _LATER = (
@@ -50,10 +50,17 @@ class _Lane:
     def __init__(self, requests: int, permissions: int) -> None:
         self.waited_s = 0.0
         self._requests = requests
+        self._held = b""
         self._permissions = permissions
 
     def read_request(self) -> Message | None:
-        return read_frame(functools.partial(os.read, self._requests))
+        return read_frame(self._read)
+
+    def _read(self, length: int) -> bytes:
+        if not self._held:
+            self._held = os.read(self._requests, MAX_BYTES)
+        part, self._held = self._held[:length], self._held[length:]
+        return part
 
     def ask(self, replies: int, message: Message) -> None:
         """Says something that needs a permission, and waits for that; the time stands still."""

@@ -88,6 +88,7 @@ def test_a_child_that_the_system_kills_had_too_much_memory(
     assert (failed.code, failed.retryable) == (FailureCode.TOO_MUCH_MEMORY, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", sick_child.LIES)
 def test_a_child_that_lies_is_not_believed(sick_box: None, lie: str) -> None:
     failed = prepare(lie.encode())
@@ -108,6 +109,7 @@ def test_one_poison_of_each_kind_among_sixty_good_ones(sick_box: None) -> None:
     assert len(list_own_children() - before) <= own_box.count_cores()
 
 
+@pytest.mark.slow
 def test_descriptors_and_children_do_not_grow_with_deaths(sick_box: None) -> None:
     def count() -> int:
         return len(os.listdir("/proc/self/fd"))
