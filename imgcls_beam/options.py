@@ -168,12 +168,9 @@ class DecodeOptions:
     """How an image is decoded and prepared, and how far an untrusted one may go.
 
     Attributes:
-        max_pixels: width × height; a larger image is a failure, not decoded. 64 Mi pixels are
-            256 MB in Pillow, and up to 1 GB while they are decoded.
+        max_pixels: a larger image is not decoded; 64 Mi pixels take up to 1 GB meanwhile.
         max_scans: of a JPEG. Real files have up to 20; a hostile one of 808 kB took 24 s.
-        preprocess: `exact`: as the model's own image processor, grey level by grey level; `fast`:
-            a JPEG comes at the smallest scale of at least twice what the model takes, and images
-            are resized by a faster method.
+        preprocess: `exact`: as the model's own image processor; `fast`: near it, and faster.
         sandbox: `auto`: locked processes decode, or the worker's where there can be none;
             `require`: processes that are locked in every way; `off`: the worker's.
         max_seconds: of a core, for one image in the sandbox; by the clock twice as many.

@@ -98,7 +98,7 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     add("--read_concurrency", metavar="N", help="objects that are read at once (64)")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
-    add("--max_image_seconds", metavar="N", help="of a core, to decode an image (30)")
+    add("--max_image_seconds", default="30", metavar="N", help="to decode an image (30)")
     add("--sandbox", default="auto", metavar="W", help="for decoding: auto, require, off")
 
 
@@ -250,10 +250,8 @@ def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
     if flags.max_image_pixels is not None:
         max_pixels = to_int("max_image_pixels", flags.max_image_pixels)
         decode = dataclasses.replace(decode, max_pixels=max_pixels)
-    if flags.max_image_seconds is not None:
-        max_seconds = to_int("max_image_seconds", flags.max_image_seconds)
-        decode = dataclasses.replace(decode, max_seconds=max_seconds)
-    return read, dataclasses.replace(decode, sandbox=flags.sandbox)
+    seconds = to_int("max_image_seconds", flags.max_image_seconds)
+    return read, dataclasses.replace(decode, sandbox=flags.sandbox, max_seconds=seconds)
 
 
 def _to_bool(option: str, text: str) -> bool:

@@ -100,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--read_concurrency", metavar="N", help="objects that are read at once (64)")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
-    add("--max_image_seconds", metavar="N", help="of a core, to decode an image (30)")
+    add("--max_image_seconds", default="30", metavar="N", help="to decode an image (30)")
     add("--sandbox", default="auto", metavar="W", help="for decoding: auto, require, off")
     add("--batch_size", metavar="N", help="images in a forward pass, or auto (as the run)")
     add("--device", metavar="D", help="auto, cpu, cuda (as the run)")
