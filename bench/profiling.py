@@ -23,7 +23,7 @@ from typing import Any
 
 _CLOCKED = {
     "imgcls_beam.transforms.list_images": {"list_images": "list", "list_distinct": "list"},
-    "imgcls_beam.prefetch": {"read_images": "read", "prepare_for_models": "prepare"},
+    "imgcls_beam.prefetch": {"read_images": "read", "prepare_in_box": "prepare"},
     "imgcls_beam.handler": {"load_classifier": "load", "predict_images": "predict"},
     "imgcls_beam.predicting": {"_try_classify": "forward"},
     "imgcls_beam.sinks.parquet": {"to_record_batch": "row"},

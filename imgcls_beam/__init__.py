@@ -54,7 +54,14 @@ if TYPE_CHECKING:
         OutputOptions,
         ReadOptions,
     )
-    from imgcls_beam.scoring import AppliedParameters, EngineChoice, Execution, ModelSource, Scoring
+    from imgcls_beam.scoring import (
+        AppliedParameters,
+        EngineChoice,
+        Execution,
+        ModelSource,
+        SandboxState,
+        Scoring,
+    )
     from imgcls_beam.sinks import (
         Base,
         JsonlFile,
@@ -94,7 +101,7 @@ _NAMES = {
     "handler": "ImageClassificationModelHandler",
     "model_options": "ModelKeywords ModelOptions",
     "options": "DecodeOptions InputOptions ManifestOptions OutputOptions ReadOptions",
-    "scoring": "AppliedParameters EngineChoice Execution ModelSource Scoring",
+    "scoring": "AppliedParameters EngineChoice Execution ModelSource SandboxState Scoring",
     "sinks": (
         "Base JsonlFile JsonlSession RecordedEngine RecordedFile RecordedModel RecordedPublication "
         "RunPaths RunRecord Session WriteJsonl WriteParquet"
@@ -163,6 +170,7 @@ __all__ = [
     "RunExistsError",
     "RunPaths",
     "RunRecord",
+    "SandboxState",
     "Scoring",
     "Session",
     "Skipped",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError, Stage
 from imgcls_beam.masking import mask_uri
-from imgcls_beam.scoring import AppliedParameters, Execution, Scoring
+from imgcls_beam.scoring import AppliedParameters, Execution, SandboxState, Scoring
 from imgcls_beam.spec import NO_PARAMETERS, LabelScore, Parameters
 
 Pixels = npt.NDArray[Any]
@@ -182,12 +182,14 @@ class PixelArray:
         inputs: see `ModelInputs`.
         facts: of the encoded image; None where the caller handed in an opened one.
         prepare_ms: wall time of decoding and geometry.
+        sandbox: where it was decoded; None where that is not known.
     """
 
     ref: ImageRef
     inputs: ModelInputs
     facts: ImageFacts | None
     prepare_ms: float
+    sandbox: SandboxState | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class Prediction:
         prepare_ms: wall time of decoding and geometry.
         shared_with: URI of the image that was predicted for both, where the bytes are the same;
             None where it was this one itself.
+        sandbox: where it was decoded; None where that is not known.
     """
 
     ref: ImageRef
@@ -216,6 +219,7 @@ class Prediction:
     facts: ImageFacts | None = None
     prepare_ms: float | None = None
     shared_with: str | None = None
+    sandbox: SandboxState | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -232,6 +236,7 @@ class Failure:
         facts: what was known of the image by then.
         failed_at: UTC.
         scoring: the model that was to predict it, and what was asked; None before a model takes it.
+        sandbox: where it was to be decoded; None where it did not come so far.
     """
 
     ref: ImageRef
@@ -245,6 +250,7 @@ class Failure:
         default_factory=lambda: datetime.datetime.now(datetime.UTC)
     )
     scoring: Scoring | None = None
+    sandbox: SandboxState | None = None
 
     @classmethod
     def from_error(

@@ -58,6 +58,9 @@ class FailureCode(enum.StrEnum):
     CORRUPT = "corrupt"
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_SCANS = "too_many_scans"
+    TOO_MUCH_MEMORY = "too_much_memory"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
     UNPREPARABLE = "unpreparable"
 
     NON_FINITE_SCORE = "non_finite_score"

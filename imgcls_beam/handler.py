@@ -37,14 +37,13 @@ from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
     Preparer,
-    decode_pool,
     draw_known,
     draw_probes,
     load_preparer,
-    prepare_image,
     prepare_opened,
 )
 from imgcls_beam.reading import read_images
+from imgcls_beam.sandbox import box_pool, prepare_in_box
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.shared_answers import Answers
 from imgcls_beam.spec import ResponseElement, to_response
@@ -214,7 +213,7 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         )
         if all(isinstance(each, PixelArray | Failure) for each in opened):
             return [prepare(each) for each in opened]
-        return list(decode_pool().map(prepare, opened))
+        return list(box_pool().map(prepare, opened))
 
 
 def _choose_batch_sizes(options: ModelOptions, batching: Mapping[str, Any]) -> dict[str, int]:
@@ -255,9 +254,10 @@ def _prepare_example(
     if isinstance(example, PixelArray | Failure):
         return example
     if isinstance(example, EncodedImage):
-        return prepare_image(example, preparer, decode)
+        return prepare_in_box(example, (preparer,), decode)[0]
     if isinstance(example, bytes):
-        return prepare_image(EncodedImage(ImageRef(uri=""), example), preparer, decode)
+        encoded = EncodedImage(ImageRef(uri=""), example)
+        return prepare_in_box(encoded, (preparer,), decode)[0]
     if isinstance(example, Image.Image):
         return prepare_opened(example, preparer, decode.preprocess)
     kind = type(example).__name__

@@ -27,6 +27,7 @@ from imgcls_beam.scoring import Preprocess
 IfExists = Literal["fail", "replace", "append"]
 Only = Literal["all", "new", "errors"]
 Dedupe = Literal["on", "off"]
+Sandbox = Literal["auto", "require", "off"]
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MIB = 1 << 20
@@ -34,8 +35,7 @@ _MIB = 1 << 20
 
 def make_run_id() -> str:
     """A run id that says when, and is unique: `20261123T014500Z-1f3a9c`."""
-    now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -172,22 +172,27 @@ class DecodeOptions:
     """How an image is decoded and prepared, and how far an untrusted one may go.
 
     Attributes:
-        max_pixels: width × height; a larger image is a failure, not decoded. 64 Mi pixels are
-            256 MB in Pillow, and up to 1 GB while they are decoded.
+        max_pixels: a larger image is not decoded; 64 Mi pixels take up to 1 GB meanwhile.
         max_scans: of a JPEG. Real files have up to 20; a hostile one of 808 kB took 24 s.
-        preprocess: `exact`: as the model's own image processor, grey level by grey level; `fast`:
-            JPEGs at a scale of at least twice what the model takes, squares averaged first.
+        preprocess: `exact`: as the model's own image processor; `fast`: near it, and faster.
+        sandbox: `auto`: locked processes decode, or the worker's where there can be none;
+            `require`: processes that are locked in every way; `off`: the worker's.
+        max_seconds: of a core, for one image in the sandbox; by the clock twice as many.
     """
 
     max_pixels: int = 64 * _MIB
     max_scans: int = 100
     preprocess: Preprocess = "exact"
+    sandbox: Sandbox = "auto"
+    max_seconds: int = 30
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
         check_count("max_image_pixels", self.max_pixels)
         check_count("max_jpeg_scans", self.max_scans)
         check_choice("preprocess", self.preprocess, get_args(Preprocess))
+        check_choice("sandbox", self.sandbox, get_args(Sandbox))
+        check_count("max_image_seconds", self.max_seconds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,7 +205,7 @@ class OutputOptions:
         run_date: the day to which the rows belong.
         if_exists: what to do where the run id has been published: `fail` refuses, `replace` puts
             the new rows in the place of all others, `append` adds images that it does not hold.
-        session_id: unique to this start of the program; names its staging folder.
+        session_id: of this start of the program; names its staging folder.
         jsonl: file for the task's responses, a JSON line each; None for none.
         table: BigQuery table for the rows, `project.dataset.table`.
         only: which of the listed images: `all`; `new`: without a good row of the same version,
@@ -208,7 +213,7 @@ class OutputOptions:
             id, whose error rows the new rows replace.
         file_bytes: of a published file, about; a small run has one file.
         is_scratch: whether the folder is there for the load into `table` alone, and goes then.
-        report: whether the program writes a report of the run into the folder when it is done.
+        report: whether the program writes a report into the folder when it is done.
     """
 
     output: str | None
@@ -245,8 +250,7 @@ class OutputOptions:
         if self.table is not None:
             check_text("output_table", self.table)
         if self.report and self.output is None:
-            problem = "it is put into the folder of the rows; give --output=DIR"
-            raise ConfigError("report", True, problem)
+            raise ConfigError("report", True, "it goes beside the rows; give --output=DIR")
         if self.only != "all" and self.output is None and self.table is None:
             problem = "it asks what a table holds; give --output=DIR or --output_table"
             raise ConfigError("only", self.only, problem)

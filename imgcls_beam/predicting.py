@@ -270,6 +270,7 @@ def _to_outcome(
         facts=image.facts,
         prepare_ms=image.prepare_ms,
         shared_with=None if is_own else answer.ref.uri,
+        sandbox=image.sandbox,
     )
 
 

@@ -26,11 +26,10 @@ from imgcls_beam.preparing import (
     Prepared,
     Preparer,
     SharedPixels,
-    decode_pool,
     load_preparer,
-    prepare_for_models,
 )
 from imgcls_beam.reading import BoundedReads, ObjectKey, find_object, give_to
+from imgcls_beam.sandbox import box_pool, prepare_in_box, start_box
 from imgcls_beam.scoring import ModelSource
 
 _ResultT = TypeVar("_ResultT")
@@ -207,6 +206,7 @@ class PrepareDoFn(beam.DoFn):
         self._dedupe = dedupe
 
     def setup(self) -> None:
+        start_box(self._options)
         preparers = tuple(map(load_preparer, self._sources))
         alone = functools.partial(_prepare, preparers=preparers, options=self._options)
         prepare = SharedPixels(alone).prepare if self._dedupe == "on" else alone
@@ -227,7 +227,7 @@ class PrepareDoFn(beam.DoFn):
     ) -> Iterator[WindowedValue]:
         size_bytes = len(image.data) if isinstance(image, EncodedImage) else 0
         origin = WindowedValue(image, timestamp, (window,))
-        self._prefetched.add(decode_pool().submit(self._prepare, image), [origin], size_bytes)
+        self._prefetched.add(box_pool().submit(self._prepare, image), [origin], size_bytes)
         yield from map(_count_prepared, self._prefetched.take_due())
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
@@ -237,7 +237,7 @@ class PrepareDoFn(beam.DoFn):
 def _prepare(
     image: EncodedImage, preparers: Sequence[Preparer], options: DecodeOptions
 ) -> Prepared:
-    return tuple(prepare_for_models(image, preparers, options))
+    return tuple(prepare_in_box(image, preparers, options))
 
 
 def _prepare_or_pass(

@@ -140,3 +140,18 @@ class Execution:
     inference_ms: float
     finished_at: datetime.datetime
     engine: EngineChoice | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SandboxState:
+    """Where images were decoded, and what held there.
+
+    Attributes:
+        where: `child`: in a process that can do nothing else; `worker`: in that of the worker.
+        locks: of the child: `no_new_privileges`, `landlock`, `limits`, `seccomp`.
+        why: of `worker`: half a sentence.
+    """
+
+    where: Literal["child", "worker"]
+    locks: tuple[str, ...] = ()
+    why: str = ""

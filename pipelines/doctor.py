@@ -58,6 +58,7 @@ def _choose_checks(asked: argparse.Namespace) -> list[Check]:
     checks: list[Check] = [
         ("packages", surroundings.check_packages),
         ("machine", surroundings.check_machine),
+        ("sandbox", surroundings.check_sandbox),
         ("runner", surroundings.check_runner),
         ("credentials", surroundings.check_credentials),
         ("disk", surroundings.check_disk),

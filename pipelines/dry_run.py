@@ -33,8 +33,9 @@ def try_first(job: JobOptions) -> dict[str, Any]:
     if first is None:
         raise ConfigError("input", job.input.inputs, "it leaves no image; give more")
     from imgcls_beam.outcome_handler import OutcomeHandler
-    from imgcls_beam.preparing import load_preparer, prepare_image
+    from imgcls_beam.preparing import load_preparer
     from imgcls_beam.reading import read_images
+    from imgcls_beam.sandbox import prepare_in_box
 
     source = resolve_model(job.model.model, job.model.revision)
     handler = OutcomeHandler(job.model, source=source, read=job.read, decode=job.decode)
@@ -43,7 +44,7 @@ def try_first(job: JobOptions) -> dict[str, Any]:
     prepared = (
         read
         if isinstance(read, Failure)
-        else prepare_image(read, load_preparer(source), job.decode)
+        else prepare_in_box(read, (load_preparer(source),), job.decode)[0]
     )
     outcome = handler.run_inference([prepared], classifier)[0].inference
     ref = first.ref if isinstance(first, Failure) else first

@@ -99,6 +99,8 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     add("--read_timeout_s", metavar="S", help="silence of a store, then it is asked again (8)")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
+    add("--max_image_seconds", default="30", metavar="N", help="to decode an image (30)")
+    add("--sandbox", default="auto", metavar="W", help="for decoding: auto, require, off")
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -251,7 +253,8 @@ def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
     if flags.max_image_pixels is not None:
         max_pixels = to_int("max_image_pixels", flags.max_image_pixels)
         decode = dataclasses.replace(decode, max_pixels=max_pixels)
-    return read, decode
+    seconds = to_int("max_image_seconds", flags.max_image_seconds)
+    return read, dataclasses.replace(decode, sandbox=flags.sandbox, max_seconds=seconds)
 
 
 def _to_bool(option: str, text: str) -> bool:

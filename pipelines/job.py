@@ -76,6 +76,8 @@ def run(
     options = to_beam_options(beam_arguments)
     if not is_local(options):
         noise.show_all()  # a service's log is what is read there
+    else:
+        preflight.check_sandbox(job)
     preflight.check_stores(job.input, job.output, job.model)
     preflight.check_stores(model=job.compare_with)
     job = dataclasses.replace(job, input=_leave_out_own(job.input, job.output))

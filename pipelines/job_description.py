@@ -17,6 +17,7 @@ def describe_job(job: JobOptions) -> dict[str, Any]:
     """
     described = dataclasses.asdict(job)
     del described["output"], described["accelerator"], described["input"]["allow_empty"]
+    del described["decode"]["sandbox"]
     images = described["input"]
     del images["own_output"]
     if job.compare_with is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from imgcls_beam.accelerators import ACCELERATORS, GPU_STAGES, NO_GPU
 from imgcls_beam.model_options import Device, Dtype, Engine
-from imgcls_beam.options import Dedupe, IfExists, Only
+from imgcls_beam.options import Dedupe, IfExists, Only, Sandbox
 from imgcls_beam.scoring import Preprocess
 from imgcls_beam.spec import FunctionToApply
 
@@ -33,9 +33,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "if_exists": typing.get_args(IfExists),
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
+    "sandbox": typing.get_args(Sandbox),
 }
 _NOT_THERE = ("help", "help_all", "report", "dry_run", *speech.NAMES)
-_NUMBERS = ("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "file_bytes")
+_NUMBERS = (
+    *("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "max_image_seconds"),
+    "file_bytes",
+)
 _IMAGE = {
     "name": "sdk_container_image",
     "label": "image of the workers",

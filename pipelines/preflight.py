@@ -55,6 +55,19 @@ def check_cuda() -> None:
         raise ConfigError("device", "cuda", problem)
 
 
+def check_sandbox(job: JobOptions) -> None:
+    """Starts the first process that decodes, where this one's images are decoded in such.
+
+    Raises:
+        ConfigError: a sandbox is required that this machine does not have.
+    """
+    from imgcls_beam.sandbox import find_state, start_box
+
+    start_box(job.decode)
+    if job.decode.sandbox == "require":
+        find_state(job.decode)
+
+
 def check_stores(
     images: InputOptions | None = None,
     output: OutputOptions | None = None,

@@ -101,6 +101,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--read_timeout_s", metavar="S", help="silence of a store, then it is asked again (8)")
     add("--max_image_bytes", metavar="N", help="a larger object is an error row")
     add("--max_image_pixels", metavar="N", help="a larger image is an error row")
+    add("--max_image_seconds", default="30", metavar="N", help="to decode an image (30)")
+    add("--sandbox", default="auto", metavar="W", help="for decoding: auto, require, off")
     add("--batch_size", metavar="N", help="images in a forward pass, or auto (as the run)")
     add("--device", metavar="D", help="auto, cpu, cuda (as the run)")
     add("--max_error_ratio", default="0.05", metavar="R", help="of the whole run; else exit 3")

@@ -83,6 +83,23 @@ def check_machine(asked: argparse.Namespace) -> Iterator[str]:
     yield f"{count_cores()} cores, {threads} for the model, {half}; {_name_device()}"
 
 
+def check_sandbox(asked: argparse.Namespace) -> Iterator[str]:
+    """Where images are decoded, and what the processes that do it cannot do.
+
+    Raises:
+        ConfigError: a sandbox is required that this machine does not have.
+    """
+    from imgcls_beam.sandbox import LOCKS, find_state
+
+    state = find_state(asked.decode)
+    if state.where == "worker":
+        yield f"images are decoded in the worker's own process: {state.why}"
+        return
+    lacking = ", ".join(each for each in LOCKS if each not in state.locks)
+    yield "images are decoded in processes that can do nothing else"
+    yield f"what holds: {', '.join(state.locks)}" + (f"; missing: {lacking}" if lacking else "")
+
+
 def _name_device() -> str:
     try:
         import torch

@@ -63,6 +63,7 @@ def try_decode(
     options: DecodeOptions,
     before_load: Callable[[int], object] = lambda size_bytes: None,
     find_target: TargetRule | None = None,
+    measured: ImageFacts | None = None,
 ) -> DecodedImage | UndecodedImage:
     """Decodes an untrusted image; what is wrong with it comes back as a value, with the facts.
 
@@ -71,8 +72,9 @@ def try_decode(
         options: the limits.
         before_load: is called, up to three times, with the bytes that decoding will take at most.
         find_target: what the image will be resized to; it may then come reduced. None: in full.
+        measured: what `measure` gives; None to measure it here.
     """
-    facts = measure(data)
+    facts = measured or measure(data)
     try:
         name = identify(data)
         facts = dataclasses.replace(facts, format=name)
@@ -138,7 +140,7 @@ def _blaming_the_image(name: str, unknown: str = "", *, is_cut: bool = False) ->
         is_cut: whether bytes are missing at its end.
 
     Raises:
-        ImageError: `truncated`, `unsupported`, `corrupt` or `too_many_pixels`.
+        ImageError: `truncated`, `unsupported`, `corrupt`, `too_many_pixels` or `too_much_memory`.
     """
     try:
         yield
@@ -146,7 +148,7 @@ def _blaming_the_image(name: str, unknown: str = "", *, is_cut: bool = False) ->
         # The image may be harmless and the worker full; but the same image in each retry of its
         # bundle would end the job.
         message = f"there was not enough memory to decode the {name}"
-        raise ImageError(FailureCode.TOO_MANY_PIXELS, message, retryable=True) from error
+        raise ImageError(FailureCode.TOO_MUCH_MEMORY, message, retryable=True) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         message = f"the {name} has more pixels than Pillow's own limit"
         raise ImageError(FailureCode.TOO_MANY_PIXELS, message) from error

@@ -8,6 +8,8 @@ from imgcls_beam.preparing.inspecting import Inspection
 
 DECODING_BYTES = 1 << 30
 """Of a process, for all images that are decoded at once: a WebP of 64 Mi pixels takes as much."""
+LARGE_BYTES = 16 << 20
+"""Images that take less are not counted: a thread has one of them at a time."""
 
 PIXEL_BYTES = {
     "JPEG": 8,

@@ -20,13 +20,10 @@ from imgcls_beam.elements import (
 from imgcls_beam.errors import ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
-from imgcls_beam.preparing.decode_memory import DECODING_BYTES
+from imgcls_beam.preparing.decode_memory import DECODING_BYTES, LARGE_BYTES
 from imgcls_beam.preparing.processors import Preparer
-from imgcls_beam.preparing.sizes import Extent, Size
+from imgcls_beam.preparing.sizes import Extent, choose_target
 from imgcls_beam.scoring import Preprocess
-
-LARGE_BYTES = 16 << 20
-"""Images that take less are not counted: a thread has one of them at a time."""
 
 _DECODING = ByteBudget(DECODING_BYTES)
 
@@ -60,7 +57,8 @@ def prepare_for_models(
     start_s = time.perf_counter()
     with lend_memory() as turn:
         is_fast = options.preprocess == "fast"
-        find_target = functools.partial(_find_target, preparers) if is_fast else None
+        rules = [preparer.find_target for preparer in preparers] if is_fast else ()
+        find_target = functools.partial(choose_target, rules) if rules else None
         waited_s: list[float] = []
 
         def wait(size_bytes: int) -> None:
@@ -72,19 +70,28 @@ def prepare_for_models(
         decode_s = time.perf_counter() - start_s - sum(waited_s)
         distinct = {preparer.identity: preparer for preparer in preparers}
         results = {
-            identity: _apply(encoded, decoded, preparer, decode_s, is_fast)
+            identity: apply_preparer(encoded, decoded, preparer, decode_s, is_fast)
             for identity, preparer in distinct.items()
         }
     return [results[preparer.identity] for preparer in preparers]
 
 
-def _apply(
+def apply_preparer(
     encoded: EncodedImage,
     decoded: DecodedImage,
     preparer: Preparer,
     decode_s: float,
     is_fast: bool,
 ) -> PixelArray | Failure:
+    """Brings a decoded image into the geometry of one model.
+
+    Args:
+        encoded: it came of.
+        decoded: the image.
+        preparer: of the model.
+        decode_s: what decoding took; the time of the geometry is added.
+        is_fast: whether the faster way will do.
+    """
     start_s = time.perf_counter()
     try:
         inputs = _prepare(decoded.image, decoded.extent, preparer, is_fast)
@@ -96,15 +103,6 @@ def _apply(
 
 def _prepare(image: Image.Image, extent: Extent, preparer: Preparer, is_fast: bool) -> ModelInputs:
     return preparer.prepare_fast(image, extent) if is_fast else preparer.prepare(image)
-
-
-def _find_target(preparers: Sequence[Preparer], full: Size) -> Size | None:
-    """The largest height and width that one of the models resizes an image to; see `TargetRule`."""
-    targets = [preparer.find_target(full) for preparer in preparers]
-    known = [target for target in targets if target is not None]
-    if len(known) < len(targets):
-        return None
-    return max(height_px for height_px, _ in known), max(width_px for _, width_px in known)
 
 
 def lend_memory() -> Loan:

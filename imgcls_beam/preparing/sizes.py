@@ -5,7 +5,7 @@ of a product in the original's order: another order gives another pixel here and
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -142,6 +142,15 @@ class KeepRatio:
         ratios = size[0] / self.size[0], size[1] / self.size[1]
         ratio = max(ratios) * self.longest + min(ratios) * (1.0 - self.longest)
         return round(size[0] * 1.0 / ratio), round(size[1] * 1.0 / ratio)
+
+
+def choose_target(rules: Iterable[TargetRule], full: Size) -> Size | None:
+    """The largest height and width that one of several models resizes an image to."""
+    targets = [rule(full) for rule in rules]
+    known = [target for target in targets if target is not None]
+    if len(known) < len(targets):
+        return None
+    return max(height_px for height_px, _ in known), max(width_px for _, width_px in known)
 
 
 def centre_down(spare_px: int) -> int:

@@ -249,6 +249,7 @@ def _make_record(
         library_versions=find_versions(),
         passed_over=(passed_over or PassedOver()).to_json(),
         engines=work.staged.engines,
+        sandbox=work.staged.sandbox,
     )
     if work.current is None or base.how not in (APPEND, ERRORS):
         return record
@@ -269,6 +270,7 @@ def _add_to(current: RunRecord, added: RunRecord, work: _Work) -> RunRecord:
         passed_over=current.passed_over if is_retry else _add_passed_over(current, added),
         summary=both.without(dropped).to_json(),
         engines=merge_engines((*current.engines, *added.engines)),
+        sandbox=tuple(dict.fromkeys((*current.sandbox, *added.sandbox))),
         publications=(*current.publications, *added.publications),
         files=(*kept, *added.files),
         configuration=current.configuration if is_retry else added.configuration,

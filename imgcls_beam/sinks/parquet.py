@@ -31,7 +31,7 @@ from imgcls_beam.metrics import count_staged
 from imgcls_beam.options import IfExists, OutputOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.rows import scoring_of, to_record_batch
-from imgcls_beam.scoring import EngineChoice, Scoring
+from imgcls_beam.scoring import EngineChoice, SandboxState, Scoring
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import in_one_window, require_bounded
 from imgcls_beam.sinks.commit import commit_session
@@ -208,7 +208,8 @@ class _StageRows(beam.DoFn):
             with BOARD.held(Stage.SINK):
                 for scoring, outcomes in self._waiting.items():
                     batch = to_record_batch(outcomes, self._versions)
-                    self._writer.write(batch, scoring, list_engines(outcomes))
+                    engines, sandbox = list_engines(outcomes), list_sandbox(outcomes)
+                    self._writer.write(batch, scoring, engines, sandbox)
         self._forget()
 
     def _forget(self) -> None:
@@ -220,6 +221,12 @@ def list_engines(outcomes: Iterable[Outcome | Skipped]) -> list[EngineChoice]:
     """What ran the model for these outcomes, each once."""
     ran = (each.execution.engine for each in outcomes if isinstance(each, Prediction))
     return list(dict.fromkeys(engine for engine in ran if engine is not None))
+
+
+def list_sandbox(outcomes: Iterable[Outcome | Skipped]) -> list[SandboxState]:
+    """Where these images were decoded, each once."""
+    found = (each.sandbox for each in outcomes if not isinstance(each, Skipped))
+    return list(dict.fromkeys(state for state in found if state is not None))
 
 
 def weigh(outcome: Outcome | Skipped) -> int:

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.errors import ConfigError, RunExistsError
+from imgcls_beam.scoring import SandboxState
 from imgcls_beam.sinks.record_parts import (
     RecordedEngine,
     RecordedFile,
     RecordedModel,
     RecordedPublication,
     parse_models,
+    parse_sandbox,
 )
 from imgcls_beam.sinks.run_paths import PREDICTIONS, RUNS, name_record
 from imgcls_beam.stores.folder import Folder
@@ -48,6 +50,7 @@ class RunRecord:
         problem: why the run failed; None where it did not.
         passed_over: what was seen beside the images, as `PassedOver.to_json` gives it.
         engines: what ran its models, and why.
+        sandbox: where its images were decoded, and what held there; of each of the workers.
     """
 
     run_id: str
@@ -64,6 +67,7 @@ class RunRecord:
     problem: str | None = None
     passed_over: Sequence[Mapping[str, Any]] = ()
     engines: tuple[RecordedEngine, ...] = ()
+    sandbox: tuple[SandboxState, ...] = ()
 
     @property
     def model(self) -> dict[str, str] | None:
@@ -120,6 +124,7 @@ class RunRecord:
             "finished_at": self.finished_at.isoformat(),
             "publications": [each.to_json() for each in self.publications],
             "engines": [dataclasses.asdict(each) for each in self.engines],
+            "sandbox": [dataclasses.asdict(each) for each in self.sandbox],
             "files": [dataclasses.asdict(file) for file in self.files],
             "configuration_sha256": hash_configuration(self.configuration),
         }
@@ -150,6 +155,7 @@ class RunRecord:
             session_id=fields["attempt"],
             passed_over=fields.get("passed_over", ()),
             engines=tuple(RecordedEngine(**each) for each in fields.get("engines", ())),
+            sandbox=parse_sandbox(fields.get("sandbox", ())),
             models=models,
             run_date=datetime.date.fromisoformat(fields["run_date"]),
             listed=counts.pop("listed"),

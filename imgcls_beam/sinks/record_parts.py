@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.scoring import REVISION_CHARS, Preprocess, Scoring, make_model_key
+from imgcls_beam.scoring import REVISION_CHARS, Preprocess, SandboxState, Scoring, make_model_key
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -130,6 +130,11 @@ def merge_engines(engines: Iterable[RecordedEngine]) -> tuple[RecordedEngine, ..
     for each in engines:
         found[each.model_key, each.engine] = each
     return tuple(found.values())
+
+
+def parse_sandbox(fields: Iterable[Mapping[str, Any]]) -> tuple[SandboxState, ...]:
+    """The states that a record has, which are written as their fields."""
+    return tuple(SandboxState(each["where"], tuple(each["locks"]), each["why"]) for each in fields)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

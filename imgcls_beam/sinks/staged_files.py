@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from typing_extensions import Buffer
 
 from imgcls_beam.rows import SCHEMA
-from imgcls_beam.scoring import EngineChoice, Scoring
+from imgcls_beam.scoring import EngineChoice, SandboxState, Scoring
 from imgcls_beam.sinks.record_parts import RecordedEngine, RecordedFile, merge_engines
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
@@ -46,6 +46,7 @@ class StagedFiles:
     summary: Summary = Summary()
     scorings: tuple[Scoring, ...] = ()
     engines: tuple[RecordedEngine, ...] = ()
+    sandbox: tuple[SandboxState, ...] = ()
 
 
 def merge_staged(staged: Iterable[StagedFiles]) -> StagedFiles:
@@ -57,6 +58,7 @@ def merge_staged(staged: Iterable[StagedFiles]) -> StagedFiles:
         summary=merge_summaries(bundle.summary for bundle in bundles),
         scorings=tuple(scorings),
         engines=merge_engines(each for bundle in bundles for each in bundle.engines),
+        sandbox=tuple(dict.fromkeys(each for bundle in bundles for each in bundle.sandbox)),
     )
 
 
@@ -178,11 +180,24 @@ class BundleWriter:
         self._files: list[RecordedFile] = []
         self._summary = Summary()
         self._engines: tuple[RecordedEngine, ...] = ()
+        self._sandbox: dict[SandboxState, None] = {}
 
     def write(
-        self, batch: pa.RecordBatch, scoring: Scoring, engines: Iterable[EngineChoice] = ()
+        self,
+        batch: pa.RecordBatch,
+        scoring: Scoring,
+        engines: Iterable[EngineChoice] = (),
+        sandbox: Iterable[SandboxState] = (),
     ) -> None:
-        """Adds rows of `rows.SCHEMA`, all of one scoring, which these engines ran."""
+        """Adds rows of `rows.SCHEMA`, all of one scoring, which these engines ran.
+
+        Args:
+            batch: the rows.
+            scoring: of all of them.
+            engines: what ran the model.
+            sandbox: where the images were decoded.
+        """
+        self._sandbox.update(dict.fromkeys(sandbox))
         key = scoring.model.key
         ran = (RecordedEngine(key, each.name, each.why) for each in engines)
         self._engines = merge_engines((*self._engines, *ran))
@@ -201,7 +216,7 @@ class BundleWriter:
         if not self._files:
             return None
         staged = (tuple(self._files), self._summary, tuple(self._writers), self._engines)
-        return StagedFiles(*staged)
+        return StagedFiles(*staged, tuple(self._sandbox))
 
     def _take_file(self, scoring: Scoring) -> None:
         file = self._writers[scoring].close()

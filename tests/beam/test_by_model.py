@@ -11,11 +11,10 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from PIL import Image
 
-from imgcls_beam import ClassifyImages, ClassifyImagesByModel, ConfigError, ModelOptions
+from imgcls_beam import ClassifyImages, ClassifyImagesByModel, ConfigError, ModelOptions, prefetch
 from imgcls_beam.classifying import huggingface
-from imgcls_beam.elements import Failure, Outcome, Prediction
+from imgcls_beam.elements import EncodedImage, Failure, Outcome, Prediction
 from imgcls_beam.metrics import NAMESPACE
-from imgcls_beam.preparing import prepare
 from imgcls_beam.transforms import Classified
 from tests.models import make_model
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
@@ -135,13 +134,13 @@ def test_an_image_is_read_and_decoded_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decoded: collections.Counter[bytes] = collections.Counter()
-    decode = prepare.try_decode
+    prepare = prefetch.prepare_in_box
 
-    def count(data: bytes, *rest: Any) -> Any:
-        decoded[data] += 1
-        return decode(data, *rest)
+    def count(image: EncodedImage, *rest: Any) -> Any:
+        decoded[image.data] += 1
+        return prepare(image, *rest)
 
-    monkeypatch.setattr(prepare, "try_decode", count)
+    monkeypatch.setattr(prefetch, "prepare_in_box", count)
     models = [ModelOptions(str(model_folders[name])) for name in ("vit", "convnext")]
     counters = classify_together(uris, models, tmp_path)
     contents = collections.Counter(pathlib.Path(uri).read_bytes() for uri in uris)

@@ -8,7 +8,7 @@ import pytest
 
 from imgcls_beam import prefetch
 from imgcls_beam.elements import EncodedImage, Failure, PixelArray
-from imgcls_beam.preparing import prepare_for_models
+from imgcls_beam.sandbox import prepare_in_box
 from imgcls_beam.sinks import jsonl
 from pipelines import run_failures
 from pipelines.__main__ import main
@@ -26,9 +26,9 @@ def break_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare_badly(image: EncodedImage, *rest: object) -> list[PixelArray | Failure]:
         if image.ref.uri.endswith(name):
             raise ZeroDivisionError("a defect")
-        return prepare_for_models(image, *rest)  # type: ignore[arg-type]
+        return prepare_in_box(image, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(prefetch, "prepare_for_models", prepare_badly)
+    monkeypatch.setattr(prefetch, "prepare_in_box", prepare_badly)
 
 
 def test_a_defect_in_a_stage_fails_the_run_and_leaves_nothing(

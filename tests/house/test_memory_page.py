@@ -26,7 +26,7 @@ def test_each_budget_is_the_codes() -> None:
     said = _ROWS["reading ahead"]
     assert f"{bounded_reads.FIRST_BYTES >> 10} KiB are read" in said
     assert f"counts as {bounded_reads.CELL_BYTES // _MIB} MiB" in said
-    assert f"more than {prepare.LARGE_BYTES // _MIB} MiB" in _ROWS["decoding"]
+    assert f"more than {decode_memory.LARGE_BYTES // _MIB} MiB" in _ROWS["decoding"]
 
 
 def test_each_format_takes_what_the_code_says() -> None:

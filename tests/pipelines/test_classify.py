@@ -94,6 +94,7 @@ def test_the_record_names_every_file_and_its_checksum(
         assert files[name]["rows"] == pq.ParquetFile(path).metadata.num_rows
         assert files[name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record["state"] == "DONE"
+    assert [each["where"] for each in record["sandbox"]] == ["child"]
     assert record["counts"]["listed"] == sum(each["rows"] for each in files.values()) == 10
     assert not (tmp_path / "out" / "_staging").exists()
 

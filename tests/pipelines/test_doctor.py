@@ -11,7 +11,7 @@ from imgcls_beam.preparing import geometry
 from pipelines.__main__ import main
 from tests.scenes import write_broken, write_photos
 
-AROUND = ("packages", "machine", "runner", "credentials", "disk", "hub")
+AROUND = ("packages", "machine", "sandbox", "runner", "credentials", "disk", "hub")
 DEMO = pathlib.Path(__file__).parents[2] / "demo"
 
 

@@ -49,7 +49,7 @@ def _slow_store(patch: pytest.MonkeyPatch) -> None:
 
 
 def _slow_decode(patch: pytest.MonkeyPatch) -> None:
-    _delay(patch, prefetch, "prepare_for_models", SLOW_S / 8)
+    _delay(patch, prefetch, "prepare_in_box", SLOW_S / 8)
 
 
 def _slow_model(patch: pytest.MonkeyPatch) -> None:
@@ -65,13 +65,13 @@ def _slow_sink(patch: pytest.MonkeyPatch) -> None:
 
 
 def _one_huge_image(patch: pytest.MonkeyPatch) -> None:
-    whole = prefetch.prepare_for_models
+    whole = prefetch.prepare_in_box
 
     def prepare(image: Any, *rest: Any) -> Any:
         time.sleep(SLOW_S if image.ref.uri.endswith("/003.jpg") else 0)
         return whole(image, *rest)
 
-    patch.setattr(prefetch, "prepare_for_models", prepare)
+    patch.setattr(prefetch, "prepare_in_box", prepare)
 
 
 def _many_errors(patch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from imgcls_beam.warehouse import load_run
 from tests.staged import RUN, SCORING
 from tests.warehouse import publish_run
 
-NOT_IN_TABLES = ("passed_over", "engines", "files", "problem")
+NOT_IN_TABLES = ("passed_over", "engines", "sandbox", "files", "problem")
 
 
 def read(place: RunPlace, run_id: str | None = None, **asked: str) -> list[dict[str, object]]:

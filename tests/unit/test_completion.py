@@ -20,6 +20,8 @@ _shtab_imgcls
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
+LIMITS = ("bytes", "pixels", "seconds")
+
 
 def print_completion(capsys: pytest.CaptureFixture[str], shell: str) -> str:
     assert main(["--completion", shell]) == 0
@@ -30,7 +32,7 @@ def print_completion(capsys: pytest.CaptureFixture[str], shell: str) -> str:
     ("words", "expected"),
     [
         (("imgcls", "cl"), {"classify"}),
-        (("imgcls", "classify", "--max_image_"), {"--max_image_bytes", "--max_image_pixels"}),
+        (("imgcls", "classify", "--max_image_"), {f"--max_image_{each}" for each in LIMITS}),
         (("imgcls", "classify", "--engine", "open"), {"openvino"}),
         (("imgcls", "evaluate", "--truth_c"), {"--truth_column"}),
         (("imgcls", "retry", "--if_ex"), set()),

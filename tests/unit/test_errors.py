@@ -89,6 +89,7 @@ def test_every_code_has_a_stage_and_nothing_else_has() -> None:
         (
             Stage.PREPARE,
             "not_an_image unsupported truncated corrupt too_many_pixels too_many_scans "
+            "too_much_memory timeout crashed "
             "unpreparable",
         ),
         (Stage.PREDICT, "non_finite_score inference_failed out_of_memory"),

@@ -27,7 +27,7 @@ from imgcls_beam.preparing import (
     prepare_opened,
 )
 from imgcls_beam.preparing.decode_memory import PIXEL_BYTES
-from imgcls_beam.preparing.prepare import LARGE_BYTES
+from imgcls_beam.preparing.decode_memory import LARGE_BYTES
 from tests.scenes import draw_photo, encode
 
 

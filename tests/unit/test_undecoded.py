@@ -153,7 +153,7 @@ def test_memory_that_runs_out_can_be_tried_again(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(BmpImagePlugin.BmpImageFile, "load", run_out)
     failed = try_decode(pictures.encode(PICTURE, "BMP"), OPTIONS)
     assert isinstance(failed, UndecodedImage)
-    assert (failed.error.code, failed.error.retryable) == (FailureCode.TOO_MANY_PIXELS, True)
+    assert (failed.error.code, failed.error.retryable) == (FailureCode.TOO_MUCH_MEMORY, True)
 
 
 def test_the_second_header_of_a_bitmap_may_say_its_rows_go_down() -> None:

@@ -67,7 +67,7 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
     seen = Looks()
-    prepare, classify = imgcls_beam.prefetch.prepare_for_models, RunningClassifier.classify
+    prepare, classify = imgcls_beam.prefetch.prepare_in_box, RunningClassifier.classify
 
     def count_prepared(*args: Any, **keywords: Any) -> Any:
         seen.decoded += 1
@@ -78,7 +78,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
         return classify(model, batch)
 
     monkeypatch.setitem(_registry, SCHEME, Counted)
-    monkeypatch.setattr(imgcls_beam.prefetch, "prepare_for_models", count_prepared)
+    monkeypatch.setattr(imgcls_beam.prefetch, "prepare_in_box", count_prepared)
     monkeypatch.setattr(RunningClassifier, "classify", count_predicted)
     Counted.store.clear()
     Counted.reads.clear()

@@ -1,0 +1,51 @@
+"""Memory that a decode child shares with its starter, as the child sees it."""
+
+import ctypes
+from collections.abc import Iterable
+
+import numpy as np
+
+from imgcls_beam.elements import Pixels
+from imgcls_beam.sandbox.kernel_calls import map_shared, unmap_shared
+
+
+class ChildMemory:
+    """One slot: it holds the encoded image, and then in its place what was made of it.
+
+    Attributes:
+        size_bytes: as much of it as is mapped.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Maps nothing yet.
+
+        Args:
+            descriptor: of a file of memory, which only the starter can make larger.
+        """
+        self.size_bytes = 0
+        self._descriptor = descriptor
+        self._address = 0
+
+    def grow(self, size_bytes: int) -> None:
+        """Maps more of it, where there is more."""
+        if size_bytes <= self.size_bytes:
+            return
+        if self._address:
+            unmap_shared(self._address, self.size_bytes)
+            self._address, self.size_bytes = 0, 0
+        self._address = map_shared(self._descriptor, size_bytes)
+        self.size_bytes = size_bytes
+
+    def read(self, length: int) -> bytes:
+        """Copies what lies at its beginning."""
+        return ctypes.string_at(self._address, length)
+
+    def write(self, arrays: Iterable[Pixels]) -> None:
+        """Writes arrays of uint8, one behind the other."""
+        if not self.size_bytes:
+            return
+        whole = (ctypes.c_uint8 * self.size_bytes).from_address(self._address)
+        at, target = 0, np.frombuffer(memoryview(whole).cast("B"), np.uint8)
+        for each in arrays:
+            target[at : at + each.nbytes] = each.reshape(-1)
+            at += each.nbytes

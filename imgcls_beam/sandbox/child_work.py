@@ -1,0 +1,83 @@
+"""What a decode child does with one image: encoded bytes → pixels, or the reason why not."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from imgcls_beam.elements import ImageFacts, Pixels
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode
+from imgcls_beam.preparing.sizes import choose_target
+from imgcls_beam.sandbox.asked_work import AskedWork
+from imgcls_beam.sandbox.frames import Message
+
+_NOT_MEASURED = ImageFacts(0, "")
+"""The starter knows length and checksum of what it sends, and believes no child about them."""
+
+
+class Done(NamedTuple):
+    """What became of an image.
+
+    Attributes:
+        message: what is said of it.
+        arrays: uint8 (H, W, 3) each, in the order in which the message names them.
+    """
+
+    message: Message
+    arrays: list[Pixels]
+
+
+def prepare_apart(data: bytes, work: AskedWork, before_load: Callable[[int], None]) -> Done:
+    """Decodes an image, and brings it into each geometry.
+
+    Args:
+        data: encoded.
+        work: what is wanted.
+        before_load: see `try_decode`.
+    """
+    rules = [each.find_target for each in work.targets]
+    find_target = functools.partial(choose_target, rules) if rules else None
+    decoded = try_decode(data, work.options, before_load, find_target, _NOT_MEASURED)
+    if isinstance(decoded, UndecodedImage):
+        return Done({**_tell_facts(decoded.facts), "error": _tell_error(decoded.error)}, [])
+    return _apply_all(decoded, work)
+
+
+def tell_no_memory() -> Done:
+    """What is said of an image for which there was not enough memory after it was decoded."""
+    message = "there was not enough memory to prepare the image"
+    error = ImageError(FailureCode.TOO_MUCH_MEMORY, message, retryable=True)
+    return Done({"error": _tell_error(error)}, [])
+
+
+def _apply_all(decoded: DecodedImage, work: AskedWork) -> Done:
+    results: list[Message] = []
+    arrays: list[Pixels] = []
+    for geometry in work.geometries:
+        try:
+            pixels = geometry.apply(decoded.image)
+        except ImageError as error:
+            results.append({"error": _tell_error(error)})
+            continue
+        results.append({"size": list(pixels.shape[:2])})
+        arrays.append(pixels)
+    message = {**_tell_facts(decoded.facts), "results": results}
+    if work.wants_image:
+        pixels = np.asarray(decoded.image)
+        message["image"] = {
+            "size": list(pixels.shape[:2]),
+            "full": list(decoded.extent.full),
+            "box": list(decoded.extent.box),
+        }
+        arrays.append(pixels)
+    return Done(message, arrays)
+
+
+def _tell_facts(facts: ImageFacts) -> Message:
+    return {"width": facts.width_px, "height": facts.height_px, "format": facts.format}
+
+
+def _tell_error(error: ImageError) -> Message:
+    return {"code": error.code, "message": error.message, "retryable": error.retryable}

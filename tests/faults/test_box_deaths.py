@@ -1,0 +1,143 @@
+"""A decoder that dies, hangs, takes all memory or lies costs the row of its image, and no other."""
+
+import concurrent.futures
+import os
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray
+from imgcls_beam.errors import FailureCode
+from imgcls_beam.options import DecodeOptions
+from imgcls_beam.sandbox import own_box, prepare_in_box, starting
+from imgcls_beam.sandbox.box import DecodeBox
+from tests import pictures, sick_child
+from tests.boxes import SMALL, PlainPreparer
+
+OPTIONS = DecodeOptions(sandbox="require", max_seconds=1)
+GOOD = pictures.encode(pictures.draw_picture(), "PNG")
+FAULTS = {
+    "SEGV": (FailureCode.CRASHED, "decoding it alone ended the process that did it (SIGSEGV)"),
+    "ABRT": (FailureCode.CRASHED, "decoding it alone ended the process that did it (SIGABRT)"),
+    "EXIT": (FailureCode.CRASHED, "decoding it alone ended the process that did it (exit code 3)"),
+    "HANG": (FailureCode.TIMEOUT, "decoding it took more than 1 s"),
+    "DOZE": (FailureCode.TIMEOUT, "decoding it took more than 1 s"),
+    "MEMO": (FailureCode.TOO_MUCH_MEMORY, "there was not enough memory to prepare the image"),
+}
+LIE = "decoding it alone ended the process that did it (an answer that cannot be)"
+
+
+@pytest.fixture(scope="module")
+def sick_box() -> Iterator[None]:
+    """Boxes of this process are new, and their children sick."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(starting, "_PROGRAM", sick_child.PROGRAM)
+        patch.setattr(own_box, "_OWN", {})
+        yield
+        for each in own_box._OWN.values():
+            each.box.close()
+
+
+def prepare(data: bytes, name: str = "a") -> PixelArray | Failure:
+    encoded = EncodedImage(ImageRef(name), data)
+    return prepare_in_box(encoded, (PlainPreparer(SMALL),), OPTIONS)[0]  # type: ignore[arg-type]
+
+
+def list_own_children() -> set[int]:
+    """Processes that this one has started, the dead ones that nobody waited for among them."""
+    path = pathlib.Path(f"/proc/{os.getpid()}/task")
+    return {int(pid) for task in path.iterdir() for pid in (task / "children").read_text().split()}
+
+
+def is_ready(child: int) -> bool:
+    """Whether a sick child is locked, and so no longer being started."""
+    folder = pathlib.Path(f"/proc/{child}")
+    is_sick = b"sick_child" in (folder / "cmdline").read_bytes()
+    return is_sick and "NoNewPrivs:\t1" in (folder / "status").read_text()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_the_row_of_its_image(sick_box: None, fault: str) -> None:
+    code, message = FAULTS[fault]
+    failed = prepare(fault.encode())
+    assert isinstance(failed, Failure)
+    assert failed.code is code
+    assert failed.message.startswith(message)
+    assert failed.retryable is (code is not FailureCode.CRASHED)
+    assert failed.facts is not None
+    assert failed.facts.size_bytes == 4
+    assert isinstance(prepare(GOOD), PixelArray)
+
+
+def test_a_child_that_the_system_kills_had_too_much_memory(
+    sick_box: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "OPTIONS", DecodeOptions())
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(prepare, b"DOZE")
+        while not waiting.done():
+            time.sleep(0.2)
+            for each in filter(is_ready, list_own_children()):
+                os.kill(each, signal.SIGKILL)
+    failed = waiting.result()
+    assert isinstance(failed, Failure)
+    assert (failed.code, failed.retryable) == (FailureCode.TOO_MUCH_MEMORY, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lie", sick_child.LIES)
+def test_a_child_that_lies_is_not_believed(sick_box: None, lie: str) -> None:
+    failed = prepare(lie.encode())
+    assert isinstance(failed, Failure)
+    assert (failed.code, failed.message) == (FailureCode.CRASHED, LIE)
+
+
+def test_one_poison_of_each_kind_among_sixty_good_ones(sick_box: None) -> None:
+    images = [GOOD] * 64
+    for index, fault in enumerate(FAULTS):
+        images[9 * index] = fault.encode()
+    before = list_own_children()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(prepare, images, map(str, range(64))))
+    assert [str(index) for index in range(64)] == [each.ref.uri for each in results]
+    failed = {i: each.code for i, each in enumerate(results) if isinstance(each, Failure)}
+    assert failed == {9 * i: FAULTS[fault][0] for i, fault in enumerate(FAULTS)}
+    assert len(list_own_children() - before) <= own_box.count_cores()
+
+
+@pytest.mark.slow
+def test_descriptors_and_children_do_not_grow_with_deaths(sick_box: None) -> None:
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    prepare(b"EXIT")
+    before, children = count(), len(list_own_children())
+    for _ in range(3):
+        prepare(b"EXIT")
+    time.sleep(0.1)
+    assert count() <= before + 10  # a child that is being started meanwhile
+    assert len(list_own_children()) <= children + 1
+
+
+def test_a_box_that_cannot_start_children_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "_PROGRAM", "raise SystemExit(7)")
+    monkeypatch.setattr(own_box, "_OWN", {})
+    state = own_box.find_state(DecodeOptions())
+    assert state.where == "worker"
+    assert "exit code 7" in state.why
+    encoded = EncodedImage(ImageRef("a"), GOOD)
+    (prepared,) = prepare_in_box(encoded, (PlainPreparer(SMALL),), DecodeOptions())  # type: ignore[arg-type]
+    assert isinstance(prepared, PixelArray)
+
+
+def test_children_end_with_their_box() -> None:
+    before = list_own_children()
+    box = DecodeBox(2 << 30, 2)
+    assert box.find_locks()
+    assert len(list_own_children()) > len(before)
+    box.close()
+    assert list_own_children() <= before

@@ -1,0 +1,72 @@
+"""A decode child whose codecs fail: what an image begins with says how.
+
+It is the real program, locked as always, but for the function that decodes.
+"""
+
+import ctypes
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from imgcls_beam.sandbox import decode_child
+from imgcls_beam.sandbox.asked_work import AskedWork
+from imgcls_beam.sandbox.child_work import Done
+
+PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from tests.sick_child import main; main(sys.argv[1])"
+)
+
+
+def hang() -> None:
+    while True:
+        pass
+
+
+def sleep() -> None:
+    while True:
+        time.sleep(1)
+
+
+def take_memory() -> None:
+    bytearray(64 << 30)
+
+
+_FAULTS: dict[bytes, Callable[[], Any]] = {
+    b"SEGV": functools.partial(ctypes.string_at, 0),
+    b"ABRT": os.abort,
+    b"EXIT": functools.partial(os._exit, 3),
+    b"HANG": hang,
+    b"DOZE": sleep,
+    b"MEMO": take_memory,
+}
+_LIES: dict[bytes, dict[str, Any]] = {
+    b"LIE1": {"results": [{"size": [1 << 20, 1 << 20]}]},
+    b"LIE2": {"x" * 70_000: 1},
+    b"LIE3": {"ask": "room", "bytes": 1 << 50},
+}
+
+
+def main(argument: str) -> None:
+    """See `decode_child.main`."""
+    real = decode_child.prepare_apart
+
+    def prepare(data: bytes, work: AskedWork, before_load: Callable[[int], object]) -> Done:
+        name = bytes(data[:4])
+        if name in _FAULTS:
+            _FAULTS[name]()
+        if name in _LIES:
+            return Done({**_LIES[name]}, [])
+        return real(data, work, before_load)
+
+    decode_child.prepare_apart = prepare
+    decode_child.main(argument)
+
+
+LIES = tuple(each.decode() for each in _LIES)
+
+if __name__ == "__main__":
+    main(sys.argv[1])
