@@ -4,8 +4,10 @@ import contextlib
 import functools
 import logging
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import apache_beam as beam
 
@@ -103,23 +105,46 @@ def _abandon(rows: Session | None, lines: JsonlSession | None) -> None:
 
 @contextlib.contextmanager
 def _watched_workers() -> Iterator[None]:
-    """A worker process that ends by itself ends the run: Beam waits for ever for some of them."""
-    before = threading.excepthook
-    threading.excepthook = functools.partial(_hear, before)
+    """Beam's runner waits for its worker processes, whatever has become of them and of itself.
+
+    One that ends by itself ends the run, and with an interrupt of this process all of them end: a
+    terminal interrupts them too, who sends a signal does not.
+    """
+    before, ended = threading.excepthook, threading.Event()
+    threading.excepthook = functools.partial(_hear, before, ended)
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, functools.partial(_interrupt, handler, ended))
     try:
         yield
     finally:
         threading.excepthook = before
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+
+
+def _interrupt(
+    before: Callable[[int, object], object], ended: threading.Event, number: int, frame: object
+) -> None:
+    ended.set()
+    kill_workers()
+    before(number, frame)
 
 
 def _hear(
-    before: Callable[[threading.ExceptHookArgs], object], arguments: threading.ExceptHookArgs
+    before: Callable[[threading.ExceptHookArgs], object],
+    is_over: threading.Event,
+    arguments: threading.ExceptHookArgs,
 ) -> None:
     before(arguments)
-    if ended := _WORKER_ENDED.match(str(arguments.exc_value)):
+    ended = _WORKER_ENDED.match(str(arguments.exc_value))
+    if ended and not is_over.is_set():
         words = read_words()
         stop_process(words[0] if words else _explain_end(int(ended[1])))
-        kill_workers()  # the runner is interrupted, and waits for the others
 
 
 def _explain_end(code: int) -> str:

@@ -10,13 +10,25 @@ _WORKER = b"apache_beam.runners.worker.sdk_worker_main"
 
 
 def kill_workers() -> None:
-    """Kills them; the runner waits for them while it ends. Only Linux says which they are."""
-    parents = _read_parents()
+    """Kills them; the runner waits for them while it ends."""
+    for pid in find_workers(os.getpid()):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            os.kill(pid, signal.SIGKILL)
+
+
+def find_workers(program: int) -> list[int]:
+    """The worker processes of a program, and the shells that started them. Only Linux says so.
+
+    Args:
+        program: its process's number.
+    """
+    parents, found = _read_parents(), []
     for pid in parents:
-        if _is_below(pid, os.getpid(), parents):
-            with contextlib.suppress(OSError):  # it has ended meanwhile
+        if _is_below(pid, program, parents):
+            with contextlib.suppress(OSError):
                 if _WORKER in (_PROCESSES / str(pid) / "cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
+                    found.append(pid)
+    return found
 
 
 def _read_parents() -> dict[int, int]:

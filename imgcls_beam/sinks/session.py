@@ -129,7 +129,8 @@ def begin_session(
                 paths = dataclasses.replace(paths, run_date=current.record.run_date)
             shared = tuple(scorings), now, output.file_bytes, tuple(made)
             session = Session(folder, paths, base, *shared)
-            write_note(folder, paths.staging, make_note(session))
+            with folder.refuse_unwritable():  # the disk may be full
+                write_note(folder, paths.staging, make_note(session))
     except BaseException:
         folder.prune(STAGING)
         remove_empty(*made)

@@ -126,9 +126,7 @@ def test_a_model_that_fails_on_most_images_and_not_on_known_ones_ends_the_run(
         assert re.search(r"failed on [56]\d of the last 100 images, and not on others", said.err)
         assert not (tmp_path / "out").exists()
     else:
-        counts = re.search(r"(\d+) ok, (\d+) errors of 130 listed", said.out)
-        assert counts is not None
-        assert 20 < int(counts[2]) < 45
+        assert f"97 ok, 33 error of {IMAGES} listed" in said.out
 
 
 def answer_alone(answer: Any) -> Any:
