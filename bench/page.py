@@ -121,7 +121,7 @@ def _describe_timeline(name: str, timeline: Timeline) -> list[str]:
     start_s, end_s = timeline.window
     moments = [[what, f"{at:.2f}"] for what, at in timeline.find_moments()]
     shares = [[stage, f"{mean:.2f}", f"{any_:.0%}"] for stage, mean, any_ in timeline.find_shares()]
-    of_model = [[what, f"{share:.0%}"] for what, share in timeline.find_model_thread()]
+    of_beam = [[what, f"{share:.0%}"] for what, share in timeline.find_beam_threads()]
     return [
         f"{name}, its last run:",
         "",
@@ -131,9 +131,9 @@ def _describe_timeline(name: str, timeline: Timeline) -> list[str]:
         "",
         *_lay_out(["stage", "threads in it on average", "time in which one is"], shares),
         "",
-        "And whom the thread that calls the model waits for:",
+        "And what the thread does that hands images from stage to stage:",
         "",
-        *_lay_out(["it", "share of its time"], of_model),
+        *_lay_out(["it", "share of its time"], of_beam),
         "",
     ]
 

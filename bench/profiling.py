@@ -23,7 +23,9 @@ from typing import Any
 
 _CLOCKED = {
     "imgcls_beam.transforms.list_images": {"list_images": "list", "list_distinct": "list"},
-    "imgcls_beam.prefetch": {"read_images": "read", "prepare_in_box": "prepare"},
+    "imgcls_beam.reading.bounded_reads": {"read_or_give_up": "read"},
+    "imgcls_beam.prefetch": {"prepare_in_box": "prepare"},
+    "imgcls_beam.async_handler": {},
     "imgcls_beam.handler": {"load_classifier": "load", "predict_images": "predict"},
     "imgcls_beam.predicting": {"_try_classify": "forward"},
     "imgcls_beam.sinks.parquet": {"to_record_batch": "row"},
@@ -31,10 +33,13 @@ _CLOCKED = {
     "pipelines.job": {"run": "job"},
 }
 """Functions by the module that calls them, and the stage that each is."""
-_QUEUES = "imgcls_beam.prefetch"
-
-_WAITS = {"ImageRef": "wait for read", "EncodedImage": "wait for prepare"}
-"""By what a queue's elements are, before they are worked on."""
+_WAITS = {
+    "imgcls_beam.reading.bounded_reads": ("BoundedReads", "_wait_for", "wait for read"),
+    "imgcls_beam.prefetch": ("PrefetchQueue", "_wait", "wait for prepare"),
+    "imgcls_beam.async_handler": ("PendingOutcome", "_wait", "wait for predict"),
+}
+"""The method by which a thread waits for a stage. A queue of reads gives at once what is waited for
+later."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,19 +106,10 @@ class Clocks(importlib.abc.MetaPathFinder):
         run(module)
         for name, stage in _CLOCKED[module.__name__].items():
             setattr(module, name, self._profile.clock(stage, getattr(module, name)))
-        if module.__name__ == _QUEUES:
-            module.PrefetchQueue.add = self._clock_waits(module.PrefetchQueue.add)
-
-    def _clock_waits(self, add: Callable[..., None]) -> Callable[..., None]:
-        """A queue's `add` whose tasks note how long they are waited for."""
-
-        def clocked(queue: Any, future: Any, origins: Any, size_bytes: int) -> None:  # noqa: ANN401
-            stage = _WAITS.get(type(origins[0].value).__name__)
-            if stage is not None:
-                future.result = self._profile.clock(stage, future.result)
-            add(queue, future, origins, size_bytes)
-
-        return clocked
+        if module.__name__ in _WAITS:
+            holder, method, stage = _WAITS[module.__name__]
+            waiting = getattr(module, holder)
+            setattr(waiting, method, self._profile.clock(stage, getattr(waiting, method)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

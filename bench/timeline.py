@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from bench.profiling import Span
 
 _STAGES = ("read", "prepare", "forward", "row")
-_OF_MODEL_THREAD = ("forward", "wait for prepare", "wait for read", "row")
+_OF_BEAM = ("wait for predict", "wait for prepare", "wait for read", "row")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,20 +57,17 @@ class Timeline:
             if (spans := self._within(stage))
         ]
 
-    def find_model_thread(self) -> list[tuple[str, float]]:
-        """What the threads that call the model do in the window, in shares of their time."""
-        threads = {span.thread for span in self._of("predict")}
+    def find_beam_threads(self) -> list[tuple[str, float]]:
+        """What the threads that hand images on do in the window, in shares of their time."""
+        threads = {span.thread for span in self._of("row")}
         start_s, end_s = self.window
         length_s = max(end_s - start_s, 1e-9) * len(threads)
         shares = []
-        for stage in _OF_MODEL_THREAD:
-            # A pass may be split over threads of its own: who called waits for them all.
-            calls = "predict" if stage == "forward" else stage
-            spans = [span for span in self._within(calls) if span.thread in threads]
+        for stage in _OF_BEAM:
+            spans = [span for span in self._within(stage) if span.thread in threads]
             shares.append((stage, sum(map(_length, spans)) / length_s))
         named = sum(share for _, share in shares)
-        names = {"forward": "predict (forward pass and ranking)", "row": "rows"}
-        listed = [(names.get(stage, stage), share) for stage, share in shares]
+        listed = [("make rows" if stage == "row" else stage, share) for stage, share in shares]
         return [*listed, ("Beam and the rest", max(0.0, 1.0 - named))]
 
     def _of(self, stage: str) -> list[Span]:

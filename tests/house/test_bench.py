@@ -45,13 +45,13 @@ def test_each_way_has_figures_and_the_scores_of_the_pipeline(printed: str, way: 
 
 
 @pytest.mark.slow
-def test_the_job_tells_what_happened_when_and_whom_the_model_waits_for(printed: str) -> None:
+def test_the_job_tells_what_happened_when_and_what_is_waited_for(printed: str) -> None:
     moments = ("imports are made, the job begins", "the first batch is read", "first scores")
     moments = (*moments, "last scores", "the rows are published", "the program is done")
     times_s = [float(_read_cells(printed, name)[0]) for name in moments]
     assert times_s == sorted(times_s)
     assert times_s[0] > 0
-    waits = ("predict (forward pass and ranking)", "wait for prepare", "wait for read", "rows")
+    waits = ("wait for predict", "wait for prepare", "wait for read", "make rows")
     shares = [
         int(_read_cells(printed, each)[0].rstrip("%")) for each in (*waits, "Beam and the rest")
     ]

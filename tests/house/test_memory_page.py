@@ -5,7 +5,7 @@ import re
 
 from imgcls_beam import prefetch
 from imgcls_beam.options import DecodeOptions, ReadOptions
-from imgcls_beam.preparing import decode_memory, limits, prepare, shared_pixels
+from imgcls_beam.preparing import decode_memory, limits, shared_pixels
 from imgcls_beam.reading import bounded_reads
 
 ROOT = pathlib.Path(__file__).parents[2]

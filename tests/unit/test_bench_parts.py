@@ -170,18 +170,19 @@ def test_a_peer_without_its_environment_is_told_and_what_makes_it() -> None:
 
 def test_shares_of_a_timeline_are_those_of_the_window_between_the_scores() -> None:
     spans = (
-        *(Span("forward", 1, 0.0, 1.0), Span("predict", 1, 0.0, 1.0)),  # the window begins at 1
+        *(Span("forward", 4, 0.0, 1.0), Span("predict", 4, 0.0, 1.0)),  # the window begins at 1
         *(Span("wait for prepare", 1, 1.0, 2.0), Span("prepare", 2, 0.0, 2.0)),
         *(Span("prepare", 3, 1.0, 3.0), Span("row", 1, 4.0, 5.0)),
-        *(Span("forward", 1, 2.0, 5.0), Span("predict", 1, 2.0, 4.0)),
+        *(Span("forward", 4, 2.0, 5.0), Span("wait for predict", 1, 2.0, 4.0)),
     )
     timeline = Timeline(-1.0, 6.0, spans)
     assert timeline.window == (1.0, 5.0)
     shares = {stage: (mean, any_) for stage, mean, any_ in timeline.find_shares()}
     assert shares["prepare"] == (0.75, 0.5)
-    waits = dict(timeline.find_model_thread())
-    assert waits["predict (forward pass and ranking)"] == 0.5
-    assert (waits["wait for prepare"], waits["rows"], waits["wait for read"]) == (0.25, 0.25, 0)
+    waits = dict(timeline.find_beam_threads())
+    assert waits["wait for predict"] == 0.5
+    named = ("wait for prepare", "make rows", "wait for read", "Beam and the rest")
+    assert [waits[name] for name in named] == [0.25, 0.25, 0, 0]
 
 
 def test_many_pictures_are_as_many_files_of_other_bytes_and_the_same_pixels(

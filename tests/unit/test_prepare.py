@@ -26,8 +26,7 @@ from imgcls_beam.preparing import (
     prepare_image,
     prepare_opened,
 )
-from imgcls_beam.preparing.decode_memory import PIXEL_BYTES
-from imgcls_beam.preparing.decode_memory import LARGE_BYTES
+from imgcls_beam.preparing.decode_memory import LARGE_BYTES, PIXEL_BYTES
 from tests.scenes import draw_photo, encode
 
 
