@@ -28,7 +28,6 @@ IfExists = Literal["fail", "replace", "append"]
 Only = Literal["all", "new", "errors"]
 Dedupe = Literal["on", "off"]
 Sandbox = Literal["auto", "require", "off"]
-
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MIB = 1 << 20
 
@@ -45,12 +44,10 @@ class ManifestOptions:
     Attributes:
         url: a CSV, JSONL, text or Parquet file, or a folder of Parquet files.
         uri_column: the column that names the images; None for a text file, whose lines do.
-        image_column: the Parquet column that holds the images: binary, or a struct with a binary
-            `bytes`; in place of `uri_column`.
-        carry_columns: columns that come back in the rows' `attributes`; `a.b` is a field of a
-            struct.
-        encoding: of a manifest of lines that is neither UTF-8 nor has a byte order mark, by its
-            name in Python.
+        image_column: in place of it, the Parquet column that holds images: binary, or a struct
+            with a binary `bytes`.
+        carry_columns: come back in the rows' `attributes`; `a.b` is a field of a struct.
+        encoding: of lines that are neither UTF-8 nor have a byte order mark, by Python's name.
     """
 
     url: str
@@ -143,8 +140,8 @@ class ReadOptions:
         concurrency: objects of one batch in flight at once.
         batch_bytes: objects are read in batches of about so many bytes.
         allow_schemes: schemes that may be read beside `checks.SCHEMES`.
-        dedupe: `on`: references to one object share its bytes, and images of the same bytes their
-            pixels and scores, which their rows say; `off`: each is looked at alone.
+        dedupe: `on`: references to one object share its bytes, images of the same bytes their
+            scores, which their rows say; `off`: each is looked at alone.
     """
 
     max_bytes: int = 64 * _MIB
@@ -169,15 +166,15 @@ class ReadOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How an image is decoded and prepared, and how far an untrusted one may go.
+    """How an image is decoded and prepared, and how far it may go.
 
     Attributes:
-        max_pixels: a larger image is not decoded; 64 Mi pixels take up to 1 GB meanwhile.
-        max_scans: of a JPEG. Real files have up to 20; a hostile one of 808 kB took 24 s.
+        max_pixels: 64 Mi of them take up to 1 GB while they are decoded.
+        max_scans: of a JPEG. Real files have up to 20; a hostile one took 24 s.
         preprocess: `exact`: as the model's own image processor; `fast`: near it, and faster.
-        sandbox: `auto`: locked processes decode, or the worker's where there can be none;
-            `require`: processes that are locked in every way; `off`: the worker's.
-        max_seconds: of a core, for one image in the sandbox; by the clock twice as many.
+        sandbox: who decodes. `auto`: locked processes, or this one where there can be none;
+            `require`: processes that are locked in every way; `off`: this one.
+        max_seconds: of a core, for an image in the sandbox; by the clock twice as many.
     """
 
     max_pixels: int = 64 * _MIB
@@ -206,14 +203,13 @@ class OutputOptions:
         if_exists: what to do where the run id has been published: `fail` refuses, `replace` puts
             the new rows in the place of all others, `append` adds images that it does not hold.
         session_id: of this start of the program; names its staging folder.
-        jsonl: file for the task's responses, a JSON line each; None for none.
+        jsonl: file for the task's responses, a JSON line each.
         table: BigQuery table for the rows, `project.dataset.table`.
-        only: which of the listed images: `all`; `new`: without a good row of the same version,
-            model and parameters in a published run; `errors`: those that failed in the run of this
-            id, whose error rows the new rows replace.
+        only: of the listed images: `all`; `new`: without a good row of the same version, model and
+            parameters; `errors`: failed in the run of this id, whose error rows are replaced.
         file_bytes: of a published file, about; a small run has one file.
         is_scratch: whether the folder is there for the load into `table` alone, and goes then.
-        report: whether the program writes a report into the folder when it is done.
+        report: whether the program writes one into the folder when it is done.
     """
 
     output: str | None

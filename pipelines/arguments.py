@@ -112,3 +112,36 @@ def _check_flag(argument: str, names: Sequence[str], known_to_beam: Container[st
     near = difflib.get_close_matches(f"--{name}", ours, 1, _SIMILAR_RATIO)
     if near:
         raise ConfigError("flag", flag, f"there is no such flag; did you mean {near[0]}?")
+
+
+_ALSO = {"top_k": ", or all", "batch_size": ", or auto", "threads": ", or auto"}
+
+
+def to_count(flag: str, text: str) -> int | None:
+    """A number; None for `auto`."""
+    return None if text == "auto" else to_int(flag, text)
+
+
+def to_int(option: str, text: str) -> int:
+    """An integer.
+
+    Raises:
+        ConfigError: the text is none.
+    """
+    try:
+        return int(text)
+    except ValueError as error:
+        allowed = "an integer of 1 or more" + _ALSO.get(option, "")
+        raise ConfigError(option, text, f"allowed: {allowed}") from error
+
+
+def to_float(option: str, text: str, allowed: str = "a number from 0 to 1") -> float:
+    """A number.
+
+    Raises:
+        ConfigError: the text is none.
+    """
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(option, text, f"allowed: {allowed}") from error

@@ -9,7 +9,7 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.options import OutputOptions
 
 from . import flags as classify_flags
-from .arguments import parse_own, suggest
+from .arguments import parse_own, suggest, to_int
 from .speech import add_speech_flags
 
 
@@ -67,4 +67,4 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _to_count(text: str) -> int:
-    return check_count("parity", classify_flags.to_int("parity", text))
+    return check_count("parity", to_int("parity", text))

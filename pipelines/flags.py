@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import datetime
 from collections.abc import Sequence
+from typing import Any
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.model_options import DEFAULT_MODEL, DEFAULT_TOP_K, ModelOptions
@@ -17,7 +18,7 @@ from imgcls_beam.options import (
     make_run_id,
 )
 
-from .arguments import parse_known
+from .arguments import parse_known, to_count, to_float, to_int
 from .short_help import ALL, shorten_help
 from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
@@ -231,61 +232,29 @@ def _to_top_k(text: str) -> int | None:
     return top_k
 
 
-_ALSO = {"top_k": ", or all", "batch_size": ", or auto", "threads": ", or auto"}
-
-
-def to_count(flag: str, text: str) -> int | None:
-    """A number; None for `auto`."""
-    return None if text == "auto" else to_int(flag, text)
+_READ_COUNTS = {"max_image_bytes": "max_bytes", "read_concurrency": "concurrency"}
+_DECODE_COUNTS = {"max_image_pixels": "max_pixels", "max_image_seconds": "max_seconds"}
 
 
 def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
     """The limits of reading and decoding."""
-    read, decode = ReadOptions(allow_schemes=tuple(flags.allow_scheme)), DecodeOptions()
-    if flags.max_image_bytes is not None:
-        max_bytes = to_int("max_image_bytes", flags.max_image_bytes)
-        read = dataclasses.replace(read, max_bytes=max_bytes)
-    if flags.read_concurrency is not None:
-        concurrency = to_int("read_concurrency", flags.read_concurrency)
-        read = dataclasses.replace(read, concurrency=concurrency)
+    read = _to_counts(flags, _READ_COUNTS)
     if flags.read_timeout_s is not None:
-        read = dataclasses.replace(read, timeout_s=to_float("read_timeout_s", flags.read_timeout_s))
-    if flags.max_image_pixels is not None:
-        max_pixels = to_int("max_image_pixels", flags.max_image_pixels)
-        decode = dataclasses.replace(decode, max_pixels=max_pixels)
-    seconds = to_int("max_image_seconds", flags.max_image_seconds)
-    return read, dataclasses.replace(decode, sandbox=flags.sandbox, max_seconds=seconds)
+        read["timeout_s"] = to_float("read_timeout_s", flags.read_timeout_s, "seconds")
+    decode = DecodeOptions(sandbox=flags.sandbox, **_to_counts(flags, _DECODE_COUNTS))
+    return ReadOptions(allow_schemes=tuple(flags.allow_scheme), **read), decode
+
+
+def _to_counts(flags: argparse.Namespace, fields: dict[str, str]) -> dict[str, Any]:
+    """Of the flags that were given, by the names of their fields."""
+    given = {flag: getattr(flags, flag) for flag in fields}
+    return {fields[flag]: to_int(flag, text) for flag, text in given.items() if text is not None}
 
 
 def _to_bool(option: str, text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ConfigError(option, text, "allowed: true, false")
     return text.lower() == "true"
-
-
-def to_int(option: str, text: str) -> int:
-    """An integer.
-
-    Raises:
-        ConfigError: the text is none.
-    """
-    try:
-        return int(text)
-    except ValueError as error:
-        allowed = "an integer of 1 or more" + _ALSO.get(option, "")
-        raise ConfigError(option, text, f"allowed: {allowed}") from error
-
-
-def to_float(option: str, text: str) -> float:
-    """A number.
-
-    Raises:
-        ConfigError: the text is none.
-    """
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ConfigError(option, text, "allowed: a number from 0 to 1") from error
 
 
 def _to_date(text: str) -> datetime.date:

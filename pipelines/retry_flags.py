@@ -11,7 +11,7 @@ from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.options import InputOptions, JobOptions, ManifestOptions, OutputOptions
 
 from . import flags as classify_flags
-from .arguments import parse_known
+from .arguments import parse_known, to_count, to_float
 from .speech import add_speech_flags
 from .workers import add_worker_flags, apply_gpu
 
@@ -52,7 +52,7 @@ def _check_values(flags: argparse.Namespace, rest: Sequence[str], output: Output
         ConfigError: a value that is not allowed.
     """
     images = InputOptions(inputs=("of the run",), allow_schemes=tuple(flags.allow_scheme))
-    max_error_ratio = classify_flags.to_float("max_error_ratio", flags.max_error_ratio)
+    max_error_ratio = to_float("max_error_ratio", flags.max_error_ratio)
     limits = classify_flags.to_limits(flags)
     model = _ask_otherwise(ModelOptions(), flags)
     apply_gpu(flags, JobOptions(images, model, output, *limits, max_error_ratio), rest)
@@ -123,7 +123,7 @@ def _to_job(record: "RunRecord", flags: argparse.Namespace, output: OutputOption
     recorded = record.configuration.get("read", {})
     read = dataclasses.replace(read, dedupe=recorded.get("dedupe", read.dedupe))
     decode = dataclasses.replace(decode, preprocess=record.models[0].preprocess)
-    max_error_ratio = classify_flags.to_float("max_error_ratio", flags.max_error_ratio)
+    max_error_ratio = to_float("max_error_ratio", flags.max_error_ratio)
     return JobOptions(images, model, output, read, decode, max_error_ratio)
 
 
@@ -155,6 +155,6 @@ def _ask_otherwise(model: ModelOptions, flags: argparse.Namespace) -> ModelOptio
     if flags.device is not None:
         model = dataclasses.replace(model, device=flags.device)
     if flags.batch_size is not None:
-        batch_size = classify_flags.to_count("batch_size", flags.batch_size)
+        batch_size = to_count("batch_size", flags.batch_size)
         model = dataclasses.replace(model, batch_size=batch_size)
     return model

@@ -69,15 +69,14 @@ def try_decode(
 
     Args:
         data: as it was read.
-        options: the limits.
+        options: limits.
         before_load: is called, up to three times, with the bytes that decoding will take at most.
         find_target: what the image will be resized to; it may then come reduced. None: in full.
         measured: what `measure` gives; None to measure it here.
     """
     facts = measured or measure(data)
     try:
-        name = identify(data)
-        facts = dataclasses.replace(facts, format=name)
+        facts = dataclasses.replace(facts, format=(name := identify(data)))
         found = FORMATS[name].inspect(data)
         check_inspection(name, found, options)
         estimate = functools.partial(estimate_bytes, name, found)
@@ -87,19 +86,23 @@ def try_decode(
         with _blaming_the_image(name, found.variant, is_cut=found.is_cut):
             opened = FORMATS[name].reader(io.BytesIO(found.data))
         facts = _with_size(facts, _upright_size(opened))
-        pixels = check_size(opened.size, options)
+        size_bytes = estimate(check_size(opened.size, options))
         if find_target is not None and found.is_scalable:
             before = functools.partial(_before_load, before_load, estimate)
             if reduced := decode_reduced(found.data, find_target, before):
                 return _finish(reduced.image, facts, found.samples, reduced.extent)
-        before_load(estimate(pixels))
+        before_load(size_bytes)
         with _blaming_the_image(name, found.codec, is_cut=found.is_cut):
             opened.load()
         return _finish(opened, facts, found.samples)
     except ImageError as error:
-        # Made anew: the caught one holds every half-decoded pixel, by its traceback.
-        fresh = ImageError(error.code, error.message, retryable=error.retryable)
-    return UndecodedImage(fresh, facts)
+        problem = error
+    return UndecodedImage(_make_anew(problem), facts)
+
+
+def _make_anew(error: ImageError) -> ImageError:
+    """The same without its traceback, by which it holds every half-decoded pixel."""
+    return ImageError(error.code, error.message, retryable=error.retryable)
 
 
 def _before_load(
