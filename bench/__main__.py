@@ -91,7 +91,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--model", action="append", metavar="M", help=named)
     add("--table", action="append", choices=tables.KINDS, help="which; repeatable (all of them)")
     add("--images", type=int, default=450, metavar="N", help="how many photographs (450)")
-    add("--large_images", type=int, default=48, metavar="N", help="of 12 megapixels (48)")
+    add("--large_images", type=int, default=120, metavar="N", help="of 12 megapixels (120)")
     add("--rounds", type=int, default=3, metavar="R", help="how often each is measured (3)")
     add("--write", action="store_true", help="write docs/performance.md too")
     add("--quick", action="store_true", help="a look only: the demo's model, without peers")

@@ -87,7 +87,7 @@ def _of_stages(result: Result) -> list[Bar]:
 
 
 def _of_large(result: Result) -> list[Bar]:
-    exact, fast = (_best(result, "job", engine) for engine in ("torch", "scaled"))
+    exact, fast = (_best(result, "job", engine) for engine in ("openvino", "scaled"))
     return [_divide(result, fast, exact, _steady, 3.0)] if exact and fast else []
 
 

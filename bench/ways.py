@@ -123,14 +123,15 @@ JOB = Way("job", "job", engine="auto")
 """With the engine that it takes by itself: it is held beside the best of all."""
 CLOCKED_JOB = Way("job, with clocks", "job", is_clocked=True)
 _TORCH_JOB = Way("job, torch", "job", ("--engine=torch",))
-JOBS = (JOB, _TORCH_JOB, Way("job, OpenVINO", "job", ("--engine=openvino",), "openvino"))
+_OPENVINO_JOB = Way("job, OpenVINO", "job", ("--engine=openvino",), "openvino")
+JOBS = (JOB, _TORCH_JOB, _OPENVINO_JOB)
 """Of every model."""
 BFLOAT16_JOB = Way(
     "job, OpenVINO bfloat16", "job", ("--engine=openvino", "--dtype=bfloat16"), "bfloat16"
 )
 LARGE_JOBS = (
-    _TORCH_JOB,
-    Way("job, torch, fast", "job", ("--engine=torch", "--preprocess=fast"), "scaled"),
+    _OPENVINO_JOB,
+    Way("job, OpenVINO, fast", "job", ("--engine=openvino", "--preprocess=fast"), "scaled"),
 )
 """Of photographs of 12 megapixels."""
 PEERS = (
