@@ -82,9 +82,10 @@ def grow_shared() -> object:
 
 
 def read_secrets() -> object:
-    """Whatever stands in its environment but where libraries are and how many threads."""
+    """Whatever stands in its environment but paths of libraries, threads, and how memory is kept."""
     usual = {"LD_LIBRARY_PATH", "LC_CTYPE", "OMP_NUM_THREADS"}
     usual |= {"OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
+    usual |= {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
     return sorted(set(os.environ) - usual) or None
 
 

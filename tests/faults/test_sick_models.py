@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from imgcls_beam import health, predicting
+from imgcls_beam import handler, health, predicting
 from imgcls_beam.classifying.protocol import Logits
 from imgcls_beam.classifying.torch_running import TorchRunner
 from imgcls_beam.classifying.watchdog import Watchdog
@@ -34,10 +34,11 @@ class Sick:
     def __init__(self, well_images: int, then: Pass) -> None:
         self.left, self.then = well_images, then
         self.run = TorchRunner.run
+        self.is_loaded = False
 
     def __call__(self, runner: TorchRunner, stacked: Any) -> Logits:
-        count = len(next(iter(stacked.values())))
-        self.left -= count
+        if self.is_loaded:  # how many images loading takes depends on what was found out before
+            self.left -= len(next(iter(stacked.values())))
         return self.run(runner, stacked) if self.left >= 0 else self.then(runner, stacked)
 
 
@@ -47,7 +48,13 @@ def classify(photos: pathlib.Path, output: pathlib.Path, model: pathlib.Path, *m
 
 
 def fall_ill(monkeypatch: pytest.MonkeyPatch, well_images: int, then: Pass) -> None:
-    sick = Sick(well_images, then)
+    sick, predict = Sick(well_images, then), handler.predict_images
+
+    def predict_loaded(*arguments: Any) -> Any:
+        sick.is_loaded = True
+        return predict(*arguments)
+
+    monkeypatch.setattr(handler, "predict_images", predict_loaded)
     monkeypatch.setattr(TorchRunner, "run", lambda *arguments: sick(*arguments))
 
 

@@ -49,7 +49,7 @@ def _slow_store(patch: pytest.MonkeyPatch) -> None:
 
 
 def _slow_decode(patch: pytest.MonkeyPatch) -> None:
-    _delay(patch, prefetch, "prepare_in_box", SLOW_S / 8)
+    _delay(patch, prefetch, "prepare_in_box", SLOW_S / 4)
 
 
 def _slow_model(patch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_the_slowest_stage_is_right_in_staged_set_ups(
     BOARD.reset()
     schemes = ("throttled",)
     images = InputOptions(inputs=("throttled:///",), allow_schemes=schemes)
-    read = ReadOptions(first_wait_s=0.25, allow_schemes=schemes)
+    read = ReadOptions(first_wait_s=0.25, tries=4, allow_schemes=schemes)
     with beam.Pipeline("FnApiRunner") as pipeline:
         refs = pipeline | ListImages(images, is_spread=False)
         outcomes = (refs | ClassifyImages(str(vit_folder), read=read, engine="torch")).outcomes

@@ -93,7 +93,7 @@ def build_wheel(folder: pathlib.Path) -> str:
     source = folder / "source"
     for name in ("imgcls_beam", "pipelines", "schemas"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "README.md"):
+    for name in ("setup.py", "README.md", "sbom.cdx.json"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", str(folder), str(source)]
     subprocess.run(command, check=True, capture_output=True)

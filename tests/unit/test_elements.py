@@ -26,6 +26,7 @@ from imgcls_beam.scoring import (
     EngineChoice,
     Execution,
     ModelSource,
+    SandboxState,
     Scoring,
 )
 from imgcls_beam.spec import NO_PARAMETERS, LabelScore, Parameters
@@ -57,6 +58,7 @@ EXAMPLES: list[Any] = [
     Prediction(REF, LABELS, 0.5, APPLIED, EXECUTION, SCORING, FACTS, 3.25),
     Failure(REF, STAGE_OF[FailureCode.CORRUPT], FailureCode.CORRUPT, "no end", 2, True, FACTS),
     Skipped(REF, SCORING, NOON),
+    SandboxState("child", ("limits",)),
 ]
 PIXELS = PixelArray(
     REF, {"pixel_values": np.arange(24, dtype=np.uint8).reshape(2, 4, 3)}, FACTS, 3.25
