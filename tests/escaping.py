@@ -82,7 +82,7 @@ def grow_shared() -> object:
 
 
 def read_secrets() -> object:
-    """Whatever stands in its environment but paths of libraries, threads, and how memory is kept."""
+    """What stands in its environment but paths of libraries, threads, and how memory is kept."""
     usual = {"LD_LIBRARY_PATH", "LC_CTYPE", "OMP_NUM_THREADS"}
     usual |= {"OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
     usual |= {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}

@@ -19,16 +19,16 @@ class AskedWork:
         max_pixels: see `DecodeOptions`.
         max_scans: likewise.
         geometries: each of which gives pixels.
-        targets: of the image, where it may be reduced: their resizes come first of all.
         wants_image: whether the upright image itself is wanted, too.
+        is_fast: see `DecodeOptions.preprocess`. What is wanted itself is not reduced.
         max_seconds: see `DecodeOptions`.
     """
 
     max_pixels: int
     max_scans: int
     geometries: tuple[Geometry, ...]
-    targets: tuple[Geometry, ...]
     wants_image: bool
+    is_fast: bool
     max_seconds: int
 
     @property
@@ -41,18 +41,17 @@ class AskedWork:
 def plan_work(geometries: Sequence[Geometry | None], options: DecodeOptions) -> AskedWork:
     """What is to be done for models of these geometries; None stands for a processor.
 
-    A processor of transformers, and the fast resize of torch, are not in a child: they get the
-    image. So does a geometry that cannot be written down.
+    A processor of transformers is not in a child: it gets the image. So does a geometry that cannot
+    be written down.
     """
-    is_fast = options.preprocess == "fast"
     written = [each for each in dict.fromkeys(geometries) if each is not None and _is_written(each)]
     is_all = len(written) == len(dict.fromkeys(geometries))
     return AskedWork(
         max_pixels=options.max_pixels,
         max_scans=options.max_scans,
-        geometries=() if is_fast else tuple(written),
-        targets=tuple(written) if is_fast and is_all else (),
-        wants_image=is_fast or not is_all,
+        geometries=tuple(written),
+        wants_image=not is_all,
+        is_fast=options.preprocess == "fast",
         max_seconds=options.max_seconds,
     )
 

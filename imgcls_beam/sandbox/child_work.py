@@ -9,6 +9,7 @@ import numpy as np
 from imgcls_beam.elements import ImageFacts, Pixels
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode
+from imgcls_beam.preparing.geometry import Geometry
 from imgcls_beam.preparing.sizes import choose_target
 from imgcls_beam.sandbox.asked_work import AskedWork
 from imgcls_beam.sandbox.frames import Message
@@ -37,8 +38,9 @@ def prepare_apart(data: bytes, work: AskedWork, before_load: Callable[[int], Non
         work: what is wanted.
         before_load: see `try_decode`.
     """
-    rules = [each.find_target for each in work.targets]
-    find_target = functools.partial(choose_target, rules) if rules else None
+    is_reducible = work.is_fast and not work.wants_image
+    rules = [each.find_target for each in work.geometries]
+    find_target = functools.partial(choose_target, rules) if is_reducible else None
     decoded = try_decode(data, work.options, before_load, find_target, _NOT_MEASURED)
     if isinstance(decoded, UndecodedImage):
         return Done({**_tell_facts(decoded.facts), "error": _tell_error(decoded.error)}, [])
@@ -57,7 +59,7 @@ def _apply_all(decoded: DecodedImage, work: AskedWork) -> Done:
     arrays: list[Pixels] = []
     for geometry in work.geometries:
         try:
-            pixels = geometry.apply(decoded.image)
+            pixels = _apply(geometry, decoded, is_fast=work.is_fast)
         except ImageError as error:
             results.append({"error": _tell_error(error)})
             continue
@@ -73,6 +75,12 @@ def _apply_all(decoded: DecodedImage, work: AskedWork) -> Done:
         }
         arrays.append(pixels)
     return Done(message, arrays)
+
+
+def _apply(geometry: Geometry, decoded: DecodedImage, *, is_fast: bool) -> Pixels:
+    if is_fast:
+        return geometry.apply_fast(decoded.image, decoded.extent)
+    return geometry.apply(decoded.image)
 
 
 def _tell_facts(facts: ImageFacts) -> Message:
