@@ -55,6 +55,8 @@ def fall_ill(monkeypatch: pytest.MonkeyPatch, well_images: int, then: Pass) -> N
         return predict(*arguments)
 
     monkeypatch.setattr(handler, "predict_images", predict_loaded)
+    # A model that has predicted thousands, in tests before, would be asked again much later.
+    monkeypatch.setattr(health, "_MOST_IMAGES", 64)
     monkeypatch.setattr(TorchRunner, "run", lambda *arguments: sick(*arguments))
 
 
