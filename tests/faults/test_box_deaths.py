@@ -96,6 +96,7 @@ def test_a_child_that_lies_is_not_believed(sick_box: None, lie: str) -> None:
     assert (failed.code, failed.message) == (FailureCode.CRASHED, LIE)
 
 
+@pytest.mark.slow
 def test_one_poison_of_each_kind_among_sixty_good_ones(sick_box: None) -> None:
     images = [GOOD] * 64
     for index, fault in enumerate(FAULTS):

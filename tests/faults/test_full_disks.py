@@ -28,6 +28,7 @@ def limit() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("limit")
 @pytest.mark.parametrize("most_bytes", [16, 1000, 5000])
 @pytest.mark.parametrize("form", ["rows", "responses"])

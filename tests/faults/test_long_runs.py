@@ -83,6 +83,7 @@ def check_flat(seen: list[dict[str, int]], more_kb: int, read: Callable[[str], i
         assert each["kB"] <= first["kB"] + more_kb, seen
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PROCESS.exists(), reason="only Linux says what a process holds")
 def test_a_run_of_some_thousand_rows_holds_no_more_at_its_end(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch

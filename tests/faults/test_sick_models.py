@@ -155,6 +155,7 @@ def released() -> Iterator[threading.Event]:
     event.set()
 
 
+@pytest.mark.slow
 def test_a_model_that_never_comes_back_ends_the_run(
     photos: pathlib.Path,
     vit_folder: pathlib.Path,

@@ -35,6 +35,7 @@ def test_it_checks_everything_that_is_given_and_says_all_is_well(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_parity_compares_the_users_own_images_and_prints_the_largest_difference(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

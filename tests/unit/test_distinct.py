@@ -68,6 +68,7 @@ def write_list(path: pathlib.Path, count: int) -> InputOptions:
     return InputOptions(manifest=ManifestOptions(str(path)))
 
 
+@pytest.mark.slow
 def test_listing_drops_duplicates_and_keeps_the_order(tmp_path: pathlib.Path) -> None:
     count = IN_MEMORY + 100
     options = write_list(tmp_path / "m.txt", count)
