@@ -45,11 +45,10 @@ from imgcls_beam.options import DecodeOptions
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
     Preparer,
-    decode_pool,
     draw_probes,
     load_preparer,
-    prepare_image,
 )
+from imgcls_beam.sandbox import box_pool, prepare_image
 from imgcls_beam.scoring import ModelSource, Scoring
 
 _COLUMNS = ("dtype", "batch", "copy", "bare", "one", "ours", "whole", "ours/bare", "whole/bare")
@@ -114,7 +113,7 @@ class Bench:
     def prepare(self) -> Iterator[Any]:
         """Decodes and resizes all images, on all cores."""
         prepare = functools.partial(prepare_image, preparer=self.preparer, options=DecodeOptions())
-        return decode_pool().map(prepare, self.encoded)
+        return box_pool().map(prepare, self.encoded)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

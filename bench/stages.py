@@ -33,13 +33,12 @@ from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
 from imgcls_beam.predicting import predict_images
 from imgcls_beam.preparing import (
     Preparer,
-    decode_pool,
     draw_probes,
     load_preparer,
-    prepare_image,
 )
 from imgcls_beam.reading import read_images
 from imgcls_beam.rows import to_record_batch
+from imgcls_beam.sandbox import box_pool, prepare_image
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.sinks.parquet import BATCH_ROWS
 from imgcls_beam.sinks.staged_files import StagingWriter
@@ -148,7 +147,7 @@ def _read(refs: Sequence[ImageRef]) -> list[Any]:
 
 def _prepare(encoded: Sequence[EncodedImage], preparer: Preparer) -> list[Any]:
     prepare = functools.partial(prepare_image, preparer=preparer, options=DecodeOptions())
-    return list(decode_pool().map(prepare, encoded))
+    return list(box_pool().map(prepare, encoded))
 
 
 def _predict(

@@ -43,7 +43,7 @@ from imgcls_beam.preparing import (
     prepare_opened,
 )
 from imgcls_beam.reading import read_images
-from imgcls_beam.sandbox import box_pool, prepare_in_box
+from imgcls_beam.sandbox import box_pool, prepare_image
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.shared_answers import Answers
 from imgcls_beam.spec import ResponseElement, to_response
@@ -254,10 +254,9 @@ def _prepare_example(
     if isinstance(example, PixelArray | Failure):
         return example
     if isinstance(example, EncodedImage):
-        return prepare_in_box(example, (preparer,), decode)[0]
+        return prepare_image(example, preparer, decode)
     if isinstance(example, bytes):
-        encoded = EncodedImage(ImageRef(uri=""), example)
-        return prepare_in_box(encoded, (preparer,), decode)[0]
+        return prepare_image(EncodedImage(ImageRef(uri=""), example), preparer, decode)
     if isinstance(example, Image.Image):
         return prepare_opened(example, preparer, decode.preprocess)
     kind = type(example).__name__

@@ -35,7 +35,7 @@ def try_first(job: JobOptions) -> dict[str, Any]:
     from imgcls_beam.outcome_handler import OutcomeHandler
     from imgcls_beam.preparing import load_preparer
     from imgcls_beam.reading import read_images
-    from imgcls_beam.sandbox import prepare_in_box
+    from imgcls_beam.sandbox import prepare_image
 
     source = resolve_model(job.model.model, job.model.revision)
     handler = OutcomeHandler(job.model, source=source, read=job.read, decode=job.decode)
@@ -44,7 +44,7 @@ def try_first(job: JobOptions) -> dict[str, Any]:
     prepared = (
         read
         if isinstance(read, Failure)
-        else prepare_in_box(read, (load_preparer(source),), job.decode)[0]
+        else prepare_image(read, load_preparer(source), job.decode)
     )
     outcome = handler.run_inference([prepared], classifier)[0].inference
     ref = first.ref if isinstance(first, Failure) else first

@@ -45,6 +45,13 @@ def write_photos(folder: pathlib.Path, count: int, seed: int = 0) -> list[pathli
     return paths
 
 
+def write_slow(folder: pathlib.Path, size_px: tuple[int, int], count: int = 150) -> None:
+    """Writes one large picture many times: together they take seconds."""
+    data = encode(draw_photo(1, size_px), "PNG")
+    for index in range(count):
+        (folder / f"{index:03}.png").write_bytes(data)
+
+
 def write_broken(folder: pathlib.Path, count: int = 5) -> list[pathlib.Path]:
     """Writes files that are named as images and are none: empty, a page, noise, cut ones."""
     folder.mkdir(parents=True, exist_ok=True)

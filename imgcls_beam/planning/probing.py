@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from imgcls_beam.classifying import Classifier
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, Outcome, PixelArray
 from imgcls_beam.errors import Stage
-from imgcls_beam.options import DecodeOptions, JobOptions
+from imgcls_beam.options import JobOptions
 from imgcls_beam.preparing import Preparer, read_mode
 from imgcls_beam.reading import read_images
-from imgcls_beam.sandbox import box_pool, prepare_in_box
+from imgcls_beam.sandbox import box_pool, prepare_image
 
 _ResultT = TypeVar("_ResultT")
 
@@ -113,7 +113,7 @@ def probe_images(
     time_them = functools.partial(_time, clock_s=clock_s)
     encoded, read_s = time_them(lambda: read_images(refs, job.read))
     found = [each for each in encoded if isinstance(each, EncodedImage)]
-    prepare = functools.partial(_prepare, preparer=preparer, options=job.decode)
+    prepare = functools.partial(prepare_image, preparer=preparer, options=job.decode)
     prepared, prepare_s = time_them(lambda: list(box_pool().map(prepare, found)))
     pixels = [each for each in prepared if isinstance(each, PixelArray)]
     outcomes, predict_s = time_them(lambda: _predict(pixels, handler, classifier))
@@ -132,12 +132,6 @@ def probe_images(
         is_on_cpu=classifier.describe().device == "cpu",
         input_px=_find_input(pixels),
     )
-
-
-def _prepare(
-    image: EncodedImage, preparer: Preparer, options: DecodeOptions
-) -> PixelArray | Failure:
-    return prepare_in_box(image, (preparer,), options)[0]
 
 
 def _measure(failures: Sequence[Failure], pixels: Sequence[PixelArray]) -> dict[str, Any]:

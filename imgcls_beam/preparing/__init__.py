@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from imgcls_beam.preparing.prepare import (
         decode_pool,
         prepare_for_models,
-        prepare_image,
         prepare_opened,
     )
     from imgcls_beam.preparing.previews import draw_preview
@@ -26,7 +25,7 @@ _NAMES = {
     "decode": "DecodedImage UndecodedImage try_decode upright_rgb",
     "geometry": "Geometry",
     "modes": "read_mode",
-    "prepare": "decode_pool prepare_for_models prepare_image prepare_opened",
+    "prepare": "decode_pool prepare_for_models prepare_opened",
     "previews": "draw_preview",
     "probes": "draw_known draw_probes",
     "processors": "Preparer load_preparer",
@@ -47,7 +46,6 @@ __all__ = [
     "draw_probes",
     "load_preparer",
     "prepare_for_models",
-    "prepare_image",
     "prepare_opened",
     "read_mode",
     "try_decode",

@@ -37,13 +37,6 @@ def decode_pool() -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(count_cores(), thread_name_prefix="imgcls-decode")
 
 
-def prepare_image(
-    encoded: EncodedImage, preparer: Preparer, options: DecodeOptions
-) -> PixelArray | Failure:
-    """Decodes an untrusted image and brings it into the model's geometry."""
-    return prepare_for_models(encoded, (preparer,), options)[0]
-
-
 def prepare_for_models(
     encoded: EncodedImage, preparers: Sequence[Preparer], options: DecodeOptions
 ) -> list[PixelArray | Failure]:

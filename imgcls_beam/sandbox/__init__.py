@@ -10,17 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imgcls_beam.sandbox.boxed_preparing import box_pool, prepare_in_box
+    from imgcls_beam.sandbox.boxed_preparing import box_pool, prepare_image, prepare_in_box
     from imgcls_beam.sandbox.locking import LOCKS
     from imgcls_beam.sandbox.own_box import find_state, start_box
 
 _HOME = {
-    **dict.fromkeys(("box_pool", "prepare_in_box"), "boxed_preparing"),
+    **dict.fromkeys(("box_pool", "prepare_image", "prepare_in_box"), "boxed_preparing"),
     **dict.fromkeys(("find_state", "start_box"), "own_box"),
     "LOCKS": "locking",
 }
 
-__all__ = ["LOCKS", "box_pool", "find_state", "prepare_in_box", "start_box"]
+__all__ = ["LOCKS", "box_pool", "find_state", "prepare_image", "prepare_in_box", "start_box"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  PEP 562

@@ -38,6 +38,13 @@ def box_pool() -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="imgcls-prepare")
 
 
+def prepare_image(
+    encoded: EncodedImage, preparer: Preparer, options: DecodeOptions
+) -> PixelArray | Failure:
+    """What `prepare_in_box` does, for one model."""
+    return prepare_in_box(encoded, (preparer,), options)[0]
+
+
 def prepare_in_box(
     encoded: EncodedImage, preparers: Sequence[Preparer], options: DecodeOptions
 ) -> list[PixelArray | Failure]:

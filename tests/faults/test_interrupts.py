@@ -13,16 +13,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.programs import ROOT, Mother, start_mother
-from tests.scenes import draw_photo, encode, write_broken, write_photos
+from tests.scenes import write_broken, write_photos, write_slow
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Images that take seconds."""
     folder = tmp_path_factory.mktemp("many")
-    data = encode(draw_photo(1, (2000, 1500)), "PNG")
-    for index in range(150):
-        (folder / f"{index:03}.png").write_bytes(data)
+    write_slow(folder, (2000, 1500))
     return folder
 
 

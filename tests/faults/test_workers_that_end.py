@@ -16,7 +16,7 @@ from imgcls_beam import stopping
 from pipelines import run_failures
 from pipelines.worker_processes import find_workers
 from tests.programs import ROOT
-from tests.scenes import draw_photo, encode
+from tests.scenes import write_slow
 
 PROCESSES = pathlib.Path("/proc")
 only_linux = pytest.mark.skipif(
@@ -30,9 +30,7 @@ MODES = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
 def many(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Images that take seconds."""
     folder = tmp_path_factory.mktemp("many")
-    data = encode(draw_photo(1, (1500, 1200)), "PNG")
-    for index in range(150):
-        (folder / f"{index:03}.png").write_bytes(data)
+    write_slow(folder, (1500, 1200))
     return folder
 
 

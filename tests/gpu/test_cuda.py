@@ -23,8 +23,9 @@ from imgcls_beam.model_options import Device, Dtype, Engine
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.predicting import predict_images
-from imgcls_beam.preparing import draw_probes, load_preparer, prepare_image
+from imgcls_beam.preparing import draw_probes, load_preparer
 from imgcls_beam.ranking import Scores, rank_images
+from imgcls_beam.sandbox import prepare_image
 from imgcls_beam.scoring import AppliedParameters, ModelSource, Scoring
 from imgcls_beam.spec import FUNCTIONS, FunctionToApply
 from tests.models import FAMILIES, make_model

@@ -18,12 +18,12 @@ from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing import (
     Prepared,
+    Preparer,
     SharedPixels,
     decode_pool,
     load_preparer,
     prepare,
     prepare_for_models,
-    prepare_image,
     prepare_opened,
 )
 from imgcls_beam.preparing.decode_memory import LARGE_BYTES, PIXEL_BYTES
@@ -53,6 +53,12 @@ class CountingPreparer:
         with self.lock:
             self.now -= 1
         return np.zeros((2, 2, 3), np.uint8)
+
+
+def prepare_image(
+    encoded: EncodedImage, preparer: Preparer, options: DecodeOptions
+) -> PixelArray | Failure:
+    return prepare_for_models(encoded, (preparer,), options)[0]
 
 
 LARGE_PX = (2048, LARGE_BYTES // PIXEL_BYTES["PNG"] // 2048 + 1)
