@@ -22,7 +22,7 @@ def convert(model: Any, feed: Feed, probes: Tensors) -> openvino.Model:  # noqa:
     """Traces a float32 model on the CPU; its weights stay where they are, and are shared.
 
     The scale and shift of the feed are part of the graph, so its inputs are what `Feed.stack`
-    gives: of any number of images, and of the probes' shapes. The library's own `convert_model`
+    gives: of one image, and of the probes' shapes. The library's own `convert_model`
     is not used: it reports each conversion to its makers.
 
     Args:
@@ -42,7 +42,7 @@ def convert(model: Any, feed: Feed, probes: Tensors) -> openvino.Model:  # noqa:
         decoder = TorchScriptPythonDecoder(traced, example_input=example)
         frontend = FrontEndManager().load_by_framework("pytorch")
         graph = frontend.convert(frontend.load(decoder))
-    graph.reshape({index: [-1, *each.shape[1:]] for index, each in enumerate(example)})
+    graph.reshape({index: [1, *each.shape[1:]] for index, each in enumerate(example)})
     return graph
 
 

@@ -21,7 +21,7 @@ from imgcls_beam.scoring import EngineChoice
 KIND = "engine"
 """Of what is kept, see `keeping`."""
 
-_FORM = 2
+_FORM = 3
 """Of the facts; another number makes all of them anew."""
 
 _OTHER_SHAPE = EngineChoice("torch", "OpenVINO's graph is made for images of another shape")

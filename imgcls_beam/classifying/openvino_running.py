@@ -1,8 +1,10 @@
 """A model run by OpenVINO on the CPU. Heavy: imports openvino; torch is not needed."""
 
+import collections
+import contextlib
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +39,11 @@ def find_core() -> "openvino.Core":
 
 
 class OpenVinoRunner:
-    """A graph for inputs of one shape and any number of images; see `Runner`.
+    """A graph for one image; see `Runner`.
 
-    It has a stream for each core, and a batch is split over as many as this process has now.
+    It has a stream for each core, and each stream takes the next image of a batch when it is done
+    with the one before. A graph whose shapes are all known is faster than one for any number of
+    images, and an image's scores do not depend on the others of its batch (ADR 42).
 
     Attributes:
         choice: which engine, and why.
@@ -57,7 +61,8 @@ class OpenVinoRunner:
 
         Args:
             choice: which engine, and why.
-            graph: its inputs are those of `shapes`, in their order; or the file that holds it.
+            graph: its inputs are those of `shapes`, in their order, of one image each; or the file
+                that holds it.
             shapes: of one image's inputs.
             dtype: float32 or bfloat16. Said in any case: left to itself the library rounds to
                 bfloat16 where the processor has it.
@@ -77,7 +82,9 @@ class OpenVinoRunner:
                 "ENABLE_CPU_PINNING": False,
             },
         )
-        self._requests = [self._compiled.create_infer_request() for _ in range(share.cores)]
+        # One more than streams: it waits inside the library, so a stream that is done goes on at
+        # once, and not when Python hears of it.
+        self._requests = [self._compiled.create_infer_request() for _ in range(share.cores + 1)]
         self._share = share
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
@@ -93,15 +100,39 @@ class OpenVinoRunner:
         return [np.stack([each[name] for each in batch]) for name in self._shapes]
 
     def run(self, stacked: list[Pixels]) -> Logits:
-        """Logits, float32 (N, C)."""
-        count = min(len(stacked[0]), len(self._requests), self._share.count())
-        parts = zip(*(np.array_split(each, count) for each in stacked), strict=True)
-        used: list[Any] = []
-        for request, part in zip(self._requests, parts, strict=False):
-            request.start_async(list(part), share_inputs=True)
-            used.append(request)
-        for request in used:
-            request.wait()
-        found = [request.get_output_tensor(0).data for request in used]
-        logits: Logits = np.concatenate(found).astype(np.float32, copy=False)
-        return logits
+        """Logits, float32 (N, C).
+
+        Raises:
+            RuntimeError: the library cannot run an image; no other one is under way then.
+        """
+        running: collections.deque[Any] = collections.deque()
+        try:
+            return np.concatenate(list(self._run_each(stacked, running)))
+        finally:
+            for request in running:
+                with contextlib.suppress(RuntimeError):
+                    request.wait()
+
+    def _run_each(
+        self, stacked: list[Pixels], running: "collections.deque[Any]"
+    ) -> Iterator[Logits]:
+        cores = self._share.count()
+        free = self._requests[: cores if cores < self._share.cores else cores + 1]
+        for index in range(len(stacked[0])):
+            if not free:
+                yield _finish(running[0])
+                free.append(running.popleft())
+            request = free.pop()
+            request.start_async([each[index : index + 1] for each in stacked], share_inputs=True)
+            running.append(request)
+        while running:
+            yield _finish(running[0])
+            running.popleft()
+
+
+def _finish(request: "openvino.InferRequest") -> Logits:
+    """Waits for an image; its logits, float32 (1, C)."""
+    request.wait()
+    # A copy: the memory is the request's, which takes another image next.
+    logits: Logits = request.get_output_tensor(0).data.astype(np.float32, copy=True)
+    return logits

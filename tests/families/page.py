@@ -62,9 +62,10 @@ dark one, noise) get the same logits within 1e-5, or logits that are as near tho
 picture by picture.
 
 OpenVINO (the extra `[openvino]`) is held to the same pictures. It runs all of these classes but
-four: the three of `perceiver`, whose logits come out further from those of float64 than torch's,
-and `siglip2`, which shapes each image by a loop that a graph cannot hold. With `--engine=auto`
-torch runs those, and the run record says why.
+`siglip2`, which shapes each image by a loop that a graph cannot hold, and some of the three of
+`perceiver`: on some processors their logits come out further from those of float64 than torch's.
+With `--engine=auto` torch runs those, and the run record says why. OpenVINO takes one image at a
+time, so an image's scores do not depend on the others of its batch.
 """
 
 _WAYS = {"geometry": "uint8", "processor": "processor"}

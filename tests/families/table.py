@@ -5,7 +5,7 @@ checkpoints have.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 _VIT: dict[str, Any] = {
     **{"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2},
@@ -41,7 +41,8 @@ class Family:
         processor: class of its image processor, without the ending of a backend.
         settings: of the processor.
         missing: why there is no figure; None where there is one.
-        is_torch_only: whether OpenVINO is refused for it.
+        openvino: whether it runs the class, is refused for it, or is judged: which of the two
+            depends on how the processor rounds.
     """
 
     model_type: str
@@ -50,7 +51,7 @@ class Family:
     processor: str
     settings: dict[str, Any]
     missing: str | None = None
-    is_torch_only: bool = False
+    openvino: Literal["runs", "refused", "judged"] = "runs"
 
 
 def _family(
@@ -212,7 +213,7 @@ FAMILIES: tuple[Family, ...] = (
         {**_PERCEIVER, "image_size": 32},
         "PerceiverImageProcessor",
         _CROP_FIRST,
-        is_torch_only=True,
+        openvino="judged",
     ),
     Family(
         "perceiver",
@@ -220,7 +221,7 @@ FAMILIES: tuple[Family, ...] = (
         _PERCEIVER,
         "PerceiverImageProcessor",
         {"crop_size": {"height": 80, "width": 80}, "size": {"height": 64, "width": 64}},
-        is_torch_only=True,
+        openvino="judged",
     ),
     Family(
         "perceiver",
@@ -228,7 +229,7 @@ FAMILIES: tuple[Family, ...] = (
         _PERCEIVER,
         "PerceiverImageProcessor",
         {"crop_size": {"height": 256, "width": 256}, "size": {"height": 224, "width": 224}},
-        is_torch_only=True,
+        openvino="judged",
     ),
     _family(
         "poolformer",
@@ -287,7 +288,7 @@ FAMILIES: tuple[Family, ...] = (
         },
         "Siglip2",
         {"patch_size": 8, "max_num_patches": 64},
-        is_torch_only=True,
+        openvino="refused",
     ),
     _family(
         "swiftformer",

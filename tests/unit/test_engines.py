@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcls_beam.classifying import ClassifierSpec, converting, deciding, huggingface, known
+from imgcls_beam.classifying import (
+    ClassifierSpec,
+    converting,
+    deciding,
+    huggingface,
+    known,
+    openvino_running,
+)
 from imgcls_beam.classifying.core_share import CoreShare
 from imgcls_beam.classifying.cpu import has_bfloat16
 from imgcls_beam.classifying.huggingface import HuggingFaceClassifier, load_plain
@@ -82,16 +89,45 @@ def test_openvino_gives_the_logits_of_torch_for_batches_of_any_size(
         np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
 
 
-def test_a_batch_is_split_over_the_streams_in_its_order(
-    vit_folder: pathlib.Path,
+@pytest.mark.parametrize("threads", [1, 3])
+def test_images_of_a_batch_go_to_the_streams_in_their_order(
+    threads: int, vit_folder: pathlib.Path
 ) -> None:
-    classifier = load(vit_folder, "openvino", threads=3)
-    assert len(classifier._runner._requests) == 3
+    classifier = load(vit_folder, "openvino", threads=threads)
     plain = load(vit_folder, "torch")
     for count in (1, 2, 3, 4, 8):
         batch = draw(count)
         found, expected = (each.classify(batch).logits for each in (classifier, plain))
         np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_an_images_logits_are_the_same_in_any_batch(dtype: str, vit_folder: pathlib.Path) -> None:
+    if dtype == "bfloat16" and not has_bfloat16():
+        pytest.skip("this processor has no bfloat16")
+    classifier, batch = load(vit_folder, "openvino", dtype=dtype), draw(9)
+    whole = classifier.classify(batch).logits
+    parts = [classifier.classify(each).logits for each in (batch[:1], batch[1:6], batch[6:])]
+    assert np.array_equal(np.concatenate(parts), whole)
+    backwards = classifier.classify(batch[::-1]).logits
+    assert np.array_equal(backwards[::-1], whole)
+
+
+def test_a_pass_that_fails_leaves_nothing_under_way(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, batch = load(vit_folder, "openvino")._runner, draw(9)
+    stacked = runner.stack(batch)
+    expected = runner.run(stacked)
+
+    def fail(request: Any) -> None:
+        raise RuntimeError("no more memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(openvino_running, "_finish", fail)
+        with pytest.raises(RuntimeError, match="no more memory"):
+            runner.run(stacked)
+    assert np.array_equal(runner.run(stacked), expected)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
@@ -303,7 +339,7 @@ from imgcls_beam.classifying.core_share import CoreShare
 from imgcls_beam.classifying.openvino_running import OpenVinoRunner
 from imgcls_beam.scoring import EngineChoice
 
-pixels = ops.parameter([-1, 4], np.float32)
+pixels = ops.parameter([1, 4], np.float32)
 graph = openvino.Model([ops.relu(pixels)], [pixels])
 choice, share = EngineChoice("openvino", ""), CoreShare(cores=1, is_fixed=True)
 runners = [OpenVinoRunner(choice, graph, {"x": (4,)}, "float32", share) for _ in range(2)]
