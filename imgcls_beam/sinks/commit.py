@@ -14,6 +14,7 @@ same run.
 import dataclasses
 import datetime
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,8 +40,11 @@ from imgcls_beam.sinks.session import APPEND, ERRORS, Session, make_note
 from imgcls_beam.sinks.staged_files import StagedFiles
 from imgcls_beam.sinks.verifying import Work, find_problem
 from imgcls_beam.stores.at_once import run_at_once
-from imgcls_beam.stores.folder import FileState
+from imgcls_beam.stores.client_faults import FaultKind, ask, kind_of
+from imgcls_beam.stores.folder import FileState, Folder
 from imgcls_beam.summary import Summary, merge_summaries
+
+_LOG = logging.getLogger(__name__)
 
 
 def commit_session(
@@ -80,9 +84,22 @@ def commit_session(
             ordered = sorted(merged, key=lambda each: (each.file.model_key, each.index))
             work = Work(ordered, staged, listed, session, current)
             record = _publish(work, _make_record(work, json.loads(configuration), passed_over))
-        clear_finished(folder, record)
+        _clear(folder, record)
     folder.prune(STAGING)
     return record
+
+
+def _clear(folder: Folder, record: RunRecord) -> None:
+    """Clears what is of no use any more; the run is published, whether that can be done or not."""
+    fault = ask(lambda: clear_finished(folder, record))
+    if fault is None:
+        return
+    if kind_of(fault) is FaultKind.OTHER:
+        raise fault
+    _LOG.warning(
+        "run %s is published; what it staged could not be removed, which a later run does",
+        record.run_id,
+    )
 
 
 def _publish(work: Work, record: RunRecord) -> RunRecord:

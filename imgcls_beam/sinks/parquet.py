@@ -52,7 +52,7 @@ BATCH_BYTES = 4 << 20
 """A batch has at most so many rows, and about so many bytes of text: Arrow's has a limit of 2 GiB,
 and its memory is taken twice."""
 
-_MERGES = 256
+MERGES = 256
 """A worker takes at most so many files to publish together: several at once are read back."""
 
 _ROW_BYTES, _LABEL_BYTES = 256, 16  # what a row and a label take beside their text
@@ -135,7 +135,7 @@ class WriteParquet(beam.PTransform):
             staged
             | "Plan" >> beam.FlatMap(plan_session, session)
             | "Spread" >> beam.Reshuffle()
-            | "Gather" >> beam.BatchElements(_MERGES, _MERGES)
+            | "Gather" >> beam.BatchElements(MERGES, MERGES)
             | "Merge" >> beam.FlatMap(_merge, session)
         )
         return staged | "Commit" >> beam.Map(
