@@ -18,6 +18,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imgcls_beam.board import BOARD
 from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.passed_over import PassedOver, merge_passed_over
@@ -133,8 +134,11 @@ def _put_in_place(work: Work, staged: Mapping[str, FileState]) -> None:
         except FileNotFoundError as error:
             problem = f"{work.locate(each)}: its staged file is gone"
             raise PublishError(f"nothing was published: {problem}") from error
+        BOARD.count_published()
 
-    run_at_once(put, [each for each in work.published if each.file.path in staged], folder.at_once)
+    waiting = [each for each in work.published if each.file.path in staged]
+    BOARD.begin_to_publish(len(waiting))
+    run_at_once(put, waiting, folder.at_once)
     found = work.find_files(work.locate)
     for each in work.published:
         final = work.locate(each)
