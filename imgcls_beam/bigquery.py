@@ -17,6 +17,7 @@ from imgcls_beam.errors import ConfigError
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud import bigquery
+    from google.cloud.bigquery.table import RowIterator
 
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
 OUTPUT_OPTION = "output_table"
@@ -82,16 +83,16 @@ def connect(option: str, name: TableName) -> "bigquery.Client":
         ConfigError: no client, no credentials, no such dataset, or no answer.
     """
     credentials = _find_credentials(option, name)
-    from google.cloud.bigquery import Client
+    from imgcls_beam.bigquery_client import PatientBigQuery
 
-    asking = Client(project=name.project, credentials=credentials)
+    asking = PatientBigQuery(project=name.project, credentials=credentials)
     try:
         with refuse_faults(option, str(name)):
             dataset = asking.get_dataset(f"{name.project}.{name.dataset}", **look_up())
     except FileNotFoundError as error:
         problem = f"there is no such dataset; bq mk --dataset {name.project}:{name.dataset}"
         raise ConfigError(option, str(name), problem) from error
-    return Client(project=name.project, credentials=credentials, location=dataset.location)
+    return PatientBigQuery(project=name.project, credentials=credentials, location=dataset.location)
 
 
 def run_query(
@@ -112,10 +113,16 @@ def run_query(
     """
     from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter
 
+    from imgcls_beam.bigquery_client import retry_job
+
     kinds = {name: "STRING" if isinstance(each, str) else "INT64" for name, each in values.items()}
     bound = [ScalarQueryParameter(name, kind, values[name]) for name, kind in kinds.items()]
-    job = client.query(sql, job_config=QueryJobConfig(query_parameters=bound))
-    for row in job.result(page_size=page_rows):
+    config = QueryJobConfig(query_parameters=bound)
+
+    def ask() -> "RowIterator":
+        return client.query(sql, job_config=config, job_retry=None).result(page_size=page_rows)
+
+    for row in retry_job(ask):
         yield row.values()
 
 

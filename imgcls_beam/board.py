@@ -22,7 +22,7 @@ _FOLDER = "IMGCLS_PROGRESS"
 _SEPARATOR = ":"
 _WORD = ".word"
 _COPY_S = 0.5
-_COUNTS = ("listed", "ok", "error", "skipped", "duplicates")
+_COUNTS = ("listed", "ok", "error", "skipped", "duplicates", "to_publish", "published")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Progress:
         longest_s: the longest of those times, by the stage's name.
         first_s: when the first image was listed, on the machine's own clock; None before that.
         last_s: when the last image was done, on the same clock; None before that.
+        to_publish: files that are being published; 0 before that begins.
+        published: how many of them are in their places.
     """
 
     listed: int = 0
@@ -52,6 +54,8 @@ class Progress:
     longest_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
     first_s: float | None = None
     last_s: float | None = None
+    to_publish: int = 0
+    published: int = 0
 
     @property
     def classified_s(self) -> float:
@@ -103,6 +107,16 @@ class Board:
                 self._last_s = time.monotonic()
         if self._copied_to is None:
             self._begin_copies()
+
+    def begin_to_publish(self, files: int) -> None:
+        """The images are done; so many files are published now, none of which is in its place."""
+        with self._lock:
+            self._counts |= {"to_publish": files, "published": 0}
+
+    def count_published(self) -> None:
+        """One more of them is in its place."""
+        with self._lock:
+            self._counts["published"] += 1
 
     @contextlib.contextmanager
     def held(self, stage: Stage) -> Iterator[None]:

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
@@ -36,6 +37,7 @@ from imgcls_beam.sinks import (
     find_missing_folders,
     list_own,
 )
+from imgcls_beam.stores import FaultKind, ask, kind_of
 from imgcls_beam.transforms import (
     ClassifyImages,
     ClassifyImagesByModel,
@@ -48,6 +50,7 @@ from . import noise, preflight, progress, run_failures, startup, table_output
 from .job_description import describe_job
 from .runners import goes_on_alone, is_local, is_spread, to_beam_options
 
+_LOG = logging.getLogger("imgcls")
 _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
 
 
@@ -118,9 +121,21 @@ def _run_checked(
         several = is_spread(options)
         with model, progress.show_progress(job, several=several, is_quiet=is_quiet):
             counts = run_failures.run_to_end(pipeline, rows, lines, job.output)
-    if rows is not None:
-        return rows.read_record()
-    assert counts is not None  # only a run of rows ends without
+    if rows is None:
+        assert counts is not None  # only a run of rows ends without
+        return counts
+    return _read_back(rows, counts)
+
+
+def _read_back(rows: Session, counts: RunCounts | None) -> RunRecord | RunCounts:
+    """The record of a run that is published; its counts where the store does not give it now."""
+    record = ask(rows.read_record)
+    if not isinstance(record, Exception):
+        return record
+    if counts is None or kind_of(record) is FaultKind.OTHER:
+        raise record
+    place = rows.folder.url_of(rows.paths.record)
+    _LOG.warning("the rows were published, but %s cannot be read now", place)
     return counts
 
 

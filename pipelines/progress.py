@@ -80,11 +80,13 @@ def describe_counts(progress: Progress) -> str:
 
 
 def describe_pace(seen: argparse.Namespace) -> str:
-    """Images per second, and the time left."""
+    """Images per second, and the time left; or how far publishing is, which comes after that."""
+    if seen.progress.to_publish:
+        return f"publishing: {seen.progress.published:,} of {seen.progress.to_publish:,} files"
     if not seen.progress.done:
         return "starting" if seen.progress.listed else "listing"
     pace = f"{seen.now:,.1f} images/s now, {seen.mean:,.1f} in the mean"
-    return pace if seen.left_s is None else f"{pace} · {_describe_time(seen.left_s)} left"
+    return pace if not seen.left_s else f"{pace} · {_describe_time(seen.left_s)} left"
 
 
 def describe_progress(seen: argparse.Namespace, job: JobOptions) -> str:

@@ -15,7 +15,7 @@ from imgcls_beam.board import read_words
 from imgcls_beam.errors import PublishError
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks import JsonlSession, Session, abandon_jsonl, abandon_session
+from imgcls_beam.sinks import JsonlSession, Session, abandon_jsonl, abandon_session, is_committed
 from imgcls_beam.stopping import stop_process, stoppable
 
 from .worker_processes import kill_workers
@@ -68,6 +68,8 @@ def _end_failed(
     problem: str, rows: Session | None, output: OutputOptions, error: BaseException
 ) -> None:
     what = "the run failed and nothing was published"
+    if rows is not None and is_committed(rows) is None:
+        raise PublishError(f"the run failed, and {_explain_unknown(rows)} ({problem})") from error
     if _is_published(rows) and not output.is_scratch:
         missing = _name_later(output)
         if not missing:
@@ -78,6 +80,8 @@ def _end_failed(
 
 
 def _end_interrupted(rows: Session | None, output: OutputOptions, error: KeyboardInterrupt) -> None:
+    if rows is not None and is_committed(rows) is None:
+        raise PublishError(f"interrupted, and {_explain_unknown(rows)}") from error
     if not _is_published(rows) or output.is_scratch:
         raise error
     if missing := _name_later(output):
@@ -163,8 +167,13 @@ def _name_later(output: OutputOptions) -> str:
 
 
 def _is_published(session: Session | None) -> bool:
-    """Whether this very session has committed its rows."""
-    with contextlib.suppress(OSError, ValueError):
-        if session is not None:
-            return session.read_record().session_id == session.session_id
-    return False
+    """Whether this very session is known to have committed its rows."""
+    return session is not None and is_committed(session) is True
+
+
+def _explain_unknown(session: Session) -> str:
+    record = session.folder.url_of(session.paths.record)
+    return (
+        "it is not known whether the rows were published, as their store does not answer: they "
+        f'were if {record} says "attempt": "{session.session_id}"'
+    )

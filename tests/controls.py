@@ -22,6 +22,7 @@ ON_THE_WIRE = ("reset", "short", "stall", "stall_within", "drip")
 """What goes wrong with the connection; the request is carried out, but for `stall`."""
 
 _STALL_S = 300.0
+_MEETING_S = 60.0
 _DRIP_S = 0.05
 
 
@@ -35,6 +36,8 @@ class Controls:
         self._for_ever: list[tuple[str, str]] = []
         self._share, self._hows, self._pattern = 0.0, [""], ""
         self._chance = random.Random(0)
+        self._meeting: tuple[str, threading.Barrier] | None = None
+        self._met = 0
 
     def note(self, asked: str) -> str:
         """Remembers a request.
@@ -43,6 +46,7 @@ class Controls:
             `lose`: carry it out and answer 503; `damage`: give another last byte; one of `STATUSES`
             or of `ON_THE_WIRE`; else nothing.
         """
+        self._meet(asked)
         with self._lock:
             self._asked.append(asked)
             for fault in self._faults:
@@ -56,11 +60,23 @@ class Controls:
                 return self._chance.choice(self._hows)
         return ""
 
+    def _meet(self, asked: str) -> None:
+        """Lets a request go on when as many as were told are in flight."""
+        with self._lock:
+            pattern, barrier = self._meeting or ("", None)
+        if barrier is not None and re.search(pattern, asked):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                barrier.wait(_MEETING_S)
+                with self._lock:
+                    self._met += 1
+
     def answer(self, path: str, body: bytes, fill: Fill) -> bytes:
         """`/-/asked` gives the requests since; `/-/spoil` takes patterns, one answer each.
 
         `/-/fill` takes a bucket and objects: one request in place of ten thousand. `/-/disturb`
-        spoils a share of all requests by chance, until it is told another share.
+        spoils a share of all requests by chance, until it is told another share. `/-/meet` takes a
+        pattern and a number: such requests are answered when so many are in flight. `/-/met` ends
+        that, and gives how many were.
         """
         given = json.loads(body or b"{}")
         if path == "/-/spoil":
@@ -75,6 +91,14 @@ class Controls:
                     given["pattern"],
                 )
                 self._chance = random.Random(given["seed"])
+        elif path == "/-/meet":
+            with self._lock:
+                self._meeting = given["pattern"], threading.Barrier(given["number"])
+                self._met = 0
+        elif path == "/-/met":
+            with self._lock:
+                self._meeting = None
+                return json.dumps(self._met).encode()
         elif path == "/-/fill":
             objects = {name: base64.b64decode(text) for name, text in given["objects"].items()}
             fill(given["bucket"], objects, given["more"])

@@ -10,6 +10,7 @@ cloud.google.com/storage/docs describes it:
   (docs/request-preconditions); checked and written under one lock, as the service does it;
 - `generation` of a GET: another one than the live one is not there (no bucket has versions here);
   `x-goog-generation` of its answer (xml-api/reference-headers);
+- `ifSourceGenerationMatch` of a rewrite (json_api/v1/objects/rewrite);
 - decompressive transcoding of `contentEncoding: gzip` (docs/transcoding);
 - the last chunk of an upload that is sent again, because its answer was lost, is answered again
   (docs/performing-resumable-uploads);
@@ -153,6 +154,13 @@ def download(request: Any, response: Any, storage: PagedStorage) -> None:
     _emulated_download(request, response, storage)
 
 
+def rewrite(request: Any, response: Any, storage: PagedStorage) -> None:
+    """A copy, if the source is of the generation that is wanted."""
+    source = request.params["bucket_name"], request.params["object_id"]
+    storage.check(*source, {"ifGenerationMatch": storage.wanted["ifSourceGenerationMatch"]})
+    _emulated_rewrite(request, response, storage)
+
+
 def upload_chunk(request: Any, response: Any, storage: PagedStorage) -> None:
     """A chunk of an upload; one that is finished says so each time it is asked."""
     upload = request.query["upload_id"][0]
@@ -247,6 +255,8 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
 
 _emulated_download = objects.download
 objects.download = download
+_emulated_rewrite = objects.rewrite
+objects.rewrite = rewrite
 _emulated_chunk = objects.upload_partial
 objects.upload_partial = upload_chunk
 server.HANDLERS = tuple(
@@ -257,6 +267,7 @@ server.HANDLERS = tuple(
                 objects.ls: list_page,
                 _emulated_download: download,
                 _emulated_chunk: upload_chunk,
+                _emulated_rewrite: rewrite,
             }.get(handler, handler)
             for method, handler in handlers.items()
         },

@@ -3,7 +3,8 @@
 `python -m tests.s3` serves until it is killed, and says its port on the first line. moto answers
 `If-Match` and `If-None-Match` of a PUT, but checks first and writes then, with nothing between that
 keeps others out; S3 does both in one step (AmazonS3/latest/userguide/conditional-writes). Here one
-request that writes is answered at a time.
+request that writes is answered at a time. `x-amz-copy-source-if-match` of a copy is added
+(AmazonS3/latest/API/API_CopyObject).
 """
 
 import contextlib
@@ -56,6 +57,10 @@ class Application:
             return _spoil(environ, fault, b"")
         is_writing = environ["REQUEST_METHOD"] not in ("GET", "HEAD")
         with self._lock if is_writing else contextlib.nullcontext():
+            if not _is_source_wanted(environ):
+                body = _ERROR % b"PreconditionFailed"
+                start_response("412 Precondition Failed", [("Content-Length", str(len(body)))])
+                return [body]
             said: list[Any] = []
             is_kept = fault == "lose" or fault in ON_THE_WIRE
             answered: Iterable[bytes] = self._served(
@@ -82,6 +87,15 @@ class Application:
                 # S3's etag is no MD5 where KMS encrypts (API_Object); moto's is.
                 secret = hashlib.md5(b"KMS" + data).hexdigest() if more else None
                 backend.put_object(bucket, name, data, etag=secret, **more)
+
+
+def _is_source_wanted(environ: dict[str, Any]) -> bool:
+    """Whether what is to be copied has the etag that is wanted; true for all other requests."""
+    wanted = environ.get("HTTP_X_AMZ_COPY_SOURCE_IF_MATCH")
+    source = urllib.parse.unquote(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")).lstrip("/")
+    bucket, _, key = source.partition("/")
+    found = s3_backends["123456789012"]["aws"].get_object(bucket, key) if wanted else None
+    return found is None or found.etag == wanted
 
 
 class _Handler(WSGIRequestHandler):

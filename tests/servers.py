@@ -101,6 +101,15 @@ class Server:
         given = {"how": how, "patterns": list(patterns), "for_ever": for_ever}
         self._tell("spoil", given)
 
+    def meet(self, pattern: str, number: int) -> None:
+        """From now on such requests are answered when so many of them are in flight."""
+        self._tell("meet", {"pattern": pattern, "number": number})
+
+    def take_met(self) -> int:
+        """How many requests were answered so; the others are answered alone from now on."""
+        met: int = self._tell("met", {})
+        return met
+
     @contextlib.contextmanager
     def disturbed(
         self, hows: Sequence[str], pattern: str = "", share: float = 0.3, seed: int = 0

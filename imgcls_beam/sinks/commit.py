@@ -11,18 +11,15 @@ run record see the old table or the new one. Nothing here knows of Beam. A runne
 same run.
 """
 
-import collections
-import contextlib
 import dataclasses
 import datetime
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from imgcls_beam.errors import ConfigError, PublishError, RunExistsError
+from imgcls_beam.board import BOARD
+from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.passed_over import PassedOver, merge_passed_over
 from imgcls_beam.sinks.leftovers import clear_finished, read_note, roll_back, write_note
@@ -30,44 +27,25 @@ from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import (
     DONE,
     FAILED,
-    Current,
     RunRecord,
-    check_same_models,
     encode_record,
     find_current,
 )
 from imgcls_beam.sinks.record_parts import (
-    RecordedFile,
     RecordedModel,
     RecordedPublication,
-    check_distinct,
     merge_engines,
 )
 from imgcls_beam.sinks.run_paths import STAGING
 from imgcls_beam.sinks.session import APPEND, ERRORS, Session, make_note
 from imgcls_beam.sinks.staged_files import StagedFiles
-from imgcls_beam.stores.folder import Folder
+from imgcls_beam.sinks.verifying import Work, find_problem
+from imgcls_beam.stores.at_once import run_at_once
+from imgcls_beam.stores.client_faults import FaultKind, ask, kind_of
+from imgcls_beam.stores.folder import FileState, Folder
 from imgcls_beam.summary import Summary, merge_summaries
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Work:
-    """What is to be committed, and which record it replaces."""
-
-    merged: Sequence[MergedFile]
-    staged: StagedFiles
-    listed: int
-    session: Session
-    current: Current | None
-
-    def locate(self, each: MergedFile) -> str:
-        """Its final path."""
-        return self.session.paths.locate_file(each.file.model_key, each.index, each.count)
-
-    @property
-    def published(self) -> list[MergedFile]:
-        """Those that hold rows."""
-        return [each for each in self.merged if each.file.rows]
+_LOG = logging.getLogger(__name__)
 
 
 def commit_session(
@@ -105,23 +83,35 @@ def commit_session(
             if (current.etag if current else None) != session.base.etag:
                 raise _make_overtaken_error(session)
             ordered = sorted(merged, key=lambda each: (each.file.model_key, each.index))
-            work = _Work(ordered, staged, listed, session, current)
+            work = Work(ordered, staged, listed, session, current)
             record = _publish(work, _make_record(work, json.loads(configuration), passed_over))
-        clear_finished(folder, record)
+        _clear(folder, record)
     folder.prune(STAGING)
     return record
 
 
-def _publish(work: _Work, record: RunRecord) -> RunRecord:
-    _verify(work, record)
+def _clear(folder: Folder, record: RunRecord) -> None:
+    """Clears what is of no use any more; the run is published, whether that can be done or not."""
+    fault = ask(lambda: clear_finished(folder, record))
+    if fault is None:
+        return
+    if kind_of(fault) is FaultKind.OTHER:
+        raise fault
+    _LOG.warning(
+        "run %s is published; what it staged could not be removed, which a later run does",
+        record.run_id,
+    )
+
+
+def _publish(work: Work, record: RunRecord) -> RunRecord:
+    staged = _verify(work, record)
     session, folder, paths = work.session, work.session.folder, work.session.paths
     earlier = read_note(folder, paths.staging)
     moved = {work.locate(each) for each in work.published}
     note = make_note(session, sorted(moved.union(earlier.moved if earlier else ())))
     write_note(folder, paths.staging, note)
     try:
-        for each in work.published:
-            _move(folder, each.file, work.locate(each))
+        _put_in_place(work, staged)
         folder.sync(*map(work.locate, work.published))
         return _swap(work, record)
     except (PublishError, FileExistsError) as error:
@@ -133,14 +123,30 @@ def _publish(work: _Work, record: RunRecord) -> RunRecord:
         raise
 
 
-def _move(folder: Folder, file: RecordedFile, final: str) -> None:
-    if folder.find_size(file.path) is not None:
-        folder.move(file.path, final)
-    if folder.find_size(final) != file.size_bytes:
-        raise PublishError(f"nothing was published: {folder.url_of(final)} is not whole")
+def _put_in_place(work: Work, staged: Mapping[str, FileState]) -> None:
+    """Brings what is staged to its final path, and looks whether all of it is there."""
+    folder = work.session.folder
+
+    def put(each: MergedFile) -> None:
+        state = staged[each.file.path]._replace(version=each.version)
+        try:
+            folder.put_in_place(each.file.path, work.locate(each), state)
+        except FileNotFoundError as error:
+            problem = f"{work.locate(each)}: its staged file is gone"
+            raise PublishError(f"nothing was published: {problem}") from error
+        BOARD.count_published()
+
+    waiting = [each for each in work.published if each.file.path in staged]
+    BOARD.begin_to_publish(len(waiting))
+    run_at_once(put, waiting, folder.at_once)
+    found = work.find_files(work.locate)
+    for each in work.published:
+        final = work.locate(each)
+        if final not in found or found[final].size_bytes != each.file.size_bytes:
+            raise PublishError(f"nothing was published: {folder.url_of(final)} is not whole")
 
 
-def _swap(work: _Work, record: RunRecord) -> RunRecord:
+def _swap(work: Work, record: RunRecord) -> RunRecord:
     paths = work.session.paths
     *earlier, last = record.publications
     last = dataclasses.replace(last, finished_at=datetime.datetime.now(datetime.UTC))
@@ -155,76 +161,23 @@ def _make_overtaken_error(session: Session) -> RunExistsError:
     return RunExistsError("run_id", session.paths.run_id, problem)
 
 
-def _verify(work: _Work, record: RunRecord) -> None:
-    problem = _find_model_problem(work) or _find_count_problem(work) or _find_gap(work)
-    folder, paths = work.session.folder, work.session.paths
-    problems = (_find_file_problem(folder, each, work.locate(each)) for each in work.published)
-    problem = problem or next((each for each in problems if each is not None), None)
+def _verify(work: Work, record: RunRecord) -> dict[str, FileState]:
+    """What is staged; nothing of it has been moved yet.
+
+    Raises:
+        PublishError: rows, files and counts do not add up.
+    """
+    staged = work.find_files(lambda each: each.file.path)
+    problem = find_problem(work, staged)
     if problem is None:
-        return
+        return staged
     failed = dataclasses.replace(record, state=FAILED, problem=problem, files=())
-    folder.write(paths.failed_record, encode_record(failed))
+    work.session.folder.write(work.session.paths.failed_record, encode_record(failed))
     raise PublishError(f"run {record.run_id} was not published: {problem}")
 
 
-def _find_model_problem(work: _Work) -> str | None:
-    """What the rows say against what was expected, and against the run that they are added to."""
-    expected = RecordedModel.of_scorings(work.session.scorings)
-    try:
-        models = check_distinct(work.staged.scorings)
-        if work.current is not None and work.session.base.how in (APPEND, ERRORS):
-            check_same_models(work.current.record, models)
-    except ConfigError as error:
-        return error.problem
-    identities = {each.identity for each in expected}
-    other = next((each for each in models if expected and each.identity not in identities), None)
-    if other is None:
-        return None
-    return f"rows say {other}, but the run was begun with {' and '.join(map(str, expected))}"
-
-
-def _find_count_problem(work: _Work) -> str | None:
-    counted = work.staged.summary
-    dropped = sum(each.dropped.rows for each in work.merged)
-    if work.listed != counted.rows:
-        each = ", ".join(f"{status} {count}" for status, count in sorted(counted.statuses.items()))
-        return f"listed {work.listed} images, but {counted.rows} rows ({each or 'none'})"
-    if work.session.base.how == ERRORS and dropped != work.listed:
-        return f"tried {work.listed} images again, but {dropped} error rows are theirs"
-    return None
-
-
-def _find_gap(work: _Work) -> str | None:
-    expected = {each.file.model_key: each.count for each in work.merged}
-    found = collections.Counter(each.file.model_key for each in work.merged)
-    indices = {(each.file.model_key, each.index) for each in work.merged}
-    if indices != {(key, index) for key, count in expected.items() for index in range(count)}:
-        return f"{found.total()} of {sum(expected.values())} files are there"
-    rows = sum(each.file.rows + each.dropped.rows - each.replaced_rows for each in work.merged)
-    return None if rows == work.listed else f"the files hold {rows} rows of {work.listed}"
-
-
-def _find_file_problem(folder: Folder, each: MergedFile, final: str) -> str | None:
-    if folder.find_size(each.file.path) is not None:
-        rows = _count_rows(folder, each.file.path)
-        return None if rows == each.file.rows else f"{final}: {rows} rows of {each.file.rows}"
-    with contextlib.suppress(FileNotFoundError):
-        if folder.hash_file(final) == each.file.sha256:
-            return None  # an earlier try has moved it
-    return f"{final}: its staged file is gone"
-
-
-def _count_rows(folder: Folder, name: str) -> int | None:
-    try:
-        with folder.open_existing(name) as source:
-            rows: int = pq.read_metadata(source).num_rows
-    except pa.ArrowInvalid:
-        return None
-    return rows
-
-
 def _make_record(
-    work: _Work, configuration: Mapping[str, Any], passed_over: PassedOver | None
+    work: Work, configuration: Mapping[str, Any], passed_over: PassedOver | None
 ) -> RunRecord:
     session, summary, base = work.session, work.staged.summary, work.session.base
     skipped = summary.statuses.get("skipped", 0)
@@ -256,7 +209,7 @@ def _make_record(
     return _add_to(work.current.record, record, work)
 
 
-def _add_to(current: RunRecord, added: RunRecord, work: _Work) -> RunRecord:
+def _add_to(current: RunRecord, added: RunRecord, work: Work) -> RunRecord:
     """The record of a run whose rows stay, but for those that were written anew."""
     is_retry = work.session.base.how == ERRORS
     replaced = {path for each in work.merged for path in each.replaced}

@@ -5,6 +5,8 @@ Nothing here knows of Beam, and each function may run again: files that were mer
 
 import collections
 import dataclasses
+import functools
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,9 +17,11 @@ import pyarrow.parquet as pq
 from imgcls_beam.errors import PublishError
 from imgcls_beam.listing import Distinct, row_digest
 from imgcls_beam.rows import fit_columns
+from imgcls_beam.sinks.read_back import MERGE_BYTES, hold_bytes, read_back
 from imgcls_beam.sinks.record_parts import RecordedFile
 from imgcls_beam.sinks.session import ERRORS, Session
 from imgcls_beam.sinks.staged_files import FILE_BYTES, StagedFiles, StagingWriter
+from imgcls_beam.stores.at_once import run_at_once
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
 
@@ -64,6 +68,7 @@ class MergedFile:
         replaced: files that were published before, and that it replaces.
         replaced_rows: how many rows these hold.
         dropped: what the error rows add up to that it left out.
+        version: of the file as it was read back; None where the store has none.
     """
 
     index: int
@@ -72,6 +77,7 @@ class MergedFile:
     replaced: tuple[str, ...] = ()
     replaced_rows: int = 0
     dropped: Summary = Summary()
+    version: str | None = None
 
 
 def plan_session(staged: StagedFiles, session: Session) -> list[Merge]:
@@ -131,12 +137,20 @@ def _group(files: Sequence[RecordedFile], target_bytes: int) -> list[list[Record
 
 def find_failed_files(folder: Folder, files: Iterable[RecordedFile]) -> list[RecordedFile]:
     """The published files that hold error rows, by the statistics in their footers."""
-    found = []
-    for file in files:
-        with folder.open_existing(file.path) as source:
-            if _holds_errors(pq.read_metadata(source)):
-                found.append(file)
-    return found
+    files = list(files)
+    holding = run_at_once(functools.partial(_look_for_errors, folder), files, folder.at_once)
+    return list(itertools.compress(files, holding))
+
+
+def _look_for_errors(folder: Folder, file: RecordedFile) -> bool:
+    with folder.open_existing(file.path) as source:
+        return _holds_errors(pq.read_metadata(source))
+
+
+def merge_all(merges: Sequence[Merge], folder: Folder, staging: str) -> list[MergedFile]:
+    """`merge_files` of each, as many at once as the store and the memory bear."""
+    merge = functools.partial(merge_files, folder=folder, staging=staging)
+    return run_at_once(merge, merges, folder.at_once)
 
 
 def merge_files(merge: Merge, folder: Folder, staging: str) -> MergedFile:
@@ -151,8 +165,7 @@ def merge_files(merge: Merge, folder: Folder, staging: str) -> MergedFile:
     """
     try:
         merged, dropped = _merge(merge, folder, staging)
-        if merged.rows and folder.hash_file(merged.path) != merged.sha256:
-            raise PublishError(f"file {merge.index} holds other bytes than were written")
+        version = read_back(folder, merged) if merged.rows else None
     except FileNotFoundError as error:
         raise _make_gone_error(f"a staged file below {folder.url_of(staging)}") from error
     if merged.rows + dropped.rows != merge.rows:
@@ -165,6 +178,7 @@ def merge_files(merge: Merge, folder: Folder, staging: str) -> MergedFile:
         tuple(file.path for file in published),
         sum(file.rows for file in published),
         dropped,
+        version,
     )
 
 
@@ -178,7 +192,7 @@ def _merge(merge: Merge, folder: Folder, staging: str) -> tuple[RecordedFile, Su
     writer = StagingWriter(folder, f"{staging}/merged", model_key=merge.model_key)
     dropped = [Summary()]
     try:
-        with Distinct() as retried:
+        with hold_bytes(MERGE_BYTES), Distinct() as retried:
             for row in _read_references(folder, merge.retries):
                 retried.add(row_digest(*row))
             for file in merge.files:
@@ -229,7 +243,7 @@ def _holds_errors(metadata: pq.FileMetaData) -> bool:
 def _read_batches(
     folder: Folder, file: RecordedFile, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    with folder.open_existing(file.path) as source:
+    with folder.open_pinned(file.path, file.size_bytes) as (source, _):
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
             batches = parquet.read_row_group(group, columns).to_batches()

@@ -15,7 +15,7 @@ import datetime
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -35,7 +35,7 @@ from imgcls_beam.scoring import EngineChoice, SandboxState, Scoring
 from imgcls_beam.sinks.abandoning import abandon_with
 from imgcls_beam.sinks.bounded import in_one_window, require_bounded
 from imgcls_beam.sinks.commit import commit_session
-from imgcls_beam.sinks.merging import Merge, MergedFile, merge_files, plan_session
+from imgcls_beam.sinks.merging import Merge, MergedFile, merge_all, plan_session
 from imgcls_beam.sinks.record import RunRecord
 from imgcls_beam.sinks.session import (
     Session,
@@ -51,6 +51,9 @@ BATCH_ROWS = 1024
 BATCH_BYTES = 4 << 20
 """A batch has at most so many rows, and about so many bytes of text: Arrow's has a limit of 2 GiB,
 and its memory is taken twice."""
+
+MERGES = 256
+"""A worker takes at most so many files to publish together: several at once are read back."""
 
 _ROW_BYTES, _LABEL_BYTES = 256, 16  # what a row and a label take beside their text
 
@@ -132,7 +135,8 @@ class WriteParquet(beam.PTransform):
             staged
             | "Plan" >> beam.FlatMap(plan_session, session)
             | "Spread" >> beam.Reshuffle()
-            | "Merge" >> beam.Map(_merge, session)
+            | "Gather" >> beam.BatchElements(MERGES, MERGES)
+            | "Merge" >> beam.FlatMap(_merge, session)
         )
         return staged | "Commit" >> beam.Map(
             _commit,
@@ -244,9 +248,9 @@ def weigh(outcome: Outcome | Skipped) -> int:
     return size
 
 
-def _merge(merge: Merge, session: Session) -> MergedFile:
+def _merge(merges: Sequence[Merge], session: Session) -> list[MergedFile]:
     with BOARD.held(Stage.SINK):
-        return merge_files(merge, session.folder, session.paths.staging)
+        return merge_all(merges, session.folder, session.paths.staging)
 
 
 def _commit(

@@ -13,7 +13,7 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.errors import ConfigError, RunExistsError
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.scoring import Scoring
 from imgcls_beam.sinks.leftovers import (
@@ -34,6 +34,7 @@ from imgcls_beam.sinks.record import (
 )
 from imgcls_beam.sinks.record_parts import RecordedFile, RecordedModel, check_distinct
 from imgcls_beam.sinks.run_paths import RUNS, STAGING, TAG_CHARS, RunPaths
+from imgcls_beam.stores.client_faults import ask
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.local_folder import remove_empty
 from imgcls_beam.stores.opening import open_folder
@@ -95,6 +96,16 @@ def make_note(session: Session, moved: Sequence[str] = ()) -> Note:
     """What a session says of itself to those who would have to clear it."""
     replaced = tuple(file.path for file in session.base.files)
     return Note(session.base.session_id, replaced, tuple(moved))
+
+
+def is_committed(session: Session) -> bool | None:
+    """Whether this very session has committed its rows; None where its store does not say."""
+    current = ask(lambda: find_current(session.folder, session.paths.run_id))
+    if isinstance(current, RunExistsError):  # what is there is no record
+        return False
+    if isinstance(current, Exception):
+        return None
+    return current is not None and current.record.session_id == session.session_id
 
 
 def begin_session(

@@ -14,8 +14,8 @@ import dataclasses
 import datetime
 import hashlib
 import uuid
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Collection, Iterator
+from typing import IO, NamedTuple
 
 from fsspec import AbstractFileSystem
 
@@ -23,6 +23,18 @@ from imgcls_beam.errors import ConfigError
 from imgcls_beam.stores.versions import updated_at_of
 
 _CHUNK_BYTES = 1 << 20
+
+
+class FileState(NamedTuple):
+    """What a store says of a file.
+
+    Attributes:
+        size_bytes: its length.
+        version: of its content; None where the store gives none that can be relied on.
+    """
+
+    size_bytes: int
+    version: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +60,11 @@ class Folder:
     def url_of(self, name: str) -> str:
         """The path or URL of a file, as the folder was spelled."""
         return _join(self.url, name)
+
+    @property
+    def at_once(self) -> int:
+        """How many requests may be made at once; clients that are not known bear one."""
+        return 1
 
     @property
     def has_lock(self) -> bool:
@@ -84,11 +101,28 @@ class Folder:
 
     def hash_file(self, name: str) -> str:
         """SHA-256 of a file's bytes, 64 hex digits."""
-        digest = hashlib.sha256()
         with self.open_existing(name) as source:
-            while chunk := source.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        return digest.hexdigest()
+            return hash_stream(source)
+
+    @contextlib.contextmanager
+    def open_pinned(self, name: str, size_bytes: int) -> Iterator[tuple[IO[bytes], str | None]]:
+        """`open_existing` of a file that should be so long, and the version that is read.
+
+        The version is None where the store gives none.
+        """
+        del size_bytes
+        with self.open_existing(name) as source:
+            yield source, None
+
+    def find_files(self, name: str, wanted: Collection[str]) -> dict[str, FileState]:
+        """Which of some files below a folder are there, with their sizes and versions.
+
+        Args:
+            name: the folder.
+            wanted: the files, relative to this folder, as `name` is.
+        """
+        found = {each: self.find_size(each) for each in wanted}
+        return {each: FileState(size) for each, size in found.items() if size is not None}
 
     def list_names(self, name: str = "") -> list[str]:
         """Every file below a folder, sorted, relative to it; none where there is no folder."""
@@ -126,6 +160,20 @@ class Folder:
         """
         self.store.cp_file(self.path_of(name), self.path_of(target))
         self.remove(name)
+
+    def put_in_place(self, name: str, target: str, state: FileState) -> None:
+        """Brings a file to another place, over what is there; where it was it may stay.
+
+        Args:
+            name: the file.
+            target: its new place.
+            state: of the file. Where it has a version, no other version is brought.
+
+        Raises:
+            FileNotFoundError: it is gone, or of another version.
+        """
+        del state
+        self.move(name, target)
 
     def move_new(self, name: str, target: str) -> None:
         """Moves a file to a place where there is nothing.
@@ -233,6 +281,14 @@ class Folder:
         except Exception as error:  # each store has exceptions of its own; all mean the same here
             problem = "no file can be written and deleted there; check the place and your rights"
             raise ConfigError(self.option, self.url, f"{problem} to it") from error
+
+
+def hash_stream(source: IO[bytes]) -> str:
+    """SHA-256 of what is left to be read, 64 hex digits."""
+    digest = hashlib.sha256()
+    while chunk := source.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _join(folder: str, name: str) -> str:

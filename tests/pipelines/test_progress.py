@@ -158,6 +158,15 @@ def test_progress_says_how_many_of_how_many_and_how_long() -> None:
     )
 
 
+def test_when_all_images_are_done_it_says_how_far_publishing_is() -> None:
+    now_s, seen = [0.0], [Progress(240, 240)]
+    follow = progress.make_follow(lambda: seen[0], lambda: now_s[0])
+    now_s[0] = 20.0
+    assert progress.describe_pace(follow()).endswith("12.0 in the mean")
+    seen[0] = Progress(240, 240, to_publish=1_024, published=32)
+    assert progress.describe_pace(follow()) == "publishing: 32 of 1,024 files"
+
+
 def test_a_run_that_stands_still_says_so_and_goes_by_its_mean() -> None:
     now_s, seen = [0.0], [Progress(100, 50)]
     follow = progress.make_follow(lambda: seen[0], lambda: now_s[0])

@@ -9,12 +9,13 @@ import os
 import pathlib
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from imgcls_beam.reading import breaker
-from imgcls_beam.stores import RETRIES, open_folder, patience
+from imgcls_beam.stores import RETRIES, Folder, open_folder, patience
 from pipelines.__main__ import main
 from tests.scenes import draw_photo, encode
 from tests.servers import Server, forget_clients
@@ -118,3 +119,84 @@ def test_a_store_that_is_gone_ends_the_run_with_a_sentence(
     assert "while running" not in said
     server.take_asked()
     assert not server.store.exists(f"{server.root}/{output}/runs/r1.json")
+
+
+_RECORD_READS = {"gs": "^GET /download/.*runs/r1.json", "s3": r"^GET .*/runs/r1\.json"}
+_CLEARING = {"gs": "^DELETE .*_staging/r1-", "s3": r"^POST /[^/]+/?\?delete|^DELETE .*_staging/r1-"}
+
+
+def _spoil_after_the_commit(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *patterns: str
+) -> None:
+    """From the moment at which the record is written, such requests fail."""
+    swap = Folder.swap
+
+    def swap_and_spoil(self: Folder, *given: Any) -> None:
+        swap(self, *given)
+        server.spoil("503", *patterns, for_ever=True)
+        RETRIES.take(1_000_000)
+
+    monkeypatch.setattr(Folder, "swap", swap_and_spoil)
+
+
+def test_a_record_that_cannot_be_read_back_leaves_the_run_published(
+    server: Server,
+    quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    output = f"unread-{uuid.uuid4().hex}"
+    _spoil_after_the_commit(server, monkeypatch, _RECORD_READS[server.scheme])
+    code = _run(server, output)
+    server.take_asked()
+    RETRIES.give_back(1_000_000)
+    assert code == 0
+    assert (
+        f"the rows were published, but {server.root}/{output}/runs/r1.json cannot be" in caplog.text
+    )
+    _check_once_or_not_at_all(server, output, code)
+
+
+def test_what_cannot_be_cleared_after_the_commit_leaves_the_run_published(
+    server: Server,
+    quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    output = f"uncleared-{uuid.uuid4().hex}"
+    _spoil_after_the_commit(server, monkeypatch, _CLEARING[server.scheme])
+    code = _run(server, output)
+    server.take_asked()
+    RETRIES.give_back(1_000_000)
+    assert code == 0
+    assert "run r1 is published; what it staged could not be removed" in caplog.text
+    _check_once_or_not_at_all(server, output, code)
+
+
+def test_a_run_that_fails_where_its_record_cannot_be_read_says_that_it_is_not_known(
+    server: Server,
+    quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The answer to the commit is lost, and the store is gone."""
+    output = f"unknown-{uuid.uuid4().hex}"
+    writes = "^POST /upload.*runs/r1.json" if server.scheme == "gs" else "^PUT .*/runs/r1.json"
+    swap = Folder.swap
+
+    def spoil_and_swap(self: Folder, *given: Any) -> None:
+        server.spoil("lose", writes, for_ever=True)
+        server.spoil("503", _RECORD_READS[server.scheme], for_ever=True)
+        RETRIES.take(1_000_000)
+        swap(self, *given)
+
+    monkeypatch.setattr(Folder, "swap", spoil_and_swap)
+    code = _run(server, output)
+    said = capsys.readouterr().err.splitlines()[-1]
+    server.take_asked()
+    RETRIES.give_back(1_000_000)
+    assert code == 1
+    record = json.loads(server.store.cat_file(f"{server.root}/{output}/runs/r1.json"))
+    assert "it is not known whether the rows were published" in said
+    assert f'{server.root}/{output}/runs/r1.json says "attempt": "{record["attempt"]}"' in said
+    assert "nothing was published" not in said

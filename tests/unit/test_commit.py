@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from imgcls_beam.board import BOARD
 from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.sinks import abandon_session
 from imgcls_beam.sinks.merging import MergedFile
@@ -46,6 +47,15 @@ def test_a_published_run_is_its_files_and_its_record(
     merged, staged = stage_merged(session, sizes, target_bytes)
     record = commit(merged, staged, sum(sizes), session)
     check_committed(output, record, sum(sizes))
+
+
+def test_the_board_says_how_far_publishing_is(output: str) -> None:
+    BOARD.reset()
+    session = begin(output)
+    merged, staged = stage_merged(session, [3, 4, 5])
+    assert BOARD.read().to_publish == 0
+    commit(merged, staged, 12, session)
+    assert (BOARD.read().published, BOARD.read().to_publish) == (3, 3)
 
 
 def test_the_order_of_the_files_does_not_matter(output: str) -> None:
