@@ -1,12 +1,16 @@
 """A finished run → its report: one HTML file, in the output folder or elsewhere."""
 
-from imgcls_beam.analysis.judged_runs import JudgedRun
+from typing import TYPE_CHECKING
+
 from imgcls_beam.analysis.report_page.drawing import draw_page
 from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
 from imgcls_beam.analysis.report_page.page_files import write_page
 from imgcls_beam.analysis.report_page.picturing import make_pictures
 from imgcls_beam.analysis.run_rows import RunPlace, RunRows, choose_model, list_runs, open_run
 from imgcls_beam.sinks import RecordedModel
+
+if TYPE_CHECKING:
+    from imgcls_beam.analysis.judged_runs import JudgedRun
 
 REPORTS = "reports"
 
@@ -23,7 +27,7 @@ def write_report(
     model: str | None = None,
     *,
     earlier: EarlierRun | None = None,
-    judged: JudgedRun | None = None,
+    judged: "JudgedRun | None" = None,
 ) -> str:
     """Writes the report of a run, over one that is there.
 
