@@ -218,6 +218,17 @@ def test_a_model_without_weights_that_are_read_is_refused_by_what_it_has(
             resolve_model(model, None)
 
 
+def test_a_pickle_of_the_hub_is_not_fetched_where_only_safetensors_may_be_read(
+    hub: Hub, tmp_path: pathlib.Path
+) -> None:
+    folder = write_layout(tmp_path / "model", VIT)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    hub.publish("x/y", folder)
+    with pytest.raises(ConfigError, match=r"x/y has no model\.safetensors, and pytorch_model\.bin"):
+        resolve_model("x/y", None, "safetensors")
+    assert not [each for each in hub.asked if "/resolve/" in each]
+
+
 def put_on_store(folder: pathlib.Path, url: str) -> None:
     store, path = open_store("model", url)
     store.makedirs(path, exist_ok=True)
