@@ -1,8 +1,9 @@
 """A finished run → its report: one HTML file, in the output folder or elsewhere."""
 
+import concurrent.futures
 from typing import TYPE_CHECKING
 
-from imgcls_beam.analysis.report_page.drawing import draw_page
+from imgcls_beam.analysis.report_page.drawing import draw_page, load_templates
 from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
 from imgcls_beam.analysis.report_page.page_files import write_page
 from imgcls_beam.analysis.report_page.picturing import make_pictures
@@ -48,7 +49,10 @@ def write_report(
     chosen = choose_model(rows.record, model)
     earlier = earlier or find_earlier(place, rows, chosen)
     facts = gather_facts(rows, chosen, earlier, judged)
-    page = draw_page(facts, make_pictures(facts, rows.record.configuration))
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        pictures = beside.submit(make_pictures, facts, rows.record.configuration)
+        load_templates()  # meanwhile: pictures are waited for, and decoded without Python's lock
+        page = draw_page(facts, pictures.result())
     url = target or locate_report(str(place.output), rows.record.run_id)
     option = "output" if target is None else "to"
     write_page(option, url, page)

@@ -117,9 +117,10 @@ class Tally:
             places += self._place_good(row.label, row.score, row.margin, is_flip=before is not None)
         elif row.error is not None:
             places += self._place_bad(f"{row.error['stage']}: {row.error['code']}")
-        places = [(kept, rank) for kept, rank in places if kept.admits(rank, digest)]
-        if not places and row.uri not in self._asked:
-            return None
+        if not self.drawn.admits(0.0, digest):  # of a short run every row is kept
+            places = [(kept, rank) for kept, rank in places if kept.admits(rank, digest)]
+            if not places and row.uri not in self._asked:
+                return None
         return _Offer(WantedRow(index, before, self._truths.get(row.uri)), digest, places)
 
     def _keep(self, offer: _Offer, image: ReportedImage) -> None:
