@@ -29,7 +29,7 @@ from imgcls_beam.model_options import (
 )
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
-from imgcls_beam.scoring import Preprocess
+from imgcls_beam.scoring import Preprocess, WeightsForm
 from imgcls_beam.spec import FunctionToApply
 from imgcls_beam.transforms import ClassifyImages
 
@@ -92,6 +92,7 @@ class ClassifyRows(beam.PTransform):
     preprocess: Preprocess = "exact"
     engine: Engine = "auto"
     threads: int | None = None
+    weights: WeightsForm = "auto"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -113,7 +114,7 @@ class ClassifyRows(beam.PTransform):
                 name of a result.
         """
         fields = self._check_fields(rows.element_type)
-        source = resolve_model(self.model, self.revision)
+        source = resolve_model(self.model, self.revision, self.weights)
         classify = ClassifyImages(
             self._options, source=source, read=self._read, decode=self._decode
         )

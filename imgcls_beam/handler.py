@@ -198,7 +198,8 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
 
     def _find_source(self) -> ModelSource:
         if self._source is None:
-            self._source = resolve_model(self._options.model, self._options.revision)
+            asked = self._options
+            self._source = resolve_model(asked.model, asked.revision, asked.weights)
         return self._source
 
     def _find_preparer(self) -> Preparer:

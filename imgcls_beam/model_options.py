@@ -10,6 +10,7 @@ from imgcls_beam.checks import (
     check_text,
 )
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.scoring import WeightsForm
 from imgcls_beam.spec import FunctionToApply, SpecError, check_function_to_apply, check_top_k
 
 DEFAULT_MODEL = "google/vit-base-patch16-224"
@@ -38,6 +39,8 @@ class ModelOptions:
             scores; `torch.compile` compiles convolutional models on a GPU, where that is faster.
         threads: cores that the model uses on the CPU; None: all, shared with the other processes
             of this machine that classify.
+        weights: what they may be read from: `auto` prefers safetensors; `safetensors` refuses a
+            model that has none, before anything of it is read.
     """
 
     model: str = DEFAULT_MODEL
@@ -49,6 +52,7 @@ class ModelOptions:
     batch_size: int | None = None
     engine: Engine = "auto"
     threads: int | None = None
+    weights: WeightsForm = "auto"
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value that is not allowed."""
@@ -71,6 +75,7 @@ class ModelOptions:
             check_count("batch_size", self.batch_size)
         if self.threads is not None:
             check_count("threads", self.threads)
+        check_choice("weights", self.weights, get_args(WeightsForm))
         self._check_engine()
 
     def _check_engine(self) -> None:
@@ -95,6 +100,7 @@ class ModelKeywords(TypedDict, total=False):
     batch_size: int | None
     engine: Engine
     threads: int | None
+    weights: WeightsForm
 
 
 def to_model_options(

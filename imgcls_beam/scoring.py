@@ -31,6 +31,10 @@ def make_model_key(model_id: str, revision: str) -> str:
     return f"{name}@{revision[:REVISION_CHARS]}"
 
 
+WeightsForm = Literal["auto", "safetensors"]
+"""What weights may be read from: `auto` is also a pickle, by a loader that takes tensors alone."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelSource:
     """A model pinned to one content.

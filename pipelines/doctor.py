@@ -104,7 +104,7 @@ def _check_model(asked: argparse.Namespace) -> Iterator[str]:
     from . import preflight
 
     preflight.check_stores(model=asked.model)
-    source = resolve_model(asked.model.model, asked.model.revision)
+    source = resolve_model(asked.model.model, asked.model.revision, asked.model.weights)
     model = OutcomeHandler(asked.model, source=source).load_model()
     if isinstance(model, RunningClassifier):
         model.settle()  # a run would find out in its course, if it is long enough
@@ -167,7 +167,7 @@ def _check_parity(asked: argparse.Namespace) -> Iterator[str]:
 
     if asked.input is None:
         raise ConfigError("parity", asked.parity, "give images to compare, --input=…")
-    source = resolve_model(asked.model.model, asked.model.revision)
+    source = resolve_model(asked.model.model, asked.model.revision, asked.model.weights)
     limit = min(asked.parity, asked.input.limit or asked.parity)
     listed = list(list_distinct(dataclasses.replace(asked.input, limit=limit)))
     found = compare_with_reference(listed, asked.model, source, asked.read, asked.decode)

@@ -37,7 +37,7 @@ def try_first(job: JobOptions) -> dict[str, Any]:
     from imgcls_beam.reading import read_images
     from imgcls_beam.sandbox import prepare_image
 
-    source = resolve_model(job.model.model, job.model.revision)
+    source = resolve_model(job.model.model, job.model.revision, job.model.weights)
     handler = OutcomeHandler(job.model, source=source, read=job.read, decode=job.decode)
     classifier = handler.load_model()
     (read,) = (first,) if isinstance(first, Failure) else read_images([first], job.read)

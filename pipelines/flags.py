@@ -115,6 +115,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         help=f"hub id, folder or URL ({DEFAULT_MODEL})",
     )
     add("--revision", metavar="R", help="branch, tag or commit of a hub model")
+    add("--weights", default="auto", metavar="W", help="auto; safetensors: no pickle is read")
     add("--function_to_apply", metavar="F", help="sigmoid, softmax, none (the model's own rule)")
     add("--top_k", default=str(DEFAULT_TOP_K), metavar="K", help="labels a row, or all (5)")
     add("--batch_size", default="auto", metavar="N", help="images in a forward pass, or auto")
@@ -219,6 +220,7 @@ def to_model(flags: argparse.Namespace) -> ModelOptions:
         batch_size=to_count("batch_size", flags.batch_size),
         engine=flags.engine,
         threads=to_count("threads", flags.threads),
+        weights=flags.weights,
     )
 
 

@@ -142,7 +142,7 @@ def _read_back(rows: Session, counts: RunCounts | None) -> RunRecord | RunCounts
 def _find_scorings(job: JobOptions) -> list[Scoring]:
     """The models of a job, pinned, and what is asked of them."""
     return [
-        to_scoring(model, resolve_model(model.model, model.revision), job.decode)
+        to_scoring(model, resolve_model(model.model, model.revision, model.weights), job.decode)
         for model in job.models
     ]
 

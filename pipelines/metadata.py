@@ -11,7 +11,7 @@ from typing import Any
 from imgcls_beam.accelerators import ACCELERATORS, GPU_STAGES, NO_GPU
 from imgcls_beam.model_options import Device, Dtype, Engine
 from imgcls_beam.options import Dedupe, IfExists, Only, Sandbox
-from imgcls_beam.scoring import Preprocess
+from imgcls_beam.scoring import Preprocess, WeightsForm
 from imgcls_beam.spec import FunctionToApply
 
 from . import flags, speech
@@ -34,6 +34,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "only": typing.get_args(Only),
     "preprocess": typing.get_args(Preprocess),
     "sandbox": typing.get_args(Sandbox),
+    "weights": typing.get_args(WeightsForm),
 }
 _NOT_THERE = ("help", "help_all", "report", "dry_run", *speech.NAMES)
 _NUMBERS = (

@@ -18,7 +18,8 @@ def check_nearby(job: JobOptions) -> None:
     """Finds places of this machine that are not there.
 
     Raises:
-        ConfigError: there is no such file or folder, or a folder that holds no model.
+        ConfigError: there is no such file or folder, or a folder that holds no model, or none of
+            the form that is asked for.
     """
     for option, path in _list_read(job):
         if not _PATTERN & set(path) and not os.path.exists(path):
@@ -28,6 +29,10 @@ def check_nearby(job: JobOptions) -> None:
         if os.path.isdir(model) and not os.path.exists(os.path.join(model, _CONFIG)):
             problem = f"the folder has no {_CONFIG}; give the folder that save_pretrained wrote"
             raise ConfigError(option, each.model, problem)
+        if os.path.isdir(model) and each.weights != "auto":
+            from imgcls_beam.models.model_files import choose_weights
+
+            choose_weights(each.model, os.listdir(model), each.weights)
     if job.output.table is not None:
         from imgcls_beam.bigquery import parse_table
 

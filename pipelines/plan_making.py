@@ -46,7 +46,7 @@ def make_plan(asked: argparse.Namespace) -> Plan:
     own = list_own(job.output) if asked.has_output else ()
     job = dataclasses.replace(job, input=dataclasses.replace(job.input, own_output=own))
     check_inputs(job.input)
-    source = resolve_model(job.model.model, job.model.revision)
+    source = resolve_model(job.model.model, job.model.revision, job.model.weights)
     scoring = to_scoring(job.model, source, job.decode)
     if asked.has_output:
         _check_output(job, scoring)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import transformers
+import yaml
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
@@ -123,7 +124,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send_json([_describe(path) for path in files])
             return
         siblings = [{"rfilename": path.name} for path in files]
-        self._send_json({"id": name, "sha": commit, "private": False, "siblings": siblings})
+        answer = {"id": name, "sha": commit, "private": False, "siblings": siblings}
+        self._send_json(answer | {"cardData": _read_card(folder)})
 
     def _answer_file(self, name: str, revision: str, file: str, *, is_stored: bool) -> None:
         found = self._find(name, revision)
@@ -162,6 +164,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _read_card(folder: pathlib.Path) -> dict[str, Any] | None:
+    """The YAML between the two lines with which a card begins."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return None
+    read: dict[str, Any] = yaml.safe_load(card.read_text().split("---")[1])
+    return read
 
 
 def _describe(path: pathlib.Path) -> dict[str, Any]:

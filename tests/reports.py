@@ -19,11 +19,11 @@ from imgcls_beam.analysis.report_page.page_facts import (
     ReportFacts,
     RunChange,
     RunFacts,
+    ShownScore,
     TruthFacts,
 )
 from imgcls_beam.analysis.report_page.row_tally import add_counts
 from imgcls_beam.analysis.thresholds import LabelThresholds, ThresholdPoint
-from imgcls_beam.spec import LabelScore
 from imgcls_beam.summary import BINS, count_scores
 from tests.scenes import draw_photo
 
@@ -69,7 +69,7 @@ def draw_image(index: int, labels: list[str]) -> ReportedImage:
     best = 0.5 + (index * 37 % 500) / 1000
     second = (1 - best) * (index % 5) / 5
     label, other = labels[index % len(labels)], labels[(index + 1) % len(labels)]
-    scores = (LabelScore(label, best), LabelScore(other, second))
+    scores = (ShownScore(label, best), ShownScore(other, second))
     before = other if index % 31 == 0 else None
     return ReportedImage(
         uri, "1", "ok", scores, best - second, "", "", 4032, 3024, 20_000, "JPEG", before

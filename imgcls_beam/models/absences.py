@@ -57,6 +57,11 @@ def explain_no_weights(names: Collection[str]) -> str:
     return f"{problem}{_describe_others(names)}"
 
 
+def refuse_pickle(model: str, weights: str) -> str:
+    """Why a model is refused of which only safetensors may be read, and what to do."""
+    return f"{model} has no model.safetensors, and {weights} is a pickle: {_SAVE}; or give auto"
+
+
 def _describe_others(names: Collection[str]) -> str:
     for pattern, kind in _OTHER_FORMS.items():
         found = sorted(

@@ -13,6 +13,7 @@ from imgcls_beam.cache import find_cache
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.json_bounds import MAX_BYTES
 from imgcls_beam.models.model_files import check_folder, has_model, hash_files, list_needed
+from imgcls_beam.scoring import WeightsForm
 from imgcls_beam.stores import open_store, version_of
 
 _REVISION = "revision"
@@ -20,23 +21,27 @@ _REVISION = "revision"
 _MAX_INNER_FOLDERS = 20
 
 
-def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
+def mirror_folder(url: str, form: WeightsForm = "auto") -> tuple[pathlib.Path, str]:
     """Copies a model's files to the cache, unless a copy of exactly these is there.
 
     What was copied is known by the names, sizes and versions that the store lists. Of several
     processes that want the same copy, one makes it and the others wait.
 
+    Args:
+        url: of the folder.
+        form: what weights may be read from.
+
     Returns:
         The copy, and the SHA-256 over its files.
 
     Raises:
-        ConfigError: there is no such folder, or no model in it.
+        ConfigError: there is no such folder, or no model in it, or none of this form.
         OSError: its files cannot be read.
     """
     from filelock import FileLock
 
     store, root = open_store("model", url)
-    files = _list_files(store, root, url)
+    files = _list_files(store, root, url, form)
     place = find_cache() / _digest_listing(url, files)
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
@@ -45,7 +50,12 @@ def mirror_folder(url: str) -> tuple[pathlib.Path, str]:
         return place, (place / _REVISION).read_text(encoding="ascii")
 
 
-def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401
+def _list_files(
+    store: Any,  # noqa: ANN401
+    root: str,
+    url: str,
+    form: WeightsForm,
+) -> dict[str, dict[str, Any]]:
     """What the store says of each file that a classifier is loaded from, by its name."""
     try:
         found = _list_folder(store, root)
@@ -55,7 +65,7 @@ def _list_files(store: Any, root: str, url: str) -> dict[str, dict[str, Any]]:  
         raise ConfigError("model", url, "it may not be read; check your credentials") from error
     if not has_model(found):  # to say where one is
         found |= _list_inner(store, root)
-    weights = check_folder(url, found)
+    weights = check_folder(url, found, form)
     read = functools.partial(store.cat_file, start=0, end=MAX_BYTES + 1)
     needed = list_needed(url, weights, lambda name: bytes(read(found[name]["name"])))
     for name in needed:

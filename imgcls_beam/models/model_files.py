@@ -7,15 +7,14 @@ from collections.abc import Callable, Collection, Iterable
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.json_bounds import MAX_BYTES, JsonBoundsError, load_bounded
-from imgcls_beam.models.absences import explain_no_config, explain_no_weights
+from imgcls_beam.models.absences import explain_no_config, explain_no_weights, refuse_pickle
 from imgcls_beam.models.contents import find_problem
+from imgcls_beam.scoring import WeightsForm
 
 CONFIGS = ("config.json", "preprocessor_config.json", "processor_config.json")
 
-_WEIGHTS = (
-    *("model.safetensors", "model.safetensors.index.json"),
-    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
-)
+_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+_WEIGHTS = (*_SAFETENSORS, "pytorch_model.bin", "pytorch_model.bin.index.json")
 """The forms of weights that are read, the best first.
 
 Safetensors hold nothing but tensors; `.bin` is a pickle, which is read by a loader that refuses
@@ -26,23 +25,26 @@ ReadFile = Callable[[str], bytes]
 """The content of a model's file, by its name; no more than bounds allow, see `json_bounds`."""
 
 
-def choose_weights(model: str, names: Collection[str]) -> str:
+def choose_weights(model: str, names: Collection[str], form: WeightsForm = "auto") -> str:
     """The file to read the weights from, of all the files of a model.
 
     Args:
         model: as it was given; is named.
         names: of files, as paths below the model's folder.
+        form: what they may be read from.
 
     Raises:
-        ConfigError: there are no weights in a form that is read here.
+        ConfigError: there are no weights in a form that is read here, or may be.
     """
-    for weights in _WEIGHTS:
-        if weights in names:
-            return weights
-    raise ConfigError("model", model, explain_no_weights(names))
+    found = [weights for weights in _WEIGHTS if weights in names]
+    if not found:
+        raise ConfigError("model", model, explain_no_weights(names))
+    if form == "safetensors" and found[0] not in _SAFETENSORS:
+        raise ConfigError("weights", form, refuse_pickle(model, found[0]))
+    return found[0]
 
 
-def check_folder(model: str, names: Collection[str]) -> str:
+def check_folder(model: str, names: Collection[str], form: WeightsForm = "auto") -> str:
     """The file to read the weights from, of all the files in a model's folder.
 
     Raises:
@@ -50,7 +52,7 @@ def check_folder(model: str, names: Collection[str]) -> str:
     """
     if "config.json" not in names:
         raise ConfigError("model", model, explain_no_config(model, names))
-    return choose_weights(model, names)
+    return choose_weights(model, names, form)
 
 
 def has_model(names: Collection[str]) -> bool:
@@ -67,7 +69,8 @@ def list_needed(model: str, weights: str, read: ReadFile) -> list[str]:
         read: is asked for an index.
 
     Raises:
-        ConfigError: the index is none, or names a file outside of the model's folder.
+        ConfigError: the index is none, or names a file outside of the model's folder, or one of
+            safetensors names another form.
     """
     if not weights.endswith(".index.json"):
         return [*CONFIGS, weights]
@@ -82,6 +85,8 @@ def list_needed(model: str, weights: str, read: ReadFile) -> list[str]:
         if not _is_inside(shard):
             problem = f"{weights} names a file outside of the model's folder ({shard!r})"
             raise ConfigError("model", model, f"{problem}, which is never read")
+        if weights in _SAFETENSORS and not shard.endswith(".safetensors"):
+            raise ConfigError("model", model, f"{weights} names {shard}, which is no safetensors")
     return [*CONFIGS, weights, *sorted(shards)]
 
 

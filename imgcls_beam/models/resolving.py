@@ -17,10 +17,10 @@ from imgcls_beam.models.model_files import (
     read_bounded,
 )
 from imgcls_beam.models.spellings import read_spelling
-from imgcls_beam.scoring import ModelSource
+from imgcls_beam.scoring import ModelSource, WeightsForm
 
 
-def resolve_model(model: str, revision: str | None) -> ModelSource:
+def resolve_model(model: str, revision: str | None, form: WeightsForm = "auto") -> ModelSource:
     """Pins a model: a hub revision to its commit, a folder to the hash of its files.
 
     A folder of that name wins over a hub id, as it does in transformers. The hub is asked once;
@@ -30,6 +30,8 @@ def resolve_model(model: str, revision: str | None) -> ModelSource:
         model: hub id, also as `owner/name@revision` or the address of its page; local folder; or
             the URL of a folder on a store that fsspec knows.
         revision: branch, tag or commit of a hub model; None for its main branch.
+        form: what weights may be read from; a model of another form is refused by the names of its
+            files, before one is read.
 
     Raises:
         ConfigError: there is no such folder, hub model or revision, it holds no weights that are
@@ -38,22 +40,24 @@ def resolve_model(model: str, revision: str | None) -> ModelSource:
     folder = os.path.expanduser(model) if model.startswith("~") else model
     if os.path.isdir(folder):
         names = (os.path.normpath(folder), os.path.realpath(folder))
-        return _resolve_folder(folder, revision, *names)
+        return _resolve_folder(folder, revision, *names, form)
     spelled = read_spelling(model, revision)
     if spelled is None:
         check_url("model", model, ())
-        return _resolve_folder(model, revision, model.rstrip("/"), model)
+        return _resolve_folder(model, revision, model.rstrip("/"), model, form)
     commit = hub.resolve_commit(spelled.model, spelled.revision)
-    weights = check_folder(spelled.model, hub.list_files(spelled.model, commit))
+    weights = check_folder(spelled.model, hub.list_files(spelled.model, commit), form)
     return ModelSource(spelled.model, commit, spelled.model, commit, weights)
 
 
-def _resolve_folder(model: str, revision: str | None, model_id: str, location: str) -> ModelSource:
+def _resolve_folder(
+    model: str, revision: str | None, model_id: str, location: str, form: WeightsForm
+) -> ModelSource:
     if revision is not None:
         raise ConfigError("revision", revision, f"{model} is a folder, which has no revisions")
     try:
-        folder, content = _open_folder(model)
-        weights = check_folder(model, _list_names(folder))
+        folder, content = _open_folder(model, form)
+        weights = check_folder(model, _list_names(folder), form)
         needed = list_needed(model, weights, lambda name: read_bounded(folder / name))
         check_files(model, folder, needed)
     except OSError as error:
@@ -109,14 +113,16 @@ def _download(source: ModelSource, commit: str) -> pathlib.Path:
     return folder
 
 
-def _open_folder(location: str) -> tuple[pathlib.Path, str]:
+def _open_folder(location: str, form: WeightsForm = "auto") -> tuple[pathlib.Path, str]:
     """A folder, or a URL's copy on this machine, and the SHA-256 over a model's files in it.
 
     Raises:
-        ConfigError: there is no such folder on the store, or no model in it.
+        ConfigError: there is no such folder on the store, or no model in it, or none of this form.
         OSError: its files cannot be read.
     """
     if "://" in location:
-        return mirror_folder(location)
+        return mirror_folder(location, form)
     folder = pathlib.Path(location)
+    if form != "auto":
+        check_folder(location, _list_names(folder), form)
     return folder, hash_folder(folder)

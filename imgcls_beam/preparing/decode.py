@@ -89,7 +89,7 @@ def try_decode(
         size_bytes = estimate(check_size(opened.size, options))
         if find_target is not None and found.is_scalable:
             before = functools.partial(_before_load, before_load, estimate)
-            if reduced := decode_reduced(found.data, find_target, before):
+            if reduced := decode_reduced(found.data, opened, find_target, before):
                 return _finish(reduced.image, facts, found.samples, reduced.extent)
         before_load(size_bytes)
         with _blaming_the_image(name, found.codec, is_cut=found.is_cut):

@@ -5,6 +5,7 @@ import io
 
 from PIL import Image
 
+from imgcls_beam.elements import ImageFacts
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import UndecodedImage, try_decode
 from imgcls_beam.preparing.prepare import lend_memory, wait_if_large
@@ -32,7 +33,8 @@ def draw_preview(data: bytes, edge_px: int, options: DecodeOptions) -> tuple[byt
     target = Within((edge_px // 3, edge_px // 3))
     with lend_memory() as turn:
         wait = functools.partial(wait_if_large, turn)
-        decoded = try_decode(data, options, wait, target)
+        unmeasured = ImageFacts(len(data), sha256="")  # nobody asks for the facts of a preview
+        decoded = try_decode(data, options, wait, target, unmeasured)
         if isinstance(decoded, UndecodedImage):
             raise decoded.error
         image = decoded.image

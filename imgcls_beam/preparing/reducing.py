@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable
 from typing import NamedTuple
 
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imgcls_beam.preparing.orientation import LYING, read_orientation
@@ -16,6 +17,8 @@ from imgcls_beam.preparing.sizes import Extent, PixelBox, TargetRule
 
 _LEAST_RATIO = 2
 """Of a reduced edge to the same edge after the resize."""
+_LEAST_SCALE = 2
+"""By which libjpeg reduces, if at all: an image that has too few pixels is not opened again."""
 
 _FROM_THE_RIGHT, _FROM_BELOW = frozenset({2, 3, 6, 7}), frozenset({3, 4, 7, 8})
 """Orientations whose first row or column is the last one of the upright image."""
@@ -37,12 +40,13 @@ class Reduced(NamedTuple):
 
 
 def decode_reduced(
-    data: bytes, find_target: TargetRule, before_load: Callable[[int], object]
+    data: bytes, whole: ImageFile, find_target: TargetRule, before_load: Callable[[int], object]
 ) -> Reduced | None:
     """Decodes a JPEG at 1/2, 1/4 or 1/8.
 
     Args:
         data: what a decoder may see of an image that is scalable and within the limits.
+        whole: the same, opened and not loaded, which it stays.
         find_target: what the image will be resized to.
         before_load: is called with the number of pixels that are about to be decoded.
 
@@ -51,15 +55,18 @@ def decode_reduced(
         whole images then says what.
     """
     try:
-        opened = JpegImageFile(io.BytesIO(data))
-        orientation, pixels = read_orientation(opened), opened.width * opened.height
+        orientation, pixels = read_orientation(whole), whole.width * whole.height
         is_lying = orientation in LYING
-        full = opened.size if is_lying else opened.size[::-1]
+        full = whole.size if is_lying else whole.size[::-1]
         target = find_target(full)
-        if target is None or opened.mode not in _MODES:
+        if target is None or whole.mode not in _MODES:
             return None
-        height_px, width_px = target[::-1] if is_lying else target
-        drafted = opened.draft(None, (width_px * _LEAST_RATIO, height_px * _LEAST_RATIO))
+        least = [edge * _LEAST_RATIO for edge in target]
+        height_px, width_px = least[::-1] if is_lying else least
+        if min(whole.width // width_px, whole.height // height_px) < _LEAST_SCALE:
+            return None
+        opened = JpegImageFile(io.BytesIO(data))
+        drafted = opened.draft(None, (width_px, height_px))
         if drafted is None or opened.width * opened.height == pixels:
             return None
         # A progressive one is held in full, as coefficients, before it is scaled.

@@ -207,7 +207,7 @@ def to_scoring(options: ModelOptions, source: ModelSource, decode: DecodeOptions
 
 
 def _resolve(options: ModelOptions) -> ModelSource:
-    return resolve_model(options.model, options.revision)
+    return resolve_model(options.model, options.revision, options.weights)
 
 
 def _prepare_for(

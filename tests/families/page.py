@@ -34,8 +34,9 @@ TAIL = """\
 ## What a model must hold
 
 Weights are read from `model.safetensors`, from the files that `model.safetensors.index.json`
-names (whatever they are called, never outside of the model's folder), else from
-`pytorch_model.bin`, which is a pickle and is read by a loader that takes tensors alone. Weights
+names (whatever these `.safetensors` are called, never outside of the model's folder), else from
+`pytorch_model.bin`, which is a pickle and is read by a loader that takes tensors alone.
+`--weights=safetensors` refuses such a model by the names of its files, before one is read. Weights
 that are missing matter if a prediction reads them: each gap is filled with two different values,
 and the model is asked about five pictures. Batch counters, the heads of other tasks, mask tokens
 and tables that a model computes itself may be missing; a weight that moves a score may not. What

@@ -33,6 +33,9 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("classify {job} --dtype=fp16", "dtype='fp16'", "float16"),
     ("classify {job} --engine=tensorrt", "engine='tensorrt'", "allowed: auto, torch, openvino"),
     ("classify {job} --engine=openvino --device=cuda", "engine='openvino'", "give torch"),
+    ("classify {job} --weights=bin", "weights='bin'", "allowed: auto, safetensors"),
+    ("classify {job} --weights=safetensors --model=old", "weights='safetensors'", "is a pickle"),
+    ("doctor --weights=bin", "weights='bin'", "allowed: auto, safetensors"),
     ("classify {job} --function_to_apply=relu", "function_to_apply='relu'", "sigmoid, softmax"),
     ("classify {job} --run_date=tomorrow", "run_date='tomorrow'", "today, yesterday, YYYY-MM-DD"),
     ("classify {job} --run_id=a/b", "run_id='a/b'", "letters, digits, dots"),
@@ -74,6 +77,9 @@ HEAVY = ("apache_beam", "torch", "transformers")
 def place(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_photos(tmp_path / "photos", 1)
+    (tmp_path / "old").mkdir()
+    for name in ("config.json", "pytorch_model.bin"):
+        (tmp_path / "old" / name).write_bytes(b"")
 
 
 @pytest.mark.parametrize(("line", "thing", "advice"), MISTAKES, ids=[each[0] for each in MISTAKES])

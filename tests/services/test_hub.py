@@ -22,6 +22,7 @@ from imgcls_beam.errors import ConfigError, ModelError
 from imgcls_beam.models import fetch_model, resolve_model
 from imgcls_beam.preparing import draw_probes, load_preparer
 from imgcls_beam.stores import open_store
+from pipelines import pilot
 from pipelines.__main__ import main
 from tests.hub import LAYOUTS, Hub, write_layout
 from tests.models import make_model
@@ -216,6 +217,36 @@ def test_a_model_without_weights_that_are_read_is_refused_by_what_it_has(
     for model in ("x/y", str(folder)):
         with pytest.raises(ConfigError, match=r"but flax_model\.msgpack: weights for Flax"):
             resolve_model(model, None)
+
+
+def test_a_pickle_of_the_hub_is_not_fetched_where_only_safetensors_may_be_read(
+    hub: Hub, tmp_path: pathlib.Path
+) -> None:
+    folder = write_layout(tmp_path / "model", VIT)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    hub.publish("x/y", folder)
+    with pytest.raises(ConfigError, match=r"x/y has no model\.safetensors, and pytorch_model\.bin"):
+        resolve_model("x/y", None, "safetensors")
+    assert not [each for each in hub.asked if "/resolve/" in each]
+
+
+@pytest.mark.slow
+def test_a_plan_says_the_licence_of_a_model_of_the_hub(
+    hub: Hub,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = write_layout(tmp_path / "model", VIT)
+    write_photos(tmp_path / "photos", 2)
+    monkeypatch.setattr(pilot, "time_start", lambda words: 2.0)
+    said = []
+    for name, card in (("x/with", "license: apache-2.0\n"), ("x/without", "tags: [vision]\n")):
+        (folder / "README.md").write_text(f"---\n{card}---\n# A model\n")
+        hub.publish(name, folder)
+        assert main(["plan", f"--input={tmp_path / 'photos'}", f"--model={name}", "--json"]) == 0
+        said.append(json.loads(capsys.readouterr().out)["model"]["licence"])
+    assert said == ["apache-2.0", None]
 
 
 def put_on_store(folder: pathlib.Path, url: str) -> None:

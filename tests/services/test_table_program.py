@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from google.cloud import bigquery
 
-from pipelines import table_output
+from pipelines import pilot, table_output
 from pipelines.__main__ import main
 from tests.bigquery import ask, make_client, make_dataset
 from tests.scenes import write_broken, write_photos
@@ -93,6 +93,40 @@ def test_a_table_alone_has_the_rows_and_a_run_id_is_taken_once(
     for flag in ("--if_exists=append", "--only=errors"):
         assert classify(photos, vit_folder, *alone, flag) == 2
         assert "give its --output too" in capsys.readouterr().err
+
+
+def plan(capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["plan", *flags, "--json"]) == 0
+    listing: dict[str, Any] = json.loads(capsys.readouterr().out)["listing"]
+    return listing
+
+
+def test_a_plan_and_a_report_read_the_table(
+    tmp_path: pathlib.Path,
+    dataset: str,
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pilot, "time_start", lambda words: 2.0)
+    where = [f"--input={photos}", f"--model={vit_folder}", f"--output_table={dataset}.predictions"]
+    before = plan(capsys, *where)
+    assert main(["classify", *where, "--run_id=r1", "--max_error_ratio=1"]) == 0
+    after, new = plan(capsys, *where), plan(capsys, *where, "--only=new")
+    assert [each["references"] for each in (before, after, new)] == [11, 11, 2]
+    assert [each["scored"] for each in (before, after)] == [0, 9]
+    assert [each["skipped"] for each in (before, after, new)] == [0, 0, 9]
+
+    page = tmp_path / "report.html"
+    command = ["report", where[2], "--run_id=r1", f"--to={page}"]
+    assert main(command) == 0
+    text = page.read_text()
+    assert f"{dataset}.predictions" in text
+    assert text.count("data:image/jpeg;base64,") == 9
+    for photo in photos.iterdir():
+        assert photo.name in text
 
 
 def test_what_the_table_holds_is_not_scored_again(

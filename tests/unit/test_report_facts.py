@@ -152,7 +152,7 @@ def test_each_image_has_what_stands_in_its_own_row(batch_rows: int) -> None:
     for image in facts.images:
         outcome = expected[image.uri]
         labels = outcome.labels[:5] if isinstance(outcome, Prediction) else ()
-        assert image.labels == labels
+        assert image.labels == tuple((each.label, each.score) for each in labels)
         assert image.margin == (outcome.margin if isinstance(outcome, Prediction) else None)
         assert image.version == outcome.ref.version
         is_bad = isinstance(outcome, Failure)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from imgcls_beam.errors import ConfigError, ModelError
-from imgcls_beam.models import fetch_model, resolve_model
+from imgcls_beam.models import fetch_model, mirroring, resolve_model, resolving
 from imgcls_beam.reasons import describe_reason
 
 FORMS = (
@@ -187,6 +187,38 @@ def test_a_header_may_have_any_length(first: int, folder: pathlib.Path) -> None:
     path.write_bytes(wanted.to_bytes(8, "little") + padded + data[8 + old :])
     assert path.read_bytes()[0] == first
     assert resolve_model(str(folder), None).weights == "model.safetensors"
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model.bin.index.json"])
+def test_where_only_safetensors_may_be_read_a_pickle_is_refused_by_its_name_alone(
+    prefix: str, name: str, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "model.safetensors").rename(folder / name)
+    for module, reader in ((resolving, "hash_folder"), (mirroring, "_copy")):
+        monkeypatch.setattr(module, reader, lambda *_: pytest.fail("a file was read"))
+    with pytest.raises(ConfigError, match=f"{re.escape(name)} is a pickle: save_pre") as caught:
+        resolve_model(f"{prefix}{folder}", None, "safetensors")
+    assert (caught.value.option, caught.value.value) == ("weights", "safetensors")
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_pickle_beside_safetensors_is_not_read_and_does_not_matter(
+    prefix: str, folder: pathlib.Path
+) -> None:
+    revision = resolve_model(f"{prefix}{folder}", None).revision
+    (folder / "pytorch_model.bin").write_bytes(b"whatever it holds")
+    source = resolve_model(f"{prefix}{folder}", None, "safetensors")
+    assert (source.revision, source.weights) == (revision, "model.safetensors")
+
+
+def test_an_index_of_safetensors_names_no_pickle(folder: pathlib.Path) -> None:
+    shard(folder, "part{}.safetensors")
+    (folder / "part2.safetensors").rename(folder / "part2.bin")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(index.read_text().replace("part2.safetensors", "part2.bin"))
+    with pytest.raises(ConfigError, match=r"names part2\.bin, which is no safetensors"):
+        resolve_model(str(folder), None)
 
 
 OTHERS = {

@@ -1,6 +1,5 @@
 """Two runs and their comparison → the facts of its page: the rows that changed are read again."""
 
-import dataclasses
 from collections.abc import Collection, Mapping
 
 import pyarrow as pa
@@ -69,7 +68,7 @@ def _read_rows(run: RunRows, model_key: str, uris: Collection[str]) -> dict[str,
 def _put_beside(image_a: ReportedImage, image_b: ReportedImage) -> ReportedImage:
     """B's row with the labels of A's."""
     label = image_a.labels[0].label
-    return dataclasses.replace(image_b, label_before=label, labels_before=image_a.labels)
+    return image_b._replace(label_before=label, labels_before=image_a.labels)
 
 
 def _to_pair(

@@ -20,6 +20,8 @@ from imgcls_beam.analysis.report_page.page_values import list_values
 from imgcls_beam.library_versions import find_versions
 
 _HERE = pathlib.Path(__file__).parent
+_PAGE = _HERE / "page.html"
+_SHARED = ("shell.html", "parts.html")
 
 
 def draw_page(facts: ReportFacts, pictures: Pictures) -> str:
@@ -32,7 +34,12 @@ def draw_page(facts: ReportFacts, pictures: Pictures) -> str:
     Returns:
         The text of an HTML file, of which every text of the run is escaped.
     """
-    return draw(_HERE / "page.html", list_values(facts), facts, pictures)
+    return draw(_PAGE, list_values(facts), facts, pictures)
+
+
+def load_templates() -> None:
+    """Compiles what `draw_page` draws by, once in a process."""
+    _load_template(_PAGE)
 
 
 def draw(
@@ -88,6 +95,8 @@ def _load_template(path: pathlib.Path) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
+    for name in _SHARED:
+        environment.get_template(name)
     return environment.get_template(path.name)
 
 

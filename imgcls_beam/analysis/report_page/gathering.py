@@ -2,8 +2,8 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from imgcls_beam.analysis.judged_runs import JudgedRun
 from imgcls_beam.analysis.report_page.earlier_labels import (
     EarlierLabels,
     measure_shift,
@@ -30,6 +30,9 @@ from imgcls_beam.analysis.report_page.truth_facts import (
 from imgcls_beam.analysis.run_rows import RunRows
 from imgcls_beam.sinks import RecordedModel
 
+if TYPE_CHECKING:
+    from imgcls_beam.analysis.judged_runs import JudgedRun
+
 _MAX_CHARS = 3_000_000
 """Of URIs and messages in a page, so that long names make no large file."""
 _MAX_SHEETS, _MAX_LABELS, _MAX_FLIPS = 24, 200, 20
@@ -49,7 +52,7 @@ def gather_facts(
     rows: RunRows,
     model: RecordedModel,
     earlier: EarlierRun | None = None,
-    judged: JudgedRun | None = None,
+    judged: "JudgedRun | None" = None,
 ) -> ReportFacts:
     """Reads the rows of a model in a run once, and before that those of the earlier one.
 
@@ -91,7 +94,7 @@ def _tally_rows(
     rows: RunRows,
     model: RecordedModel,
     known: EarlierLabels | None,
-    judged: JudgedRun | None,
+    judged: "JudgedRun | None",
     confused: Confused,
 ) -> Tally:
     """Adds up the rows of a model, in one pass."""
@@ -112,18 +115,20 @@ class _Pool:
 
     def add_all(self, images: Sequence[ReportedImage]) -> Indices:
         """The images' indices; those that are new come to the end."""
-        for image in images:
-            if id(image) not in self._indices:
-                self._indices[id(image)] = len(self.images)
-                self.images.append(image)
-                self._chars += len(image.uri) + len(image.message)
-        return tuple(self._indices[id(image)] for image in images)
+        return tuple(map(self._add, images))
 
     def fill(self, drawn: Lowest) -> None:
         """Adds images until the page has enough."""
         for image in drawn.list_images():
             if len(self.images) < MAX_ROWS and self._chars < _MAX_CHARS:
-                self.add_all([image])
+                self._add(image)
+
+    def _add(self, image: ReportedImage) -> int:
+        index = self._indices.setdefault(id(image), len(self.images))
+        if index == len(self.images):
+            self.images.append(image)
+            self._chars += len(image.uri) + len(image.message)
+        return index
 
 
 def _list_shares(tally: Tally, known: EarlierLabels | None, pool: _Pool) -> Iterator[LabelShare]:

@@ -9,9 +9,9 @@ from imgcls_beam.analysis.report_page.page_facts import (
     Picture,
     Pictures,
     ReportedImage,
+    ShownScore,
 )
 from imgcls_beam.analysis.report_page.page_text import LABEL_CHARS, cut_middle, make_visible
-from imgcls_beam.spec import LabelScore
 
 _MESSAGE_CHARS = 300
 _DIGITS = 5
@@ -33,18 +33,17 @@ def make_page_data(facts: PageImages, pictures: Pictures) -> dict[str, Any]:
     return {"prefix": prefix, "rows": rows, "labels": labels.texts, "sides": sides}
 
 
-class _Numbers:
+class _Numbers(dict[str, int]):
     """Labels, numbered as they come."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.texts: list[str] = []
-        self._numbers: dict[str, int] = {}
 
-    def number_of(self, label: str) -> int:
-        if label not in self._numbers:
-            self._numbers[label] = len(self.texts)
-            self.texts.append(cut_middle(make_visible(label), LABEL_CHARS))
-        return self._numbers[label]
+    def __missing__(self, label: str) -> int:
+        self[label] = len(self.texts)
+        self.texts.append(cut_middle(make_visible(label), LABEL_CHARS))
+        return self[label]
 
 
 def _to_cells(image: ReportedImage, labels: _Numbers) -> Iterator[Any]:
@@ -58,12 +57,12 @@ def _to_cells(image: ReportedImage, labels: _Numbers) -> Iterator[Any]:
     yield image.size_bytes
     yield image.format
     for label in (image.label_before, image.truth):
-        yield -1 if label is None else labels.number_of(label)
+        yield -1 if label is None else labels[label]
     yield _to_pairs(image.labels_before, labels)
 
 
-def _to_pairs(scores: Sequence[LabelScore], labels: _Numbers) -> list[list[float]]:
-    return [[labels.number_of(each.label), round(each.score, _DIGITS)] for each in scores]
+def _to_pairs(scores: Sequence[ShownScore], labels: _Numbers) -> list[list[float]]:
+    return [[labels[label], round(score, _DIGITS)] for label, score in scores]
 
 
 def _problem_of(picture: Picture | None) -> str:

@@ -3,10 +3,10 @@
 import dataclasses
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from imgcls_beam.analysis.evaluating import Evaluation
-from imgcls_beam.spec import LabelScore
+if TYPE_CHECKING:
+    from imgcls_beam.analysis.evaluating import Evaluation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,9 +34,15 @@ class RunFacts:
     details: tuple[tuple[str, str], ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ReportedImage:
-    """A row of the run, as far as the report shows it.
+class ShownScore(NamedTuple):
+    """One label and its score."""
+
+    label: str
+    score: float
+
+
+class ReportedImage(NamedTuple):
+    """A row of the run, as far as the report shows it: a page has thousands, so no data class.
 
     Attributes:
         uri: of the image.
@@ -58,7 +64,7 @@ class ReportedImage:
     uri: str
     version: str | None
     status: str
-    labels: tuple[LabelScore, ...] = ()
+    labels: tuple[ShownScore, ...] = ()
     margin: float | None = None
     problem: str = ""
     message: str = ""
@@ -68,7 +74,7 @@ class ReportedImage:
     format: str | None = None
     label_before: str | None = None
     truth: str | None = None
-    labels_before: tuple[LabelScore, ...] = ()
+    labels_before: tuple[ShownScore, ...] = ()
 
 
 Indices = tuple[int, ...]
@@ -166,7 +172,7 @@ class Confusion:
 class TruthFacts:
     """The run held against the truth, and images of its most frequent confusions."""
 
-    evaluation: Evaluation
+    evaluation: "Evaluation"
     confusions: tuple[Confusion, ...]
 
 

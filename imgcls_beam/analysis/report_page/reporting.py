@@ -1,12 +1,17 @@
 """A finished run → its report: one HTML file, in the output folder or elsewhere."""
 
-from imgcls_beam.analysis.judged_runs import JudgedRun
-from imgcls_beam.analysis.report_page.drawing import draw_page
+import concurrent.futures
+from typing import TYPE_CHECKING
+
+from imgcls_beam.analysis.report_page.drawing import draw_page, load_templates
 from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
 from imgcls_beam.analysis.report_page.page_files import write_page
 from imgcls_beam.analysis.report_page.picturing import make_pictures
 from imgcls_beam.analysis.run_rows import RunPlace, RunRows, choose_model, list_runs, open_run
 from imgcls_beam.sinks import RecordedModel
+
+if TYPE_CHECKING:
+    from imgcls_beam.analysis.judged_runs import JudgedRun
 
 REPORTS = "reports"
 
@@ -23,7 +28,7 @@ def write_report(
     model: str | None = None,
     *,
     earlier: EarlierRun | None = None,
-    judged: JudgedRun | None = None,
+    judged: "JudgedRun | None" = None,
 ) -> str:
     """Writes the report of a run, over one that is there.
 
@@ -44,7 +49,10 @@ def write_report(
     chosen = choose_model(rows.record, model)
     earlier = earlier or find_earlier(place, rows, chosen)
     facts = gather_facts(rows, chosen, earlier, judged)
-    page = draw_page(facts, make_pictures(facts, rows.record.configuration))
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        pictures = beside.submit(make_pictures, facts, rows.record.configuration)
+        load_templates()  # meanwhile: pictures are waited for, and decoded without Python's lock
+        page = draw_page(facts, pictures.result())
     url = target or locate_report(str(place.output), rows.record.run_id)
     option = "output" if target is None else "to"
     write_page(option, url, page)

@@ -29,7 +29,6 @@ class _Row(NamedTuple):
     """The cells that decide what becomes of a row."""
 
     uri: str
-    status: str
     label: str | None
     score: float | None
     margin: float | None
@@ -44,7 +43,7 @@ class _Offer(NamedTuple):
     places: Sequence[tuple[Lowest, float]]
 
 
-_CELLS = ("image_uri", "status", "top_label", "top_score", "top_margin", "error")
+_CELLS = ("image_uri", "top_label", "top_score", "top_margin", "error")
 
 
 class Tally:
@@ -100,6 +99,8 @@ class Tally:
         self.scores = add_counts(self.scores, count_scores(batch["top_score"]))
         self.margins = add_counts(self.margins, count_scores(batch["top_margin"]))
         cells = (batch[name].to_pylist() for name in _CELLS)
+        self.rows += len(batch)
+        self.statuses.update(batch["status"].to_pylist())
         rows = map(_Row._make, zip(*cells, strict=True))
         offers = [each for each in itertools.starmap(self._add_row, enumerate(rows)) if each]
         for offer, image in zip(
@@ -110,17 +111,16 @@ class Tally:
     def _add_row(self, index: int, row: _Row) -> _Offer | None:
         """Counts a row; None where it cannot be among those that are kept."""
         digest, before = digest_uri(row.uri), None
-        self.rows += 1
-        self.statuses[row.status] += 1
         places: list[tuple[Lowest, float]] = [(self.drawn, 0.0)]
         if row.label is not None and row.score is not None:
             before = self._look_back(digest, row.label)
             places += self._place_good(row.label, row.score, row.margin, is_flip=before is not None)
         elif row.error is not None:
             places += self._place_bad(f"{row.error['stage']}: {row.error['code']}")
-        places = [(kept, rank) for kept, rank in places if kept.admits(rank, digest)]
-        if not places and row.uri not in self._asked:
-            return None
+        if not self.drawn.admits(0.0, digest):  # of a short run every row is kept
+            places = [(kept, rank) for kept, rank in places if kept.admits(rank, digest)]
+            if not places and row.uri not in self._asked:
+                return None
         return _Offer(WantedRow(index, before, self._truths.get(row.uri)), digest, places)
 
     def _keep(self, offer: _Offer, image: ReportedImage) -> None:

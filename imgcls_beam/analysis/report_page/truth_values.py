@@ -1,10 +1,8 @@
 """What is known by the truth → the values that the template places."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imgcls_beam.analysis.calibration import Calibration
-from imgcls_beam.analysis.evaluating import Evaluation
 from imgcls_beam.analysis.report_page.page_facts import TruthFacts
 from imgcls_beam.analysis.report_page.page_text import (
     LABEL_CHARS,
@@ -12,7 +10,11 @@ from imgcls_beam.analysis.report_page.page_text import (
     make_visible,
     spell_ratio,
 )
-from imgcls_beam.analysis.thresholds import LabelThresholds
+
+if TYPE_CHECKING:
+    from imgcls_beam.analysis.calibration import Calibration
+    from imgcls_beam.analysis.evaluating import Evaluation
+    from imgcls_beam.analysis.thresholds import LabelThresholds
 
 _MATRIX_LABELS, _TABLE_LABELS, _HEAD_CHARS, _HEATS = 12, 200, 22, 8
 
@@ -41,7 +43,7 @@ def _spell(label: str, most: int = LABEL_CHARS) -> str:
     return cut_middle(make_visible(label), most)
 
 
-def _list_tiles(found: Evaluation) -> Iterator[dict[str, str]]:
+def _list_tiles(found: "Evaluation") -> Iterator[dict[str, str]]:
     judged = f"of {found.judged:,} images with a known truth"
     yield {"name": "Accuracy", "value": spell_ratio(found.accuracy, 1), "note": judged}
     deepest = len(found.top_accuracies)
@@ -92,7 +94,7 @@ def _find_heat(count: int, total: int) -> int:
     return -(-count * _HEATS // total)
 
 
-def _list_labels(found: Evaluation) -> list[dict[str, str]]:
+def _list_labels(found: "Evaluation") -> list[dict[str, str]]:
     thresholds = {each.label: each for each in found.thresholds}
     largest = sorted(found.labels, key=lambda each: (-each.images, each.label))
     return [
@@ -108,7 +110,7 @@ def _list_labels(found: Evaluation) -> list[dict[str, str]]:
     ]
 
 
-def _spell_threshold(found: LabelThresholds | None) -> dict[str, str]:
+def _spell_threshold(found: "LabelThresholds | None") -> dict[str, str]:
     if found is None or found.best is None:
         return {"threshold": "–", "there": ""}
     best = found.best
@@ -116,7 +118,7 @@ def _spell_threshold(found: LabelThresholds | None) -> dict[str, str]:
     return {"threshold": f"{best.threshold:.3f}", "there": there}
 
 
-def _list_bins(calibration: Calibration) -> dict[str, Any]:
+def _list_bins(calibration: "Calibration") -> dict[str, Any]:
     words = [
         f"scores {each.low:.2f} to {each.high:.2f}: {each.accuracy:.0%} right of {each.images:,}"
         for each in calibration.bins
