@@ -15,6 +15,8 @@ _SERVERS = pathlib.Path(__file__).parents[1] / ".servers" / "bin"
 RUNNER = os.environ.get("IMGCLS_TEST_RUNNER", "FnApiRunner")
 PRISM = shutil.which("prism", path=f"{_SERVERS}{os.pathsep}{os.environ.get('PATH', '')}")
 """That of `make servers`, or one on the PATH; nothing here downloads it."""
+if RUNNER == "PrismRunner" and PRISM is None:
+    raise FileNotFoundError("there is no Prism; `make servers` builds it")
 
 # DirectRunner would first look for Prism on the network; FnApiRunner never does.
 IN_MEMORY = ["--runner=FnApiRunner"]

@@ -13,6 +13,6 @@ def default_runner() -> Iterator[None]:
     """Another default, where `make test-prism` says so, and its Prism in the PATH."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.runners.DEFAULT_RUNNER", RUNNER)
-        if PRISM is not None:
+        if RUNNER == "PrismRunner" and PRISM is not None:
             patch.setenv("PATH", os.path.dirname(PRISM), prepend=os.pathsep)
         yield
