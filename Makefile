@@ -61,7 +61,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev $(PEERS:%=%/.installed)  ## the job beside its peers and hand-written loops; writes docs/performance.md (45 min)
+bench: $(VENV)/.dev $(PEERS:%=%/.installed)  ## the job beside its peers and hand-written loops; writes docs/performance.md (an hour)
 	$(BIN)/python -m bench --write
 	$(BIN)/python -m bench.manifests
 
