@@ -21,11 +21,11 @@ JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # each; the small files of tests/unit come last. One process more than cores, since many tests wait
 # for servers and programs; one thread in each.
 PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-test check test-lowest timm: export OMP_NUM_THREADS ?= 1
+test check test-prism test-lowest timm: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-lowest timm alone audit lint bench fuzz gpu models schemas constraints sbom pictures train-demo clean
+.PHONY: help demo test check test-prism test-lowest timm alone audit lint bench fuzz gpu models schemas constraints sbom pictures train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ test: $(VENV)/.dev $(APART) lint  ## everything that must hold
 
 check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" -x
+
+test-prism: $(VENV)/.dev  ## the tests of programs and transforms with Prism as their runner; `make servers` builds it
+	IMGCLS_TEST_RUNNER=PrismRunner $(BIN)/python -m pytest $(PARALLEL) tests/pipelines tests/beam
 
 test-lowest: $(LOWEST)/.installed  ## the tests with the oldest libraries that setup.py allows
 	$(LOWEST)/bin/python -m pytest $(PARALLEL) tests/unit tests/beam tests/pipelines tests/faults
@@ -58,7 +61,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev $(PEERS:%=%/.installed)  ## the job beside its peers and hand-written loops; writes docs/performance.md (45 min)
+bench: $(VENV)/.dev $(PEERS:%=%/.installed)  ## the job beside its peers and hand-written loops; writes docs/performance.md (an hour)
 	$(BIN)/python -m bench --write
 	$(BIN)/python -m bench.manifests
 

@@ -45,6 +45,7 @@ def find_bars(result: Result) -> list[Bar]:
         "start": _of_start,
         "memory": lambda result: [],
         "workers": _of_workers,
+        "engines": _of_engines,
         "store": _of_store,
     }
     return makers[result.table.kind](result)
@@ -106,6 +107,17 @@ def _of_workers(result: Result) -> list[Bar]:
     if not {one.title, two.title} <= result.runs.keys():
         return []
     return [_divide(result, two, one, _steady, 0.95)]
+
+
+def _of_engines(result: Result) -> list[Bar]:
+    """Worker processes that find out how to share cores, beside those that were told."""
+    names = [each.title for each in result.table.trials[3:]]
+    pairs = zip(names[::2], names[1::2], strict=True)
+    return [
+        _divide_names(result, shared, told, _steady, 0.95)
+        for shared, told in pairs
+        if {shared, told} <= result.runs.keys()
+    ]
 
 
 def _of_store(result: Result) -> list[Bar]:

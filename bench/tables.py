@@ -74,7 +74,7 @@ class Plan:
     rounds: int
 
 
-KINDS = ("first", "start", "large", "workers", "profile", "store", "memory", "others")
+KINDS = ("first", "start", "large", "workers", "engines", "profile", "store", "memory", "others")
 """In this order they are measured: what takes longest comes last."""
 _SMALL, _TINY = "vit-192", "demo"
 _SPREAD_IMAGES = 1_500
@@ -90,6 +90,7 @@ def make_tables(plan: Plan) -> list[Table]:
         "start": lambda: [_of_start(plan)],
         "large": lambda: [_of_large(plan)],
         "workers": lambda: [_of_workers(plan)],
+        "engines": lambda: [_of_engines(plan)],
         "profile": lambda: [_of_profile(name, plan) for name in _PROFILED],
         "store": lambda: [_of_store(_SMALL, plan.images, plan), _of_store(_TINY, 1000, plan)],
         "memory": lambda: [_of_memory(plan)],
@@ -158,6 +159,12 @@ def _of_workers(plan: Plan) -> Table:
     trials = tuple(Trial(way, "many", _SPREAD_IMAGES) for way in ways.WORKERS)
     title = f"Two worker processes, {_SMALL}, {_SPREAD_IMAGES:,} photographs"
     return Table("workers", title, _SMALL, trials, plan.rounds)
+
+
+def _of_engines(plan: Plan) -> Table:
+    trials = tuple(Trial(way, "many", _SPREAD_IMAGES) for way in ways.ENGINES)
+    title = f"Engines, {_SMALL}, {_SPREAD_IMAGES:,} photographs"
+    return Table("engines", title, _SMALL, trials, plan.rounds)
 
 
 def _of_store(name: str, count: int, plan: Plan) -> Table:

@@ -9,6 +9,7 @@ import pathlib
 import sys
 from typing import Literal
 
+from bench.peers.engines import find_prism
 from bench.peers.rows import TOP_K
 from bench.runs import ROOT, name_profile
 
@@ -72,6 +73,8 @@ class Way:
             return f"no .venv-peers-{self.peer[1]}: `make bench` makes it"
         if "openvino" in "".join(self.flags) and importlib.util.find_spec("openvino") is None:
             return "OpenVINO is not installed"
+        if "--engine=prism" in self.flags and find_prism() is None:
+            return "no Prism: `make servers` builds it"
         if self.engine == "bfloat16" and not has_bfloat16():
             return "this processor only emulates bfloat16"
         return None
@@ -166,3 +169,19 @@ WORKERS = (
         ("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
     ),
 )
+
+
+def _on_engine(name: str, *flags: str) -> Way:
+    return Way(f"job on {name}", "peer", flags, "auto", ("engines", ""))
+
+
+ENGINES = (
+    JOB,
+    _on_engine("Prism", "--engine=prism"),
+    _on_engine("one external worker", "--engine=workers", "--workers=1"),
+    _on_engine("two external workers", "--engine=workers", "--workers=2"),
+    _on_engine("two of one thread", "--engine=workers", "--workers=2", "--threads=1"),
+    _on_engine("four external workers", "--engine=workers", "--workers=4"),
+    _on_engine("four of one thread", "--engine=workers", "--workers=4", "--threads=1"),
+)
+"""FnApiRunner, Prism, and worker processes that are not told of each other."""

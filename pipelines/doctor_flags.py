@@ -10,6 +10,7 @@ from imgcls_beam.options import OutputOptions
 
 from . import flags as classify_flags
 from .arguments import parse_own, suggest, to_int
+from .beam_flags import list_beam_names, parse_beam
 from .speech import add_speech_flags
 
 
@@ -18,7 +19,8 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
 
     Returns:
         `model`, `read`, `decode` as their options; `input` and `output` likewise, or None where
-        they are not given; `parity`, a count of images, or None.
+        they are not given; `parity`, a count of images, or None; `beam`, the values of Beam's
+        flags, or None where no runner is given.
 
     Raises:
         ConfigError: a flag or value that is not allowed.
@@ -26,9 +28,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser = make_parser()
     flags, rest = parse_own(parser, argv)
-    if rest:
-        problem = f"doctor has no such flag; {suggest(rest[0], parser)}"
-        raise ConfigError("flag", rest[0], problem)
+    _check_rest(parser, rest, flags.runner)
     has_input = bool(flags.input or flags.requests or flags.input_manifest)
     places = {"jsonl": flags.output_jsonl, "table": flags.output_table}
     has_output = any((flags.output, *places.values()))
@@ -40,6 +40,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
         input=classify_flags.to_input(flags) if has_input else None,
         output=OutputOptions(flags.output, **places) if has_output else None,
         parity=None if flags.parity is None else _to_count(flags.parity),
+        beam=flags.runner and parse_beam([f"--runner={flags.runner}", *rest]),
     )
 
 
@@ -62,8 +63,21 @@ def make_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--parity", metavar="N", help="classify N images with transformers' pipeline too"
     )
+    group.add_argument(
+        "--runner", metavar="R", help="what a job on it needs, with the flags of Beam for it"
+    )
     add_speech_flags(parser)
     return parser
+
+
+def _check_rest(parser: argparse.ArgumentParser, rest: list[str], runner: str | None) -> None:
+    """Refuses flags that are not Beam's; without a runner also those."""
+    of_beam = list_beam_names() if runner else frozenset()
+    for each in rest:
+        name = each.partition("=")[0].lstrip("-")
+        if (each.startswith("-") and name not in of_beam) or not runner:
+            problem = f"doctor has no such flag; {suggest(each, parser)}"
+            raise ConfigError("flag", each, problem)
 
 
 def _to_count(text: str) -> int:

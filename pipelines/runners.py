@@ -28,9 +28,12 @@ LOCAL_RUNNERS = (
     "BundleBasedDirectRunner",
     "SwitchingDirectRunner",
 )
+PRISM_RUNNER = "PrismRunner"
 _SIMILAR_RATIO = 0.6
 _NO_PRISM = "/nonexistent/prism"
 """DirectRunner first tries to download Prism; a file that is not there keeps it off the network."""
+_APART = "disable_prism_server_singleton"
+"""Beam's experiment without which a process keeps the first Prism that it was told of."""
 _GOES_ON_ALONE = "DataflowRunner"
 """A Flex Template's launcher must not wait for its job; all other runners are waited for."""
 
@@ -38,10 +41,13 @@ _GOES_ON_ALONE = "DataflowRunner"
 def to_beam_options(arguments: Sequence[str]) -> "PipelineOptions":
     """Beam's options; without a runner, the local one that never touches the network.
 
+    Prism is the one that is given, else the one on the PATH; else Beam downloads it.
+
     Raises:
         ConfigError: there is no such runner, or it loses rows.
     """
     from apache_beam.options.pipeline_options import (
+        DebugOptions,
         PipelineOptions,
         PrismRunnerOptions,
         StandardOptions,
@@ -51,8 +57,11 @@ def to_beam_options(arguments: Sequence[str]) -> "PipelineOptions":
     standard = options.view_as(StandardOptions)
     standard.runner = find_runner(standard.runner)
     prism = options.view_as(PrismRunnerOptions)
-    if standard.runner in LOCAL_RUNNERS and prism.prism_location is None:
-        prism.prism_location = _NO_PRISM
+    if standard.runner in LOCAL_RUNNERS:
+        prism.prism_location = prism.prism_location or _NO_PRISM
+        options.view_as(DebugOptions).add_experiment(_APART)
+    elif standard.runner == PRISM_RUNNER:
+        prism.prism_location = prism.prism_location or shutil.which("prism")
     return options
 
 

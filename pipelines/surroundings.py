@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from imgcls_beam.cache import find_cache
 from imgcls_beam.errors import ConfigError, ModelError
 
+from .engine_checks import check_engine
 from .preflight import check_cuda, is_folder
 from .runners import DEFAULT_RUNNER
 
@@ -109,7 +110,14 @@ def _name_device() -> str:
 
 
 def check_runner(asked: argparse.Namespace) -> Iterator[str]:
-    """The runner of a job on this machine."""
+    """The runner that is asked for, and what it needs; else that of a job on this machine.
+
+    Raises:
+        ConfigError: there is no such runner, or what it needs is not there.
+    """
+    if asked.beam is not None:
+        yield from check_engine(asked.beam)
+        return
     yield f"{DEFAULT_RUNNER}, which never touches the network, unless --runner says otherwise"
     if shutil.which("prism") is None:
         yield (

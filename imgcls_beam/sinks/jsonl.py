@@ -32,6 +32,7 @@ from imgcls_beam.sinks.jsonl_files import (
     begin_jsonl,
     commit_jsonl,
 )
+from imgcls_beam.sinks.staged_lines import StagedLines
 from imgcls_beam.upstream import count_taken
 
 
@@ -40,8 +41,8 @@ class WriteJsonl(beam.PTransform):
     """Writes outcomes as lines of one file; gives its one `JsonlFile`.
 
     The file is there, whole, when that is given. Where a run does not add up, another file is in
-    its place, or the pipeline fails, nothing is published and nothing is left behind. Lines lie
-    bundle after bundle, and within a bundle in the order in which the outcomes came.
+    its place, or the pipeline fails, nothing is published and nothing is left behind. Answers to
+    requests are in the order of their lines, after all others, which lie bundle after bundle.
 
     Attributes:
         url: the file, a path or any fsspec URL; or a session that has begun already.
@@ -98,7 +99,7 @@ class WriteJsonl(beam.PTransform):
 
 def _commit(
     _impulse: bytes,
-    staged: Iterable[JsonlFile],
+    staged: Iterable[StagedLines],
     listed: int,
     session: JsonlSession,
     *_awaited: Any,  # noqa: ANN401

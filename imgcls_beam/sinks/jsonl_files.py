@@ -6,7 +6,8 @@
     FILE.staging/<session>/lines-…      a bundle's lines; gone once the file is published
 
 Every staged file has a name of its own, so a bundle that runs twice writes two; only the one that
-the runner committed is reported. Nothing here knows of Beam.
+the runner committed is reported. Lines of requests are sorted when staged files become one, since a
+runner may have spread them. Nothing here knows of Beam.
 """
 
 import contextlib
@@ -23,11 +24,13 @@ from imgcls_beam.elements import Outcome
 from imgcls_beam.errors import ConfigError, PublishError
 from imgcls_beam.lines import encode_line
 from imgcls_beam.sinks.leftovers import STALE
+from imgcls_beam.sinks.line_order import sort_lines
+from imgcls_beam.sinks.staged_lines import LinesSum, StagedLines, add_digests, read_lines
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.local_folder import remove_empty
 from imgcls_beam.stores.opening import open_parent
 
-_CHUNK_BYTES = 1 << 20
+_SPOILED = "a staged file is not what was written"
 _OWN = re.compile(r"[0-9a-f]{32}/(lines-[0-9a-f-]+|merged)")
 """Names of our own files below `FILE.staging/`."""
 
@@ -37,7 +40,7 @@ class JsonlFile:
     """One complete file of lines.
 
     Attributes:
-        path: where it lies, in the folder of the published one.
+        path: or URL, where it lies.
         lines: how many there are in it.
         size_bytes: its length.
         sha256: of its bytes, 64 hex digits.
@@ -170,8 +173,7 @@ class LineWriter:
         self._folder = session.folder
         self._path = f"{session.staging}/lines-{time.time_ns():020d}-{uuid.uuid4().hex}"
         self._target: IO[bytes] | None = None
-        self._digest = hashlib.sha256()
-        self._lines = self._size_bytes = 0
+        self._sum = LinesSum()
 
     def write(self, outcome: Outcome) -> None:
         """Adds a line; the file is closed and removed if that fails."""
@@ -183,11 +185,9 @@ class LineWriter:
         except BaseException:
             self.discard()
             raise
-        self._digest.update(line)
-        self._lines += 1
-        self._size_bytes += len(line)
+        self._sum.add(line)
 
-    def close(self) -> JsonlFile | None:
+    def close(self) -> StagedLines | None:
         """Completes the file; None where no line was written."""
         if self._target is None:
             return None
@@ -197,7 +197,7 @@ class LineWriter:
             self.discard()
             raise
         self._target = None  # complete: no longer ours to discard
-        return JsonlFile(self._path, self._lines, self._size_bytes, self._digest.hexdigest())
+        return StagedLines(self._path, self._sum.lines, self._sum.size_bytes, self._sum.digest)
 
     def discard(self) -> None:
         """Drops what was written. What cannot be removed is left: nothing refers to it."""
@@ -209,10 +209,12 @@ class LineWriter:
                 self._folder.remove(self._path)
 
 
-def commit_jsonl(staged: Sequence[JsonlFile], listed: int, session: JsonlSession) -> JsonlFile:
-    """Merges staged files in the order of their beginning, and moves the result to its place.
+def commit_jsonl(staged: Sequence[StagedLines], listed: int, session: JsonlSession) -> JsonlFile:
+    """Merges staged files and moves the result to its place.
 
-    A runner may call this again after it failed at any point, or after its answer was lost.
+    Lines of requests, and of whatever is numbered within an object, come in the order of objects
+    and numbers; before them all others, bundle after bundle. A runner may call this again after it
+    failed at any point, or after its answer was lost.
 
     Args:
         staged: the files that the runner committed, in any order.
@@ -236,17 +238,15 @@ def commit_jsonl(staged: Sequence[JsonlFile], listed: int, session: JsonlSession
     return JsonlFile(session.url, lines, sum(piece.size_bytes for piece in pieces), sha256)
 
 
-def _merge(pieces: Sequence[JsonlFile], session: JsonlSession) -> str:
+def _merge(pieces: Sequence[StagedLines], session: JsonlSession) -> str:
     """Merges staged files and moves the result to its place; gives its SHA-256."""
     folder, name, merged = session.folder, session.name, f"{session.staging}/merged"
     with folder.open_new(merged) as target:
-        for piece in pieces:
-            with folder.open_existing(piece.path) as source:
-                while chunk := source.read(_CHUNK_BYTES):
-                    target.write(chunk)
+        for line in sort_lines(_read_pieces(pieces, session)):
+            target.write(line)
     sha256 = _match(pieces, folder, merged)
     if sha256 is None:
-        raise _make_error(session, "a staged file is not what was written")
+        raise _make_error(session, _SPOILED)
     folder.sync(merged)
     try:
         folder.move_new(merged, name)
@@ -256,7 +256,18 @@ def _merge(pieces: Sequence[JsonlFile], session: JsonlSession) -> str:
     return sha256
 
 
-def _recognise(pieces: Sequence[JsonlFile], session: JsonlSession) -> str:
+def _read_pieces(pieces: Sequence[StagedLines], session: JsonlSession) -> Iterator[bytes]:
+    for piece in pieces:
+        found = LinesSum()
+        with session.folder.open_existing(piece.path) as source:
+            for line in read_lines(source):
+                found.add(line)
+                yield line
+        if (found.lines, found.digest) != (piece.lines, piece.digest):
+            raise _make_error(session, _SPOILED)
+
+
+def _recognise(pieces: Sequence[StagedLines], session: JsonlSession) -> str:
     """SHA-256 of the file that is there, if it is this one: an earlier try has moved it."""
     sha256 = _match(pieces, session.folder, session.name)
     if sha256 is None:
@@ -268,21 +279,12 @@ def _make_error(session: JsonlSession, problem: str) -> PublishError:
     return PublishError(f"{session.url} was not published: {problem}")
 
 
-def _match(pieces: Sequence[JsonlFile], folder: Folder, name: str) -> str | None:
-    """SHA-256 of a file that is these pieces one after the other; None where it is not."""
-    whole = hashlib.sha256()
+def _match(pieces: Sequence[StagedLines], folder: Folder, name: str) -> str | None:
+    """SHA-256 of a file that has the lines of these pieces; None where it has others."""
+    whole, found = hashlib.sha256(), LinesSum()
     with folder.open_existing(name) as source:
-        for piece in pieces:
-            digest = hashlib.sha256()
-            for chunk in _read_piece(source, piece.size_bytes):
-                digest.update(chunk)
-                whole.update(chunk)
-            if digest.hexdigest() != piece.sha256:
-                return None
-        return None if source.read(1) else whole.hexdigest()
-
-
-def _read_piece(source: IO[bytes], size_bytes: int) -> Iterator[bytes]:
-    while size_bytes and (chunk := source.read(min(size_bytes, _CHUNK_BYTES))):
-        size_bytes -= len(chunk)
-        yield chunk
+        for line in read_lines(source):
+            whole.update(line)
+            found.add(line)
+    is_same = found.digest == add_digests(piece.digest for piece in pieces)
+    return whole.hexdigest() if is_same else None

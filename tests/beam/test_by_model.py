@@ -17,7 +17,7 @@ from imgcls_beam.elements import EncodedImage, Failure, Outcome, Prediction
 from imgcls_beam.metrics import NAMESPACE
 from imgcls_beam.transforms import Classified
 from tests.models import make_model
-from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
+from tests.runners import DEFAULT, REPEATED, TWO_PROCESSES, make_pipeline
 from tests.scenes import write_broken, write_photos
 
 
@@ -53,7 +53,7 @@ def classify_together(
     uris: list[str],
     models: list[ModelOptions],
     folder: pathlib.Path,
-    arguments: tuple[str, ...] = IN_MEMORY,
+    arguments: tuple[str, ...] = DEFAULT,
 ) -> dict[str, int]:
     """Runs all models at once, kept as `0`, `1`, …; gives the counters."""
     pipeline = beam.Pipeline(options=PipelineOptions(list(arguments)))
@@ -71,7 +71,7 @@ def classify_together(
 
 
 def classify_alone(uris: list[str], models: list[ModelOptions], folder: pathlib.Path) -> None:
-    with beam.Pipeline("FnApiRunner") as pipeline:
+    with make_pipeline() as pipeline:
         listed = pipeline | beam.Create(uris)
         for index, each in enumerate(models):
             classify = ClassifyImages(each.model, top_k=each.top_k, batch_size=each.batch_size)
@@ -94,7 +94,7 @@ def assert_equal(one: Outcome, other: Outcome) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        IN_MEMORY,
+        DEFAULT,
         *(pytest.param(each, marks=pytest.mark.slow) for each in (REPEATED, TWO_PROCESSES)),
     ],
 )

@@ -14,9 +14,8 @@ from imgcls_beam import ClassifyImages, ClassifyRows, ConfigError
 from imgcls_beam.classify_rows import RESULT_FIELDS
 from imgcls_beam.models import resolve_model
 from tests.models import LABELS
+from tests.runners import make_pipeline
 from tests.scenes import draw_photo, encode, write_broken, write_photos
-
-RUNNER = "FnApiRunner"
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def photos(tmp_path: pathlib.Path) -> list[str]:
 
 
 def test_rows_say_what_the_model_says(photos: list[str], vit_folder: pathlib.Path) -> None:
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         uris = pipeline | beam.Create(photos)
         outcomes = (uris | ClassifyImages(str(vit_folder), top_k=3)).predictions
         expected = outcomes | "Expected" >> beam.Map(
@@ -74,7 +73,7 @@ def test_every_field_of_the_input_comes_back_across_a_shuffle(
         Item(index, uri, noon, [index, index + 1], None if index % 2 else "a note")
         for index, uri in enumerate(photos)
     ]
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         rows = (
             pipeline
             | beam.Create(items).with_output_types(Item)
@@ -102,7 +101,7 @@ def test_every_field_of_the_input_comes_back_across_a_shuffle(
 
 
 def test_errors_go_to_an_output_of_their_own(photos: list[str], vit_folder: pathlib.Path) -> None:
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         rows = pipeline | beam.Create(photos) | beam.Select(uri=str)
         classified = rows | ClassifyRows(str(vit_folder), error_handling={"output": "bad"})
         assert classified.keys() == {"good", "bad"}
@@ -136,7 +135,7 @@ def test_images_may_lie_in_the_rows_themselves(vit_folder: pathlib.Path) -> None
         beam.Row(name="empty", data=b""),
     ]
     classify = ClassifyRows(str(vit_folder), image_field="data", max_image_bytes=len(big) - 1)
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         given = pipeline | beam.Create(rows).with_output_types(
             RowTypeConstraint.from_fields(fields)
         )
@@ -159,7 +158,7 @@ def test_images_may_lie_in_the_rows_themselves(vit_folder: pathlib.Path) -> None
 def test_a_row_without_a_uri_is_one_error(photos: list[str], vit_folder: pathlib.Path) -> None:
     rows = [beam.Row(uri=photos[0]), beam.Row(uri=None), beam.Row(uri="http://127.0.0.1:9/a.jpg")]
     row_type = RowTypeConstraint.from_fields([("uri", str | None)])
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         given = pipeline | beam.Create(rows).with_output_types(row_type)
         classified = given | ClassifyRows(str(vit_folder))
         codes = classified | beam.Map(lambda row: row.error.code if row.error else row.status)
@@ -176,14 +175,14 @@ def test_a_row_without_a_uri_is_one_error(photos: list[str], vit_folder: pathlib
     ],
 )
 def test_fields_are_checked_while_the_graph_is_built(options: dict[str, str], said: str) -> None:
-    rows = beam.Pipeline(RUNNER) | beam.Create([beam.Row(uri="a", status="new")])
+    rows = make_pipeline() | beam.Create([beam.Row(uri="a", status="new")])
     with pytest.raises(ConfigError, match=said):
         _ = rows | ClassifyRows("never/loaded", **options)  # type: ignore[arg-type]
 
 
 def test_elements_without_a_schema_are_refused(vit_folder: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="has no schema"):
-        _ = beam.Pipeline(RUNNER) | beam.Create(["a.jpg"]) | ClassifyRows(str(vit_folder))
+        _ = make_pipeline() | beam.Create(["a.jpg"]) | ClassifyRows(str(vit_folder))
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,8 @@ from imgcls_beam.handler import BATCH_SIZE_OF
 from imgcls_beam.model_options import ModelOptions
 from schemas import load_schema
 from tests.models import LABELS, make_model
+from tests.runners import make_pipeline
 from tests.scenes import draw_photo, encode
-
-RUNNER = "FnApiRunner"
 
 
 def handle(folder: pathlib.Path, batch: list[Any], **options: Any) -> list[Any]:
@@ -99,9 +98,7 @@ def test_inference_args_are_refused_while_the_graph_is_built(
 ) -> None:
     handler = ImageClassificationModelHandler(str(vit_folder))
     with pytest.raises(ConfigError, match=next(iter(args))):
-        RunInference(handler, inference_args=args).expand(
-            beam.Pipeline(RUNNER) | beam.Create([b""])
-        )
+        RunInference(handler, inference_args=args).expand(make_pipeline() | beam.Create([b""]))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +205,7 @@ def test_it_runs_inside_run_inference_and_names_its_model(vit_folder: pathlib.Pa
             assert result.model_id is not None
             assert result.model_id.startswith(f"{vit_folder}@")
 
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         handler = ImageClassificationModelHandler(str(vit_folder), top_k=2)
         assert_that(pipeline | beam.Create(images) | RunInference(handler), check)
 
@@ -224,7 +221,7 @@ def test_it_composes_with_keys_and_functions_before_and_after(vit_folder: pathli
         assert sorted(key for key, _ in results) == ["3", "4"]
         assert all(label.startswith("LABEL_") for _, label in results)
 
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         assert_that(pipeline | beam.Create([3, 4]) | RunInference(handler), check)
 
 
@@ -246,7 +243,7 @@ def test_exception_handling_has_nothing_to_do_for_a_bad_image(
             *(False, False, True)
         ]
 
-    with caplog.at_level(logging.ERROR), beam.Pipeline(RUNNER) as pipeline:
+    with caplog.at_level(logging.ERROR), make_pipeline() as pipeline:
         handler = ImageClassificationModelHandler(str(vit_folder))
         good, bad = pipeline | beam.Create(images) | RunInference(handler).with_exception_handling()
         assert_that(good, check, "Good")

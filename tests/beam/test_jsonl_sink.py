@@ -20,7 +20,7 @@ from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, WriteJsonl, WriteParquet
 from imgcls_beam.spec import LabelScore
 from tests import by_url
-from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
+from tests.runners import DEFAULT, REPEATED, TWO_PROCESSES, make_pipeline
 from tests.staged import NOON, RUN, SCORING
 
 
@@ -78,7 +78,7 @@ def check_one_file(files: Sequence[JsonlFile], url: str, lines: int) -> None:
 def write(
     url: str,
     images: int,
-    arguments: Sequence[str] = IN_MEMORY,
+    arguments: Sequence[str] = DEFAULT,
     listed: int | None = None,
     sick_at: str = "",
     is_spread: bool = True,
@@ -101,20 +101,15 @@ def read_lines(url: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [IN_MEMORY, REPEATED, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+    "arguments", [DEFAULT, REPEATED, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("images", [1, 1200])
-def test_every_outcome_is_one_line_on_every_local_runner(
+def test_every_request_is_answered_in_its_order_on_every_local_runner(
     tmp_path: pathlib.Path, arguments: list[str], images: int
 ) -> None:
     write(str(tmp_path / "r.jsonl"), images, arguments)
-    assert sorted(read_lines(str(tmp_path / "r.jsonl"))) == sorted(make_lines(images))
+    assert read_lines(str(tmp_path / "r.jsonl")) == make_lines(images)
     assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
-
-
-def test_a_single_bundle_keeps_the_order_of_its_input(tmp_path: pathlib.Path) -> None:
-    write(str(tmp_path / "r.jsonl"), 500, is_spread=False)
-    assert read_lines(str(tmp_path / "r.jsonl")) == make_lines(500)
 
 
 def test_answers_and_refusals_stand_side_by_side(tmp_path: pathlib.Path) -> None:
@@ -160,7 +155,7 @@ def test_a_run_that_dies_leaves_no_file_and_the_next_one_clears_what_it_staged(
 def test_a_file_that_appeared_during_the_run_is_left_as_it_is(tmp_path: pathlib.Path) -> None:
     with (
         pytest.raises(Exception, match="another file is there"),
-        beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline,
+        make_pipeline() as pipeline,
     ):
         outcomes = pipeline | beam.Create(range(10)) | beam.Map(make_outcome)
         written = outcomes | "Disturb" >> beam.Map(write_another, tmp_path / "r.jsonl")
@@ -179,7 +174,7 @@ def test_a_file_that_is_there_is_refused_when_the_session_begins(tmp_path: pathl
 def test_a_run_whose_rows_are_not_committed_has_no_file(tmp_path: pathlib.Path) -> None:
     output = OutputOptions(str(tmp_path / "out"), RUN.run_id, RUN.run_date)
     url = str(tmp_path / "r.jsonl")
-    pipeline = beam.Pipeline(options=PipelineOptions(IN_MEMORY))
+    pipeline = make_pipeline()
     outcomes = pipeline | beam.Create(range(10)) | beam.Map(make_outcome)
     ten, eleven = (pipeline | str(count) >> beam.Create([count]) for count in (10, 11))
     record = outcomes | WriteParquet(output, eleven)
@@ -190,7 +185,7 @@ def test_a_run_whose_rows_are_not_committed_has_no_file(tmp_path: pathlib.Path) 
 
 
 def test_nothing_but_staged_files_crosses_a_shuffle(tmp_path: pathlib.Path) -> None:
-    pipeline = beam.Pipeline(options=PipelineOptions(IN_MEMORY))
+    pipeline = make_pipeline()
     outcomes = pipeline | beam.Create([make_outcome(0)], reshuffle=False)
     listed = pipeline | "Count" >> beam.Create([1], reshuffle=False)
     _ = outcomes | WriteJsonl(str(tmp_path / "r.jsonl"), listed)

@@ -9,6 +9,7 @@ from imgcls_beam.elements import ImageRef, Outcome, PixelArray, Prediction
 from imgcls_beam.metrics import count_outcome, count_prepared
 from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.spec import LabelScore
+from tests.runners import make_pipeline
 from tests.staged import SCORING
 
 NOW = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
@@ -24,7 +25,7 @@ PREDICTION = Prediction(
 
 
 def test_histograms_keep_parts_of_a_millisecond() -> None:
-    pipeline = beam.Pipeline("FnApiRunner")
+    pipeline = make_pipeline()
     images = [dataclasses.replace(IMAGE, prepare_ms=each) for each in (0.4, 1.5)]
     _ = pipeline | "Images" >> beam.Create(images) | beam.Map(count_prepared)
     _ = pipeline | "Outcomes" >> beam.Create([PREDICTION]) | beam.Map(_count)

@@ -21,7 +21,7 @@ from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scori
 from imgcls_beam.sinks import RunRecord, WriteParquet, begin_session, read_record
 from imgcls_beam.sinks.session import open_output
 from imgcls_beam.spec import LabelScore
-from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
+from tests.runners import DEFAULT, REPEATED, TWO_PROCESSES, make_pipeline
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def check_one_record(records: Sequence[RunRecord], listed: int) -> None:
 def write(
     output: str,
     images: int,
-    arguments: Sequence[str] = IN_MEMORY,
+    arguments: Sequence[str] = DEFAULT,
     listed: int | None = None,
     sick_at: str = "",
     file_bytes: int = 128 << 20,
@@ -107,7 +107,7 @@ def read_files(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [IN_MEMORY, REPEATED, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+    "arguments", [DEFAULT, REPEATED, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("images", [1, 2500])
 def test_every_outcome_is_one_row_on_every_local_runner(
@@ -210,7 +210,7 @@ def test_an_output_in_memory_works_within_one_process() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null"])
 def test_a_configuration_that_is_no_object_is_refused_before_the_run(text: str) -> None:
-    pipeline = beam.Pipeline(runner="FnApiRunner")
+    pipeline = make_pipeline()
     listed = pipeline | beam.Create([0])
     with pytest.raises(ConfigError, match="configuration"):
         WriteParquet("out", listed, configuration=text)
@@ -222,7 +222,7 @@ def test_the_paths_of_a_run_follow_its_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [IN_MEMORY, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+    "arguments", [DEFAULT, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
 )
 def test_one_three_and_eight_files_hold_the_same_table(
     tmp_path: pathlib.Path, arguments: list[str]
@@ -236,6 +236,6 @@ def test_one_three_and_eight_files_hold_the_same_table(
         assert [pathlib.Path(file.path).name for file in files] == names
         counts.append(len(files))
         tables.append(query(out, "select * from {rows} order by image_uri"))
-    assert counts == ([1, 3, 8] if arguments is IN_MEMORY else sorted(set(counts)))
+    assert counts == ([1, 3, 8] if arguments is DEFAULT else sorted(set(counts)))
     assert len(tables[0]) == 8000
     assert tables[0] == tables[1] == tables[2]

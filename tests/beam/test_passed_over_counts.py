@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from imgcls_beam import InputOptions, ListImages, WriteParquet
 from imgcls_beam.sinks import read_record
 from tests.beam.test_selecting import RUN, WAYS, of_run, run_job, to_outcome, write_files
-from tests.runners import IN_MEMORY, REPEATED
+from tests.runners import DEFAULT, REPEATED, make_pipeline
 
 SEEN = [
     {"reason": "suffix", "suffix": ".txt", "count": 7},
@@ -31,7 +31,7 @@ def twice(seen: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**each, "count": 2 * each["count"]} for each in seen]
 
 
-@pytest.mark.parametrize("arguments", [IN_MEMORY, REPEATED], ids=["once", "bundles twice"])
+@pytest.mark.parametrize("arguments", [DEFAULT, REPEATED], ids=["once", "bundles twice"])
 @pytest.mark.parametrize("is_spread", [False, True])
 def test_a_listing_is_counted_once(
     tmp_path: pathlib.Path, is_spread: bool, arguments: Sequence[str]
@@ -46,13 +46,13 @@ def test_a_listing_is_counted_once(
 
 
 def test_several_listings_are_added_up_and_none_is_nothing(tmp_path: pathlib.Path) -> None:
-    with beam.Pipeline(options=PipelineOptions(list(IN_MEMORY))) as pipeline:
+    with make_pipeline() as pipeline:
         mixed = {name: write_mixed(tmp_path / name) for name in ("one", "two")}
         listings = [pipeline | name >> ListImages(mixed[name]) for name in mixed]
         refs = listings | beam.Flatten()
         _ = refs | beam.Map(to_outcome) | WriteParquet(f"{tmp_path}/out", run_id="r1")
     assert list(read_record(f"{tmp_path}/out/runs/r1.json").passed_over) == twice(SEEN)
-    with beam.Pipeline(options=PipelineOptions(list(IN_MEMORY))) as pipeline:
+    with make_pipeline() as pipeline:
         refs = pipeline | beam.Create([])
         _ = refs | beam.Map(to_outcome) | WriteParquet(f"{tmp_path}/out", run_id="r2")
     assert list(read_record(f"{tmp_path}/out/runs/r2.json").passed_over) == []

@@ -26,9 +26,9 @@ from imgcls_beam.options import DecodeOptions, ReadOptions
 from imgcls_beam.prefetch import PrefetchQueue, PrepareDoFn, ReadDoFn
 from tests import flaky
 from tests.flaky import FlakyStore, put
+from tests.runners import make_pipeline
 from tests.scenes import draw_photo, encode
 
-RUNNER = "FnApiRunner"
 GLOBAL = GlobalWindow()
 
 
@@ -219,7 +219,7 @@ def test_an_image_keeps_its_time_and_its_windows(
         for index, time_s in enumerate(times_s)
         for start in starts
     ]
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         images = pipeline | beam.Create(timed) | beam.Map(_stamp) | beam.WindowInto(windows)
         read = images | ReadImages(ReadOptions(concurrency=batch, allow_schemes=flaky.SCHEMES))
         prepared = read | PrepareImages(resolve_model(str(vit_folder), None))
@@ -236,20 +236,20 @@ def _stamp(timed: tuple[str, int]) -> Any:
 def test_a_store_that_leaves_no_memory_fails_the_bundle() -> None:
     refs = [put("good.jpg"), put("bad.jpg", MemoryError("none is left"))]
     raised = pytest.raises(Exception, match="none is left")
-    with raised, beam.Pipeline(RUNNER) as pipeline:
+    with raised, make_pipeline() as pipeline:
         _ = pipeline | beam.Create(refs) | ReadImages(flaky.OPTIONS)
 
 
 def test_a_defect_of_a_client_is_the_row_of_its_object() -> None:
     refs = [put("good.jpg"), put("bad.jpg", RuntimeError("defect of the client"))]
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         read = pipeline | beam.Create(refs) | ReadImages(flaky.OPTIONS) | beam.Map(_get_tries)
         assert_that(read, equal_to([("EncodedImage", 1), ("Failure", 1)]))
 
 
 def test_a_store_that_is_slow_for_a_moment_costs_attempts_and_no_image() -> None:
     refs = [put(f"{index}.jpg", *[TimeoutError()] * (index % 3)) for index in range(9)]
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         read = (
             pipeline
             | beam.Create(refs)

@@ -19,7 +19,7 @@ from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scori
 from imgcls_beam.selecting import SelectImages
 from imgcls_beam.sinks import RunRecord, Selection, WriteParquet, read_record
 from imgcls_beam.spec import LabelScore
-from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES
+from tests.runners import DEFAULT, REPEATED, TWO_PROCESSES
 from tests.staged import Run, scoring_of
 
 pytestmark = pytest.mark.slow
@@ -30,8 +30,8 @@ RUN = Run("r1", NOON.date(), "owner/model", COMMIT, "{}", 5)
 SCORING = Scoring(ModelSource("owner/model", COMMIT, "owner/model", COMMIT), 5)
 
 WAYS = [
-    pytest.param((False, IN_MEMORY), id="on disk"),
-    pytest.param((True, IN_MEMORY), id="joined", marks=pytest.mark.slow),
+    pytest.param((False, DEFAULT), id="on disk"),
+    pytest.param((True, DEFAULT), id="joined", marks=pytest.mark.slow),
     pytest.param((True, REPEATED), id="joined, bundles twice", marks=pytest.mark.slow),
     pytest.param((True, TWO_PROCESSES), id="joined by two processes", marks=pytest.mark.slow),
 ]
@@ -246,10 +246,10 @@ def test_runs_that_were_never_committed_and_files_that_are_no_records_say_nothin
     photos, out = tmp_path / "photos", tmp_path / "out"
     write_files(photos, 0, 10)
     inputs = InputOptions(inputs=(str(photos),))
-    run_job(inputs, out, (False, IN_MEMORY))
+    run_job(inputs, out, (False, DEFAULT))
     (out / "runs" / "failed").mkdir()
     (out / "runs" / "r1.json").rename(out / "runs" / "failed" / "r1.json")
     (out / "runs" / "r0.json").write_text("{")
     (out / "runs" / "notes.txt").write_text("mine")
-    record = run_job(inputs, out, (False, IN_MEMORY), of_run("r2"), only="new")
+    record = run_job(inputs, out, (False, DEFAULT), of_run("r2"), only="new")
     assert record.counts["skipped"] == 0

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction
 from imgcls_beam.errors import ConfigError, FailureCode, Stage
@@ -18,7 +17,7 @@ from imgcls_beam.sinks import RunRecord, Selection, WriteParquet, begin_session,
 from imgcls_beam.sinks.history import find_history, read_known_rows
 from imgcls_beam.spec import LabelScore
 from imgcls_beam.warehouse.columns import to_run_row
-from tests.runners import IN_MEMORY
+from tests.runners import make_pipeline
 from tests.staged import NOON
 
 pytestmark = pytest.mark.slow
@@ -47,7 +46,7 @@ def make_outcome(index: int, scoring: Scoring, fails: bool) -> Outcome:
 def write(
     output: OutputOptions, spans: Sequence[tuple[Scoring, range]], fails: bool = True
 ) -> RunRecord:
-    with beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline:
+    with make_pipeline() as pipeline:
         parts = [
             pipeline
             | f"Indices{number}" >> beam.Create(indices)
@@ -137,7 +136,7 @@ def test_rows_of_another_scoring_than_was_expected_are_not_committed(
     session = begin_session(OutputOptions(str(tmp_path), "r1"), expected)
     with (
         pytest.raises(Exception, match=r"rows say .*, but the run was begun with owner/one"),
-        beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline,
+        make_pipeline() as pipeline,
     ):
         made = pipeline | beam.Create([make_outcome(1, rows, True)]).with_output_types(Outcome)
         _ = made | WriteParquet(session)
@@ -146,7 +145,7 @@ def test_rows_of_another_scoring_than_was_expected_are_not_committed(
 
 def test_a_run_of_no_rows_has_the_models_that_were_expected(tmp_path: pathlib.Path) -> None:
     session = begin_session(OutputOptions(str(tmp_path), "r1"), [TWO, ONE])
-    with beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline:
+    with make_pipeline() as pipeline:
         none = pipeline | beam.Create([]).with_output_types(Outcome)
         _ = none | WriteParquet(session)
     record = read_record(f"{tmp_path}/runs/r1.json")

@@ -24,7 +24,7 @@ from imgcls_beam import (
 from imgcls_beam.elements import Outcome
 from imgcls_beam.lines import encode_line
 from imgcls_beam.options import OutputOptions
-from tests.runners import IN_MEMORY
+from tests.runners import DEFAULT, make_pipeline
 from tests.scenes import draw_photo, encode, write_broken, write_photos
 from tests.staged import NOON
 
@@ -128,7 +128,7 @@ def test_a_run_of_windows_that_ends_is_one_run(
 ) -> None:
     uris = write_images(tmp_path / "photos")
     output = OutputOptions(str(tmp_path / "out"), "r1", NOON.date())
-    with beam.Pipeline(options=PipelineOptions(IN_MEMORY)) as pipeline:
+    with make_pipeline() as pipeline:
         images = (
             pipeline
             | beam.Create(list(enumerate(uris)))
@@ -143,7 +143,7 @@ def test_a_run_of_windows_that_ends_is_one_run(
         assert_that(files | beam.Map(lambda each: each.lines), equal_to([len(uris)]), "Lines")
 
 
-@pytest.mark.parametrize("arguments", [IN_MEMORY, STREAMING])
+@pytest.mark.parametrize("arguments", [DEFAULT, STREAMING])
 def test_a_side_input_changes_the_model_from_window_to_window(
     arguments: list[str], model_folders: dict[str, pathlib.Path]
 ) -> None:

@@ -20,9 +20,8 @@ from imgcls_beam.metrics import NAMESPACE
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import InputOptions, ReadOptions
+from tests.runners import make_pipeline
 from tests.scenes import write_broken, write_photos
-
-RUNNER = "FnApiRunner"
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def photos(tmp_path: pathlib.Path) -> pathlib.Path:
 def run_classify(photos: pathlib.Path, **options: Any) -> tuple[list[Outcome], dict[str, int]]:
     """Runs list and classify; the outcomes, and the counters."""
     kept = photos.parent / "outcomes.pickle"
-    pipeline = beam.Pipeline(RUNNER)
+    pipeline = make_pipeline()
     refs = pipeline | ListImages(InputOptions((str(photos),)))
     classified = refs | ClassifyImages(**options)
     _ = classified.outcomes | beam.combiners.ToList() | beam.Map(_keep, kept)
@@ -88,7 +87,7 @@ def test_batches_are_full_but_for_the_last(photos: pathlib.Path, vit_folder: pat
 
 def test_overlapping_inputs_are_scored_once(photos: pathlib.Path, vit_folder: pathlib.Path) -> None:
     inputs = (str(photos), f"{photos}/*.jpg", str(photos / "0000.jpg"))
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         refs = pipeline | ListImages(InputOptions(inputs))
         uris = refs | beam.Map(_get_uri)
         assert_that(uris, equal_to(sorted(f"file://{path}" for path in photos.iterdir())))
@@ -102,7 +101,7 @@ def _get_uri(element: Any) -> str:
 def test_predictions_and_failures_are_given_apart_too(
     photos: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         uris = pipeline | beam.Create([str(path) for path in photos.iterdir()])
         classified = uris | ClassifyImages(model=str(vit_folder))
         count = beam.combiners.Count.Globally
@@ -114,7 +113,7 @@ def test_predictions_and_failures_are_given_apart_too(
 def test_a_uri_that_may_not_be_read_costs_one_row(
     photos: pathlib.Path, vit_folder: pathlib.Path, uri: str
 ) -> None:
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         uris = pipeline | beam.Create([str(photos / "0000.jpg"), uri])
         outcomes = (uris | ClassifyImages(model=str(vit_folder))).outcomes
         stages = outcomes | beam.Map(_get_stage)
@@ -127,7 +126,7 @@ def test_each_stage_passes_on_what_an_earlier_one_gave_up(
     gone = ImageRef(str(tmp_path / "gone.jpg"))
     page = next(photos.glob("*page.jpg"))
     good = photos / "0001.png"
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         refs = pipeline | beam.Create([gone, ImageRef(str(page)), ImageRef(str(good))])
         read = refs | ReadImages(ReadOptions())
         prepared = read | PrepareImages(resolve_model(str(vit_folder), None))
@@ -185,7 +184,7 @@ def test_the_short_forms_do_what_the_long_ones_do(
     photos: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:
     model = str(vit_folder)
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         refs = pipeline | ListImages(str(photos))
         prepared = refs | ReadImages() | PrepareImages(model)
         assert_that(prepared, _check_types([PixelArray] * 40 + [Failure] * 5), "Prepared")

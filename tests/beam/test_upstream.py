@@ -18,8 +18,8 @@ from imgcls_beam import (
     Prediction,
 )
 from imgcls_beam.upstream import count_taken, find_classifications
+from tests.runners import make_pipeline
 
-RUNNER = "FnApiRunner"
 A, B = (ModelSource(name, name * 40, f"owner/{name}", name * 40) for name in "ab")
 URIS = ["gs://b/1.jpg", "gs://b/2.jpg", "gs://b/3.jpg"]
 
@@ -85,7 +85,7 @@ def take_nothing(refs: beam.PCollection) -> beam.PCollection:
 def test_what_classified_is_found_whatever_was_applied_since(
     build: Callable[[beam.PCollection], beam.PCollection], expected: list[Any]
 ) -> None:
-    refs = beam.Pipeline(RUNNER) | beam.Create(URIS)
+    refs = make_pipeline() | beam.Create(URIS)
     found = find_classifications(build(refs))
     asked = [(f.scoring.model, f.scoring.top_k, f.scoring.function_to_apply) for f in found]
     assert sorted(asked, key=str) == expected
@@ -93,7 +93,7 @@ def test_what_classified_is_found_whatever_was_applied_since(
 
 
 def test_models_of_one_decoding_are_found_each() -> None:
-    refs = beam.Pipeline(RUNNER) | beam.Create(URIS)
+    refs = make_pipeline() | beam.Create(URIS)
     found = find_classifications(join_models_of_one_decoding(refs))
     assert sorted(str(each.scoring.top_k) for each in found) == ["1", "3"]
     assert all(each.taken is refs for each in found)
@@ -104,7 +104,7 @@ def test_outcomes_are_counted_where_the_images_come_in(
     vit_folder: pathlib.Path, tmp_path: pathlib.Path, windows: bool
 ) -> None:
     uris = [str(tmp_path / f"{name}.jpg") for name in "abc"]
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         refs = pipeline | beam.Create(uris)
         if windows:
             timed = refs | beam.Map(lambda each: TimestampedValue(each, len(each)))
@@ -116,7 +116,7 @@ def test_outcomes_are_counted_where_the_images_come_in(
 
 
 def test_where_nothing_classifies_the_outcomes_are_counted() -> None:
-    with beam.Pipeline(RUNNER) as pipeline:
+    with make_pipeline() as pipeline:
         outcomes = pipeline | beam.Create(URIS) | beam.Filter(lambda each: "2" not in each)
         assert_that(outcomes | "Sink" >> _Count(), equal_to([2]))
 

@@ -1,4 +1,4 @@
-"""One table, whatever runs the job: six local set-ups, the same 500 images."""
+"""One table, whatever runs the job: nine set-ups of one machine, the same 500 images."""
 
 import json
 import pathlib
@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from bench.peers.engines import serve_workers
 from pipelines.__main__ import main
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES, TWO_THREADS
 from tests.scenes import BROKEN, draw_photo, encode
@@ -123,3 +124,15 @@ def test_the_portable_runner_gives_the_table(
     runner = ["--runner=PortableRunner", f"--job_endpoint={job_service}"]
     found = classify(photos, vit_folder, tmp_path, [*runner, f"--environment_type={environment}"])
     check_equal(found, expected)
+
+
+def test_two_worker_processes_that_are_started_apart_give_the_table(
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    expected: list[dict[str, Any]],
+    tmp_path: pathlib.Path,
+) -> None:
+    with serve_workers(tmp_path, 2, {}) as runner:
+        found = classify(photos, vit_folder, tmp_path / "out", runner)
+    check_equal(found, expected)
+    assert (tmp_path / "pool.log").read_text().count("Starting worker with command") == 2

@@ -19,7 +19,8 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def asked(model: str = "owner/model", **options: Any) -> argparse.Namespace:
-    return argparse.Namespace(model=ModelOptions(model, **options), output=OutputOptions("out"))
+    model_options = ModelOptions(model, **options)
+    return argparse.Namespace(model=model_options, output=OutputOptions("out"), beam=None)
 
 
 def find(check: Any, **options: Any) -> tuple[list[str], ImgclsError | None]:
@@ -103,7 +104,8 @@ def test_cuda_that_is_asked_for_and_cannot_be_there_is_a_problem(
     assert isinstance(find(surroundings.check_machine, device="cuda")[1], ConfigError)
 
 
-def test_the_runner_that_may_download_is_named() -> None:
+def test_the_runner_that_may_download_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
     lines, problem = find(surroundings.check_runner)
     assert problem is None
     assert lines[0].startswith("FnApiRunner")

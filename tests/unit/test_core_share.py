@@ -1,5 +1,7 @@
 """Processes that classify on one machine share its cores."""
 
+import functools
+import os
 import pathlib
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import pytest
 
 from imgcls_beam.classifying import ClassifierSpec
 from imgcls_beam.classifying.core_share import CoreShare, share_cores
+from imgcls_beam.cores import count_cores
 from imgcls_beam.scoring import ModelSource
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -124,3 +127,25 @@ def test_the_environment_may_ask_for_fewer(
     found = CoreShare(folder).count()
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert found == (cores or CoreShare(folder / "other").count())
+
+
+@pytest.mark.parametrize(("processes", "expected"), [(1, 4), (2, 2), (4, 1)])
+def test_processes_in_a_container_share_what_its_limit_leaves_of_the_machine(
+    folder: pathlib.Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    processes: int,
+    expected: int,
+) -> None:
+    groups = folder.parent / "groups"
+    groups.mkdir()
+    (groups / "cpu.max").write_text("400000 100000\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    count = functools.partial(count_cores, groups, groups / "none")
+    monkeypatch.setattr("imgcls_beam.classifying.cpu.count_cores", count)
+    shares = [CoreShare(folder, clock_s=clock) for _ in range(processes)]
+    for share in shares:
+        share.count()
+    clock.now_s += 1
+    assert [share.count() for share in shares] == [expected] * processes

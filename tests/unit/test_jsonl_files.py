@@ -16,6 +16,7 @@ from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import JsonlFile, JsonlSession, abandon_jsonl, begin_jsonl
 from imgcls_beam.sinks.jsonl_files import LineWriter, commit_jsonl, sweep_jsonl
 from imgcls_beam.sinks.leftovers import STALE
+from imgcls_beam.sinks.staged_lines import StagedLines
 from imgcls_beam.spec import LabelScore
 from imgcls_beam.stores import open_parent
 from tests import by_url
@@ -46,15 +47,15 @@ def make_outcome(index: int) -> Outcome:
     return make_prediction(ref, [LabelScore("cat", 0.75)])
 
 
-def stage(url: str, counts: Sequence[int], session_id: str = SESSION) -> list[JsonlFile]:
-    """One staged file per count; together they hold the outcomes 0, 1, 2, …"""
+def stage(url: str, counts: Sequence[int], session_id: str = SESSION) -> list[StagedLines]:
+    """One staged file per count; together they hold the outcomes 0, 1, 2, …, the last one first."""
     staged = []
-    start = 0
+    start = sum(counts)
     for count in counts:
         writer = LineWriter(JsonlSession.of_url(url, session_id))
-        for index in range(start, start + count):
+        for index in reversed(range(start - count, start)):
             writer.write(make_outcome(index))
-        start += count
+        start -= count
         file = writer.close()
         assert file is not None
         staged.append(file)
@@ -129,7 +130,7 @@ def test_lone_surrogates_are_replaced_and_text_beyond_ascii_is_written_as_it_is(
 
 
 @pytest.mark.parametrize("counts", [[], [1], [2, 3, 1], [1] * 12])
-def test_staged_files_become_one_file_in_the_order_of_their_beginning(
+def test_staged_files_become_one_file_in_the_order_of_the_requests(
     url: str, counts: list[int]
 ) -> None:
     staged = stage(url, counts)
