@@ -76,10 +76,16 @@ def need(name: str) -> None:
 
 
 @contextlib.contextmanager
-def serve(name: str) -> Iterator[BuiltServer]:
-    """A server with an empty bucket, and the environment that leads to it."""
+def serve(name: str, data: pathlib.Path | None = None) -> Iterator[BuiltServer]:
+    """A server with an empty bucket, and the environment that leads to it.
+
+    Args:
+        name: one of `PROGRAMS`.
+        data: of fake-gcs: what it has from the start, as files `BUCKET/name`.
+    """
     need(name)
-    with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{name}-") as empty:
+        folder = str(data or empty)
         serving = {"minio": _serve_minio, "fake-gcs": _serve_fake_gcs, "azurite": _serve_azurite}
         with serving[name](folder) as server:
             yield server
@@ -117,17 +123,15 @@ def _serve_fake_gcs(folder: str) -> Iterator[BuiltServer]:
     port = _find_port()
     url = f"http://127.0.0.1:{port}"
     command = ["-scheme=http", "-host=127.0.0.1", f"-port={port}", f"-public-host=127.0.0.1:{port}"]
-    command += [f"-external-url={url}", "-backend=memory", "-log-level=error"]
+    command += [f"-external-url={url}", "-backend=memory", "-log-level=error", f"-data={folder}"]
+    (pathlib.Path(folder) / BUCKET).mkdir(exist_ok=True)
     variables = {
         "STORAGE_EMULATOR_HOST": url,
         "NO_GCE_CHECK": "true",
         "GOOGLE_CLOUD_PROJECT": "imgcls-test",
     }
-    del folder
     with _run("fake-gcs", command, f"127.0.0.1:{port}", {}), lead_to("gs", variables):
-        server = BuiltServer("fake-gcs", "gs", url, f"gs://{BUCKET}")
-        server.store.call("POST", "b", json={"name": BUCKET}, project="imgcls-test")
-        yield server
+        yield BuiltServer("fake-gcs", "gs", url, f"gs://{BUCKET}")
 
 
 @contextlib.contextmanager

@@ -153,6 +153,18 @@ def test_encrypted_objects_are_read(server: BuiltServer, how: str) -> None:
 
 
 @pytest.mark.parametrize("server", ["azurite"], indirect=True)
+def test_a_blob_that_stands_for_a_folder_is_none(server: BuiltServer) -> None:
+    """Accounts with a hierarchical namespace list their folders so."""
+    server.fill({"tree/folder.png/a.png": b"x"})
+    store: Any = server.store
+    blob = store.service_client.get_blob_client(BUCKET, "tree/folder.png")
+    sync(store.loop, blob.upload_blob, b"", metadata={"hdi_isfolder": "true"})
+    for url in ("tree", "tree/*/a.png", "tree/folder.png"):
+        (ref,) = _list(f"{server.root}/{url}")
+        assert ref.uri.endswith("/tree/folder.png/a.png")
+
+
+@pytest.mark.parametrize("server", ["azurite"], indirect=True)
 def test_an_archived_object_says_so(server: BuiltServer) -> None:
     server.fill({"archive/a.png": b"bytes"})
     store: Any = server.store
