@@ -40,7 +40,7 @@ test: $(VENV)/.dev $(APART) lint  ## everything that must hold
 check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" -x
 
-servers: $(SERVERS)/.installed  ## Prism, MinIO, fake-gcs-server and Azurite for the tests, with Go and npm (6 min once)
+servers: $(SERVERS)/.installed  ## Prism, MinIO, fake-gcs-server and Azurite for the tests, with Go and npm (5 min, once)
 
 test-long: $(VENV)/.dev  ## what `make test` leaves out: ten kills, races, 100,000 keys on each store
 	$(BIN)/python -m pytest -m long tests/buckets
@@ -124,7 +124,7 @@ $(BROWSER)/.installed: tests/browser/package-lock.json tests/browser/unpack.mjs 
 # Servers that others wrote, for tests/buckets. `make test` uses them where they are, and does not
 # wait for them: each takes minutes to compile.
 $(SERVERS)/.installed: tests/buckets/package-lock.json tools/servers.sh $(VENV)/.dev
-	@echo "$(SERVERS): servers for the tests, from the Go module proxy and npm, 0.7 GB to download, some minutes" >&2
+	@echo "$(SERVERS): servers for the tests, from the Go module proxy and npm: 5 minutes of two cores" >&2
 	@tools/servers.sh $(SERVERS) $(VENV)
 	@touch $@
 

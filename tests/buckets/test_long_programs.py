@@ -18,7 +18,7 @@ from tests.programs import Mother, start_mother
 from tests.scenes import draw_photo, encode
 from tests.servers import BUCKET
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
 
 PAIRS, KILLS, IMAGES = 5, 10, 12
 KEYS = {"minio": 100_000, "fake-gcs": 100_000, "azurite": 20_000}

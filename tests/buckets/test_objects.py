@@ -1,6 +1,7 @@
 """Objects of servers that others wrote: listed, read, written under conditions, moved, removed."""
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
@@ -48,8 +49,14 @@ def test_what_is_listed_is_read_whatever_its_name(names: str, server: BuiltServe
     assert _read(*refs) == [name.encode() for name in expected]
     alone = [ImageRef(ref.uri) for ref in refs]
     assert _read(*alone) == _read(*refs)
-    assert look_up_versions(alone, ONCE) == refs
     assert all(ref.version and ref.updated_at and ref.checksum for ref in refs)
+    found = [each for each in look_up_versions(alone, ONCE) if isinstance(each, ImageRef)]
+    assert [_without_time(each) for each in found] == [_without_time(each) for each in refs]
+
+
+def _without_time(ref: ImageRef) -> ImageRef:
+    """S3 gives seconds when it is asked for one object, and parts of them in a listing."""
+    return dataclasses.replace(ref, updated_at=None)
 
 
 def test_a_pattern_lists_what_it_matches(names: str) -> None:

@@ -88,17 +88,17 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.mark.parametrize(
     ("settings", "url"),
     [
-        ({"ACCOUNT_KEY": KEY}, "https://two.blob.core.windows.net/"),
-        ({"SAS_TOKEN": "?sig=x"}, "https://two.blob.core.windows.net/?sig=x"),
-        ({"SAS_TOKEN": "sig=x"}, "https://two.blob.core.windows.net/?sig=x"),
-        ({"ANON": "true"}, "https://two.blob.core.windows.net/"),
+        ({"AZURE_STORAGE_ACCOUNT_KEY": KEY}, "https://two.blob.core.windows.net/"),
+        ({"AZURE_STORAGE_SAS_TOKEN": "?sig=x"}, "https://two.blob.core.windows.net/?sig=x"),
+        ({"AZURE_STORAGE_SAS_TOKEN": "sig=x"}, "https://two.blob.core.windows.net/?sig=x"),
+        ({"AZURE_STORAGE_ANON": "true"}, "https://two.blob.core.windows.net/"),
     ],
 )
 def test_an_account_of_a_url_is_asked_with_what_the_environment_gives(
     settings: dict[str, str], url: str, alone: pytest.MonkeyPatch
 ) -> None:
     for name, value in settings.items():
-        alone.setenv(f"AZURE_STORAGE_{name}", value)
+        alone.setenv(name, value)
     key = StoreKey.of("abfss://photos@two.dfs.core.windows.net/a.png")
     assert key.open(QUICK).service_client.url == url
     PatientAzure.clear_instance_cache()
