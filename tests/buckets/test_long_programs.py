@@ -153,17 +153,22 @@ def _leave(server: BuiltServer, names: Sequence[str]) -> None:
 
 def _pack(server: BuiltServer, names: Sequence[str]) -> None:
     """MinIO unpacks an archive into objects."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name in names:
-            member = tarfile.TarInfo(name)
-            member.size = 1
-            archive.addfile(member, io.BytesIO(b"x"))
     more = {"Key": "many.tar", "Metadata": {"snowball-auto-extract": "true"}}
-    server.store.call_s3("put_object", Bucket=BUCKET, Body=packed.getvalue(), **more)
+    for batch in _split(names):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for name in batch:
+                member = tarfile.TarInfo(name)
+                member.size = 1
+                archive.addfile(member, io.BytesIO(b"x"))
+        server.store.call_s3("put_object", Bucket=BUCKET, Body=packed.getvalue(), **more)
 
 
 def _put(server: BuiltServer, names: Sequence[str]) -> None:
-    rest = iter(names)
-    while batch := list(itertools.islice(rest, 2_000)):
+    for batch in _split(names):
         server.fill(dict.fromkeys(batch, b"x"))
+
+
+def _split(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Few enough for one request of a busy server."""
+    return (names[start : start + 2_000] for start in range(0, len(names), 2_000))
