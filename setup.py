@@ -38,6 +38,7 @@ EXTRAS = {
     "heic": ["pillow-heif>=1.3"],
     "gcp": ["apache-beam[gcp]", "gcsfs>=2026.10"],
     "s3": ["s3fs>=2026.9"],
+    "azure": ["adlfs>=2026.8"],
     "openvino": ["openvino>=2025.4"],
     "sql": ["duckdb>=1.3"],
     # Each torchvision fits one torch, which its own requirement names; both from one index.
@@ -45,6 +46,7 @@ EXTRAS = {
     "yaml": ["apache-beam[yaml]"],
     "completion": ["shtab>=1.7"],
     "dev": [
+        "adlfs>=2026.8",
         "apache-beam[gcp,yaml]",
         # What `make fuzz` fuzzes with; each has wheels for some Pythons.
         "atheris<3.1; sys_platform == 'linux' and python_version < '3.12'",

@@ -29,7 +29,7 @@ _NOT_NEEDED = (
 )
 """Warnings of libraries about packages that are not needed here. The last one means that SciPy is
 not installed, by which Beam would guess the model's size."""
-_CLIENTS = ("gcsfs", "asyncio", "google.auth")
+_CLIENTS = ("gcsfs", "asyncio", "google.auth", "azure", "adlfs")
 """Of stores: what they raise is a row or a sentence here, and they log a page of it beside that."""
 
 _state = types.SimpleNamespace(path=None, handlers=[])

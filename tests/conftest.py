@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from imgcls_beam.stores import RETRIES
+from tests.built_servers import SKIPPED
 from tests.models import FAMILIES, make_model
 
 # `make timm` runs these in an environment of their own.
@@ -16,8 +17,17 @@ collect_ignore = [] if importlib.util.find_spec("timm") else ["timm_models"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start servers are left out of `make check`."""
     for item in items:
-        if item.path.parent.name == "services":
+        if item.path.parent.name in ("services", "buckets"):
             item.add_marker("slow")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line about the servers that are not there, and what was skipped for it."""
+    reasons = [str(each.longrepr) for each in terminalreporter.stats.get("skipped", [])]
+    missing = [reason.rpartition(SKIPPED)[2] for reason in reasons if SKIPPED in reason]
+    if missing:
+        names = ", ".join(sorted({name.rstrip("'\")") for name in missing}))
+        terminalreporter.write_line(f"{len(missing)} tests skipped, {SKIPPED}{names}")
 
 
 @pytest.fixture(scope="session", autouse=True)

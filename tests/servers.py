@@ -8,8 +8,8 @@ import base64
 import contextlib
 import dataclasses
 import http.client
+import importlib
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -20,8 +20,6 @@ import fsspec
 import pytest
 
 from imgcls_beam.stores import StoreKey
-
-os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # gcsfs reads it at import
 
 BUCKET = "imgcls-test"
 _HOME = pathlib.Path(__file__).parent.parent
@@ -143,7 +141,7 @@ def serve_s3() -> Iterator[Server]:
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         }
-        with _lead_to(server.scheme, variables):
+        with lead_to(server.scheme, variables):
             server.fill({})
             yield server
 
@@ -164,7 +162,7 @@ def serve_gcs(folder: pathlib.Path | None = None) -> Iterator[Server]:
             "NO_GCE_CHECK": "true",
             "GOOGLE_CLOUD_PROJECT": "imgcls-test",
         }
-        with _lead_to(server.scheme, variables):
+        with lead_to(server.scheme, variables):
             server.fill({})
             yield server
 
@@ -186,7 +184,7 @@ def _run(module: str, *arguments: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _lead_to(scheme: str, variables: dict[str, str]) -> Iterator[None]:
+def lead_to(scheme: str, variables: dict[str, str]) -> Iterator[None]:
     """Sets the environment, and lets go of clients that were made for another server."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
@@ -198,8 +196,11 @@ def _lead_to(scheme: str, variables: dict[str, str]) -> Iterator[None]:
 
 def forget_clients(scheme: str) -> None:
     """Lets go of the clients that were made: they keep credentials and endpoint of that time."""
-    from imgcls_beam.stores.gcs_client import PatientGcs
-    from imgcls_beam.stores.s3_client import PatientS3
-
+    module, name = {
+        "s3": ("s3_client", "PatientS3"),
+        "gs": ("gcs_client", "PatientGcs"),
+        "az": ("azure_client", "PatientAzure"),
+    }[scheme]
     fsspec.get_filesystem_class(scheme).clear_instance_cache()
-    {"s3": PatientS3, "gs": PatientGcs}[scheme].clear_instance_cache()
+    client = importlib.import_module(f"imgcls_beam.stores.{module}")
+    getattr(client, name).clear_instance_cache()

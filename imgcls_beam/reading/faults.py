@@ -32,6 +32,7 @@ _OF_KIND = {
     ),
     FaultKind.NOT_PUBLIC: (FailureCode.UNREADABLE, REFUSED_HOST),
     FaultKind.UNREACHABLE: (FailureCode.UNAVAILABLE, "the store did not deliver the object"),
+    FaultKind.OUT_OF_RANGE: (FailureCode.UNREADABLE, "the object is shorter than it was"),
     FaultKind.OTHER: (FailureCode.UNREADABLE, "the store refused to read the object"),
 }
 

@@ -39,7 +39,7 @@ from imgcls_beam.reading.ranges import ask_ranges
 from imgcls_beam.reading.request_images import limit_line_bytes, open_request
 from imgcls_beam.reading.shared_reads import read_shared
 from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
-from imgcls_beam.stores import RETRIES, has_version, is_local
+from imgcls_beam.stores import RETRIES, FaultKind, has_version, is_local, kind_of
 
 _STRETCHES = (ByteSpan, RequestLine)
 
@@ -160,9 +160,17 @@ def _fetch_ranges(
     ]
     if is_local(store):
         return list(map(_read_file, refs, paths, starts, ends))
-    got = ask_ranges(store, paths, starts, ends, options)
+    asked = ask_ranges(store, paths, starts, ends, options)
+    got = [b"" if _is_empty(*each) else each[1] for each in zip(refs, asked, strict=True)]
     faults = find_faults(store, paths, refs, got)
     return [faults.get(index, answer) for index, answer in enumerate(got)]
+
+
+def _is_empty(ref: ImageRef, answer: bytes | BaseException) -> bool:
+    """Whether a store refused a whole object, as it has no first byte."""
+    if isinstance(answer, bytes) or ref.locator is not None:
+        return False
+    return kind_of(answer) is FaultKind.OUT_OF_RANGE
 
 
 def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes | BaseException:

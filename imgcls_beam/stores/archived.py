@@ -29,7 +29,8 @@ def _list_codes(error: BaseException) -> Iterator[str]:
     details = response.get("Error") if isinstance(response, dict) else None
     if isinstance(details, dict):
         yield str(details.get("Code"))
-    yield str(getattr(error, "error_code", None))
+    code = getattr(error, "error_code", None)
+    yield str(getattr(code, "value", code))  # Azure's are an enumeration
     # gcsfs gives the store's words below the object's name.
     said = "\n".join(map(str, error.args)).partition("\n")[2]
     yield from (code for code in _CODES if code in said)

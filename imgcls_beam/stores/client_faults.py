@@ -40,6 +40,8 @@ class FaultKind(enum.Enum):
     """A profile that is not there, credentials of which a part is missing."""
     NOT_PUBLIC = enum.auto()
     """A web address of this network, or of this machine's own services."""
+    OUT_OF_RANGE = enum.auto()
+    """It ends before what was asked for begins: where that is all of it, it has no bytes."""
     UNREACHABLE = enum.auto()
     """No answer, or one that says to come back later: it may pass."""
     OTHER = enum.auto()
@@ -67,14 +69,18 @@ _MALFORMED_NAME = re.compile(
     r"|NonHttpUrl|InvalidU(RL|rl)|MissingSchema|InvalidSchema|URLRequired|UnsupportedProtocol"
     r"|EndpointResolutionError|HFValidation|HfUri"
 )
-_NO_CREDENTIALS_NAME = re.compile("NoCredentials|NoAuthToken|DefaultCredentialsError")
+_NO_CREDENTIALS_NAME = re.compile(
+    "NoCredentials|NoAuthToken|DefaultCredentialsError|CredentialUnavailable"
+)
 _WRONG_SETTINGS_NAME = re.compile(
     r"ProfileNotFound|PartialCredentials|ConfigParse|ConfigNotFound|Invalid\w*Config|NoRegion"
     r"|InvalidRegion|InvalidIMDS|InvalidS3|InvalidProxies|InvalidRetry|InvalidDefaultsMode"
     r"|Unknown(Credential|Endpoint|Region|Signature|TokenProvider)|SSO|Login|MissingDependency"
     r"|NonRetryable"
 )
-_MALFORMED_CODES = frozenset({"InvalidBucketName", "InvalidURI", "KeyTooLongError"})
+_MALFORMED_CODES = frozenset(
+    {"InvalidBucketName", "InvalidURI", "KeyTooLongError", "InvalidResourceName", "InvalidUri"}
+)
 
 
 def is_fault(error: BaseException) -> bool:
@@ -108,11 +114,13 @@ def kind_of(error: BaseException) -> FaultKind:
 
 
 def code_of(error: BaseException) -> str:
-    """S3's own word for what is wrong, such as `NoSuchBucket`; empty where there is none."""
+    """The store's word for what is wrong, as `NoSuchBucket`; empty where there is none."""
     for each in _iterate_causes(error):
         response = getattr(each, "response", None)
         if isinstance(response, dict) and (code := response.get("Error", {}).get("Code")):
             return str(code)
+        if code := getattr(each, "error_code", None):
+            return str(getattr(code, "value", code))  # Azure's are an enumeration
     return ""
 
 
@@ -137,10 +145,12 @@ def _find_kind(error: BaseException) -> FaultKind:
     ):
         if _has_name(error, pattern):
             return kind
-    if code == "NoSuchBucket":
+    if code in ("NoSuchBucket", "ContainerNotFound"):
         return FaultKind.NO_BUCKET
     if _is_malformed(error, status, code):
         return FaultKind.MALFORMED
+    if status == 416:
+        return FaultKind.OUT_OF_RANGE
     if status in (404, 410) or _is_missing(error):
         return FaultKind.NO_OBJECT
     if isinstance(error, PermissionError) or status in (401, 403) or _is_gcs_refusal(error):

@@ -140,13 +140,17 @@ class Folder:
             unwritten_since: leaves out those that hold a younger file, or none that has a time.
         """
         try:
-            entries = self.store.ls(self.path_of(name), detail=True)
+            paths = list(self._iterate_folders(self.path_of(name)))
         except FileNotFoundError:
             return []
-        paths = [entry["name"].rstrip("/") for entry in entries if entry["type"] == "directory"]
         if unwritten_since is not None:
             paths = [path for path in paths if self._is_older(path, unwritten_since)]
         return sorted(path.rpartition("/")[2] for path in paths)
+
+    def _iterate_folders(self, path: str) -> Iterator[str]:
+        for entry in self.store.ls(path, detail=True):
+            if entry["type"] == "directory":
+                yield entry["name"].rstrip("/")
 
     def _is_older(self, path: str, time: datetime.datetime) -> bool:
         infos = self.store.find(path, detail=True).values()

@@ -5,15 +5,18 @@ asks for tokens in the thread in which all its requests go on. Here it tries onc
 again is the whole request, and tokens are asked for beside, once for all who wait.
 
 This is gcsfs's client of the JSON API. The one that it takes by default asks the storage control
-API by gRPC before each access, up to 60 s each where gRPC does not get through.
+API by gRPC before each access, up to 60 s each where gRPC does not get through. Who wants that one,
+for zonal buckets, sets `GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT` to true.
 """
 
 import asyncio
 import dataclasses
 import functools
+import os
 from typing import Any
 
 import aiohttp
+import gcsfs
 from fsspec.asyn import sync_wrapper
 from gcsfs.core import GCSFileSystem
 from gcsfs.credentials import LOCAL_REFRESH_BUFFER
@@ -22,12 +25,22 @@ from imgcls_beam.stores.patience import Patience
 
 _TOKEN_S = 20.0
 
-_request_once = GCSFileSystem._request.__wrapped__
-_get_file_once = GCSFileSystem._get_file_request.__wrapped__
-_get_ranges_once = GCSFileSystem._get_file_concurrent.__wrapped__
+_VARIABLE = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
+_is_asked_for = os.environ.get(_VARIABLE, "").lower() in ("true", "1")  # gcsfs takes none for true
+_Client: Any = gcsfs.GCSFileSystem if _is_asked_for else GCSFileSystem
 
 
-class PatientGcs(GCSFileSystem):
+def _once(method: Any) -> Any:  # noqa: ANN401
+    """A method of gcsfs without its retries."""
+    return getattr(method, "__wrapped__", method)
+
+
+_request_once = _once(_Client._request)
+_get_file_once = _once(_Client._get_file_request)
+_get_ranges_once = _once(_Client._get_file_concurrent)
+
+
+class PatientGcs(_Client):
     """GCS, with the patience that it is given."""
 
     def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:  # noqa: ANN401

@@ -1,12 +1,13 @@
 """What stores say of objects: one that is asked for, or those of a bucket, a page at a time.
 
-fsspec's `find` and `ls` of S3 and GCS give back a whole listing at once; their public `call_s3` and
-`call` ask for one page. A page has 1,000 keys at most, in the order of the keys' UTF-8.
+fsspec's `find` and `ls` of buckets give back a whole listing at once; their public `call_s3` and
+`call` ask for one page, and our own client of Azure does. A page has 1,000 keys at most, Azure's
+5,000, in the order of the keys' UTF-8.
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
@@ -36,14 +37,14 @@ def is_local(store: AbstractFileSystem) -> bool:
 
 def has_pages(store: AbstractFileSystem) -> bool:
     """Whether `list_below` knows this kind of store."""
-    return has_protocol(store, "s3") or has_protocol(store, "gs")
+    return _find_questions(store) is not None
 
 
 def find_info(store: AbstractFileSystem, path: str, *, is_object: bool = False) -> Info:
     """What a store knows of an object now.
 
-    A link on a local disk has size and time of its target, which is what is read. GCS and S3 are
-    asked directly: gcsfs asks twice, s3fs leaves out how an object is encrypted.
+    A link on a local disk has size and time of its target, which is what is read. Buckets are asked
+    directly: gcsfs asks twice, s3fs leaves out how an object is encrypted.
 
     Args:
         store: where it lies.
@@ -53,11 +54,16 @@ def find_info(store: AbstractFileSystem, path: str, *, is_object: bool = False) 
     Raises:
         FileNotFoundError: it is not there.
     """
-    bucket, key, _ = store.split_path(path) if has_pages(store) else ("", "", None)
-    if key and not key.endswith("/"):  # a/: a folder, though its placeholder is an object
-        ask = _ask_s3 if has_protocol(store, "s3") else _ask_gcs
+    questions = _find_questions(store)
+    bucket, key, _ = store.split_path(path) if questions else ("", "", None)
+    # a/ is a folder, though its placeholder is an object.
+    if questions and key and not key.endswith("/"):
         try:
-            return {**ask(store, bucket, key), "name": f"{bucket}/{key}", "type": "file"}
+            return {
+                **questions.ask_object(store, bucket, key),
+                "name": f"{bucket}/{key}",
+                "type": "file",
+            }
         except OSError as error:
             # It may be a folder; and gcsfs looks into the listing where objects may not be asked
             # for: it says so with an OSError of no further kind.
@@ -85,10 +91,11 @@ def list_below(store: AbstractFileSystem, start: str, *, is_deep: bool) -> Itera
         names end in a slash are left out: they are placeholders of folders.
     """
     bucket, _, prefix = start.partition("/")
-    ask = _ask_s3_page if has_protocol(store, "s3") else _ask_gcs_page
+    questions = _find_questions(store)
+    assert questions is not None
     token = ""
     while True:
-        page, token = ask(store, bucket, prefix, "" if is_deep else "/", token)
+        page, token = questions.ask_page(store, bucket, prefix, "" if is_deep else "/", token)
         for entry in sorted(page, key=lambda info: str(info["name"]).encode()):
             if not entry["name"].endswith("/"):
                 yield {**entry, "name": f"{bucket}/{entry['name']}", "type": "file"}
@@ -129,3 +136,35 @@ def _ask_s3_page(
     for each in page.get("Contents", ()):
         entries.append({**each, "name": each["Key"], "size": each["Size"]})
     return entries, page["NextContinuationToken"] if page.get("IsTruncated") else ""
+
+
+def _ask_own(store: AbstractFileSystem, bucket: str, key: str) -> Info:
+    found: Info = store.ask_object(bucket, key)
+    return found
+
+
+def _ask_own_page(
+    store: AbstractFileSystem, bucket: str, prefix: str, delimiter: str, token: str
+) -> _Page:
+    page: _Page = store.ask_page(bucket, prefix, delimiter, token)
+    return page
+
+
+class _Questions(NamedTuple):
+    """How a kind of store is asked for one object, and for one page from a token on."""
+
+    ask_object: Callable[[AbstractFileSystem, str, str], Info]
+    ask_page: Callable[[AbstractFileSystem, str, str, str, str], _Page]
+
+
+_S3, _GCS = _Questions(_ask_s3, _ask_s3_page), _Questions(_ask_gcs, _ask_gcs_page)
+_OWN = _Questions(_ask_own, _ask_own_page)
+
+
+def _find_questions(store: AbstractFileSystem) -> _Questions | None:
+    """None for a store without pages."""
+    if has_protocol(store, "s3"):
+        return _S3
+    if has_protocol(store, "gs"):
+        return _GCS
+    return _OWN if hasattr(store, "ask_page") else None

@@ -20,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.masking import mask_user
-from imgcls_beam.stores.cloud_folders import GcsFolder, S3Folder
+from imgcls_beam.stores.cloud_folders import AzureFolder, GcsFolder, S3Folder
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.infos import has_protocol, is_local
 from imgcls_beam.stores.local_folder import LocalFolder
@@ -33,7 +33,7 @@ _LOCAL_URL = re.compile(r"(file|local):(?://localhost)?(/(?!/).*)", re.DOTALL | 
 """Two more spellings of a local path: as Java writes it, and with the name of this machine."""
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
 _SECRETS = frozenset({"password", "token"})
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*|\$(root|web|logs)")
 _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
     **dict.fromkeys(("s3", "s3a"), "s3fs"),
@@ -70,7 +70,7 @@ class StoreKey:
         """The file system. Listings are never cached: a second one shall show what changed.
 
         Args:
-            patience: with its requests; the usual one where there is none. Of S3 and GCS: what else
+            patience: with its requests; the usual one where there is none. Of buckets: what else
                 there is has clients without such settings.
 
         Raises:
@@ -93,6 +93,8 @@ class StoreKey:
         known = _look_at(self.scheme, self.authority)
         if self.authority:
             return (known.root + rest[1:]).rstrip("/") or known.root
+        if "az" in _list_names(known.kind):  # adlfs makes a#c?b of a?b#c
+            return f"{authority}{rest}".rstrip("/")
         path: str = known.kind._strip_protocol(f"{scheme}://{authority}{rest}")
         return path
 
@@ -125,7 +127,7 @@ def show_store(url: str) -> str:
 
 
 def is_bucket_name(name: str) -> bool:
-    """Whether S3 and GCS can have a bucket of this name, those of long ago included."""
+    """Whether S3, GCS or Azure can have a bucket of this name, those of long ago included."""
     return _BUCKET.fullmatch(name) is not None
 
 
@@ -178,9 +180,8 @@ def open_folder(option: str, url: str) -> Folder:
     url = join_url(url)
     if is_local(store):
         return LocalFolder(option, url, store, root)
-    if has_protocol(store, "gs"):
-        return GcsFolder(option, url, store, root)
-    kind = S3Folder if has_protocol(store, "s3") else Folder
+    kinds = (("gs", GcsFolder), ("s3", S3Folder), ("az", AzureFolder))
+    kind = next((each for name, each in kinds if has_protocol(store, name)), Folder)
     return kind(option, url, store, root)
 
 
@@ -219,7 +220,7 @@ def _open_client(
     patience: Patience | None,
     options: Mapping[str, object],
 ) -> AbstractFileSystem:
-    """A file system of fsspec; of buckets one whose requests have deadlines, and are tried once."""
+    """A file system of fsspec; of buckets one with deadlines and one layer of retries."""
     package = kind.__module__.partition(".")[0]
     if package == "s3fs":
         from imgcls_beam.stores.s3_client import PatientS3
@@ -229,6 +230,10 @@ def _open_client(
         from imgcls_beam.stores.gcs_client import PatientGcs
 
         return PatientGcs(patience=patience or default_patience(), **options)
+    if package == "adlfs":
+        from imgcls_beam.stores.azure_client import PatientAzure
+
+        return PatientAzure(patience=patience or default_patience(), **options)
     if kind.__module__ == "fsspec.implementations.http":
         from imgcls_beam.stores.http_client import PublicHttp
 

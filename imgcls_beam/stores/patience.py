@@ -102,9 +102,6 @@ def find_limit_s(base_s: float, size_bytes: int) -> float:
 def iterate_waits(tries: int, first_wait_s: float, retry_s: float) -> Iterator[float]:
     """The wait before each other try, for as long as there is to be one.
 
-    Twice as long each time, 4 s at most, jittered by half: workers that failed together do not
-    return together.
-
     Args:
         tries: all in all.
         first_wait_s: in the mean, before the second.
@@ -112,10 +109,18 @@ def iterate_waits(tries: int, first_wait_s: float, retry_s: float) -> Iterator[f
     """
     began = time.monotonic()
     for number in range(tries - 1):
-        wait_s = min(first_wait_s * 2.0**number, _MOST_WAIT_S) * random.uniform(0.5, 1.5)
+        wait_s = find_wait_s(number, first_wait_s)
         if time.monotonic() - began + wait_s > retry_s:
             return
         yield wait_s
+
+
+def find_wait_s(number: int, first_wait_s: float) -> float:
+    """The wait after the try of this number, from 0: doubled each time, 4 s at most, and jittered.
+
+    By half, so that workers that failed together do not return together.
+    """
+    return min(first_wait_s * 2.0**number, _MOST_WAIT_S) * random.uniform(0.5, 1.5)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -31,7 +31,12 @@ _ANSWER_S = 6.0
 _WAITS_S = (0.5, None)
 _GCS = "https://storage.googleapis.com"
 _GCS_SCHEMES, _S3_SCHEMES = ("gs", "gcs"), ("s3", "s3a")
-_UNKNOWN_USER = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
+_AZURE_SCHEMES = ("az", "abfs", "abfss")
+_UNKNOWN_USER = (
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"),
+    *("AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"),
+)
+_ACCOUNT_SETTINGS = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_NAME")
 
 
 def check_store(option: str, url: str) -> None:
@@ -42,18 +47,23 @@ def check_store(option: str, url: str) -> None:
     Raises:
         ConfigError: it does not answer, there are no credentials, or there is no such bucket.
     """
-    scheme, bucket, _ = split_url(url)
-    if scheme not in (*_GCS_SCHEMES, *_S3_SCHEMES):
+    scheme, authority, _ = split_url(url)
+    if scheme not in (*_GCS_SCHEMES, *_S3_SCHEMES, *_AZURE_SCHEMES):
         return
+    bucket, at, _ = authority.partition("@")  # container@account.dfs.core.windows.net
     if not is_bucket_name(bucket):
         raise refuse_bucket_name(option, url)
     if scheme in _GCS_SCHEMES:  # its client looks for credentials for 20 s when it is opened
         _check_key_file(option, url)
         _check_endpoint(option, url, os.environ.get("STORAGE_EMULATOR_HOST") or _GCS)
+    if scheme in _AZURE_SCHEMES and not at and not any(map(os.environ.get, _ACCOUNT_SETTINGS)):
+        raise refuse_credentials(option, url)
     with refuse_store_faults(option, url):
         store, _ = open_store(option, url)
         if scheme in _S3_SCHEMES:
             _check_s3_client(option, url, store)
+        if scheme in _AZURE_SCHEMES:
+            _check_endpoint(option, url, store.service_client.primary_endpoint.partition("?")[0])
         found = ask(lambda: next(list_below(store, f"{bucket}/", is_deep=False), None))
         if isinstance(found, Exception) and not _may_be_read_still(found):
             raise found

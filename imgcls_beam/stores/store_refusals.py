@@ -12,18 +12,26 @@ from imgcls_beam.stores.infos import has_pages, list_below
 from imgcls_beam.stores.opening import StoreKey, split_url
 from imgcls_beam.stores.public_hosts import REFUSED_HOST
 
-_NAMES = {"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"}
+_NAMES = {
+    **{"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"},
+    **dict.fromkeys(("az", "abfs", "abfss"), "az"),
+}
 _SET = {
     "s3": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": (
         "run `gcloud auth application-default login`, or let GOOGLE_APPLICATION_CREDENTIALS name "
         "the key file of a service account"
     ),
+    "az": (
+        "set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME with "
+        "AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, or a login such as `az login`"
+    ),
     "": "check its user and password",
 }
 _NETWORK = {
     "s3": "AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, the network and its proxy",
     "gs": "the network, its proxy, and STORAGE_EMULATOR_HOST where that is set",
+    "az": "the account's name, the network and its proxy",
     "": "its host, the network and its proxy",
 }
 _BUCKETS = "a bucket's has 3 to 63 small letters, digits, dots and hyphens"
@@ -41,6 +49,7 @@ _SENTENCES = {
     FaultKind.MALFORMED: "it cannot be listed or read: its store has no such names; {names}",
     FaultKind.NOT_PUBLIC: REFUSED_HOST,
     FaultKind.UNREACHABLE: "its store does not answer{code}; check {network}",
+    FaultKind.OUT_OF_RANGE: "it is shorter than it was, or has no bytes",
     FaultKind.OTHER: "it cannot be listed or read{code}",
 }
 

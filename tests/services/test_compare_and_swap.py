@@ -17,7 +17,7 @@ def url(server: Server, request: pytest.FixtureRequest) -> str:
     return f"{server.root}/{request.node.name}/runs/run 1#a?b.json"
 
 
-def _race(url: str, etag: str | None, name: str = "racer") -> list[int]:
+def race(url: str, etag: str | None, name: str = "racer") -> list[int]:
     """Who of 20 wrote."""
     start = threading.Barrier(_RACERS)
 
@@ -35,18 +35,18 @@ def _race(url: str, etag: str | None, name: str = "racer") -> list[int]:
 
 
 def test_one_of_twenty_creates_a_file(url: str) -> None:
-    (winner,) = _race(url, None)
+    (winner,) = race(url, None)
     assert by_url.read_with_etag(url)[0] == f"racer {winner}".encode()
 
 
 def test_one_of_twenty_replaces_a_file(url: str) -> None:
     by_url.swap(url, b"old", None)
     _, etag = by_url.read_with_etag(url)
-    (winner,) = _race(url, etag)
+    (winner,) = race(url, etag)
     data, other_etag = by_url.read_with_etag(url)
     assert data == f"racer {winner}".encode()
     assert other_etag != etag
-    assert _race(url, etag, "late") == []
+    assert race(url, etag, "late") == []
 
 
 def test_a_file_that_is_gone_cannot_be_replaced(url: str) -> None:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
 import pyarrow.parquet as pq
 import pytest
 
+from imgcls_beam.stores import open_store
 from tests.programs import Mother, start_mother
 from tests.scenes import draw_photo, encode
 from tests.servers import Server
@@ -37,7 +37,7 @@ def _make_command(server: Server, output: str, model: pathlib.Path, how: str) ->
 
 def _read(server: Server, output: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The record, and the model of each image by it; nothing else may lie there."""
-    store, path = fsspec.url_to_fs(f"{server.root}/{output}")
+    store, path = open_store("output", f"{server.root}/{output}")
     store.invalidate_cache()
     record = json.loads(store.cat_file(f"{path}/runs/r1.json"))
     rows: list[dict[str, Any]] = []

@@ -1,6 +1,9 @@
 """What only GCS has: generations, composed objects, objects kept as gzip."""
 
 import gzip
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -73,3 +76,44 @@ def test_what_is_kept_as_gzip_and_has_changed_is_found_out(gcs_server: Server) -
     failure = _read(ref)
     assert isinstance(failure, Failure)
     assert failure.code is FailureCode.CHANGED
+
+
+_TRIED = """
+import os
+import sys
+from gcsfs.extended_gcsfs import ExtendedGcsFileSystem
+
+def refuse(*given):
+    os.write(2, b"the control API was asked")
+    os._exit(3)
+
+ExtendedGcsFileSystem._get_control_plane_client = refuse
+from imgcls_beam.stores import open_folder
+
+folder = open_folder("output", sys.argv[1])
+folder.swap("a/record.json", b"{}", None, "scratch")
+folder.move("a/record.json", "b/record.json")
+with folder.open_existing("b/record.json") as file:
+    print(file.read(), folder.list_names(), folder.list_folders(""), folder.find_size("b/c"))
+folder.remove_below()
+print(type(folder.store).__mro__)
+"""
+
+
+def _try_client(url: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """In a process that has gcsfs's settings as they are given here, and no others."""
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("GCSFS_")} | settings
+    command = [sys.executable, "-c", _TRIED, url]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)
+
+
+def test_no_control_api_is_asked_with_gcsfs_as_it_is_installed(gcs_server: Server) -> None:
+    ended = _try_client(f"{gcs_server.root}/plain")
+    assert ended.returncode == 0, ended.stderr
+    assert "b'{}' ['b/record.json'] ['b'] None" in ended.stdout
+    assert "ExtendedGcsFileSystem" not in ended.stdout
+
+
+def test_who_asks_for_the_client_of_zonal_buckets_gets_it(gcs_server: Server) -> None:
+    ended = _try_client(f"{gcs_server.root}/zonal", GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT="true")
+    assert "the control API was asked" in ended.stderr

@@ -4,10 +4,10 @@ import json
 import pathlib
 
 import duckdb
-import fsspec
 import pyarrow.dataset as ds
 import pytest
 
+from imgcls_beam.stores import open_store
 from pipelines.__main__ import main
 from tests.scenes import draw_photo, encode
 from tests.servers import Server
@@ -21,7 +21,7 @@ def _classify(server: Server, model: pathlib.Path, run_id: str) -> dict[str, int
     places = [f"--input={server.root}/nightly/photos", f"--output={server.root}/nightly/out"]
     flags = [f"--model={model}", f"--run_id={run_id}", "--only=new", "--top_k=1"]
     assert main(["classify", *places, *flags]) == 0
-    store, path = fsspec.url_to_fs(f"{server.root}/nightly/out/runs/{run_id}.json")
+    store, path = open_store("output", f"{server.root}/nightly/out/runs/{run_id}.json")
     counts: dict[str, int] = json.loads(store.cat_file(path))["counts"]
     return counts
 
@@ -48,7 +48,7 @@ def test_42_of_10034_are_scored_after_37_were_added_5_changed_and_3_deleted(
     counts = _classify(server, vit_folder, "second")
     assert counts == {"listed": 10_034, "ok": 42, "error": 0, "skipped": 9_992}
 
-    store, path = fsspec.url_to_fs(f"{server.root}/nightly/out/predictions")
+    store, path = open_store("output", f"{server.root}/nightly/out/predictions")
     rows = ds.dataset(path, filesystem=store, partitioning="hive").to_table()
     assert rows.num_rows == _OBJECTS + 10_034
     scored = duckdb.sql(

@@ -4,10 +4,10 @@ import json
 import pathlib
 from typing import Any
 
-import fsspec
 import pyarrow.parquet as pq
 import pytest
 
+from imgcls_beam.stores import open_store
 from pipelines.__main__ import main
 from tests.servers import Server
 
@@ -23,7 +23,7 @@ def _classify(images: str, output: str, *flags: str) -> int:
 
 def _read_rows(output: str) -> dict[str, dict[str, Any]]:
     """The rows that the record names, by the name of the image, without what differs by place."""
-    store, path = fsspec.url_to_fs(output)
+    store, path = open_store("output", output)
     (record,) = [json.loads(store.cat_file(each)) for each in store.find(f"{path}/runs")]
     assert record["state"] == "DONE"
     rows = {}

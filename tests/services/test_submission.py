@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import fsspec
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -24,6 +23,7 @@ from apache_beam.transforms.resources import AcceleratorHint
 
 from imgcls_beam.accelerators import DISK_GB, HARNESS_THREADS
 from imgcls_beam.errors import ModelError
+from imgcls_beam.stores import open_store
 from pipelines.__main__ import main
 from tests.dataflow_service import JOB_ID, PROJECT, REGION, Dataflow, serve_dataflow
 from tests.scenes import BROKEN, draw_photo, encode
@@ -264,7 +264,7 @@ def run_staged(submission: Submission) -> str:
 
 def read_rows(output: str) -> dict[str, dict[str, Any]]:
     """The rows that the record names, by URI."""
-    store, path = fsspec.url_to_fs(output)
+    store, path = open_store("output", output)
     record = json.loads(store.cat_file(f"{path}/runs/r1.json"))
     assert record["state"] == "DONE"
     rows: dict[str, dict[str, Any]] = {}

@@ -176,7 +176,18 @@ def test_a_fault_is_of_its_kind_and_becomes_the_row_of_one_image(name: str) -> N
 
 
 def test_every_kind_is_here() -> None:
-    assert {kind for _, kind in KINDS.values()} == set(FaultKind)
+    assert {kind for _, kind in KINDS.values()} == set(FaultKind) - {FaultKind.OUT_OF_RANGE}
+
+
+@pytest.mark.parametrize(
+    "fault", [HttpError({"code": 416}), _caused_by(OSError(22, "x"), HttpError({"code": 416}))]
+)
+def test_an_object_that_has_no_first_byte_is_empty(fault: Exception) -> None:
+    assert kind_of(fault) is FaultKind.OUT_OF_RANGE
+    listed, alone = flaky.put("listed.jpg", fault), flaky.put("alone.jpg", fault)
+    failures = flaky.read(listed, ImageRef(alone.uri))
+    codes = [each.code for each in failures if isinstance(each, Failure)]
+    assert codes == [FailureCode.CHANGED, FailureCode.EMPTY]  # it had bytes when it was listed
 
 
 def test_a_fault_that_passes_gives_the_image() -> None:

@@ -11,12 +11,12 @@ import sys
 from collections import Counter
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from imgcls_beam.stores import open_store
 from tests.servers import Server
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def folder(request: pytest.FixtureRequest, s3: Server, gcs: Server, tmp_path: pa
 
 
 def _put(folder: str, objects: dict[str, bytes]) -> None:
-    store, path = fsspec.url_to_fs(folder)
+    store, path = open_store("output", folder)
     if folder.startswith("/"):
         store.makedirs(path)
     store.pipe({f"{path}/{name}": data for name, data in objects.items()})
@@ -81,7 +81,7 @@ def _make_image(index: int) -> bytes:
 
 
 def _read(output: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    store, path = fsspec.url_to_fs(output)
+    store, path = open_store("output", output)
     record = json.loads(store.cat_file(f"{path}/runs/r.json"))
     tables = [
         pq.read_table(io.BytesIO(store.cat_file(f"{path}/{file['path']}")))

@@ -25,14 +25,15 @@ _MODEL = pathlib.Path(__file__).parents[2] / "demo" / "model"
 _SETTINGS = (
     *("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     *("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "STORAGE_EMULATOR_HOST"),
-    "GOOGLE_APPLICATION_CREDENTIALS",
+    *("GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_CONNECTION_STRING"),
+    "AZURE_STORAGE_ACCOUNT_NAME",
 )
 
 
 @pytest.fixture(autouse=True)
 def fresh_clients() -> None:
     """Clients keep the credentials and the endpoint of when they were made."""
-    for scheme in ("s3", "gs"):
+    for scheme in ("s3", "gs", "az"):
         forget_clients(scheme)
 
 
@@ -112,6 +113,17 @@ def test_s3_without_credentials(
 ) -> None:
     said = "there are no credentials for s3://; set AWS_PROFILE, or AWS_ACCESS_KEY_ID"
     _check_refused(program, "s3://some-bucket/p", said, tmp_path, capsys, alone)
+
+
+@pytest.mark.parametrize("program", ["classify", "classify to", "doctor"])
+def test_azure_without_an_account(
+    program: str,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    alone: pytest.MonkeyPatch,
+) -> None:
+    said = "there are no credentials for az://; set AZURE_STORAGE_CONNECTION_STRING, or"
+    _check_refused(program, "az://some-bucket/p", said, tmp_path, capsys, alone)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +234,6 @@ def test_a_store_that_is_right_is_asked_little(server: Server) -> None:
     assert not has_bucket(f"{server.scheme}://no-such-bucket/x")
 
 
-@pytest.mark.parametrize("url", ["memory://x", "/tmp/x", "file:///tmp/x", "hf://a/b/c", "az://c/x"])
+@pytest.mark.parametrize("url", ["memory://x", "/tmp/x", "file:///tmp/x", "hf://a/b/c"])
 def test_other_stores_are_not_asked_beforehand(url: str) -> None:
     check_store("input", url)
