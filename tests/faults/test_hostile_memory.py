@@ -18,8 +18,8 @@ NAMES = (
     *("boxes: JPEG2000, 64 Mi pixels of four channels", "WEBP: frames on a large canvas"),
 )
 GROWN_MIB_MAX = 960
-"""Beside Python, Pillow and numpy: the budget, and a little of each thread. 770 as it is, 1,030 where
-nothing is given back and a WebP keeps its decoder."""
+"""Beside Python, Pillow and numpy: the budget, and a little of each thread. 770 as it is, 1,030
+where nothing is given back and a WebP keeps its decoder."""
 MEASURE = """
 import concurrent.futures, pathlib, re, sys
 from imgcls_beam.elements import EncodedImage, ImageRef
