@@ -181,7 +181,7 @@ class PixelArray:
         ref: where it came from.
         inputs: see `ModelInputs`.
         facts: of the encoded image; None where the caller handed in an opened one.
-        prepare_ms: wall time of decoding and geometry.
+        prepare_ms: processor time of decoding and geometry.
         sandbox: where it was decoded; None where that is not known.
     """
 
@@ -204,7 +204,7 @@ class Prediction:
         execution: of the batch.
         scoring: the model, and what the job asked of it.
         facts: of the encoded image; None where the caller handed in an opened one.
-        prepare_ms: wall time of decoding and geometry.
+        prepare_ms: processor time of decoding and geometry.
         shared_with: URI of the image that was predicted for both, where the bytes are the same;
             None where it was this one itself.
         sandbox: where it was decoded; None where that is not known.

@@ -70,7 +70,7 @@ _COLUMNS = (
     ("device", _TEXT, False, "Where the model ran, e.g. cpu, cuda:0"),
     ("dtype", _TEXT, False, "Type of the model's weights, e.g. float32"),
     ("batch_size", _INT32, False, "Images in the forward pass"),
-    ("preprocess_ms", _DOUBLE, False, "Wall time of decoding and geometry, milliseconds"),
+    ("preprocess_ms", _DOUBLE, False, "Processor time of decoding and geometry, milliseconds"),
     ("inference_ms", _DOUBLE, False, "Wall time of the forward pass, milliseconds per image"),
     ("library_versions", _TEXT, True, "Versions of the libraries in use, a JSON object"),
     ("request_id", _TEXT, False, "The request's own id"),

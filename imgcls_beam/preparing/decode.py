@@ -20,9 +20,9 @@ from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode_memory import estimate_bytes
 from imgcls_beam.preparing.formats import FORMATS, identify
 from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
-from imgcls_beam.preparing.inspecting import Samples
+from imgcls_beam.preparing.inspecting import Inspection, Samples
 from imgcls_beam.preparing.inspecting.tiff_kinds import describe_opened
-from imgcls_beam.preparing.limits import check_inspection, check_size
+from imgcls_beam.preparing.limits import check_inspection, check_memory, check_size
 from imgcls_beam.preparing.orientation import LYING, UPRIGHT, read_orientation
 from imgcls_beam.preparing.reducing import decode_reduced
 from imgcls_beam.preparing.sizes import Extent, TargetRule
@@ -79,7 +79,7 @@ def try_decode(
         facts = dataclasses.replace(facts, format=(name := identify(data)))
         found = FORMATS[name].inspect(data)
         check_inspection(name, found, options)
-        estimate = functools.partial(estimate_bytes, name, found)
+        estimate = functools.partial(_estimate, name, found, options)
         if found.size and not found.is_opened_small:
             facts = _with_size(facts, found.size)
             before_load(estimate(check_size(found.size, options)))
@@ -103,6 +103,12 @@ def try_decode(
 def _make_anew(error: ImageError) -> ImageError:
     """The same without its traceback, by which it holds every half-decoded pixel."""
     return ImageError(error.code, error.message, retryable=error.retryable)
+
+
+def _estimate(name: str, found: Inspection, options: DecodeOptions, pixels: int) -> int:
+    size_bytes = estimate_bytes(name, found, pixels)
+    check_memory(name, size_bytes, options)
+    return size_bytes
 
 
 def _before_load(

@@ -12,7 +12,6 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.preparing.inspecting import (
@@ -25,7 +24,14 @@ from imgcls_beam.preparing.inspecting import (
     png,
     tiff,
 )
-from imgcls_beam.preparing.readers import PngReader, PpmReader, TiffReader, find_heif, read_heif
+from imgcls_beam.preparing.readers import (
+    PngReader,
+    PpmReader,
+    TiffReader,
+    WebPReader,
+    find_heif,
+    read_heif,
+)
 
 _HEAD_BYTES = 1024
 
@@ -57,7 +63,7 @@ FORMATS = {
     # What cameras, phones and the web write.
     "JPEG": Format(rb"\xff\xd8\xff", jpeg.inspect_jpeg, JpegImageFile),
     "PNG": Format(rb"\x89PNG\r\n\x1a\n", png.inspect_png, PngReader),
-    "WEBP": Format(rb"RIFF....WEBP", headers.inspect_webp, WebPImageFile, "webp"),
+    "WEBP": Format(rb"RIFF....WEBP", headers.inspect_webp, WebPReader, "webp"),
     "GIF": Format(rb"GIF8[79]a", gif.inspect_gif, GifImageFile),
     "AVIF": Format(_AVIF, boxed.inspect_avif, AvifImageFile, "avif"),
     "HEIF": Format(_HEIF, boxed.inspect_heif, read_heif),

@@ -58,10 +58,9 @@ def scale_grey(image: Image.Image, samples: Samples) -> Image.Image:
 
 def _read_values(image: Image.Image, samples: Samples) -> _Numbers:
     """The numbers of the file, of the kind that they have there."""
-    values: _Numbers = np.asarray(image)
     if samples.is_split:
-        upper, lower = values[:, :, 0].astype(np.uint16), values[:, :, 1]
-        return np.asarray(upper << 8 | lower)
+        return _join_halves(image)
+    values: _Numbers = np.asarray(image)
     if samples.kind == "signed" and values.dtype == np.uint8:
         return values.view(np.int8)
     if samples.kind == "unsigned" and samples.bits == 32 and values.dtype == np.int32:
@@ -70,6 +69,19 @@ def _read_values(image: Image.Image, samples: Samples) -> _Numbers:
         values = np.rint(values * (samples.stretched_from / _MAX_16_BITS)).astype(np.uint16)
     is_swapped = values.dtype.kind == "u" and not values.dtype.isnative
     return values.astype(np.uint16) if is_swapped else values
+
+
+def _join_halves(image: Image.Image) -> _Numbers:
+    """Upper and lower 8 bits as numbers of 16; in parts, for numpy copies what it looks at."""
+    joined = np.empty((image.height, image.width), np.uint16)
+    step = max(1, _CHUNK_VALUES // image.width)
+    for top in range(0, image.height, step):
+        rows = joined[top : top + step]
+        part = np.asarray(image.crop((0, top, image.width, top + len(rows))))
+        rows[:] = part[:, :, 0]
+        rows <<= 8
+        rows |= part[:, :, 1]
+    return joined
 
 
 def _find_white(values: _Numbers, samples: Samples) -> float:

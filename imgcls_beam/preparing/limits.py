@@ -24,6 +24,9 @@ _MAX_STRAY_BYTES = 1 << 20
 """Of a JPEG's head: 64 MiB of them took 19 s."""
 _MAX_RUN_BYTES = 8 << 20
 """Of a BMP: Pillow reads run by run, in Python, 8 MiB in up to 2.6 s."""
+_MAX_PIXEL_BYTES, _LEAST_MEMORY_BYTES = 16, 1 << 30
+"""Of memory, for each pixel that is allowed, and in any case. A JPEG 2000 of four channels
+takes 25, in a file of 300 bytes."""
 _USUAL_SCANS = 20
 _MAX_SCANNED_PIXELS = _USUAL_SCANS * (64 << 20)
 """Each scan goes over all pixels: 90 of them over 64 Mi pixels, in 402 kB, took 11 s."""
@@ -70,6 +73,18 @@ def _check_scans(name: str, found: Inspection, options: DecodeOptions) -> None:
     if found.scans > _USUAL_SCANS and found.scans * width_px * height_px > _MAX_SCANNED_PIXELS:
         message = f"the {name} has {found.scans} scans of {width_px} × {height_px} pixels"
         raise ImageError(FailureCode.TOO_MANY_SCANS, message)
+
+
+def check_memory(name: str, size_bytes: int, options: DecodeOptions) -> None:
+    """Refuses what takes more memory to decode than one image may have.
+
+    Raises:
+        ImageError: `too_much_memory`.
+    """
+    most = max(_MAX_PIXEL_BYTES * options.max_pixels, _LEAST_MEMORY_BYTES)
+    if size_bytes > most:
+        message = f"the {name} takes {size_bytes >> 20:,} MiB to decode, more than {most >> 20:,}"
+        raise ImageError(FailureCode.TOO_MUCH_MEMORY, message)
 
 
 def check_size(size: WidthHeight, options: DecodeOptions) -> int:

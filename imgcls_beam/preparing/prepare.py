@@ -18,9 +18,10 @@ from imgcls_beam.elements import (
     PixelArray,
 )
 from imgcls_beam.errors import ImageError
+from imgcls_beam.memory import give_back_unused
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
-from imgcls_beam.preparing.decode_memory import DECODING_BYTES, LARGE_BYTES
+from imgcls_beam.preparing.decode_memory import DECODING_BYTES, HUGE_BYTES, LARGE_BYTES
 from imgcls_beam.preparing.processors import Preparer
 from imgcls_beam.preparing.sizes import Extent, choose_target
 from imgcls_beam.scoring import Preprocess
@@ -47,20 +48,16 @@ def prepare_for_models(
         do for another. Preparers that make the same of every image share theirs. The `prepare_ms`
         of each holds the decoding.
     """
-    start_s = time.perf_counter()
+    start_s = time.thread_time()
     with lend_memory() as turn:
         is_fast = options.preprocess == "fast"
         rules = [preparer.find_target for preparer in preparers] if is_fast else ()
         find_target = functools.partial(choose_target, rules) if rules else None
-        waited_s: list[float] = []
-
-        def wait(size_bytes: int) -> None:
-            waited_s.append(wait_if_large(turn, size_bytes))
-
+        wait = functools.partial(wait_if_large, turn)
         decoded = try_decode(encoded.data, options, wait, find_target)
         if isinstance(decoded, UndecodedImage):
             return [_to_failure(encoded, decoded.error, decoded.facts)] * len(preparers)
-        decode_s = time.perf_counter() - start_s - sum(waited_s)
+        decode_s = time.thread_time() - start_s
         distinct = {preparer.identity: preparer for preparer in preparers}
         results = {
             identity: apply_preparer(encoded, decoded, preparer, decode_s, is_fast)
@@ -85,12 +82,12 @@ def apply_preparer(
         decode_s: what decoding took; the time of the geometry is added.
         is_fast: whether the faster way will do.
     """
-    start_s = time.perf_counter()
+    start_s = time.thread_time()
     try:
         inputs = _prepare(decoded.image, decoded.extent, preparer, is_fast)
     except ImageError as error:
         return _to_failure(encoded, error, decoded.facts)
-    prepare_s = decode_s + time.perf_counter() - start_s
+    prepare_s = decode_s + time.thread_time() - start_s
     return PixelArray(encoded.ref, inputs, decoded.facts, prepare_s * 1e3)
 
 
@@ -103,18 +100,15 @@ def lend_memory() -> Loan:
     return Loan(_DECODING)
 
 
-def wait_if_large(turn: Loan, size_bytes: int) -> float:
+def wait_if_large(turn: Loan, size_bytes: int) -> None:
     """Waits until so many bytes may be taken for decoding an image.
 
     A WebP of 64 Mi pixels is decoded alone, photographs of 12 million ten at once.
-
-    Returns:
-        The seconds that it waited.
     """
-    start_s = time.perf_counter()
     if size_bytes > LARGE_BYTES:
         turn.raise_to(size_bytes)
-    return time.perf_counter() - start_s
+    if size_bytes > HUGE_BYTES:
+        give_back_unused()
 
 
 def _to_failure(encoded: EncodedImage, error: ImageError, facts: ImageFacts) -> Failure:
@@ -125,7 +119,7 @@ def prepare_opened(
     image: Image.Image, preparer: Preparer, preprocess: Preprocess = "exact"
 ) -> PixelArray | Failure:
     """Brings an image that the caller has opened into the model's geometry."""
-    start_s = time.perf_counter()
+    start_s = time.thread_time()
     ref = ImageRef(uri="")
     try:
         upright = upright_rgb(image)
@@ -133,4 +127,4 @@ def prepare_opened(
         inputs = _prepare(upright, extent, preparer, preprocess == "fast")
     except ImageError as error:
         return Failure.from_error(ref, error)
-    return PixelArray(ref, inputs, None, (time.perf_counter() - start_s) * 1e3)
+    return PixelArray(ref, inputs, None, (time.thread_time() - start_s) * 1e3)

@@ -97,6 +97,13 @@ class DecodeBox:
         except ChildEndedError as ended:
             raise OSError(f"a decode child ended before it was ready ({ended.how})") from ended
 
+    def rest(self) -> None:
+        """Has its children give back memory that they keep: one of them needs much."""
+        with self._changed:
+            children = list(self._free)
+        for each in children:
+            each.rest()
+
     def close(self) -> None:
         """Ends all children; a process that was forked from this one's has none."""
         if self._owner != os.getpid():

@@ -6,11 +6,13 @@ import functools
 import threading
 from collections.abc import Sequence
 
+from imgcls_beam.byte_budget import Loan
 from imgcls_beam.cores import count_cores
 from imgcls_beam.elements import EncodedImage, Failure, ImageFacts, PixelArray
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import measure
+from imgcls_beam.preparing.decode_memory import HUGE_BYTES
 from imgcls_beam.preparing.prepare import (
     apply_preparer,
     lend_memory,
@@ -19,6 +21,7 @@ from imgcls_beam.preparing.prepare import (
 )
 from imgcls_beam.preparing.processors import Preparer
 from imgcls_beam.sandbox.asked_work import AskedWork, plan_work, write_work
+from imgcls_beam.sandbox.box import DecodeBox
 from imgcls_beam.sandbox.child_lines import SLOTS
 from imgcls_beam.sandbox.child_process import ChildEndedError, Ending, Errand
 from imgcls_beam.sandbox.own_box import find_box, find_state
@@ -71,11 +74,12 @@ def _prepare_apart(
         read_answer, geometries=len(work.geometries), wants_image=work.wants_image
     )
     measured = measure(encoded.data)
+    box = find_box(options)
     with lend_memory() as turn:
-        permit = functools.partial(wait_if_large, turn)
+        permit = functools.partial(_permit, box, turn)
         errand = Errand(encoded.data, write_work(work), options.max_seconds, permit)
         try:
-            told = find_box(options).run(errand, take)
+            told = box.run(errand, take)
         except ChildEndedError as ended:
             return [_to_failure(encoded, _blame(ended, options), measured)] * len(preparers)
         facts = dataclasses.replace(
@@ -84,6 +88,12 @@ def _prepare_apart(
         if told.error is not None:
             return [_to_failure(encoded, told.error, facts)] * len(preparers)
         return _finish_all(encoded, preparers, work, told, facts, options.preprocess == "fast")
+
+
+def _permit(box: DecodeBox, turn: Loan, size_bytes: int) -> None:
+    wait_if_large(turn, size_bytes)
+    if size_bytes > HUGE_BYTES:
+        box.rest()
 
 
 def _finish_all(

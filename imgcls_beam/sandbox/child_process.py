@@ -94,6 +94,7 @@ class DecodeChild:
         self._began_s = self._began_cpu_s = 0.0
         self._overdue: int | None = None
         self._is_killed = False
+        self._is_rested = True
         self._memory_bytes = memory_bytes
         self._lines = ChildLines()
         try:
@@ -137,6 +138,13 @@ class DecodeChild:
         finally:
             shared.rest()
 
+    def rest(self) -> None:
+        """Has it give back memory that it keeps for its next images, after those that it has."""
+        with self._lock, contextlib.suppress(OSError):  # it may be gone
+            if not self._is_rested:
+                self._is_rested = True
+                write_frame(self._lines.requests, b"{}")
+
     def end(self) -> None:
         """Ends it; who waits for an answer is told."""
         self._kill()
@@ -165,6 +173,7 @@ class DecodeChild:
     def _send(self, slot: int, message: bytes) -> None:
         with self._lock:
             self._order.append(slot)
+            self._is_rested = False
             if len(self._order) == 1:
                 self._begin()
             write_frame(self._lines.requests, message)

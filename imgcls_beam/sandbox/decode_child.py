@@ -17,6 +17,7 @@ import time
 import numpy as np
 from PIL import AvifImagePlugin, Image
 
+from imgcls_beam.memory import find_trim, give_back_unused
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import try_decode
 from imgcls_beam.preparing.decode_memory import LARGE_BYTES
@@ -41,14 +42,9 @@ _TIMERS = (signal.ITIMER_PROF, signal.ITIMER_REAL)
 
 
 class _Lane:
-    """The way between this process and its starter, for one image at a time.
-
-    Attributes:
-        waited_s: for permissions, until now.
-    """
+    """The way between this process and its starter, for one image at a time."""
 
     def __init__(self, requests: int, permissions: int) -> None:
-        self.waited_s = 0.0
         self._requests = requests
         self._held = b""
         self._permissions = permissions
@@ -64,14 +60,12 @@ class _Lane:
 
     def ask(self, replies: int, message: Message) -> None:
         """Says something that needs a permission, and waits for that; the time stands still."""
-        start_s = time.perf_counter()
         left = [signal.setitimer(each, 0) for each in _TIMERS]
         write_frame(replies, json.dumps(message).encode())
         if not os.read(self._permissions, 1):
             os._exit(0)
         for timer, (seconds, _) in zip(_TIMERS, left, strict=True):
             signal.setitimer(timer, seconds)
-        self.waited_s += time.perf_counter() - start_s
 
 
 def main(argument: str) -> None:
@@ -93,6 +87,9 @@ def main(argument: str) -> None:
     write_frame(replies[0], json.dumps({"held": held}).encode())
     lane = _Lane(told["requests"], told["permissions"])
     while (request := lane.read_request()) is not None:
+        if "slot" not in request:
+            give_back_unused()
+            continue
         slot = request["slot"]
         _serve(lane, request, replies[slot], memories[slot])
 
@@ -102,6 +99,7 @@ def warm_up() -> None:
     for name in _LATER:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    find_trim()
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     if find_heif():
         heif = importlib.import_module("pillow_heif")
@@ -119,7 +117,7 @@ def warm_up() -> None:
 
 
 def _serve(lane: _Lane, request: Message, replies: int, memory: ChildMemory) -> None:
-    start_s, waited_s = time.perf_counter(), lane.waited_s
+    start_s = time.process_time()
     work = read_work(request["work"])
     memory.grow(request["room"])
     data = memory.read(request["bytes"])
@@ -137,7 +135,7 @@ def _serve(lane: _Lane, request: Message, replies: int, memory: ChildMemory) -> 
     memory.write(done.arrays)
     for timer in _TIMERS:
         signal.setitimer(timer, 0)
-    done.message["took_s"] = time.perf_counter() - start_s - (lane.waited_s - waited_s)
+    done.message["took_s"] = time.process_time() - start_s
     write_frame(replies, json.dumps(done.message).encode())
 
 

@@ -14,7 +14,9 @@ from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.sandbox import own_box, prepare_in_box, starting
+from imgcls_beam.sandbox.asked_work import plan_work, write_work
 from imgcls_beam.sandbox.box import DecodeBox
+from imgcls_beam.sandbox.child_process import Errand
 from tests import pictures, sick_child
 from tests.boxes import SMALL, PlainPreparer
 
@@ -142,3 +144,26 @@ def test_children_end_with_their_box() -> None:
     assert len(list_own_children()) > len(before)
     box.close()
     assert list_own_children() <= before
+
+
+def test_children_give_back_what_they_keep_before_another_needs_much() -> None:
+    """What is freed in small pieces stays with the C library, until it is told."""
+    box = DecodeBox(2 << 30, 1)
+    assert box.find_locks()
+    (child,) = box._free
+    data = pictures.encode(pictures.draw_picture((3000, 3000)), "JPEG")
+    options = DecodeOptions()
+    errand = Errand(data, write_work(plan_work((SMALL,), options)), 30, lambda size_bytes: None)
+
+    def count_kb() -> int:
+        status = pathlib.Path(f"/proc/{child._process.pid}/status").read_text()
+        return int(status.partition("RssAnon:")[2].split()[0])
+
+    box.run(errand, lambda message, slot: message)
+    kept_kb = count_kb()
+    box.rest()
+    box.rest()
+    small = errand._replace(data=GOOD)
+    box.run(small, lambda message, slot: message)  # behind what it was told
+    assert count_kb() < kept_kb - 16_000
+    box.close()

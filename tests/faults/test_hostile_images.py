@@ -12,8 +12,8 @@ import pytest
 from imgcls_beam.errors import FailureCode, ImageError, Stage
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import DecodedImage, try_decode
-from imgcls_beam.preparing.formats import FORMATS
 from tests import pictures
+from tests.hostile.mutants import SEEDS, mutate
 
 OPTIONS = DecodeOptions(max_pixels=1 << 20)
 MUTATIONS = 300
@@ -21,31 +21,6 @@ MEMORY_MB_MAX = 100
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 PICTURE = pictures.draw_picture()
-SEEDS = {name: pictures.encode(PICTURE, name) for name in FORMATS}
-SEEDS |= {
-    "JPEG, progressive, turned": pictures.encode(
-        PICTURE, "JPEG", progressive=True, exif=pictures.exif_block(6)
-    ),
-    "PNG, palette, EXIF": pictures.encode(
-        PICTURE.quantize(40), "PNG", transparency=bytes(40), exif=pictures.exif_block(8)
-    ),
-    "TIFF, LZW": pictures.encode(PICTURE, "TIFF", compression="tiff_lzw"),
-    "AVIF, EXIF": pictures.encode(PICTURE, "AVIF", exif=pictures.exif_block(3)),
-}
-
-
-def mutate(data: bytes, random_source: random.Random) -> bytes:
-    """A few bytes flipped, most of them in the header; or cut; or a stretch repeated."""
-    changed = bytearray(data)
-    for _ in range(random_source.choice((1, 1, 2, 5, 20))):
-        end = random_source.choice((40, 200, len(data)))
-        changed[random_source.randrange(min(end, len(data)))] = random_source.randrange(256)
-    if random_source.random() < 0.3:
-        del changed[random_source.randrange(len(changed)) :]
-    elif random_source.random() < 0.1:
-        start = random_source.randrange(len(changed))
-        changed[start:start] = changed[start : start + 100]
-    return bytes(changed)
 
 
 @pytest.mark.filterwarnings("ignore")

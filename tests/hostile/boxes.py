@@ -103,6 +103,13 @@ def _layers(size_bytes: int) -> bytes:
     return bytes(data) + bytes(1000)
 
 
+def _four_channels(size_bytes: int) -> bytes:
+    """64 Mi pixels that take 25 bytes of memory each."""
+    data = bytearray(pictures.encode(Image.new("RGBA", (64, 64)), "JPEG2000", no_jp2=True))
+    data[8:16] = data[24:32] = struct.pack(">II", *LARGE_PX)
+    return bytes(data)
+
+
 def _comments(size_bytes: int) -> bytes:
     data = bytes(_codestream((8, 8)))
     at = data.index(b"\xff\x52")
@@ -139,6 +146,7 @@ MAKERS = {
     "JPEG2000, precincts, 33 levels": lambda size: _precincts(size, (1024, 1024), 32),
     "JPEG2000, blocks of 4 × 4": _blocks,
     "JPEG2000, layers": _layers,
+    "JPEG2000, 64 Mi pixels of four channels": _four_channels,
     "JPEG2000, comments": _comments,
     "JPEG2000, parts of a tile": _tile_parts,
     "JPEG2000, tiles": lambda size: pictures.jpeg2000_with_tiles((255, 255), (1, 1)),

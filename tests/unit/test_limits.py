@@ -1,5 +1,6 @@
 """What an image declares, judged against the limits."""
 
+import dataclasses
 import struct
 from typing import Any
 
@@ -8,8 +9,10 @@ from PIL import Image
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions
+from imgcls_beam.preparing.decode import UndecodedImage, try_decode
+from imgcls_beam.preparing.decode_memory import estimate_bytes
 from imgcls_beam.preparing.formats import FORMATS
-from imgcls_beam.preparing.limits import check_inspection, check_size
+from imgcls_beam.preparing.limits import check_inspection, check_memory, check_size
 from tests import pictures
 from tests.hostile import FILES
 
@@ -117,3 +120,37 @@ def test_a_usual_jpeg_2000_is_within_the_blocks(size_px: tuple[int, int], more: 
 def test_small_tiles_of_a_large_image_are_allowed() -> None:
     data = pictures.jpeg2000_with_tiles((2000, 2000), (64, 64))
     check_inspection("JPEG2000", FORMATS["JPEG2000"].inspect(data), OPTIONS)
+
+
+@pytest.mark.parametrize(("mode", "pixel_bytes"), [("L", 9), ("LA", 14), ("RGB", 19), ("RGBA", 24)])
+def test_a_jpeg_2000_in_one_tile_counts_by_its_channels(mode: str, pixel_bytes: int) -> None:
+    data = pictures.encode(Image.new(mode, (64, 64)), "JPEG2000", no_jp2=True)
+    found = FORMATS["JPEG2000"].inspect(data)
+    taken = estimate_bytes("JPEG2000", dataclasses.replace(found, blocks=0), 64 * 64)
+    assert taken == 64 * 64 * pixel_bytes
+
+
+def test_a_tiled_jpeg_2000_counts_its_tiles_one_by_one() -> None:
+    data = pictures.encode(
+        Image.new("RGBA", (256, 256)), "JPEG2000", no_jp2=True, tile_size=(64, 64)
+    )
+    found = FORMATS["JPEG2000"].inspect(data)
+    assert estimate_bytes("JPEG2000", dataclasses.replace(found, blocks=0), 1 << 16) == 8 << 16
+
+
+def test_what_takes_more_memory_than_an_image_may_have_is_refused() -> None:
+    outcome = try_decode(FILES["boxes: JPEG2000, 64 Mi pixels of four channels"](0), OPTIONS)
+    assert isinstance(outcome, UndecodedImage)
+    assert outcome.error.code is FailureCode.TOO_MUCH_MEMORY
+    assert outcome.error.message.endswith("MiB to decode, more than 1,024")
+    check_memory("JPEG2000", 1 << 30, DecodeOptions(max_pixels=1))
+    check_memory("JPEG2000", 2 << 30, DecodeOptions(max_pixels=128 << 20))
+
+
+def test_packed_pixels_that_look_like_a_header_are_none() -> None:
+    """A decoder takes a header only if it is as long as its channels want it."""
+    data = pictures.encode(Image.new("RGB", (64, 64)), "JPEG2000", no_jp2=True)
+    lookalike = b"\xff\x4f\xff\x51" + bytes(range(40))
+    assert FORMATS["JPEG2000"].inspect(data + lookalike).sizes == [(64, 64)]
+    hidden = b"\xff\x4f\xff\x51" + data
+    assert FORMATS["JPEG2000"].inspect(hidden).sizes == [(64, 64)]

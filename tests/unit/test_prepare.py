@@ -26,7 +26,7 @@ from imgcls_beam.preparing import (
     prepare_for_models,
     prepare_opened,
 )
-from imgcls_beam.preparing.decode_memory import LARGE_BYTES, PIXEL_BYTES
+from imgcls_beam.preparing.decode_memory import HUGE_BYTES, LARGE_BYTES, PIXEL_BYTES
 from tests.scenes import draw_photo, encode
 
 
@@ -171,3 +171,14 @@ def test_models_of_one_geometry_share_their_pixels(
     alone = prepare_image(encoded, preparers[1], DecodeOptions())
     assert isinstance(alone, PixelArray)
     assert np.array_equal(convnext.inputs["pixel_values"], alone.inputs["pixel_values"])
+
+
+def test_what_is_kept_is_given_back_before_an_image_that_takes_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(prepare, "give_back_unused", lambda: given.append(1))
+    for size_bytes, count in ((HUGE_BYTES, 0), (HUGE_BYTES + 1, 1)):
+        with prepare.lend_memory() as turn:
+            prepare.wait_if_large(turn, size_bytes)
+        assert len(given) == count

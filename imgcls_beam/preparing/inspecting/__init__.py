@@ -57,6 +57,7 @@ class Inspection:
             whether it gives it.
         head_steps: how many blocks come before a GIF's first frame.
         small_tiles: by how many the tiles exceed those of `limits.MIN_TILE_PIXELS` pixels each.
+        tile_bytes: what a decoder takes of memory for a JPEG 2000's largest tile, beside the image.
         blocks: precincts and code blocks of a JPEG 2000.
         pieces: strips or tiles that a directory lists.
         chunks: of a PNG or WebP, or boxes.
@@ -82,6 +83,7 @@ class Inspection:
     is_scalable: bool = False
     head_steps: int = 0
     small_tiles: int = 0
+    tile_bytes: int = 0
     blocks: int = 0
     pieces: int = 0
     chunks: int = 0

@@ -11,8 +11,10 @@ from imgcls_beam.preparing.inspecting.jpeg2000_blocks import count_blocks
 from imgcls_beam.preparing.limits import MAX_BLOCKS, MIN_TILE_PIXELS
 
 _BARE_CODESTREAM = b"\xff\x4f"
-_GRID = re.compile(rb"\xff\x4f\xff\x51.{4}(.{32})(.{3})", re.DOTALL)
+_GRID = re.compile(rb"(?=\xff\x4f\xff\x51(..)..(.{32})(.{3}))", re.DOTALL)
+"""One may begin within what looks like another."""
 _MAX_GRIDS = 16
+_FIXED_BYTES, _SAMPLE_BYTES = 38, 5
 _NEEDED = frozenset({b"jP  ", b"ftyp", b"jp2h", b"jp2c"})
 """The boxes that a decoder needs. It fails on any other of 1 MiB and more."""
 
@@ -45,20 +47,35 @@ def inspect_jpeg2000(data: bytes) -> Inspection:
     shown = data
     if others and boxes[-1].end <= len(data):
         shown = b"".join(data[box.start : box.end] for box in boxes if box.kind in _NEEDED)
-    found = list(itertools.islice(_GRID.finditer(shown), _MAX_GRIDS + 1))
-    grids = [struct.unpack(">8I", each[1]) for each in found]
+    found = list(itertools.islice(filter(_is_grid, _GRID.finditer(shown)), _MAX_GRIDS + 1))
+    grids = [struct.unpack(">8I", each[2]) for each in found]
     sizes = [(max(0, right - left), max(0, low - top)) for right, low, left, top, *_ in grids]
     first = found[0] if found else None
+    channels = [int.from_bytes(each[3][:2], "big") for each in found]
+    tiles = zip(grids, sizes, channels, strict=True)
     return Inspection(
         shown,
         sizes,
         is_cut=not data.endswith(b"\xff\xd9") if is_bare else is_box_cut(data, boxes),
         small_tiles=max((_count_small_tiles(*grid) for grid in grids), default=0),
+        tile_bytes=max((_count_tile_bytes(*each) for each in tiles), default=0),
         blocks=_count_blocks(shown, found, sizes),
         chunks=len(boxes),
-        samples=_describe(first[2]) if first else NOTHING_SAID,
+        samples=_describe(first[3]) if first else NOTHING_SAID,
         unsupported=_name_unsupported(shown, first) if first else "",
     )
+
+
+def _is_grid(found: re.Match[bytes]) -> bool:
+    """Whether its length is what a decoder wants: packed pixels look like the rest now and then."""
+    length, channels = (int.from_bytes(part, "big") for part in (found[1], found[3][:2]))
+    return length == _FIXED_BYTES + 3 * channels
+
+
+def _count_tile_bytes(grid: Sequence[int], size_px: WidthHeight, channels: int) -> int:
+    """What OpenJPEG and Pillow take for the largest tile: 4 bytes and 1 of each sample."""
+    *_, tile_width, tile_height, _, _ = grid
+    return min(tile_width, size_px[0]) * min(tile_height, size_px[1]) * channels * _SAMPLE_BYTES
 
 
 def _count_blocks(
@@ -68,7 +85,7 @@ def _count_blocks(
     if len(found) > _MAX_GRIDS:
         return MAX_BLOCKS + 1
     counts = [
-        count_blocks(data, each.start(), size_px, int.from_bytes(each[2][:2], "big"))
+        count_blocks(data, each.start(), size_px, int.from_bytes(each[3][:2], "big"))
         for each, size_px in zip(found, sizes, strict=True)
     ]
     return max(counts, default=0)
@@ -85,7 +102,7 @@ def _describe(channels: bytes) -> Samples:
 
 def _name_unsupported(data: bytes, first: re.Match[bytes]) -> str:
     """What it is where Pillow does not know its channels, or takes them for others."""
-    channels = int.from_bytes(first[2][:2], "big")
+    channels = int.from_bytes(first[3][:2], "big")
     if channels > _MAX_CHANNELS:
         return f"a JPEG 2000 of {channels} channels"
     palette = _PALETTE.search(data, 0, first.start())

@@ -1,0 +1,70 @@
+"""docs/operations.md has the deadlines and the retries of stores, as the code has them."""
+
+import itertools
+import pathlib
+import re
+
+import pytest
+
+from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading import breaker
+from imgcls_beam.stores import gcs_client, patience
+from imgcls_beam.stores.patience import Patience
+
+ROOT = pathlib.Path(__file__).parents[2]
+_PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+_SECTION = _PAGE.partition("## Deadlines and retries\n")[2].partition("\n## ")[0]
+_ROWS = {
+    limit: (images, others)
+    for limit, images, others in re.findall(
+        r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", _SECTION, re.MULTILINE
+    )
+}
+_IMAGES, _OTHERS = ReadOptions(), Patience()
+_RATE = f"at {patience.BYTES_PER_S >> 10} KiB/s"
+
+
+def test_each_deadline_is_the_codes() -> None:
+    request_s = _IMAGES.timeout_s + _OTHERS.connect_s
+    for row, images, others in (
+        ("until a connection is there", f"{_OTHERS.connect_s:g} s", f"{_OTHERS.connect_s:g} s"),
+        (
+            "silence: no byte of an answer",
+            f"{_IMAGES.timeout_s:g} s (`--read_timeout_s`)",
+            f"{_OTHERS.silence_s:g} s (`{patience._SILENCE_VARIABLE}`)",
+        ),
+        (
+            "a whole request",
+            f"{request_s:g} s, and what the bytes of its batch take {_RATE}",
+            f"{_OTHERS.request_s:g} s, and what its bytes take {_RATE}",
+        ),
+        (
+            "tries",
+            f"{_IMAGES.tries}, none later than {_IMAGES.retry_s:g} s after the first",
+            f"{_OTHERS.tries}, none later than {_OTHERS.retry_s:g} s after the first",
+        ),
+    ):
+        assert _ROWS[row] == (images, others), row
+
+
+def test_waits_and_retries_are_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience.random, "uniform", lambda low, high: 1.0)
+    waits = list(patience.iterate_waits(_IMAGES.tries, _IMAGES.first_wait_s, _IMAGES.retry_s))
+    distinct = [f"{each:g} s" for each, _ in itertools.groupby(waits)]
+    first, last = ", ".join(distinct[:-1]), distinct[-1]
+    assert _ROWS["waits between them"] == (f"{first}, then {last}, each ± half", "the same")
+    assert _IMAGES.first_wait_s == _OTHERS.first_wait_s
+    retries = f"as many as there were answers, and {patience._MOST_RETRIES} beside"
+    assert _ROWS["retries of a process"] == (retries, "the same")
+    token, _ = _ROWS["a token of Google's"]
+    assert token.startswith(f"{gcs_client._TOKEN_S:g} s,")
+
+
+def test_when_a_store_is_gone_is_the_codes() -> None:
+    assert f"none of the last {breaker._OBJECTS} images" in _SECTION
+    assert f"for {breaker._GONE_S:g} s, the run ends" in _SECTION
+    assert f"are read {breaker._PAUSE_S:g} s apart" in _SECTION
+    worst_s = _IMAGES.retry_s + _IMAGES.timeout_s + _OTHERS.connect_s
+    said = re.search(r"a row after (\d+) to (\d+) s", _SECTION)
+    assert said is not None
+    assert _IMAGES.retry_s < float(said[1]) < worst_s < float(said[2]) + 1 < 60
