@@ -35,6 +35,7 @@ from imgcls_beam.sinks.session import (
     check_allowed,
     check_writable,
     find_missing_folders,
+    is_moving,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ __all__ = [
     "check_jsonl_new",
     "check_writable",
     "find_missing_folders",
+    "is_moving",
     "list_own",
     "locate_record",
     "read_record",

@@ -25,7 +25,13 @@ import pyarrow.parquet as pq
 from imgcls_beam.errors import ConfigError, PublishError, RunExistsError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.passed_over import PassedOver, merge_passed_over
-from imgcls_beam.sinks.leftovers import clear_finished, read_note, roll_back, write_note
+from imgcls_beam.sinks.leftovers import (
+    clear_finished,
+    has_note,
+    read_note,
+    roll_back,
+    write_note,
+)
 from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import (
     DONE,
@@ -115,6 +121,8 @@ def commit_session(
 def _publish(work: _Work, record: RunRecord) -> RunRecord:
     _verify(work, record)
     session, folder, paths = work.session, work.session.folder, work.session.paths
+    if not has_note(folder, paths.staging):
+        raise PublishError("nothing was published: the run has been given up meanwhile")
     earlier = read_note(folder, paths.staging)
     moved = {work.locate(each) for each in work.published}
     note = make_note(session, sorted(moved.union(earlier.moved if earlier else ())))

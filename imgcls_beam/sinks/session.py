@@ -20,6 +20,7 @@ from imgcls_beam.sinks.leftovers import (
     Note,
     abandon_staging,
     clear_run,
+    read_note,
     sweep_sessions,
     write_note,
 )
@@ -95,6 +96,12 @@ def make_note(session: Session, moved: Sequence[str] = ()) -> Note:
     """What a session says of itself to those who would have to clear it."""
     replaced = tuple(file.path for file in session.base.files)
     return Note(session.base.session_id, replaced, tuple(moved))
+
+
+def is_moving(session: Session) -> bool:
+    """Whether a session has begun to move its files to their places: it is about to commit."""
+    note = read_note(session.folder, session.paths.staging)
+    return note is not None and bool(note.moved)
 
 
 def begin_session(
