@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import (
 from imgcls_beam.errors import RunExistsError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, SubmittedJob
+from imgcls_beam.model_checks import check_model
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 from imgcls_beam.scoring import ModelSource, Scoring
@@ -104,6 +105,9 @@ def _run_checked(
 ) -> RunRecord | RunCounts | SubmittedJob:
     options = pipeline.options
     scorings = _find_scorings(job)
+    if not is_local(options):  # here it is loaded before anything is read
+        for each in scorings:
+            check_model(each.model)
     with contextlib.ExitStack() as begun:
         try:
             rows = _begin_rows(begun, job.output, scorings, started_at)
