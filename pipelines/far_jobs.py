@@ -30,7 +30,12 @@ def name_job(result: PipelineResult, options: PipelineOptions) -> str:
 
 
 def cancel_job(
-    result: PipelineResult, rows: Session | None, *, is_needed: bool, limit_s: float = _CANCEL_S
+    result: PipelineResult,
+    rows: Session | None,
+    *,
+    is_needed: bool,
+    limit_s: float = _CANCEL_S,
+    look_s: float = _LOOK_S,
 ) -> bool:
     """Cancels a job, and waits for its end.
 
@@ -40,6 +45,7 @@ def cancel_job(
             to be published.
         is_needed: whether it ends with this program; then a service that is gone is no question.
         limit_s: seconds that are waited.
+        look_s: between two looks.
 
     Returns:
         Whether it has ended, or is about to because this program does.
@@ -52,7 +58,7 @@ def cancel_job(
         is_over = is_needed if state is None else PipelineState.is_terminal(state)
         if is_over and (rows is None or not is_moving(rows)):
             return True
-        time.sleep(_LOOK_S)
+        time.sleep(look_s)
     return is_needed
 
 

@@ -56,7 +56,7 @@ def session(tmp_path: pathlib.Path) -> Session:
 
 
 def cancel(job: Job, rows: Session | None = None, *, is_needed: bool = False) -> bool:
-    return far_jobs.cancel_job(job, rows, is_needed=is_needed, limit_s=1.5)
+    return far_jobs.cancel_job(job, rows, is_needed=is_needed, limit_s=0.2, look_s=0.01)
 
 
 @pytest.mark.parametrize("state", [PipelineState.CANCELLED, PipelineState.FAILED])
