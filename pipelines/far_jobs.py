@@ -3,7 +3,12 @@
 import contextlib
 import time
 
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    SparkRunnerOptions,
+)
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from imgcls_beam.sinks import Session, is_moving
@@ -18,8 +23,11 @@ _CANCEL_S, _ANSWER_S, _LOOK_S = 30.0, 10.0, 0.5
 def needs_program(options: PipelineOptions) -> bool:
     """Whether a job ends with the program that started it: its workers or its engine are there."""
     portable = options.view_as(PortableOptions)
-    is_own = portable.job_endpoint in (None, EMBEDDED_SERVICE)
-    return portable.environment_type == LOOPBACK or (is_own and not portable.environment_type)
+    if portable.environment_type == LOOPBACK or portable.job_endpoint == EMBEDDED_SERVICE:
+        return True
+    flink = options.view_as(FlinkRunnerOptions).flink_master
+    spark = options.view_as(SparkRunnerOptions).spark_master_url
+    return portable.job_endpoint is None and flink.startswith("[") and spark.startswith("local")
 
 
 def name_job(result: PipelineResult, options: PipelineOptions) -> str:

@@ -2,12 +2,13 @@
 
 import argparse
 import contextlib
+import copy
+import functools
 import threading
 from collections.abc import Callable, Iterator
 
 from apache_beam.runners.runner import PipelineResult
 
-from imgcls_beam.board import Progress
 from imgcls_beam.metrics import read_progress
 from imgcls_beam.time_limits import ask_within
 
@@ -31,9 +32,10 @@ def follow_job(seen: argparse.Namespace) -> Iterator[Watch]:
 
     def ask(result: PipelineResult) -> None:
         while not is_done.wait(_ASK_S):
-            seen.state = read_state(result)
+            one = copy.copy(result)  # it keeps what it was told, and who waits for it looks at that
+            seen.state = read_state(one)
             with contextlib.suppress(Exception):  # not every service can say
-                seen.counted = ask_within(_ANSWER_S, lambda: read_counters(result))
+                seen.counted = ask_within(_ANSWER_S, functools.partial(read_progress, one))
 
     def watch(result: PipelineResult) -> None:
         if hasattr(result, "_job_id"):
@@ -43,9 +45,3 @@ def follow_job(seen: argparse.Namespace) -> Iterator[Watch]:
         yield watch
     finally:
         is_done.set()
-
-
-def read_counters(result: PipelineResult) -> Progress:
-    """What the engine has counted by now."""
-    result._metrics = None  # it keeps the first answer
-    return read_progress(result)

@@ -83,6 +83,7 @@ def run_to_end(
             if run.reason is not None:
                 _end_failed(run.reason, rows, output, error)
             elif far and result is not None:
+                hold_up()
                 _end_far(result, pipeline.options, rows, output, error)
             else:
                 _end_interrupted(rows, output, error)

@@ -133,6 +133,8 @@ def test_a_job_whose_workers_are_here_needs_this_program() -> None:
     assert far_jobs.needs_program(HERE)
     assert far_jobs.needs_program(PipelineOptions(["--runner=PrismRunner"]))
     assert not far_jobs.needs_program(ELSEWHERE)
+    assert far_jobs.needs_program(PipelineOptions(["--runner=FlinkRunner"]))
+    assert not far_jobs.needs_program(PipelineOptions(["--flink_master=host:8081"]))
     assert not far_jobs.needs_program(PipelineOptions(["--job_endpoint=host:1"]))
 
 
@@ -147,7 +149,7 @@ def test_what_never_comes_back_is_not_waited_for() -> None:
 def test_progress_comes_from_the_counters_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Progress(listed=9, ok=4, error=1)
     monkeypatch.setattr(far_progress, "_ASK_S", 0.01)
-    monkeypatch.setattr(far_progress, "read_counters", lambda result: counted)
+    monkeypatch.setattr(far_progress, "read_progress", lambda result: counted)
     far = argparse.Namespace(state=None, counted=Progress())
     with far_progress.follow_job(far) as watch:
         watch(Job(PipelineState.RUNNING))
