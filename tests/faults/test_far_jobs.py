@@ -1,5 +1,6 @@
 """A job that another process runs is told of truthfully: interrupted, failed, or cut off."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -18,10 +19,6 @@ from tests.scenes import write_photos, write_slow
 pytestmark = pytest.mark.slow
 
 EMBEDDED = "--environment_type=beam:env:embedded_python:v1"
-PROCESS = (
-    "--environment_type=beam:env:harness_subprocess_python:v1",
-    f"--environment_config={sys.executable} -m apache_beam.runners.worker.sdk_worker_main",
-)
 needs_prism = pytest.mark.skipif(not PRISM.exists(), reason="no Prism; make servers builds it")
 
 
@@ -96,15 +93,42 @@ def test_the_death_of_the_service_is_one_sentence(
     assert " may go on, and may still publish; nothing of it was published so far" in sentence
 
 
-def test_a_worker_of_the_service_that_is_killed_fails_the_run(
-    service: JobService, many: pathlib.Path, vit_folder: pathlib.Path, tmp_path: pathlib.Path
+@contextlib.contextmanager
+def serve_prism(folder: pathlib.Path) -> Iterator[tuple[list[str], "subprocess.Popen[bytes]"]]:
+    """Prism and a pool of worker processes: the flags of a job, and the pool."""
+    ports = find_free_port(), find_free_port()
+    settings = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+    pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+    commands = (
+        [str(PRISM), "--serve_http=false", f"--job_port={ports[0]}"],
+        [*pool, f"--service_port={ports[1]}"],
+    )
+    with contextlib.ExitStack() as started, (folder / "engine.log").open("wb") as log:
+        out = {"stdout": log, "stderr": log, "env": settings}
+        for command in commands:
+            process = started.enter_context(subprocess.Popen(command, **out))  # type: ignore[call-overload]
+            started.callback(process.kill)
+        yield (
+            [
+                *("--runner=PortableRunner", f"--job_endpoint=localhost:{ports[0]}"),
+                *("--environment_type=EXTERNAL", f"--environment_config=localhost:{ports[1]}"),
+            ],
+            process,
+        )
+
+
+@pytest.mark.long
+@needs_prism
+def test_a_worker_that_is_killed_fails_the_run_and_publishes_nothing(
+    many: pathlib.Path, vit_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    words = make_words(many, tmp_path / "out", vit_folder)
-    flags = ["--runner=PortableRunner", f"--job_endpoint={service.endpoint}", *PROCESS]
-    program = start(tmp_path, [*words, *flags])
-    wait_for(program, service.log, "Running")
-    os.kill(find_worker(service.process.pid), signal.SIGKILL)
-    said, _ = program.communicate(timeout=60)
+    with serve_prism(tmp_path) as (flags, pool):
+        program = start(tmp_path, [*make_words(many, tmp_path / "out", vit_folder), *flags])
+        while not (workers := list_children(pool.pid)):
+            assert program.poll() is None
+            time.sleep(0.05)
+        os.kill(workers[0], signal.SIGKILL)
+        said, _ = program.communicate(timeout=60)
     assert program.returncode == 1
     assert said.splitlines()[-1].startswith(
         "imgcls classify: the run failed and nothing was published ("
@@ -112,30 +136,12 @@ def test_a_worker_of_the_service_that_is_killed_fails_the_run(
     assert not list((tmp_path / "out").glob("runs/*.json"))
 
 
-def find_worker(service: int) -> int:
-    """A worker process of a service, which starts it through a shell."""
-    while True:
-        for folder in pathlib.Path("/proc").iterdir():
-            if folder.name.isdecimal():
-                try:
-                    words = (folder / "cmdline").read_bytes().split(b"\0")
-                    parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                except OSError:
-                    continue
-                if b"apache_beam.runners.worker.sdk_worker_main" in words and is_below(
-                    parent, service
-                ):
-                    return int(folder.name)
-        time.sleep(0.05)
+def list_children(parent: int) -> list[int]:
+    found = pathlib.Path(f"/proc/{parent}/task/{parent}/children")
+    return [int(each) for each in found.read_text().split()]
 
 
-def is_below(pid: int, top: int) -> bool:
-    while pid not in (0, 1, top):
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-        pid = int(stat.rpartition(")")[2].split()[1])
-    return pid == top
-
-
+@pytest.mark.long
 @needs_prism
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_ends_prism_and_its_job(
@@ -155,6 +161,7 @@ def test_an_interrupt_ends_prism_and_its_job(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 @needs_prism
 def test_prism_gives_the_table_and_its_errors_are_one_sentence(
     vit_folder: pathlib.Path, tmp_path: pathlib.Path
