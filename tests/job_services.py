@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _MODULE = "apache_beam.runners.portability.local_job_service_main"
-PRISM = pathlib.Path(__file__).parent.parent / ".servers" / "bin" / "prism"
-"""Built by `make servers`."""
 
 
 class JobService(NamedTuple):
