@@ -9,6 +9,7 @@ The tree::
     ├── SickModelError        the model or its device fails by itself; the runner tries elsewhere
     ├── StoreError            what holds the images stopped answering; nothing is published. Exit 1.
     ├── PublishError          what was written does not add up; nothing was committed. Exit 1.
+    ├── GoesOnError           the job may go on without the program that started it. Exit 1.
     └── ImageError            one image: becomes that image's row and stops nothing
 
 Whatever else is raised is a defect or a sick worker: it is not caught, and the runner retries.
@@ -126,6 +127,10 @@ class StoreError(ImgclsError):
 
 class PublishError(ImgclsError):
     """Rows, files and counts do not add up, so the run was not committed."""
+
+
+class GoesOnError(ImgclsError):
+    """The job may go on elsewhere, without the program that began it; it keeps what it wrote."""
 
 
 class ImageError(ImgclsError):

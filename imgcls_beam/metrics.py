@@ -1,11 +1,12 @@
 """What a run counts: on the runner's counters, and on the board that a terminal follows."""
 
+import collections
 import dataclasses
 
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
-from imgcls_beam.board import BOARD
+from imgcls_beam.board import BOARD, Progress
 from imgcls_beam.elements import EncodedImage, Failure, Outcome, PixelArray, Prediction
 from imgcls_beam.passed_over import PassedOver
 
@@ -77,6 +78,19 @@ def read_counts(result: PipelineResult) -> RunCounts:
     found = {each.key.metric.name: each.result for each in counters}
     names = ("list_images", "predict_ok", "list_duplicates", "list_passed_over")
     return RunCounts(*(found.get(name, 0) for name in names))
+
+
+def read_progress(result: PipelineResult) -> Progress:
+    """How far a run is by the runner's counters, where it has them before the end."""
+    found: collections.Counter[str] = collections.Counter()
+    for each in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
+        found[each.key.metric.name] += max(each.attempted or 0, each.committed or 0)
+    return Progress(
+        listed=found["list_images"],
+        ok=found["predict_ok"],
+        error=found["read_error"] + found["prepare_error"] + found["predict_error"],
+        duplicates=found["list_duplicates"],
+    )
 
 
 def count_found(copies: int = 1) -> None:

@@ -91,6 +91,11 @@ def stop_process(reason: str) -> None:
     _interrupt_main()
 
 
+def hold_up() -> None:
+    """A thread of this process may be held up for ever, of a library that waits for another one."""
+    _state.has_stopped = True
+
+
 def has_stopped() -> bool:
     """Whether a thread of this process is held up for ever: its end would be waited for."""
     return bool(_state.has_stopped)

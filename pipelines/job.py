@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import (
 from imgcls_beam.errors import RunExistsError
 from imgcls_beam.listing import check_inputs
 from imgcls_beam.metrics import RunCounts, SubmittedJob
+from imgcls_beam.model_checks import check_model
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 from imgcls_beam.scoring import ModelSource, Scoring
@@ -46,9 +47,9 @@ from imgcls_beam.transforms import (
 )
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import noise, preflight, progress, run_failures, startup, table_output
+from . import job_services, noise, preflight, progress, run_failures, startup, table_output
 from .job_description import describe_job
-from .runners import goes_on_alone, is_local, is_spread, to_beam_options
+from .runners import goes_on_alone, is_local, is_spread, make_pipeline, to_beam_options
 
 _LOG = logging.getLogger("imgcls")
 _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
@@ -77,9 +78,11 @@ def run(
         ImgclsError: in one sentence, what is wrong; nothing was published.
     """
     options = to_beam_options(beam_arguments)
-    if not is_local(options):
+    pipeline = make_pipeline(options)
+    job_services.ask_service(options)
+    if goes_on_alone(options.view_as(StandardOptions).runner):
         noise.show_all()  # a service's log is what is read there
-    else:
+    elif is_local(options):
         preflight.check_sandbox(job)
     preflight.check_stores(job.input, job.output, job.model)
     preflight.check_stores(model=job.compare_with)
@@ -88,7 +91,7 @@ def run(
     with table_output.scratch_output(job.output, options, is_local(options)) as output:
         current = table_output.begin_table(output)
         job = dataclasses.replace(job, output=output)
-        return _run_checked(job, options, started_at, current, is_quiet)
+        return _run_checked(job, pipeline, started_at, current, is_quiet)
 
 
 def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
@@ -98,12 +101,16 @@ def _leave_out_own(images: InputOptions, output: OutputOptions) -> InputOptions:
 
 def _run_checked(
     job: JobOptions,
-    options: PipelineOptions,
+    pipeline: beam.Pipeline,
     started_at: datetime.datetime,
     current: CurrentRun,
     is_quiet: bool,
 ) -> RunRecord | RunCounts | SubmittedJob:
+    options = pipeline.options
     scorings = _find_scorings(job)
+    if not is_local(options):  # here it is loaded before anything is read
+        for each in scorings:
+            check_model(each.model)
     with contextlib.ExitStack() as begun:
         try:
             rows = _begin_rows(begun, job.output, scorings, started_at)
@@ -114,13 +121,13 @@ def _run_checked(
             return finished
         lines = _begin_lines(begun, job.output)
         write_table = table_output.make_writer(job.output, current, is_local(options))
-        pipeline = build(beam.Pipeline(options=options), job, scorings, rows, lines, write_table)
+        build(pipeline, job, scorings, rows, lines, write_table)
         if goes_on_alone(options.view_as(StandardOptions).runner):
             return _submit(pipeline, options)
         model = _loaded_models(job, scorings) if is_local(options) else contextlib.nullcontext()
         several = is_spread(options)
-        with model, progress.show_progress(job, several=several, is_quiet=is_quiet):
-            counts = run_failures.run_to_end(pipeline, rows, lines, job.output)
+        with model, progress.show_progress(job, several=several, is_quiet=is_quiet) as watch:
+            counts = run_failures.run_to_end(pipeline, rows, lines, job.output, watch)
     if rows is None:
         assert counts is not None  # only a run of rows ends without
         return counts

@@ -5,6 +5,7 @@ is found in the flags alone. Then each store is asked once.
 """
 
 import argparse
+import logging
 import os
 from collections.abc import Iterator, Sequence
 
@@ -13,8 +14,17 @@ from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.options import InputOptions, JobOptions, OutputOptions
 
 from .beam_flags import parse_beam
+from .job_services import check_portable, may_lack_files
 from .nearby import check_nearby
-from .runners import LOCAL_RUNNERS, find_default_region, find_runner, goes_on_alone
+from .runners import (
+    LOCAL_RUNNERS,
+    PORTABLE_RUNNERS,
+    find_default_region,
+    find_runner,
+    goes_on_alone,
+)
+
+_LOG = logging.getLogger("imgcls")
 
 Place = tuple[str, str]
 """An option, and the path or URL that it was given."""
@@ -40,6 +50,19 @@ def check_flags(job: JobOptions, beam_arguments: Sequence[str]) -> None:
         check_nearby(job)
         if job.model.device == "cuda":
             check_cuda()
+    elif find_runner(beam.runner) in PORTABLE_RUNNERS:
+        check_portable(beam)
+        if may_lack_files(beam):
+            _warn_of_files(job)
+
+
+def _warn_of_files(job: JobOptions) -> None:
+    here = [f"{option}={url}" for option, url in _list_all(job) if _is_here(url)]
+    if here:
+        problem = (
+            "it lies on this machine, workers that are elsewhere do not see it, or have their own"
+        )
+        _LOG.warning("%s: %s", ", ".join(here), problem)
 
 
 def check_cuda() -> None:
@@ -103,6 +126,18 @@ def _list_places(
         yield "model", model.model
 
 
+def _list_all(job: JobOptions) -> Iterator[Place]:
+    yield from _list_places(job.input, job.output, job.model)
+    if job.compare_with is not None and is_folder(job.compare_with.model):
+        yield "compare_with", job.compare_with.model
+
+
+def _is_here(url: str) -> bool:
+    from imgcls_beam.stores import split_url
+
+    return split_url(url)[0] in _HERE
+
+
 def is_folder(model: str) -> bool:
     """Whether a model is no hub id: a URL, or a folder of this machine."""
     return "://" in model or model.startswith(("/", ".", "~")) or os.path.isdir(model)
@@ -111,9 +146,10 @@ def is_folder(model: str) -> bool:
 def _check_elsewhere(job: JobOptions, beam: argparse.Namespace) -> None:
     from imgcls_beam.stores import split_url
 
-    for option, url in _list_places(job.input, job.output, job.model):
-        if split_url(url)[0] in _HERE:
-            better = "gs://…, or a hub id" if option == "model" else "gs://… or another store"
+    for option, url in _list_all(job):
+        if _is_here(url):
+            is_model = option in ("model", "compare_with")
+            better = "gs://…, or a hub id" if is_model else "gs://… or another store"
             problem = f"it lies on this machine, where Dataflow's workers do not see it; {better}"
             raise ConfigError(option, url, problem)
     missing = list(_find_missing(beam))

@@ -22,6 +22,7 @@ from imgcls_beam.masking import mask_secrets
 from imgcls_beam.stopping import has_stopped
 
 from . import beam_imports, noise, preflight, speech, startup, terminal
+from .worker_processes import stop_engines
 
 DONE, FAILED, USAGE, TOO_MANY_ERRORS = 0, 1, 2, 3
 
@@ -71,8 +72,8 @@ def run_main(
         if has_stopped():
             _end_now(code)
         return code
-    except KeyboardInterrupt:
-        refuse(FAILED, "interrupted", interrupted)
+    except KeyboardInterrupt as stop:
+        refuse(FAILED, "interrupted", str(stop) or interrupted)
         _end_now(FAILED)
         return FAILED
     except Exception as error:  # noqa: BLE001  the program's edge: a defect is a sentence too
@@ -197,4 +198,5 @@ def _end_now(code: int) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
+        stop_engines()
         os._exit(code)

@@ -16,6 +16,7 @@ from imgcls_beam.options import JobOptions
 from imgcls_beam.slowest import find_slowest
 
 from .advice import describe_slowest
+from .far_progress import Watch, follow_job
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,35 +29,53 @@ _NOW_S = 10.0
 _LONG_S = 120
 
 Follow = Callable[[], argparse.Namespace]
-"""Gives `progress`, `now` and `mean` in images/s, and `left_s`, None where nobody knows."""
+"""Gives `progress`, `now` and `mean` in images/s, `left_s`, None where nobody knows, `elapsed_s`,
+and `state`, None for a job that no service runs."""
 
 
 @contextlib.contextmanager
 def show_progress(
     job: JobOptions, *, several: bool = False, is_quiet: bool = False
-) -> Iterator[None]:
-    """Shows how far a run is.
+) -> Iterator[Watch]:
+    """Shows how far a run is; gives what is to be told of the job once it has begun.
 
     Args:
         job: what is run; advice depends on its flags.
         several: whether processes that are started meanwhile work for it.
         is_quiet: show nothing.
     """
-    with follow_boards(several=several) as read, contextlib.ExitStack() as shown:
+    far = argparse.Namespace(state=None, counted=Progress())
+    with (
+        follow_boards(several=several) as read,
+        follow_job(far) as watch,
+        contextlib.ExitStack() as shown,
+    ):
         if not is_quiet:
-            follow = make_follow(read, time.monotonic)
+            follow = make_follow(read, time.monotonic, far)
             describe = functools.partial(_draw if sys.stderr.isatty() else _log, follow, job)
             shown.enter_context(describe())
-        yield
+        yield watch
 
 
-def make_follow(read: Callable[[], Progress], clock: Callable[[], float]) -> Follow:
-    """What tells the pace of a run that begins now, each time that it is called."""
+def make_follow(
+    read: Callable[[], Progress],
+    clock: Callable[[], float],
+    far: argparse.Namespace | None = None,
+) -> Follow:
+    """What tells the pace of a run that begins now, each time that it is called.
+
+    Args:
+        read: what boards say.
+        clock: seconds.
+        far: `state` and `counted` of a job that a service runs; taken where boards say nothing.
+    """
+    far = far or argparse.Namespace(state=None, counted=Progress())
     start_s = clock()
     seen = collections.deque([(start_s, 0)])
 
     def follow() -> argparse.Namespace:
-        progress, at_s = read(), clock()
+        boards, at_s = read(), clock()
+        progress = boards if boards.listed or boards.done else far.counted
         seen.append((at_s, progress.done))
         while len(seen) > 2 and at_s - seen[1][0] >= _NOW_S:
             seen.popleft()
@@ -64,7 +83,8 @@ def make_follow(read: Callable[[], Progress], clock: Callable[[], float]) -> Fol
         now = _divide(progress.done - seen[0][1], at_s - seen[0][0])
         pace = now or mean
         left_s = (progress.listed - progress.done) / pace if pace else None
-        return argparse.Namespace(progress=progress, now=now, mean=mean, left_s=left_s)
+        told = {"state": far.state, "elapsed_s": at_s - start_s}
+        return argparse.Namespace(progress=progress, now=now, mean=mean, left_s=left_s, **told)
 
     return follow
 
@@ -83,6 +103,8 @@ def describe_pace(seen: argparse.Namespace) -> str:
     """Images per second, and the time left; or how far publishing is, which comes after that."""
     if seen.progress.to_publish:
         return f"publishing: {seen.progress.published:,} of {seen.progress.to_publish:,} files"
+    if not seen.progress.done and seen.state is not None:
+        return f"job {seen.state.lower()} · {_describe_time(seen.elapsed_s)}"
     if not seen.progress.done:
         return "starting" if seen.progress.listed else "listing"
     pace = f"{seen.now:,.1f} images/s now, {seen.mean:,.1f} in the mean"

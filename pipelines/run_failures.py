@@ -1,4 +1,4 @@
-"""A pipeline runs to its end on a local runner, or a sentence says why it did not."""
+"""A pipeline runs to its end, or a sentence says why it did not, and what stands under its name."""
 
 import contextlib
 import functools
@@ -10,23 +10,28 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.board import read_words
-from imgcls_beam.errors import PublishError
+from imgcls_beam.errors import GoesOnError, PublishError
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.options import OutputOptions
 from imgcls_beam.sinks import JsonlSession, Session, abandon_jsonl, abandon_session, is_committed
-from imgcls_beam.stopping import stop_process, stoppable
+from imgcls_beam.stopping import hold_up, stop_process, stoppable
 
+from .far_jobs import cancel_job, is_lost, name_job, needs_program
+from .runners import is_local
+from .told_errors import describe_error
 from .worker_processes import kill_workers
 
 _LOG = logging.getLogger("imgcls")
 
-_WHERE = re.compile(r" \[while running .*\]$")
-"""What Beam adds to an error of a step."""
-_OWN = re.compile(r"(?:[\w.]+\.)?(?:SickModelError|ModelError|StoreError): (?P<sentence>.+)")
-"""An error of ours, as text from another process."""
 _WORKER_ENDED = re.compile(r"Worker subprocess exited with return code (-?\d+)")
+_CANCELLED = (
+    "interrupted; the job was cancelled, nothing was published and nothing of this run is kept; "
+    "the same command starts it again"
+)
 _SHELL_SIGNALS = 128
 """A shell adds it to the signal by which its program was ended."""
 
@@ -36,32 +41,95 @@ def run_to_end(
     rows: Session | None,
     lines: JsonlSession | None,
     output: OutputOptions,
+    watch: Callable[[PipelineResult], None],
 ) -> RunCounts | None:
-    """Runs on a local runner, which has logged the traceback of whatever it raises.
+    """Runs to the end, on a runner that has logged the traceback of whatever it raises.
+
+    Args:
+        pipeline: as it was built.
+        rows: the session of the rows; None for none.
+        lines: the session of the responses; None for none.
+        output: of the job.
+        watch: is told of a job that has begun.
 
     Returns:
         The counts; None where the run was published, and what failed came after that.
 
     Raises:
         PublishError: the run failed.
+        GoesOnError: the job may go on elsewhere.
+        KeyboardInterrupt: it was interrupted; what it says is a sentence, where there is more to
+            say than that.
     """
-    abandon = functools.partial(_abandon, rows, lines)
+    abandon, far = functools.partial(_abandon, rows, lines), not is_local(pipeline.options)
     with stoppable(abandon) as run, _watched_workers():
+        result = None
         try:
             result = pipeline.run()
+            watch(result)
             result.wait_until_finish()
             return read_counts(result)
         except Exception as error:  # the program's edge: a defect is told in one sentence too
             is_wrapped = str(error).startswith("KeyboardInterrupt")
             if is_wrapped and run.reason is None and not _is_published(rows):
                 raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
-            _end_failed(run.reason or _describe(error), rows, output, error)
+            if far:
+                hold_up()  # threads of its client, whose service may be gone
+            if far and result is not None and is_lost(error):
+                _end_lost(result, pipeline.options, rows, output, error)
+            else:
+                _end_failed(run.reason or _describe(error), rows, output, error)
         except KeyboardInterrupt as error:
             if run.reason is not None:
                 _end_failed(run.reason, rows, output, error)
+            elif far and result is not None:
+                hold_up()
+                _end_far(result, pipeline.options, rows, output, error)
             else:
                 _end_interrupted(rows, output, error)
         return None
+
+
+def _end_lost(
+    result: PipelineResult,
+    options: PipelineOptions,
+    rows: Session | None,
+    output: OutputOptions,
+    error: Exception,
+) -> None:
+    """The service of a job does not answer any more."""
+    if needs_program(options) or _is_published(rows):
+        _end_failed("the job service stopped answering", rows, output, error)
+        return
+    job = name_job(result, options)
+    raise GoesOnError(
+        f"the service stopped answering: {job} may go on, and may still publish; nothing of it was "
+        f"published so far; look there, and stop it there before this run is started again"
+    ) from error
+
+
+def _end_far(
+    result: PipelineResult,
+    options: PipelineOptions,
+    rows: Session | None,
+    output: OutputOptions,
+    error: KeyboardInterrupt,
+) -> None:
+    """A job that a service runs was interrupted: it is cancelled, and what became of it is said."""
+    job, has_ended = name_job(result, options), False
+    _LOG.warning("interrupted; %s is being cancelled", job)
+    with contextlib.suppress(KeyboardInterrupt):  # again: it is not waited for
+        has_ended = cancel_job(result, rows, is_needed=needs_program(options))
+    if _is_published(rows) and not output.is_scratch:
+        _LOG.warning("interrupted, but the rows were published before the job could be stopped")
+        _end_interrupted(rows, output, error)
+    elif has_ended:
+        raise KeyboardInterrupt(_CANCELLED) from error
+    else:
+        raise GoesOnError(
+            f"interrupted, but {job} goes on: it was asked to stop, and has not; nothing was "
+            "published so far, and it publishes its rows when it is through; stop it there"
+        ) from error
 
 
 def _end_failed(
@@ -93,10 +161,7 @@ def _describe(error: Exception) -> str:
     """What to say of an error of a run; a worker that ended may have left a word of its own."""
     if words := read_words():
         return words[0]
-    text = _WHERE.sub("", (str(error).strip().splitlines() or ["no reason given"])[-1])
-    if own := _OWN.search(f"{type(error).__name__}: {text}"):
-        return own["sentence"]
-    return f"{type(error).__name__}: {text}"
+    return describe_error(error)
 
 
 def _abandon(rows: Session | None, lines: JsonlSession | None) -> None:

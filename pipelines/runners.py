@@ -18,6 +18,7 @@ from imgcls_beam.errors import ConfigError
 from .beam_flags import list_runners
 
 if TYPE_CHECKING:
+    import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
 DEFAULT_RUNNER = "FnApiRunner"
@@ -29,11 +30,17 @@ LOCAL_RUNNERS = (
     "SwitchingDirectRunner",
 )
 PRISM_RUNNER = "PrismRunner"
+PORTABLE_RUNNERS = ("PortableRunner", PRISM_RUNNER, "FlinkRunner", "SparkRunner")
+"""Those whose jobs a service runs."""
+LOOPBACK, EMBEDDED_SERVICE = "LOOPBACK", "embed"
+"""Beam's words: workers are threads of the program itself; so is the job service."""
 _SIMILAR_RATIO = 0.6
 _NO_PRISM = "/nonexistent/prism"
 """DirectRunner first tries to download Prism; a file that is not there keeps it off the network."""
 _APART = "disable_prism_server_singleton"
 """Beam's experiment without which a process keeps the first Prism that it was told of."""
+_JOB_S = 10 * 365 * 24 * 3600
+"""With `--job_server_timeout`, of five minutes, Beam limits the watching of a job, too."""
 _GOES_ON_ALONE = "DataflowRunner"
 """A Flex Template's launcher must not wait for its job; all other runners are waited for."""
 
@@ -49,6 +56,7 @@ def to_beam_options(arguments: Sequence[str]) -> "PipelineOptions":
     from apache_beam.options.pipeline_options import (
         DebugOptions,
         PipelineOptions,
+        PortableOptions,
         PrismRunnerOptions,
         StandardOptions,
     )
@@ -62,7 +70,26 @@ def to_beam_options(arguments: Sequence[str]) -> "PipelineOptions":
         options.view_as(DebugOptions).add_experiment(_APART)
     elif standard.runner == PRISM_RUNNER:
         prism.prism_location = prism.prism_location or shutil.which("prism")
+    portable = options.view_as(PortableOptions)
+    is_plain = portable.job_server_timeout == PortableOptions([]).job_server_timeout
+    if standard.runner in PORTABLE_RUNNERS and is_plain:
+        portable.job_server_timeout = _JOB_S
     return options
+
+
+def make_pipeline(options: "PipelineOptions") -> "beam.Pipeline":
+    """An empty pipeline; Beam checks its options.
+
+    Raises:
+        ConfigError: it refuses them.
+    """
+    import apache_beam as beam
+
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError("flag", "of Beam", problem) from error
 
 
 def find_runner(name: str | None) -> str:

@@ -1,12 +1,29 @@
-"""The worker processes that Beam's local runner has started for a run of this program."""
+"""The processes that Beam has started for a run of this program: workers, or an engine."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import signal
+import sys
+
+from imgcls_beam.time_limits import ask_within
 
 _PROCESSES = pathlib.Path("/proc")
 _WORKER = b"apache_beam.runners.worker.sdk_worker_main"
+
+_ENGINES = "apache_beam.utils.subprocess_server"
+_END_S = 5.0
+"""For an engine to end."""
+
+
+def stop_engines() -> None:
+    """Ends engines, Prism for one: Beam does so at the end of Python, which not every end is."""
+    if _ENGINES in sys.modules:
+        started = sys.modules[_ENGINES].SubprocessServer._cache
+        for key in list(started._cache):
+            with contextlib.suppress(Exception):  # it has ended meanwhile
+                ask_within(_END_S, functools.partial(started.force_remove, *key))
 
 
 def kill_workers() -> None:

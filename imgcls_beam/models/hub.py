@@ -105,6 +105,49 @@ def download(model: str, commit: str, names: list[str]) -> pathlib.Path:
     return pathlib.Path(folder)
 
 
+def is_offline() -> bool:
+    """Whether the hub is not asked, and the local cache answers alone."""
+    from huggingface_hub import constants
+
+    return bool(constants.is_offline_mode())
+
+
+def measure_files(model: str, commit: str) -> dict[str, int]:
+    """The size of each file of a model at a commit, by its name.
+
+    Raises:
+        ConfigError: the hub refuses, or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        found = list(HfApi().list_repo_tree(model, revision=commit, recursive=True))
+    except _faults() as error:
+        raise ConfigError("model", model, _explain(error)) from error
+    return {each.path: each.size for each in found if hasattr(each, "size")}
+
+
+def read_tensor_names(model: str, commit: str, names: list[str]) -> frozenset[str]:
+    """The names of the tensors in safetensors files of a model; only their headers are read.
+
+    Raises:
+        ConfigError: one is no such file, or the hub refuses, or cannot be reached.
+    """
+    from huggingface_hub import HfApi, errors
+
+    found: set[str] = set()
+    for name in names:
+        try:
+            header = HfApi().parse_safetensors_file_metadata(model, name, revision=commit)
+        except errors.SafetensorsParsingError as error:
+            problem = f"{name} is not a safetensors file, or is damaged"
+            raise ConfigError("model", model, problem) from error
+        except _faults() as error:
+            raise ConfigError("model", model, _explain(error)) from error
+        found.update(header.tensors)
+    return frozenset(found)
+
+
 def _faults() -> tuple[type[Exception], ...]:
     from huggingface_hub import errors
 

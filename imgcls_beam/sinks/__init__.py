@@ -36,6 +36,7 @@ from imgcls_beam.sinks.session import (
     check_writable,
     find_missing_folders,
     is_committed,
+    is_moving,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ __all__ = [
     "check_writable",
     "find_missing_folders",
     "is_committed",
+    "is_moving",
     "list_own",
     "locate_record",
     "read_record",

@@ -14,14 +14,24 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from imgcls_beam.errors import GoesOnError
 from imgcls_beam.stores.local_folder import remove_empty
+from imgcls_beam.time_limits import ask_within
+
+_ANSWER_S = 10.0
+"""For a runner that is asked whether a job has ended."""
 
 
 @contextlib.contextmanager
 def abandon_on_error(abandon: Callable[[], None]) -> Iterator[None]:
-    """Abandons a session where the block raises anything, an interrupt too; that is raised on."""
+    """Abandons a session where the block raises anything, an interrupt too; that is raised on.
+
+    A session whose job may go on elsewhere is left to that.
+    """
     try:
         yield
+    except GoesOnError:
+        raise
     except BaseException:
         with contextlib.suppress(Exception):  # the error of the run is the one to be seen
             abandon()
@@ -73,7 +83,7 @@ class _Guard:
 
     def _abandon_ended(self, result: PipelineResult) -> None:
         """An interrupt, or a lost connection, ends the waiting and not the job."""
-        if PipelineState.is_terminal(result.state):
+        if PipelineState.is_terminal(ask_within(_ANSWER_S, lambda: result.state)):
             self._abandon()
 
     def _abandon(self) -> None:

@@ -22,7 +22,13 @@ from imgcls_beam.board import BOARD
 from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.passed_over import PassedOver, merge_passed_over
-from imgcls_beam.sinks.leftovers import clear_finished, read_note, roll_back, write_note
+from imgcls_beam.sinks.leftovers import (
+    clear_finished,
+    has_note,
+    read_note,
+    roll_back,
+    write_note,
+)
 from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import (
     DONE,
@@ -106,6 +112,8 @@ def _clear(folder: Folder, record: RunRecord) -> None:
 def _publish(work: Work, record: RunRecord) -> RunRecord:
     staged = _verify(work, record)
     session, folder, paths = work.session, work.session.folder, work.session.paths
+    if not has_note(folder, paths.staging):
+        raise PublishError("nothing was published: the run has been given up meanwhile")
     earlier = read_note(folder, paths.staging)
     moved = {work.locate(each) for each in work.published}
     note = make_note(session, sorted(moved.union(earlier.moved if earlier else ())))

@@ -58,6 +58,11 @@ def read_note(folder: Folder, staging: str) -> Note | None:
     return note if is_own else None
 
 
+def has_note(folder: Folder, staging: str) -> bool:
+    """Whether a session still may commit: it has its note until somebody clears it."""
+    return folder.find_size(f"{staging}/{NOTE}") is not None
+
+
 def sweep_sessions(folder: Folder, now: datetime.datetime | None = None) -> None:
     """Clears sessions that have staged nothing for `STALE`, of whatever run.
 

@@ -20,6 +20,7 @@ from imgcls_beam.sinks.leftovers import (
     Note,
     abandon_staging,
     clear_run,
+    read_note,
     sweep_sessions,
     write_note,
 )
@@ -106,6 +107,12 @@ def is_committed(session: Session) -> bool | None:
     if isinstance(current, Exception):
         return None
     return current is not None and current.record.session_id == session.session_id
+
+
+def is_moving(session: Session) -> bool:
+    """Whether a session has begun to move its files to their places: it is about to commit."""
+    note = read_note(session.folder, session.paths.staging)
+    return note is not None and bool(note.moved)
 
 
 def begin_session(

@@ -14,7 +14,7 @@ import hashlib
 import io
 import uuid
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +33,8 @@ MAX_GROUP_ROWS = 16384
 MAX_GROUP_BYTES = 16 << 20
 """A row group holds at most so many rows, and is closed at about so many bytes of Arrow data."""
 
+Fact = TypeVar("Fact", Scoring, SandboxState)
+
 _SOUGHT, _FALSE_RATIO = "image_uri", 0.01
 """A reader that looks for one image reads one in a hundred of the row groups that do not hold it: a
 filter of 2 bytes a row says so, even where rows lie in no order."""
@@ -50,16 +52,28 @@ class StagedFiles:
 
 
 def merge_staged(staged: Iterable[StagedFiles]) -> StagedFiles:
-    """Adds up what bundles staged; none at all give no file and no row."""
+    """Adds up what bundles staged; none at all give no file and no row.
+
+    Whatever the order in which a runner adds bundles up, the result is the same.
+    """
     bundles = list(staged)
-    scorings = dict.fromkeys(each for bundle in bundles for each in bundle.scorings)
+    engines = (each for bundle in bundles for each in bundle.engines)
     return StagedFiles(
-        files=tuple(file for bundle in bundles for file in bundle.files),
+        files=tuple(sorted((each for bundle in bundles for each in bundle.files), key=_path_of)),
         summary=merge_summaries(bundle.summary for bundle in bundles),
-        scorings=tuple(scorings),
-        engines=merge_engines(each for bundle in bundles for each in bundle.engines),
-        sandbox=tuple(dict.fromkeys(each for bundle in bundles for each in bundle.sandbox)),
+        scorings=_list_once(each for bundle in bundles for each in bundle.scorings),
+        engines=merge_engines(sorted(engines, key=dataclasses.astuple)),
+        sandbox=_list_once(each for bundle in bundles for each in bundle.sandbox),
     )
+
+
+def _path_of(file: RecordedFile) -> str:
+    return file.path
+
+
+def _list_once(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """Each of some facts once, in the order of their text."""
+    return tuple(sorted(dict.fromkeys(facts), key=repr))
 
 
 class StagingWriter:

@@ -16,6 +16,7 @@ from transformers.models.auto.modeling_auto import (
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ModelError
 from imgcls_beam.listing import list_images
+from imgcls_beam.model_checks import check_model
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, InputOptions, ReadOptions
@@ -85,6 +86,7 @@ def test_scores_equal_the_references_for_every_label_of_every_image(
     assert result.find_different() == []
     assert ROWS[family.model_class][2:4] == describe_way(result)
     check_openvino(family, tmp_path / family.model_class, images)
+    check_model(resolve_model(str(tmp_path / family.model_class), None))  # where it is launched
     # Equal scores of images that all look alike to the model would show nothing.
     reference = transformers.pipeline(
         "image-classification", model=str(tmp_path / family.model_class), device="cpu"

@@ -1,5 +1,6 @@
 """Progress of a run: what is shown, and which stage is said to be the slowest."""
 
+import argparse
 import io
 import pathlib
 import re
@@ -207,3 +208,15 @@ def test_elsewhere_a_line_comes_now_and_then(
         while not caplog.records:
             time.sleep(0.01)
     assert "3 of 4 images" in caplog.text
+
+
+def test_a_job_elsewhere_is_told_by_its_state_then_by_its_engines_counters() -> None:
+    now_s, far = [0.0], argparse.Namespace(state=None, counted=Progress())
+    follow = progress.make_follow(Progress, lambda: now_s[0], far)
+    assert progress.describe_pace(follow()) == "listing"
+    far.state, now_s[0] = "RUNNING", 30.0
+    assert progress.describe_pace(follow()) == "job running · 30 s"
+    far.counted, now_s[0] = Progress(listed=100, ok=40, error=10), 50.0
+    said = progress.describe_progress(follow(), JOB)
+    assert said.startswith("50 of 100 images · 40 ok · 10 errors · ")
+    assert said.endswith(" left")

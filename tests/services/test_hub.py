@@ -19,6 +19,7 @@ from transformers import pipeline
 from imgcls_beam.classifying import load_classifier
 from imgcls_beam.classifying.protocol import ClassifierSpec
 from imgcls_beam.errors import ConfigError, ModelError
+from imgcls_beam.model_checks import check_model
 from imgcls_beam.models import fetch_model, resolve_model
 from imgcls_beam.preparing import draw_probes, load_preparer
 from imgcls_beam.stores import open_store
@@ -106,6 +107,21 @@ def test_the_default_model_works_in_its_full_size(hub: Hub, tmp_path: pathlib.Pa
     folder = write_layout(tmp_path / "model", VIT, is_full_size=True)
     assert (folder / "model.safetensors").stat().st_size > 340e6
     check_layout(hub, tmp_path, VIT, folder)
+
+
+def test_a_model_of_the_hub_is_looked_at_without_fetching_its_weights(
+    hub: Hub, tmp_path: pathlib.Path
+) -> None:
+    hub.publish(VIT, folder := write_layout(tmp_path / "model", VIT))
+    check_model(resolve_model(VIT, None))
+    assert not list((tmp_path / "hub").rglob("model.safetensors"))
+    (folder / "preprocessor_config.json").write_text('{"image_processor_type": "Nope"}')
+    hub.publish("owner/other", folder)
+    with pytest.raises(ModelError, match="owner/other: its image processor cannot be loaded"):
+        check_model(resolve_model("owner/other", None))
+    (folder / "model.safetensors").write_bytes(b"not at all")
+    with pytest.raises(ModelError, match=r"owner/other: model\.safetensors is not a safetensors"):
+        check_model(resolve_model("owner/other", None))
 
 
 def test_the_labels_of_a_published_model_are_its_own(hub: Hub, tmp_path: pathlib.Path) -> None:

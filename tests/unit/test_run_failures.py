@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from imgcls_beam import board, stopping
-from imgcls_beam.errors import SickModelError
+from imgcls_beam.errors import RunExistsError, SickModelError
 from pipelines import run_failures
 
 SICK = "the model gives other scores: it is sick, or its device is"
@@ -16,6 +16,17 @@ FROM_A_PROCESS = f"""Error processing instruction 7. Original traceback is
 Traceback (most recent call last):
   File "apache_beam/runners/common.py", line 1512, in process
 imgcls_beam.errors.SickModelError: {SICK} [while running 'PredictImages/RunInference-ptransform-1']
+"""
+
+OF_PRISM = """bundle inst003 stage-002 failed:Traceback (most recent call last):
+  File "apache_beam/runners/common.py", line 1512, in process
+RuntimeError: imgcls_beam.errors.RunExistsError: run_id [while running 'W/Publish']='r1': it is
+goroutine 7: after it
+"""
+OF_ANOTHER = """Traceback (most recent call last):
+OSError: [Errno 28] No space left on device [while running 'W']
+
+Note that this is followed by a paragraph of advice.
 """
 
 
@@ -29,8 +40,12 @@ imgcls_beam.errors.SickModelError: {SICK} [while running 'PredictImages/RunInfer
             "OSError: [Errno 28] No space left on device",
         ),
         (ValueError(""), "ValueError: no reason given"),
+        (RunExistsError("run_id [while running 'Publish']", "r1", "it is"), "run_id='r1': it is"),
+        (RuntimeError(OF_PRISM), "run_id='r1': it is"),
+        (RuntimeError(OF_ANOTHER), "OSError: [Errno 28] No space left on device"),
+        (RuntimeError("Pipeline job-1 failed"), "RuntimeError: Pipeline job-1 failed"),
     ],
-    ids=["own", "of a worker", "another", "none"],
+    ids=["own", "of a worker", "another", "none", "option", "of Prism", "wrapped", "plain"],
 )
 def test_an_error_of_a_run_is_one_sentence(error: Exception, said: str) -> None:
     assert run_failures._describe(error) == said

@@ -62,6 +62,7 @@ def _refusal(capsys: pytest.CaptureFixture[str], *words: str, program: str = "cl
         ("--model=~/vit", "model"),
         ("--model=file:///models/vit", "model"),
         ("--model=local:///models/vit", "model"),
+        ("--compare_with={folder}", "compare_with"),
     ],
 )
 def test_a_place_of_this_machine_is_refused_for_dataflow(

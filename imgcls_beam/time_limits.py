@@ -1,0 +1,30 @@
+"""Calls of others that may never come back, and how long they are waited for."""
+
+import concurrent.futures
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+
+
+def ask_within(limit_s: float, ask: Callable[[], Answer]) -> Answer:
+    """What a call gives or raises, if it comes back in time; else it is left to itself.
+
+    Args:
+        limit_s: seconds that it is waited for.
+        ask: is called in a thread of its own, which ends with the process at the latest.
+
+    Raises:
+        TimeoutError: it has not come back.
+    """
+    answer: concurrent.futures.Future[Answer] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001  it is raised where the answer is awaited
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="imgcls-ask", daemon=True).start()
+    return answer.result(limit_s)

@@ -1,0 +1,37 @@
+"""What an error of a run says, from whatever runners and worker processes make of it.
+
+A worker's error reaches the program as text: with its traceback, the name of its class, and the
+step in which it was raised, which Beam writes into the middle of its first argument.
+"""
+
+import re
+from collections.abc import Iterator
+
+from imgcls_beam.errors import ImgclsError
+
+_NO_REASON = "no reason given"
+_WHERE = re.compile(r" \[while running '[^\]]*'\]")
+_NAMED = re.compile(r"^(?:RuntimeError: )?(?:\w+\.)*(?P<name>[A-Z]\w*): (?P<sentence>.+)$")
+"""The last line of a traceback."""
+
+
+def describe_error(error: BaseException) -> str:
+    """One sentence; ours as it is, that of another library with the name of its class."""
+    text = _WHERE.sub("", str(error)).strip()
+    if isinstance(error, ImgclsError):
+        return text
+    own = {each.__name__ for each in _list_own(ImgclsError)}
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [found for line in lines if (found := _NAMED.match(line))]
+    for found in reversed(named):
+        if found["name"] in own:
+            return found["sentence"]
+    if len(lines) > 1 and named:  # a traceback, and what may follow it
+        return f"{named[-1]['name']}: {named[-1]['sentence']}"
+    return f"{type(error).__name__}: {lines[-1] if lines else _NO_REASON}"
+
+
+def _list_own(kind: type[ImgclsError]) -> Iterator[type[ImgclsError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _list_own(each)
