@@ -77,7 +77,7 @@ if TYPE_CHECKING:
         WriteParquet,
     )
     from imgcls_beam.spec import FunctionToApply, LabelScore, Parameters, ResponseElement, SpecError
-    from imgcls_beam.stores import Folder
+    from imgcls_beam.stores import FileState, Folder
     from imgcls_beam.transforms import (
         Classified,
         ClassifyImages,
@@ -107,7 +107,7 @@ _NAMES = {
         "RunPaths RunRecord Session WriteJsonl WriteParquet"
     ),
     "spec": "FunctionToApply LabelScore Parameters ResponseElement SpecError",
-    "stores": "Folder",
+    "stores": "FileState Folder",
     "transforms": (
         "Classified ClassifyImages ClassifyImagesByModel ListImages PrepareImages ReadImages"
     ),
@@ -132,6 +132,7 @@ __all__ = [
     "Execution",
     "Failure",
     "FailureCode",
+    "FileState",
     "Folder",
     "ForwardPass",
     "FunctionToApply",

@@ -13,8 +13,8 @@ from imgcls_beam.scoring import ModelSource
 def check_model(source: ModelSource) -> None:
     """Checks config, labels, image processor, and the names in the headers of the weights.
 
-    No tensor is read. Where torch is not installed, as on a machine that only starts jobs, the
-    model is not made of its config.
+    No tensor is read. A machine that only starts jobs may lack transformers or torch: there nothing
+    is checked, and workers refuse the model.
 
     Args:
         source: the model, pinned.
@@ -22,13 +22,21 @@ def check_model(source: ModelSource) -> None:
     Raises:
         ModelError: workers could not load it.
     """
+    if not all(map(_is_installed, ("transformers", "torch"))):
+        return
+    from imgcls_beam.classifying.unloaded import check_unloaded
+
     with fetched_outline(source) as outline:
         folder = fetch_model(outline.source)
         read_config(folder, outline.source)
         if claim := find_claim(load_bounded_file(folder / "config.json"), outline.weights_bytes):
             raise ModelError(f"{source.model_id}: {claim}")
         load_preparer(outline.source)
-        if importlib.util.find_spec("torch") is not None:
-            from imgcls_beam.classifying.unloaded import check_unloaded
+        check_unloaded(outline)
 
-            check_unloaded(outline)
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False

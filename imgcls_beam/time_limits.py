@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
+_AnswerT = TypeVar("_AnswerT")
 
 
-def ask_within(limit_s: float, ask: Callable[[], Answer]) -> Answer:
+def ask_within(limit_s: float, ask: Callable[[], _AnswerT]) -> _AnswerT:
     """What a call gives or raises, if it comes back in time; else it is left to itself.
 
     Args:
@@ -18,7 +18,7 @@ def ask_within(limit_s: float, ask: Callable[[], Answer]) -> Answer:
     Raises:
         TimeoutError: it has not come back.
     """
-    answer: concurrent.futures.Future[Answer] = concurrent.futures.Future()
+    answer: concurrent.futures.Future[_AnswerT] = concurrent.futures.Future()
 
     def run() -> None:
         try:

@@ -1,6 +1,7 @@
 """A job that a service runs: whether it goes on without this program, and how it is stopped."""
 
 import contextlib
+import functools
 import time
 
 from apache_beam.options.pipeline_options import (
@@ -73,7 +74,7 @@ def cancel_job(
 def read_state(result: PipelineResult) -> str | None:
     """The state of a job, in Beam's words; None where its service does not say."""
     try:
-        return str(ask_within(_ANSWER_S, lambda: result.state))
+        return str(ask_within(_ANSWER_S, functools.partial(getattr, result, "state")))
     except Exception:  # noqa: BLE001  whatever its client raises of a service that is gone
         return None
 

@@ -61,7 +61,7 @@ def run_to_end(
         KeyboardInterrupt: it was interrupted; what it says is a sentence, where there is more to
             say than that.
     """
-    abandon, far = functools.partial(_abandon, rows, lines), not is_local(pipeline.options)
+    abandon = functools.partial(_abandon, rows, lines)
     with stoppable(abandon) as run, _watched_workers():
         result = None
         try:
@@ -69,25 +69,58 @@ def run_to_end(
             watch(result)
             result.wait_until_finish()
             return read_counts(result)
-        except Exception as error:  # the program's edge: a defect is told in one sentence too
-            is_wrapped = str(error).startswith("KeyboardInterrupt")
-            if is_wrapped and run.reason is None and not _is_published(rows):
-                raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
-            if far:
-                hold_up()  # threads of its client, whose service may be gone
-            if far and result is not None and is_lost(error):
-                _end_lost(result, pipeline.options, rows, output, error)
-            else:
-                _end_failed(run.reason or _describe(error), rows, output, error)
-        except KeyboardInterrupt as error:
-            if run.reason is not None:
-                _end_failed(run.reason, rows, output, error)
-            elif far and result is not None:
-                hold_up()
-                _end_far(result, pipeline.options, rows, output, error)
-            else:
-                _end_interrupted(rows, output, error)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the edge: all of it is told
+            _end(error, run.reason, result, pipeline.options, rows, output)
         return None
+
+
+def _end(
+    error: BaseException,
+    reason: str | None,
+    result: PipelineResult | None,
+    options: PipelineOptions,
+    rows: Session | None,
+    output: OutputOptions,
+) -> None:
+    far = None
+    if not is_local(options):
+        hold_up()  # threads of its client, whose service may be gone
+        far = result
+    end = _end_interrupt if isinstance(error, KeyboardInterrupt) else _end_error
+    end(error, reason, far, options, rows, output)
+
+
+def _end_error(
+    error: BaseException,
+    reason: str | None,
+    far: PipelineResult | None,
+    options: PipelineOptions,
+    rows: Session | None,
+    output: OutputOptions,
+) -> None:
+    is_wrapped = str(error).startswith("KeyboardInterrupt")
+    if is_wrapped and reason is None and not _is_published(rows):
+        raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
+    if far is not None and is_lost(error):
+        _end_lost(far, options, rows, output, error)
+    else:
+        _end_failed(reason or _describe(error), rows, output, error)
+
+
+def _end_interrupt(
+    error: BaseException,
+    reason: str | None,
+    far: PipelineResult | None,
+    options: PipelineOptions,
+    rows: Session | None,
+    output: OutputOptions,
+) -> None:
+    if reason is not None:
+        _end_failed(reason, rows, output, error)
+    elif far is not None:
+        _end_far(far, options, rows, output, error)
+    else:
+        _end_interrupted(rows, output, error)
 
 
 def _end_lost(
@@ -95,7 +128,7 @@ def _end_lost(
     options: PipelineOptions,
     rows: Session | None,
     output: OutputOptions,
-    error: Exception,
+    error: BaseException,
 ) -> None:
     """The service of a job does not answer any more."""
     if needs_program(options) or _is_published(rows):
@@ -113,7 +146,7 @@ def _end_far(
     options: PipelineOptions,
     rows: Session | None,
     output: OutputOptions,
-    error: KeyboardInterrupt,
+    error: BaseException,
 ) -> None:
     """A job that a service runs was interrupted: it is cancelled, and what became of it is said."""
     job, has_ended = name_job(result, options), False
@@ -147,7 +180,7 @@ def _end_failed(
     raise PublishError(f"{what} ({problem})") from error
 
 
-def _end_interrupted(rows: Session | None, output: OutputOptions, error: KeyboardInterrupt) -> None:
+def _end_interrupted(rows: Session | None, output: OutputOptions, error: BaseException) -> None:
     if rows is not None and is_committed(rows) is None:
         raise PublishError(f"interrupted, and {_explain_unknown(rows)}") from error
     if not _is_published(rows) or output.is_scratch:
@@ -157,7 +190,7 @@ def _end_interrupted(rows: Session | None, output: OutputOptions, error: Keyboar
         raise PublishError(f"{problem}; --if_exists=replace makes the run again") from error
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """What to say of an error of a run; a worker that ended may have left a word of its own."""
     if words := read_words():
         return words[0]

@@ -157,7 +157,8 @@ def download(request: Any, response: Any, storage: PagedStorage) -> None:
 def rewrite(request: Any, response: Any, storage: PagedStorage) -> None:
     """A copy, if the source is of the generation that is wanted."""
     source = request.params["bucket_name"], request.params["object_id"]
-    storage.check(*source, {"ifGenerationMatch": storage.wanted["ifSourceGenerationMatch"]})
+    wanted = storage.wanted.get("ifSourceGenerationMatch")
+    storage.check(*source, {} if wanted is None else {"ifGenerationMatch": wanted})
     _emulated_rewrite(request, response, storage)
 
 

@@ -169,7 +169,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def _read_card(folder: pathlib.Path) -> dict[str, Any] | None:
     """The YAML between the two lines with which a card begins."""
     card = folder / "README.md"
-    if not card.is_file():
+    if not card.is_file() or not card.read_text().startswith("---\n"):
         return None
     read: dict[str, Any] = yaml.safe_load(card.read_text().split("---")[1])
     return read

@@ -10,9 +10,9 @@ import importlib
 import io
 import json
 import os
+import resource
 import signal
 import sys
-import time
 
 import numpy as np
 from PIL import AvifImagePlugin, Image
@@ -117,7 +117,7 @@ def warm_up() -> None:
 
 
 def _serve(lane: _Lane, request: Message, replies: int, memory: ChildMemory) -> None:
-    start_s = time.process_time()
+    start_s = _read_used_s()
     work = read_work(request["work"])
     memory.grow(request["room"])
     data = memory.read(request["bytes"])
@@ -135,8 +135,14 @@ def _serve(lane: _Lane, request: Message, replies: int, memory: ChildMemory) -> 
     memory.write(done.arrays)
     for timer in _TIMERS:
         signal.setitimer(timer, 0)
-    done.message["took_s"] = time.process_time() - start_s
+    done.message["took_s"] = _read_used_s() - start_s
     write_frame(replies, json.dumps(done.message).encode())
+
+
+def _read_used_s() -> float:
+    """Processor time of all threads. The process's own clock moves in ticks while a timer runs."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def _wait_if_large(lane: _Lane, replies: int, size_bytes: int) -> None:

@@ -1,7 +1,7 @@
 """Stores of files and objects, through fsspec: opened, asked for versions, listed in pages."""
 
 from imgcls_beam.stores.client_faults import FaultKind, ask, is_fault, kind_of
-from imgcls_beam.stores.folder import Folder
+from imgcls_beam.stores.folder import FileState, Folder
 from imgcls_beam.stores.infos import (
     Info,
     find_info,
@@ -40,6 +40,7 @@ __all__ = [
     "REFUSED_HOST",
     "RETRIES",
     "FaultKind",
+    "FileState",
     "Folder",
     "Info",
     "Patience",

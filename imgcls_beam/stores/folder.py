@@ -296,6 +296,5 @@ def hash_stream(source: IO[bytes]) -> str:
 
 
 def _join(folder: str, name: str) -> str:
-    if not name:
-        return folder
-    return f"{folder}{name}" if folder.endswith("/") else f"{folder}/{name}"
+    separator = "" if not name or folder.endswith("/") else "/"
+    return f"{folder}{separator}{name}"

@@ -139,7 +139,6 @@ def test_each_problem_is_a_line_and_the_other_checks_go_on(
     "flag",
     [
         *("--parity=0", "--parity=many", "--parityy=3", "--top_k=0", "--preprocess=rough"),
-        "--runner=DirectRunner",
     ],
 )
 def test_a_wrong_flag_is_refused(flag: str, capsys: pytest.CaptureFixture[str]) -> None:

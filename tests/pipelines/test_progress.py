@@ -62,7 +62,7 @@ def _slow_model(patch: pytest.MonkeyPatch) -> None:
 def _slow_sink(patch: pytest.MonkeyPatch) -> None:
     from imgcls_beam.sinks import parquet
 
-    _delay(patch, parquet, "merge_files", SLOW_S)
+    _delay(patch, parquet, "merge_all", SLOW_S)
 
 
 def _one_huge_image(patch: pytest.MonkeyPatch) -> None:

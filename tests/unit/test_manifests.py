@@ -225,7 +225,7 @@ def test_a_uri_that_names_no_store_is_a_failure_that_does_not_repeat_it(
 
 
 def test_a_text_list_of_gs_uris_needs_no_store_to_be_listed(tmp_path: pathlib.Path) -> None:
-    uris = ["gs://bucket/a.jpg", "s3://bucket/x//b.jpg", "az://container/c.jpg", "hf://d/e/f.jpg"]
+    uris = ["gs://bucket/a.jpg", "s3://bucket/x//b.jpg", "abfs://container/c.jpg", "hf://d/e/f.jpg"]
     (tmp_path / "m.txt").write_text("\n".join(uris))
     refs = [each for each in list_manifest(ManifestOptions(f"{tmp_path}/m.txt"))]
     assert [each.uri for each in refs if isinstance(each, ImageRef)] == uris

@@ -56,6 +56,18 @@ def _jpeg2000(offset: int, value: int, mark: bytes = b"\xff\x51") -> bytes:
     return bytes(data)
 
 
+def _jpeg2000_of_channels(count: int) -> bytes:
+    """Its header says so many, and is as long as that takes; the packed pixels stay three."""
+    data = bytearray(encode(PICTURE, "JPEG2000"))
+    at = data.index(b"\xff\x51")
+    end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    one, more = data[end - 3 : end], count - 3
+    data[at + 2 : at + 4] = struct.pack(">H", 38 + 3 * count)
+    data[at + 38 : at + 40] = struct.pack(">H", count)
+    data[end:end] = one * more
+    return bytes(data)
+
+
 def _jpeg2000_with_palette(bits: int) -> bytes:
     """One colour of three channels."""
     data = bytearray(encode(PICTURE.convert("L"), "JPEG2000"))
@@ -145,7 +157,7 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "a PNG as iPhones keep it (CgBI)",
     ),
-    "JPEG 2000 of five channels": (lambda: _jpeg2000(39, 5), "a JPEG 2000 of 5 channels"),
+    "JPEG 2000 of five channels": (lambda: _jpeg2000_of_channels(5), "a JPEG 2000 of 5 channels"),
     "JPEG 2000, a deep palette": (
         lambda: _jpeg2000_with_palette(16),
         "a JPEG 2000 with a palette of more than 8 bits",
