@@ -100,6 +100,8 @@ def test_runs_in_a_bucket_are_read_by_both(output: str) -> None:
     write_run(output, run, make_outcomes(FIRST_SAYS, run), "replace")
     assert ask(open_runs(output), "SELECT count(*) FROM predictions_latest") == [6]
     connection = duckdb.connect()
+    # With more threads DuckDB 2.0 sees no rows through a file system of Python now and then.
+    connection.execute("SET threads = 1")
     connection.register_filesystem(fsspec.filesystem("memory"))  # as httpfs does for buckets
     connection.execute(render_duckdb(output))
     assert ask(connection, "SELECT count(*) FROM predictions_latest") == [6]
