@@ -13,11 +13,11 @@ from collections.abc import Iterator
 
 from imgcls_beam.errors import ConfigError
 
-from .runners import LOCAL_RUNNERS, PRISM_RUNNER, find_runner
+from .job_services import JARS, check_portable
+from .runners import LOCAL_RUNNERS, PORTABLE_RUNNERS, PRISM_RUNNER, find_runner
 
 _ANSWER_S = 5.0
 _JOB_SERVERS = ("FlinkRunner", "SparkRunner")
-_KEPT_JARS = "~/.apache_beam/cache/jars"
 
 
 def check_engine(beam: argparse.Namespace) -> Iterator[str]:
@@ -30,12 +30,14 @@ def check_engine(beam: argparse.Namespace) -> Iterator[str]:
         ConfigError: there is no such runner, or what it needs is not there.
     """
     runner = find_runner(beam.runner)
+    if runner in PORTABLE_RUNNERS:
+        check_portable(beam)
     if runner in LOCAL_RUNNERS:
         yield f"{runner} works on this machine, and never touches the network"
     elif runner == PRISM_RUNNER and beam.job_endpoint is None:
         yield _find_prism(beam.prism_location)
         yield from _check_workers(beam, "LOOPBACK")
-    elif runner in (PRISM_RUNNER, "PortableRunner", *_JOB_SERVERS):
+    elif runner in PORTABLE_RUNNERS:
         yield from _check_service(runner, beam)
         usual = "LOOPBACK" if runner in _JOB_SERVERS and beam.job_endpoint is None else "DOCKER"
         yield from _check_workers(beam, usual)
@@ -50,7 +52,7 @@ def _find_prism(location: str | None) -> str:
     if found is not None:
         return f"Prism is {found}"
     if location is not None:
-        raise ConfigError("prism_location", location, "no program is there; build it with Go")
+        raise ConfigError("prism_location", location, "this file is no program that can be run")
     return "no `prism` is on the PATH: Beam downloads it; --prism_location=FILE takes one without"
 
 
@@ -60,13 +62,11 @@ def _check_service(runner: str, beam: argparse.Namespace) -> Iterator[str]:
         _require_answer("job_endpoint", beam.job_endpoint, "start the job service first")
         yield f"a service listens at {beam.job_endpoint}"
         return
-    if runner not in _JOB_SERVERS:
-        raise ConfigError("job_endpoint", None, f"{runner} needs a job service: HOST:PORT of it")
     java = shutil.which(beam.job_server_java_launcher)
-    if java is None:
-        problem = f"{runner} starts its job service with Java, which is not here; install a JRE"
-        raise ConfigError("job_server_java_launcher", beam.job_server_java_launcher, problem)
-    yield f"{runner} starts its job service with {java}"
+    if java is None:  # it is not needed, or it would have been refused
+        yield f"{runner} sends its jar to the cluster"
+    else:
+        yield f"{runner} starts its job service with {java}"
     yield _find_jar(runner, beam)
 
 
@@ -74,11 +74,9 @@ def _find_jar(runner: str, beam: argparse.Namespace) -> str:
     engine = runner.removesuffix("Runner").lower()
     name = f"{engine}_job_server_jar"
     given = getattr(beam, name)
-    if given is not None and "://" not in given and not pathlib.Path(given).exists():
-        raise ConfigError(name, given, "there is no such file")
     if given is not None:
         return f"its jar is {given}"
-    folder = pathlib.Path(beam.jar_cache_dir or _KEPT_JARS).expanduser()
+    folder = pathlib.Path(beam.jar_cache_dir or JARS).expanduser()
     kept = sorted(folder.glob(f"beam-runners-{engine}-*job-server-*.jar"))
     if kept:
         return f"its jar is one of {folder}"
@@ -93,8 +91,7 @@ def _check_workers(beam: argparse.Namespace, usual: str) -> Iterator[str]:
     elif kind == "DOCKER":
         image = beam.environment_config or "Beam's own image, in which this package is not"
         yield f"workers are containers of {image}"
-    elif kind == "EXTERNAL":
-        pool = _find_pool(beam.environment_config)
+    elif kind == "EXTERNAL" and (pool := _find_pool(beam.environment_config)):
         advice = "start python -m apache_beam.runners.worker.worker_pool_main there"
         _require_answer("environment_config", pool, advice)
         yield f"a worker pool listens at {pool}; each machine of the cluster needs one there"
@@ -102,16 +99,16 @@ def _check_workers(beam: argparse.Namespace, usual: str) -> Iterator[str]:
         yield f"workers are started as {kind}"
 
 
-def _find_pool(config: str | None) -> str:
-    """The address of a worker pool: as it is given, or the `url` of an object of JSON."""
+def _find_pool(config: str | None) -> str | None:
+    """The address of a worker pool: as it is given, or the `url` of an object of JSON.
+
+    None where it stands in the environment's options.
+    """
     found: object = config
     with contextlib.suppress(ValueError):
         parsed = json.loads(config or "")
         found = parsed.get("url") if isinstance(parsed, dict) else None
-    if not found:
-        problem = "workers of EXTERNAL are found by the address of a pool: HOST:PORT"
-        raise ConfigError("environment_config", config, problem)
-    return str(found)
+    return str(found) if found else None
 
 
 def _require_answer(option: str, address: str, advice: str) -> None:

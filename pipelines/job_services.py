@@ -33,7 +33,7 @@ _NEEDED = {
         """PROCESS workers are started by a command: --environment_config='{"command": "…"}'""",
     ),
 }
-_JARS = "~/.apache_beam/cache/jars"
+JARS = "~/.apache_beam/cache/jars"
 """Where Beam keeps what it has downloaded."""
 _JAVA = {"FlinkRunner": "flink_job_server_jar", "SparkRunner": "spark_job_server_jar"}
 """Without an endpoint these start a job service of their own, a program in Java, from this jar."""
@@ -154,7 +154,7 @@ def _check_jar(options: "PipelineOptions", runner: str) -> None:
     from apache_beam.options.pipeline_options import JobServerOptions
 
     name, jar = _JAVA[runner], _find_jar(options, runner)
-    cache = options.view_as(JobServerOptions).jar_cache_dir or os.path.expanduser(_JARS)
+    cache = options.view_as(JobServerOptions).jar_cache_dir or os.path.expanduser(JARS)
     if os.path.exists(jar) or os.path.exists(os.path.join(cache, os.path.basename(jar))):
         return
     try:

@@ -86,41 +86,18 @@ def _end(
     if not is_local(options):
         hold_up()  # threads of its client, whose service may be gone
         far = result
-    end = _end_interrupt if isinstance(error, KeyboardInterrupt) else _end_error
-    end(error, reason, far, options, rows, output)
-
-
-def _end_error(
-    error: BaseException,
-    reason: str | None,
-    far: PipelineResult | None,
-    options: PipelineOptions,
-    rows: Session | None,
-    output: OutputOptions,
-) -> None:
     is_wrapped = str(error).startswith("KeyboardInterrupt")
-    if is_wrapped and reason is None and not _is_published(rows):
+    if isinstance(error, KeyboardInterrupt) and reason is None:
+        if far is None:
+            _end_interrupted(rows, output, error)
+        else:
+            _end_far(far, options, rows, output, error)
+    elif is_wrapped and reason is None and not _is_published(rows):
         raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
-    if far is not None and is_lost(error):
+    elif far is not None and is_lost(error):
         _end_lost(far, options, rows, output, error)
     else:
         _end_failed(reason or _describe(error), rows, output, error)
-
-
-def _end_interrupt(
-    error: BaseException,
-    reason: str | None,
-    far: PipelineResult | None,
-    options: PipelineOptions,
-    rows: Session | None,
-    output: OutputOptions,
-) -> None:
-    if reason is not None:
-        _end_failed(reason, rows, output, error)
-    elif far is not None:
-        _end_far(far, options, rows, output, error)
-    else:
-        _end_interrupted(rows, output, error)
 
 
 def _end_lost(

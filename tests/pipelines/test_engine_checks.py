@@ -98,11 +98,15 @@ def test_flink_starts_its_service_with_java_and_a_jar(
 @pytest.mark.parametrize(
     ("flags", "option", "problem"),
     [
-        (["--runner=PrismRunner", "--prism_location=/gone"], "prism_location", "no program"),
-        (["--runner=PortableRunner"], "job_endpoint", "needs a job service"),
-        (["--runner=FlinkRunner"], "job_server_java_launcher", "Java, which is not here"),
+        (["--runner=PrismRunner", "--prism_location=/gone"], "prism_location", "no such file"),
+        (["--runner=PortableRunner"], "job_endpoint", "needs the address of a job service"),
+        (["--runner=FlinkRunner"], "job_server_java_launcher", "it is not here; install a JRE"),
         (["--runner=FlinkRuner"], "runner", "did you mean FlinkRunner"),
-        (["--runner=PrismRunner", "--environment_type=EXTERNAL"], "environment_config", "a pool"),
+        (
+            ["--runner=PrismRunner", "--environment_type=EXTERNAL"],
+            "environment_config",
+            "found by an address",
+        ),
         (["--runner=SparkRunner", "--job_endpoint=nowhere"], "job_endpoint", "HOST:PORT"),
         (["--runner=PrismRunner", "--parties=3"], "flag", "doctor has no such flag"),
         (["--job_endpoint=localhost:1"], "flag", "doctor has no such flag"),
