@@ -22,9 +22,9 @@ from fsspec.registry import _registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import imgcls_beam.predicting
 import imgcls_beam.prefetch
 from imgcls_beam import ClassifyImages, ListImages, WriteParquet
-from imgcls_beam.classifying.running import RunningClassifier
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.listing import ref_of, reference_groups
 from imgcls_beam.listing.reference_groups import group_few, group_references
@@ -59,7 +59,11 @@ class Counted(MemoryFileSystem):
 
 
 class Looks:
-    """How many images were decoded, and how many were in the model's passes."""
+    """How many images were decoded, and how many of a job's images the model was given.
+
+    What it is asked to see whether it is well does not count: a model that is still in this
+    process from the test before is not asked again.
+    """
 
     decoded = predicted = 0
 
@@ -67,19 +71,19 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
     seen = Looks()
-    prepare, classify = imgcls_beam.prefetch.prepare_in_box, RunningClassifier.classify
+    prepare, classify = imgcls_beam.prefetch.prepare_in_box, imgcls_beam.predicting._Model.classify
 
     def count_prepared(*args: Any, **keywords: Any) -> Any:
         seen.decoded += 1
         return prepare(*args, **keywords)
 
-    def count_predicted(model: RunningClassifier, batch: Any) -> Any:
+    def count_predicted(model: Any, batch: Any) -> Any:
         seen.predicted += len(batch)
         return classify(model, batch)
 
     monkeypatch.setitem(_registry, SCHEME, Counted)
     monkeypatch.setattr(imgcls_beam.prefetch, "prepare_in_box", count_prepared)
-    monkeypatch.setattr(RunningClassifier, "classify", count_predicted)
+    monkeypatch.setattr(imgcls_beam.predicting._Model, "classify", count_predicted)
     Counted.store.clear()
     Counted.reads.clear()
     yield seen
@@ -158,8 +162,7 @@ def test_each_line_has_its_row_and_each_image_is_looked_at_once(
         assert {row["shared_with"] for row in own} <= {None, own[0]["image_uri"]}
         assert len({json.dumps(row["predictions"]) for row in own}) == 1
     times = 3 if way[1] == REPEATED else 1  # what bundles do that run again
-    blank = looks.predicted - len(images)
-    assert blank <= 2 + len(images) * (times - 1)
+    assert len(images) <= looks.predicted <= len(images) * times
     assert looks.decoded <= len(images) * times
     assert max(Counted.reads[name] for name in images) <= times
 
@@ -225,7 +228,7 @@ def test_images_of_the_same_bytes_are_predicted_once_unless_that_is_switched_off
     shared = run(inputs, tmp_path / "on", vit_folder, way)
     once = looks.predicted
     alone = run(inputs, tmp_path / "off", vit_folder, way, dedupe="off")
-    assert looks.predicted - once == once + 2  # the same, and two images more
+    assert (once, looks.predicted - once) == (1, 3)
     assert [row["shared_with"] for row in alone] == [None] * 3
     (first,) = (row["image_uri"] for row in shared if row["shared_with"] is None)
     assert [row["shared_with"] for row in shared].count(first) == 2
