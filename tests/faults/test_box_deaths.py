@@ -6,7 +6,7 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -146,24 +146,55 @@ def test_children_end_with_their_box() -> None:
     assert list_own_children() <= before
 
 
+def count_kb(box: DecodeBox) -> int:
+    """What the one child of a box has in memory of its own."""
+    (child,) = box._free
+    status = pathlib.Path(f"/proc/{child._process.pid}/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0])
+
+
 def test_children_give_back_what_they_keep_before_another_needs_much() -> None:
     """What is freed in small pieces stays with the C library, until it is told."""
     box = DecodeBox(2 << 30, 1)
     assert box.find_locks()
-    (child,) = box._free
-    data = pictures.encode(pictures.draw_picture((3000, 3000)), "JPEG")
-    options = DecodeOptions()
-    errand = Errand(data, write_work(plan_work((SMALL,), options)), 30, lambda size_bytes: None)
-
-    def count_kb() -> int:
-        status = pathlib.Path(f"/proc/{child._process.pid}/status").read_text()
-        return int(status.partition("RssAnon:")[2].split()[0])
-
+    errand = make_errand(lambda size_bytes: None)
     box.run(errand, lambda message, slot: message)
-    kept_kb = count_kb()
+    kept_kb = count_kb(box)
     box.rest()
     box.rest()
     small = errand._replace(data=GOOD)
     box.run(small, lambda message, slot: message)  # behind what it was told
-    assert count_kb() < kept_kb - 16_000
+    assert count_kb(box) < kept_kb - 16_000
     box.close()
+
+
+def test_a_child_that_waits_for_its_turn_gives_back_meanwhile_what_it_keeps() -> None:
+    box = DecodeBox(2 << 30, 1)
+    assert box.find_locks()
+    held_kb: list[int] = []
+
+    def permit(size_bytes: int) -> None:
+        held_kb.append(count_kb(box))
+        if len(held_kb) == 2:
+            box.rest()
+            wait_until(lambda: count_kb(box) < held_kb[1] - 16_000)
+
+    errand = make_errand(permit)
+    for _ in range(3):
+        assert box.run(errand, lambda message, slot: message)["results"] == [{"size": [9, 7]}]
+    assert held_kb[2] > held_kb[0] + 16_000  # told once, and not for ever
+    box.close()
+
+
+def make_errand(permit: Callable[[int], object]) -> Errand:
+    """A large photograph, of which some is kept."""
+    data = pictures.encode(pictures.draw_picture((3000, 3000)), "JPEG")
+    return Errand(data, write_work(plan_work((SMALL,), DecodeOptions())), 30, permit)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    pytest.fail("it was not so within a minute")
