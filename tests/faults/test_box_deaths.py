@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from imgcls_beam.analysis.report_page.page_facts import ReportedImage, ReportFacts
+from imgcls_beam.analysis.report_page.picturing import make_pictures
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray
 from imgcls_beam.errors import FailureCode
-from imgcls_beam.options import DecodeOptions
+from imgcls_beam.listing import list_images
+from imgcls_beam.options import DecodeOptions, InputOptions
 from imgcls_beam.sandbox import own_box, prepare_in_box, starting
 from imgcls_beam.sandbox.asked_work import plan_work, write_work
 from imgcls_beam.sandbox.box import DecodeBox
 from imgcls_beam.sandbox.child_process import Errand
 from tests import pictures, sick_child
 from tests.boxes import SMALL, PlainPreparer
+from tests.reports import make_empty
 
 OPTIONS = DecodeOptions(sandbox="require", max_seconds=1)
 GOOD = pictures.encode(pictures.draw_picture(), "PNG")
@@ -73,6 +77,24 @@ def test_a_fault_is_the_row_of_its_image(sick_box: None, fault: str) -> None:
     assert failed.facts is not None
     assert failed.facts.size_bytes == 4
     assert isinstance(prepare(GOOD), PixelArray)
+
+
+def test_a_picture_of_a_report_that_ends_its_decoder_is_left_out(
+    sick_box: None, tmp_path: pathlib.Path
+) -> None:
+    """Its row is there: only the picture is not."""
+    (tmp_path / "a.png").write_bytes(b"SEGV")
+    (tmp_path / "b.png").write_bytes(GOOD)
+    refs = list_images(InputOptions(inputs=(str(tmp_path),)))
+    images = tuple(
+        ReportedImage(ref.uri, ref.version, "ok", size_bytes=ref.size_bytes)
+        for ref in refs
+        if isinstance(ref, ImageRef)
+    )
+    facts = ReportFacts(make_empty().run, images, 2, least_certain=(0, 1))
+    bad, good = make_pictures(facts, {}).values()
+    assert (bad.problem, bad.data_uri) == (FAULTS["SEGV"][1], "")
+    assert good.data_uri.startswith("data:image/jpeg;base64,")
 
 
 def test_a_child_that_the_system_kills_had_too_much_memory(
