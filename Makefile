@@ -42,7 +42,7 @@ check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 
 servers: $(SERVERS)/.installed  ## Prism, MinIO, fake-gcs-server and Azurite for the tests, with Go and npm (5 min, once)
 
-test-long: $(VENV)/.dev  ## what `make test` leaves out: ten kills, races, 100,000 keys on each store
+test-long: $(VENV)/.dev  ## what `make test` leaves out: ten kills, races and many keys on servers that others wrote
 	$(BIN)/python -m pytest -m long tests/buckets
 
 test-prism: $(VENV)/.dev $(SERVERS)/.installed  ## the tests of programs and transforms with Prism as their runner
