@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -43,6 +44,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
 def full_budget() -> None:
     """No test lacks the retries that others have made in its process."""
     RETRIES.give_back(1_000_000)
+
+
+@pytest.fixture(autouse=True)
+def own_models() -> None:
+    """No test is given a model of another, which may live until garbage is collected."""
+    protocol = sys.modules.get("imgcls_beam.classifying.protocol")  # not imported for this alone
+    if protocol is not None:
+        protocol._LOADED.clear()
 
 
 @pytest.fixture(scope="session")
