@@ -11,12 +11,7 @@ if TYPE_CHECKING:
     from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
     from imgcls_beam.preparing.geometry import Geometry
     from imgcls_beam.preparing.modes import read_mode
-    from imgcls_beam.preparing.prepare import (
-        decode_pool,
-        prepare_for_models,
-        prepare_opened,
-    )
-    from imgcls_beam.preparing.previews import draw_preview
+    from imgcls_beam.preparing.prepare import prepare_for_models, prepare_opened
     from imgcls_beam.preparing.probes import draw_known, draw_probes
     from imgcls_beam.preparing.processors import Preparer, load_preparer
     from imgcls_beam.preparing.shared_pixels import Prepared, SharedPixels
@@ -25,8 +20,7 @@ _NAMES = {
     "decode": "DecodedImage UndecodedImage try_decode upright_rgb",
     "geometry": "Geometry",
     "modes": "read_mode",
-    "prepare": "decode_pool prepare_for_models prepare_opened",
-    "previews": "draw_preview",
+    "prepare": "prepare_for_models prepare_opened",
     "probes": "draw_known draw_probes",
     "processors": "Preparer load_preparer",
     "shared_pixels": "Prepared SharedPixels",
@@ -40,9 +34,7 @@ __all__ = [
     "Preparer",
     "SharedPixels",
     "UndecodedImage",
-    "decode_pool",
     "draw_known",
-    "draw_preview",
     "draw_probes",
     "load_preparer",
     "prepare_for_models",

@@ -96,8 +96,9 @@ def try_decode(
             opened.load()
         return _finish(opened, facts, found.samples)
     except ImageError as error:
-        problem = error
-    return UndecodedImage(_make_anew(problem), facts)
+        # Not the error itself: it knows this frame, and both would last until garbage is collected.
+        problem = _make_anew(error)
+    return UndecodedImage(problem, facts)
 
 
 def _make_anew(error: ImageError) -> ImageError:

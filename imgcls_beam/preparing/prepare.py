@@ -1,6 +1,5 @@
 """One image through decoding, once, and the geometry of one model or of several."""
 
-import concurrent.futures
 import functools
 import time
 from collections.abc import Sequence
@@ -8,7 +7,6 @@ from collections.abc import Sequence
 from PIL import Image
 
 from imgcls_beam.byte_budget import ByteBudget, Loan
-from imgcls_beam.cores import count_cores
 from imgcls_beam.elements import (
     EncodedImage,
     Failure,
@@ -27,15 +25,6 @@ from imgcls_beam.preparing.sizes import Extent, choose_target
 from imgcls_beam.scoring import Preprocess
 
 _DECODING = ByteBudget(DECODING_BYTES)
-
-
-@functools.cache
-def decode_pool() -> concurrent.futures.ThreadPoolExecutor:
-    """The threads of this process that decode: one for each core it may use.
-
-    One pool for all harness threads: memory is bounded by the cores, not by the runner's threads.
-    """
-    return concurrent.futures.ThreadPoolExecutor(count_cores(), thread_name_prefix="imgcls-decode")
 
 
 def prepare_for_models(

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from imgcls_beam.sandbox.boxed_drawing import draw_in_box
     from imgcls_beam.sandbox.boxed_preparing import box_pool, prepare_image, prepare_in_box
     from imgcls_beam.sandbox.locking import LOCKS
     from imgcls_beam.sandbox.own_box import find_state, start_box
@@ -18,9 +19,18 @@ _HOME = {
     **dict.fromkeys(("box_pool", "prepare_image", "prepare_in_box"), "boxed_preparing"),
     **dict.fromkeys(("find_state", "start_box"), "own_box"),
     "LOCKS": "locking",
+    "draw_in_box": "boxed_drawing",
 }
 
-__all__ = ["LOCKS", "box_pool", "find_state", "prepare_image", "prepare_in_box", "start_box"]
+__all__ = [
+    "LOCKS",
+    "box_pool",
+    "draw_in_box",
+    "find_state",
+    "prepare_image",
+    "prepare_in_box",
+    "start_box",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  PEP 562

@@ -22,6 +22,8 @@ class AskedWork:
         wants_image: whether the upright image itself is wanted, too.
         is_fast: see `DecodeOptions.preprocess`. What is wanted itself is not reduced.
         max_seconds: see `DecodeOptions`.
+        preview_px: of a small picture for people, the longer edge, in place of all geometries; 0
+            for none.
     """
 
     max_pixels: int
@@ -30,6 +32,7 @@ class AskedWork:
     wants_image: bool
     is_fast: bool
     max_seconds: int
+    preview_px: int = 0
 
     @property
     def options(self) -> DecodeOptions:
@@ -54,6 +57,11 @@ def plan_work(geometries: Sequence[Geometry | None], options: DecodeOptions) -> 
         is_fast=options.preprocess == "fast",
         max_seconds=options.max_seconds,
     )
+
+
+def plan_preview(edge_px: int, options: DecodeOptions) -> AskedWork:
+    """What is to be done for a small picture."""
+    return dataclasses.replace(plan_work((), options), preview_px=edge_px)
 
 
 def _is_written(geometry: Geometry) -> bool:

@@ -27,7 +27,7 @@ from imgcls_beam.sandbox.child_process import ChildEndedError, Ending, Errand
 from imgcls_beam.sandbox.own_box import find_box, find_state
 from imgcls_beam.sandbox.told_answers import Told, read_answer
 
-_IN_PROCESS = threading.BoundedSemaphore(count_cores())
+IN_PROCESS = threading.BoundedSemaphore(count_cores())
 """Where there is no box: the pool has more threads than there may be images in memory."""
 
 
@@ -61,7 +61,7 @@ def prepare_in_box(
     if state.where == "child":
         results = _prepare_apart(encoded, preparers, options)
     else:
-        with _IN_PROCESS:
+        with IN_PROCESS:
             results = prepare_for_models(encoded, preparers, options)
     return [dataclasses.replace(each, sandbox=state) for each in results]
 
@@ -70,24 +70,41 @@ def _prepare_apart(
     encoded: EncodedImage, preparers: Sequence[Preparer], options: DecodeOptions
 ) -> list[PixelArray | Failure]:
     work = plan_work(tuple(each.geometry for each in preparers), options)
-    take = functools.partial(
-        read_answer, geometries=len(work.geometries), wants_image=work.wants_image
-    )
     measured = measure(encoded.data)
-    box = find_box(options)
     with lend_memory() as turn:
-        permit = functools.partial(_permit, box, turn)
-        errand = Errand(encoded.data, write_work(work), options.max_seconds, permit)
         try:
-            told = box.run(errand, take)
-        except ChildEndedError as ended:
-            return [_to_failure(encoded, _blame(ended, options), measured)] * len(preparers)
+            told = ask_box(encoded.data, work, options, turn, len(work.geometries))
+        except ImageError as error:
+            return [_to_failure(encoded, error, measured)] * len(preparers)
         facts = dataclasses.replace(
             told.facts, size_bytes=measured.size_bytes, sha256=measured.sha256
         )
         if told.error is not None:
             return [_to_failure(encoded, told.error, facts)] * len(preparers)
         return _finish_all(encoded, preparers, work, told, facts, options.preprocess == "fast")
+
+
+def ask_box(data: bytes, work: AskedWork, options: DecodeOptions, turn: Loan, results: int) -> Told:
+    """What a child of this process's box says of an image.
+
+    Args:
+        data: the encoded image.
+        work: what is wanted.
+        options: whose box it is, and how long it may take.
+        turn: takes what memory it needs.
+        results: how many are awaited.
+
+    Raises:
+        ImageError: the child has ended, by this image.
+        OSError: no child can be started any more.
+    """
+    box = find_box(options)
+    permit = functools.partial(_permit, box, turn)
+    take = functools.partial(read_answer, geometries=results, wants_image=work.wants_image)
+    try:
+        return box.run(Errand(data, write_work(work), options.max_seconds, permit), take)
+    except ChildEndedError as ended:
+        raise _blame(ended, options) from ended
 
 
 def _permit(box: DecodeBox, turn: Loan, size_bytes: int) -> None:

@@ -15,7 +15,9 @@ from typing import NamedTuple, TypeVar
 
 from imgcls_beam.sandbox.child_lines import ChildLines
 from imgcls_beam.sandbox.frames import (
+    GO,
     MAX_BYTES,
+    REST,
     BrokenFrameError,
     Message,
     read_frame,
@@ -94,7 +96,7 @@ class DecodeChild:
         self._began_s = self._began_cpu_s = 0.0
         self._overdue: int | None = None
         self._is_killed = False
-        self._is_rested = True
+        self._is_rested, self._is_waiting = True, False
         self._memory_bytes = memory_bytes
         self._lines = ChildLines()
         try:
@@ -139,10 +141,17 @@ class DecodeChild:
             shared.rest()
 
     def rest(self) -> None:
-        """Has it give back memory that it keeps for its next images, after those that it has."""
+        """Has it give back memory that it keeps for its next images.
+
+        At once where it waits for a permission, else behind the images that it has.
+        """
         with self._lock, contextlib.suppress(OSError):  # it may be gone
-            if not self._is_rested:
-                self._is_rested = True
+            if self._is_rested:
+                return
+            self._is_rested = True
+            if self._is_waiting:
+                os.write(self._lines.permissions, REST)
+            else:
                 write_frame(self._lines.requests, b"{}")
 
     def end(self) -> None:
@@ -189,16 +198,24 @@ class DecodeChild:
             message = read_frame(read)
             if message is None:
                 raise BrokenFrameError("no answer")
-            if message.get("ask") == "turn":
+            if message.get("ask") not in ("turn", "room"):
+                return message
+            with self._lock:
+                self._is_waiting = True
+            if message["ask"] == "turn":
                 errand.permit(_to_count(message["bytes"], 1 << 62))
-            elif message.get("ask") == "room":
+            else:
                 needed = _to_count(message["bytes"], self._memory_bytes)
                 self._lines.slots[slot].grow(needed)
-            else:
-                return message
-            self._began_s = time.monotonic()
-            os.write(self._lines.permissions, b".")
+            self._allow()
         raise BrokenFrameError("too many permissions")
+
+    def _allow(self) -> None:
+        """Gives the permission that it waits for; what it takes then it may keep."""
+        with self._lock:
+            self._is_waiting = self._is_rested = False
+            self._began_s = time.monotonic()
+            os.write(self._lines.permissions, GO)
 
     def _make_reader(self, slot: int, check: Callable[[], None]) -> Callable[[int], bytes]:
         descriptor = self._lines.replies[slot]

@@ -10,6 +10,7 @@ from imgcls_beam.elements import ImageFacts, Pixels
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode
 from imgcls_beam.preparing.geometry import Geometry
+from imgcls_beam.preparing.previews import shrink_image
 from imgcls_beam.preparing.sizes import choose_target
 from imgcls_beam.sandbox.asked_work import AskedWork
 from imgcls_beam.sandbox.frames import Message
@@ -31,19 +32,21 @@ class Done(NamedTuple):
 
 
 def prepare_apart(data: bytes, work: AskedWork, before_load: Callable[[int], None]) -> Done:
-    """Decodes an image, and brings it into each geometry.
+    """Decodes an image, and brings it into each geometry, or makes a small picture of it.
 
     Args:
         data: encoded.
         work: what is wanted.
         before_load: see `try_decode`.
     """
+    if work.preview_px:
+        return _draw(data, work, before_load)
     is_reducible = work.is_fast and not work.wants_image
     rules = [each.find_target for each in work.geometries]
     find_target = functools.partial(choose_target, rules) if is_reducible else None
     decoded = try_decode(data, work.options, before_load, find_target, _NOT_MEASURED)
     if isinstance(decoded, UndecodedImage):
-        return Done({**_tell_facts(decoded.facts), "error": _tell_error(decoded.error)}, [])
+        return _tell_undecoded(decoded)
     return _apply_all(decoded, work)
 
 
@@ -52,6 +55,20 @@ def tell_no_memory() -> Done:
     message = "there was not enough memory to prepare the image"
     error = ImageError(FailureCode.TOO_MUCH_MEMORY, message, retryable=True)
     return Done({"error": _tell_error(error)}, [])
+
+
+def _draw(data: bytes, work: AskedWork, before_load: Callable[[int], None]) -> Done:
+    decoded = shrink_image(data, work.preview_px, work.options, before_load)
+    if isinstance(decoded, UndecodedImage):
+        return _tell_undecoded(decoded)
+    pixels = np.asarray(decoded.image)
+    results = [{"size": list(pixels.shape[:2])}]
+    return Done({**_tell_facts(decoded.facts), "results": results}, [pixels])
+
+
+def _tell_undecoded(undecoded: UndecodedImage) -> Done:
+    error = _tell_error(undecoded.error)
+    return Done({**_tell_facts(undecoded.facts), "error": error}, [])
 
 
 def _apply_all(decoded: DecodedImage, work: AskedWork) -> Done:

@@ -26,7 +26,7 @@ from imgcls_beam.preparing.readers import find_heif
 from imgcls_beam.sandbox.asked_work import read_work
 from imgcls_beam.sandbox.child_memory import ChildMemory
 from imgcls_beam.sandbox.child_work import prepare_apart, tell_no_memory
-from imgcls_beam.sandbox.frames import MAX_BYTES, Message, read_frame, write_frame
+from imgcls_beam.sandbox.frames import GO, MAX_BYTES, REST, Message, read_frame, write_frame
 from imgcls_beam.sandbox.locking import die_with_starter, lock_process
 
 _LATER = (
@@ -62,8 +62,10 @@ class _Lane:
         """Says something that needs a permission, and waits for that; the time stands still."""
         left = [signal.setitimer(each, 0) for each in _TIMERS]
         write_frame(replies, json.dumps(message).encode())
-        if not os.read(self._permissions, 1):
-            os._exit(0)
+        while (told := os.read(self._permissions, 1)) != GO:
+            if told != REST:
+                os._exit(0)
+            give_back_unused()
         for timer, (seconds, _) in zip(_TIMERS, left, strict=True):
             signal.setitimer(timer, seconds)
 

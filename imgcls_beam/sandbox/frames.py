@@ -14,6 +14,9 @@ Message = dict[str, Any]
 MAX_BYTES = 1 << 16
 """Of a message. What describes an image has a few hundred."""
 
+GO, REST = b".", b"-"
+"""What a child that waits for a permission is told: that it has it, or to give back memory."""
+
 _HEAD = struct.Struct("<I")
 
 

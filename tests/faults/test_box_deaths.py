@@ -6,19 +6,23 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from imgcls_beam.analysis.report_page.page_facts import ReportedImage, ReportFacts
+from imgcls_beam.analysis.report_page.picturing import make_pictures
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray
 from imgcls_beam.errors import FailureCode
-from imgcls_beam.options import DecodeOptions
+from imgcls_beam.listing import list_images
+from imgcls_beam.options import DecodeOptions, InputOptions
 from imgcls_beam.sandbox import own_box, prepare_in_box, starting
 from imgcls_beam.sandbox.asked_work import plan_work, write_work
 from imgcls_beam.sandbox.box import DecodeBox
 from imgcls_beam.sandbox.child_process import Errand
 from tests import pictures, sick_child
 from tests.boxes import SMALL, PlainPreparer
+from tests.reports import make_empty
 
 OPTIONS = DecodeOptions(sandbox="require", max_seconds=1)
 GOOD = pictures.encode(pictures.draw_picture(), "PNG")
@@ -73,6 +77,24 @@ def test_a_fault_is_the_row_of_its_image(sick_box: None, fault: str) -> None:
     assert failed.facts is not None
     assert failed.facts.size_bytes == 4
     assert isinstance(prepare(GOOD), PixelArray)
+
+
+def test_a_picture_of_a_report_that_ends_its_decoder_is_left_out(
+    sick_box: None, tmp_path: pathlib.Path
+) -> None:
+    """Its row is there: only the picture is not."""
+    (tmp_path / "a.png").write_bytes(b"SEGV")
+    (tmp_path / "b.png").write_bytes(GOOD)
+    refs = list_images(InputOptions(inputs=(str(tmp_path),)))
+    images = tuple(
+        ReportedImage(ref.uri, ref.version, "ok", size_bytes=ref.size_bytes)
+        for ref in refs
+        if isinstance(ref, ImageRef)
+    )
+    facts = ReportFacts(make_empty().run, images, 2, least_certain=(0, 1))
+    bad, good = make_pictures(facts, {}).values()
+    assert (bad.problem, bad.data_uri) == (FAULTS["SEGV"][1], "")
+    assert good.data_uri.startswith("data:image/jpeg;base64,")
 
 
 def test_a_child_that_the_system_kills_had_too_much_memory(
@@ -146,24 +168,55 @@ def test_children_end_with_their_box() -> None:
     assert list_own_children() <= before
 
 
+def count_kb(box: DecodeBox) -> int:
+    """What the one child of a box has in memory of its own."""
+    (child,) = box._free
+    status = pathlib.Path(f"/proc/{child._process.pid}/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0])
+
+
 def test_children_give_back_what_they_keep_before_another_needs_much() -> None:
     """What is freed in small pieces stays with the C library, until it is told."""
     box = DecodeBox(2 << 30, 1)
     assert box.find_locks()
-    (child,) = box._free
-    data = pictures.encode(pictures.draw_picture((3000, 3000)), "JPEG")
-    options = DecodeOptions()
-    errand = Errand(data, write_work(plan_work((SMALL,), options)), 30, lambda size_bytes: None)
-
-    def count_kb() -> int:
-        status = pathlib.Path(f"/proc/{child._process.pid}/status").read_text()
-        return int(status.partition("RssAnon:")[2].split()[0])
-
+    errand = make_errand(lambda size_bytes: None)
     box.run(errand, lambda message, slot: message)
-    kept_kb = count_kb()
+    kept_kb = count_kb(box)
     box.rest()
     box.rest()
     small = errand._replace(data=GOOD)
     box.run(small, lambda message, slot: message)  # behind what it was told
-    assert count_kb() < kept_kb - 16_000
+    assert count_kb(box) < kept_kb - 16_000
     box.close()
+
+
+def test_a_child_that_waits_for_its_turn_gives_back_meanwhile_what_it_keeps() -> None:
+    box = DecodeBox(2 << 30, 1)
+    assert box.find_locks()
+    held_kb: list[int] = []
+
+    def permit(size_bytes: int) -> None:
+        held_kb.append(count_kb(box))
+        if len(held_kb) == 2:
+            box.rest()
+            wait_until(lambda: count_kb(box) < held_kb[1] - 16_000)
+
+    errand = make_errand(permit)
+    for _ in range(3):
+        assert box.run(errand, lambda message, slot: message)["results"] == [{"size": [9, 7]}]
+    assert held_kb[2] > held_kb[0] + 16_000  # told once, and not for ever
+    box.close()
+
+
+def make_errand(permit: Callable[[int], object]) -> Errand:
+    """A large photograph, of which some is kept."""
+    data = pictures.encode(pictures.draw_picture((3000, 3000)), "JPEG")
+    return Errand(data, write_work(plan_work((SMALL,), DecodeOptions())), 30, permit)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    pytest.fail("it was not so within a minute")

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from imgcls_beam.byte_budget import ByteBudget
+from imgcls_beam.cores import count_cores
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray, Pixels
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.models import resolve_model
@@ -20,13 +21,14 @@ from imgcls_beam.preparing import (
     Prepared,
     Preparer,
     SharedPixels,
-    decode_pool,
     load_preparer,
     prepare,
     prepare_for_models,
     prepare_opened,
 )
 from imgcls_beam.preparing.decode_memory import HUGE_BYTES, LARGE_BYTES, PIXEL_BYTES
+from imgcls_beam.sandbox import box_pool
+from imgcls_beam.sandbox.child_lines import SLOTS
 from tests.scenes import draw_photo, encode
 
 
@@ -137,9 +139,9 @@ def test_an_opened_image_is_turned_upright_and_left_as_it_was(vit_folder: pathli
     assert (image.mode, image.tobytes()) == ("LA", before)
 
 
-def test_one_pool_of_the_process_decodes_with_a_thread_for_each_core() -> None:
-    assert decode_pool() is decode_pool()
-    assert decode_pool()._max_workers >= 1
+def test_one_pool_of_the_process_has_a_thread_for_each_image_that_the_box_takes_in() -> None:
+    assert box_pool() is box_pool()
+    assert box_pool()._max_workers == SLOTS * count_cores()
 
 
 def test_images_that_end_alike_are_told_from_each_other() -> None:

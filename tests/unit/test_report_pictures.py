@@ -20,7 +20,7 @@ from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.listing import list_images
 from imgcls_beam.options import DecodeOptions, InputOptions, ManifestOptions
-from imgcls_beam.preparing import draw_preview
+from imgcls_beam.sandbox import draw_in_box
 from tests.pictures import encode, exif_block
 from tests.reports import make_empty
 from tests.scenes import draw_photo, write_broken
@@ -65,7 +65,7 @@ def test_a_photograph_becomes_small_and_upright(tmp_path: pathlib.Path) -> None:
 def test_a_jpeg_is_reduced_to_no_less_than_two_thirds_of_the_edge(edge_px: int) -> None:
     for size_px in ((edge_px, edge_px // 2), (edge_px // 2, edge_px)):
         data = encode(draw_photo(3, size_px), "JPEG")
-        _, *drawn_px = draw_preview(data, EDGE_PX, DecodeOptions())
+        _, *drawn_px = draw_in_box(data, EDGE_PX, DecodeOptions())
         assert EDGE_PX * 2 // 3 <= max(drawn_px) <= EDGE_PX
         assert abs(min(drawn_px) - max(drawn_px) / 2) <= 1
 
@@ -73,16 +73,23 @@ def test_a_jpeg_is_reduced_to_no_less_than_two_thirds_of_the_edge(edge_px: int) 
 @pytest.mark.parametrize("size_px", [(1, 1), (20, 10), (3000, 1), (1, 3000), (289, 288)])
 def test_small_and_narrow_images_keep_their_ratio(size_px: tuple[int, int]) -> None:
     data = encode(draw_photo(3, size_px), "PNG")
-    drawn, *size = draw_preview(data, EDGE_PX, DecodeOptions())
+    drawn, *size = draw_in_box(data, EDGE_PX, DecodeOptions())
     assert Image.open(io.BytesIO(drawn)).size == tuple(size)
     scale = min(1, EDGE_PX / max(size_px))
     assert size == [max(1, round(edge * scale)) for edge in size_px]
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "AVIF"])
+def test_a_picture_is_the_same_whoever_decodes(kind: str) -> None:
+    data = encode(draw_photo(4, (700, 500)), kind)
+    boxed = draw_in_box(data, EDGE_PX, DecodeOptions())
+    assert boxed == draw_in_box(data, EDGE_PX, DecodeOptions(sandbox="off"))
+
+
 def test_a_picture_has_the_colours_of_its_image() -> None:
     """A reduced decoding, as of large JPEGs, shows what the whole one does."""
     photo = draw_photo(8, (1600, 1200))
-    small = Image.open(io.BytesIO(draw_preview(encode(photo, "JPEG"), 64, DecodeOptions())[0]))
+    small = Image.open(io.BytesIO(draw_in_box(encode(photo, "JPEG"), 64, DecodeOptions())[0]))
     expected = photo.resize((64, 48), Image.Resampling.LANCZOS)
     for x, y in ((5, 5), (40, 10), (20, 40), (60, 44)):
         pairs = zip(small.getpixel((x, y)), expected.getpixel((x, y)), strict=True)  # type: ignore[arg-type]

@@ -1,7 +1,9 @@
 """Images that cannot be decoded: the reason, and what was known of them."""
 
+import gc
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -55,6 +57,29 @@ def test_a_truncated_image_is_a_failure_that_says_so(
 ) -> None:
     data = pictures.encode(PICTURE, kind, **options)
     assert _code_of(data[: int(len(data) * kept)]) is FailureCode.TRUNCATED
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def find_images() -> set[int]:
+    return {id(each) for each in gc.get_objects() if isinstance(each, Image.Image)}
+
+
+@pytest.mark.parametrize(("kind", "options"), CUT)
+def test_no_pixel_of_a_truncated_image_stays_in_memory(
+    no_collector: None, kind: str, options: dict[str, Any]
+) -> None:
+    """Not even until garbage is collected: an image has up to 256 MB of them by then."""
+    data = pictures.encode(PICTURE, kind, **options)
+    before = find_images()
+    assert _code_of(data[: len(data) // 2]) is FailureCode.TRUNCATED
+    assert find_images() <= before
 
 
 def test_an_animation_that_ends_after_its_first_frame_is_an_image() -> None:

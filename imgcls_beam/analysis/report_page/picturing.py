@@ -14,8 +14,9 @@ from imgcls_beam.analysis.report_page.row_refs import find_refs
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import DecodeOptions, ReadOptions
-from imgcls_beam.preparing import decode_pool, draw_preview
 from imgcls_beam.reading import read_images
+from imgcls_beam.reasons import describe_reason
+from imgcls_beam.sandbox import box_pool, draw_in_box, start_box
 
 EDGE_PX = 288
 MAX_PICTURES = 320
@@ -50,6 +51,8 @@ def make_pictures(
     Returns:
         By index in `facts.images`; each that is to be shown has one, or its problem.
     """
+    read, decode = _find_limits(configuration)
+    start_box(decode)
     wanted = list(facts.list_pictured())
     pictures = dict.fromkeys(wanted, _TOO_MANY)
     indices = wanted[:MAX_PICTURES]
@@ -57,7 +60,6 @@ def make_pictures(
     found = {index: refs.get(facts.images[index].uri) for index in indices}
     pictures |= {index: _GONE for index, ref in found.items() if ref is None}
     known = [(index, ref) for index, ref in found.items() if ref is not None]
-    read, decode = _find_limits(configuration)
     left = max_chars
     for batch in _draw_batches(known, read, decode):
         for index, picture in batch:
@@ -75,7 +77,7 @@ def _draw_batches(
     begun: Iterable[tuple[int, Picture]] | None = None
     for batch in _split(known):
         encoded = read_images([ref for _, ref in batch], read)
-        drawn = decode_pool().map(functools.partial(_draw, options=decode), encoded)
+        drawn = box_pool().map(functools.partial(_draw, options=decode), encoded)
         if begun is not None:
             yield begun
         begun = zip((index for index, _ in batch), drawn, strict=True)
@@ -114,8 +116,10 @@ def _draw(encoded: EncodedImage | Failure, options: DecodeOptions) -> Picture:
     if isinstance(encoded, Failure):
         return Picture(problem=_REASONS.get(encoded.code, encoded.message))
     try:
-        data, width_px, height_px = draw_preview(encoded.data, EDGE_PX, options)
+        data, width_px, height_px = draw_in_box(encoded.data, EDGE_PX, options)
     except ImageError as error:
         return Picture(problem=error.message)
+    except OSError as error:
+        return Picture(problem=f"nothing could be started to decode it ({describe_reason(error)})")
     text = base64.b64encode(data).decode()
     return Picture(f"data:image/jpeg;base64,{text}", width_px, height_px)
