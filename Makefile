@@ -23,6 +23,8 @@ JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # for servers and programs; one thread in each.
 PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test check test-long test-prism test-lowest timm: export OMP_NUM_THREADS ?= 1
+# A program that may keep no bytecode compiles ours at each start, 0.2 s of a core.
+test check test-long test-prism test-lowest timm: export PYTHONDONTWRITEBYTECODE :=
 export PYTHONWARNINGS ?= ignore::FutureWarning,ignore::DeprecationWarning
 
 .DEFAULT_GOAL := help
@@ -42,7 +44,7 @@ check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 
 servers: $(SERVERS)/.installed  ## Prism, MinIO, fake-gcs-server and Azurite for the tests, with Go and npm (5 min, once)
 
-test-long: $(VENV)/.dev  ## what `make test` leaves out: ten kills, races, 100,000 keys on each store
+test-long: $(VENV)/.dev  ## what `make test` leaves out: ten kills, races and many keys on servers that others wrote
 	$(BIN)/python -m pytest -m long tests/buckets
 
 test-prism: $(VENV)/.dev $(SERVERS)/.installed  ## the tests of programs and transforms with Prism as their runner

@@ -11,6 +11,7 @@ It is made of the parsers that read the command line, by shtab.
 import argparse
 import functools
 import importlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from imgcls_beam.errors import ConfigError
 
 SHELLS = ("bash", "zsh", "tcsh")
 
+_ZSH_VALUE = re.compile(r"""^(  "--[a-z0-9_]+)(\[.*\]:[a-z0-9_]+:)""", re.MULTILINE)
+"""A flag that takes a value, as shtab writes it for zsh: `--flag value`, and with a `=` behind its
+name `--flag=value` too (zsh's manual, `_arguments`: "-optname=")."""
 _FOLDERS, _FILES = ("output", "with_output"), ("input", "input_manifest", "requests", "to")
 
 
@@ -43,7 +47,8 @@ def render_completion(programs: Sequence[str], shell: str) -> str:
     parsers = root.add_subparsers(parser_class=functools.partial(_make_parser, shtab))  # type: ignore[call-overload]
     for name in programs:
         parsers.add_parser(name, help=f"imgcls {name} --help")
-    return str(shtab.complete(root, shell))
+    script = str(shtab.complete(root, shell))
+    return _ZSH_VALUE.sub(r"\1=\2", script) if shell == "zsh" else script
 
 
 def _make_parser(shtab: Any, prog: str, **_: object) -> argparse.ArgumentParser:  # noqa: ANN401

@@ -14,7 +14,13 @@ from collections.abc import Iterator
 from imgcls_beam.errors import ConfigError
 
 from .job_services import JARS, check_portable
-from .runners import LOCAL_RUNNERS, PORTABLE_RUNNERS, PRISM_RUNNER, find_runner
+from .runners import (
+    EMBEDDED_SERVICE,
+    LOCAL_RUNNERS,
+    PORTABLE_RUNNERS,
+    PRISM_RUNNER,
+    find_runner,
+)
 
 _ANSWER_S = 5.0
 _JOB_SERVERS = ("FlinkRunner", "SparkRunner")
@@ -58,6 +64,9 @@ def _find_prism(location: str | None) -> str:
 
 def _check_service(runner: str, beam: argparse.Namespace) -> Iterator[str]:
     """The job service: one that runs, or what is needed to start one."""
+    if beam.job_endpoint == EMBEDDED_SERVICE:
+        yield "the job service is Beam's own, and runs in the program that submits the job"
+        return
     if beam.job_endpoint is not None:
         _require_answer("job_endpoint", beam.job_endpoint, "start the job service first")
         yield f"a service listens at {beam.job_endpoint}"

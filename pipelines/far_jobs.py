@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import time
+from collections.abc import Callable
 
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
@@ -12,13 +13,16 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from imgcls_beam.sinks import Session, is_moving
+from imgcls_beam.sinks import Session, give_up
 from imgcls_beam.time_limits import ask_within
 
 from .runners import EMBEDDED_SERVICE, LOOPBACK
 
 _CANCEL_S, _ANSWER_S, _LOOK_S = 30.0, 10.0, 0.5
 """For a job to end once its service was asked to cancel it; for one answer; between two looks."""
+
+Watch = Callable[[PipelineResult], None]
+"""Is told of a job that has begun."""
 
 
 def needs_program(options: PipelineOptions) -> bool:
@@ -60,15 +64,27 @@ def cancel_job(
         Whether it has ended, or is about to because this program does.
     """
     end_s = time.monotonic() + limit_s
-    with contextlib.suppress(Exception):  # its state is asked for all the same
-        ask_within(limit_s, result.cancel)
+    ask_to_cancel(result, limit_s)
     while time.monotonic() < end_s:
         state = read_state(result)
         is_over = is_needed if state is None else PipelineState.is_terminal(state)
-        if is_over and (rows is None or not is_moving(rows)):
+        if is_over and (rows is None or _give_up(rows)):
             return True
         time.sleep(look_s)
     return is_needed
+
+
+def _give_up(rows: Session) -> bool:
+    """Whether a session can no longer commit; not where it commits now, or its store is silent."""
+    with contextlib.suppress(Exception):  # of the store, or of the time that is waited
+        return ask_within(_ANSWER_S, functools.partial(give_up, rows))
+    return False
+
+
+def ask_to_cancel(result: PipelineResult, limit_s: float = _ANSWER_S) -> None:
+    """Asks the service to cancel a job; whether it can is seen from the job's state."""
+    with contextlib.suppress(Exception):  # also where there is no such service any more
+        ask_within(limit_s, result.cancel)
 
 
 def read_state(result: PipelineResult) -> str | None:

@@ -5,20 +5,17 @@ import contextlib
 import copy
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.metrics import read_progress
 from imgcls_beam.time_limits import ask_within
 
-from .far_jobs import read_state
+from .far_jobs import Watch, read_state
 
 _ASK_S, _ANSWER_S = 2.0, 10.0
 """Between two questions, and for an answer."""
-
-Watch = Callable[[PipelineResult], None]
-"""Is told of a job that has begun."""
 
 
 @contextlib.contextmanager

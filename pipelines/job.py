@@ -47,7 +47,16 @@ from imgcls_beam.transforms import (
 )
 from imgcls_beam.warehouse import CurrentRun, WriteTable
 
-from . import job_services, noise, preflight, progress, run_failures, startup, table_output
+from . import (
+    job_services,
+    noise,
+    preflight,
+    progress,
+    run_failures,
+    startup,
+    table_output,
+    worker_watch,
+)
 from .job_description import describe_job
 from .runners import goes_on_alone, is_local, is_spread, make_pipeline, to_beam_options
 
@@ -120,6 +129,7 @@ def _run_checked(
                 raise
             return finished
         lines = _begin_lines(begun, job.output)
+        heard = begun.enter_context(worker_watch.watch_workers(pipeline))
         write_table = table_output.make_writer(job.output, current, is_local(options))
         build(pipeline, job, scorings, rows, lines, write_table)
         if goes_on_alone(options.view_as(StandardOptions).runner):
@@ -127,7 +137,7 @@ def _run_checked(
         model = _loaded_models(job, scorings) if is_local(options) else contextlib.nullcontext()
         several = is_spread(options)
         with model, progress.show_progress(job, several=several, is_quiet=is_quiet) as watch:
-            counts = run_failures.run_to_end(pipeline, rows, lines, job.output, watch)
+            counts = run_failures.run_to_end(pipeline, rows, lines, job.output, (watch, heard))
     if rows is None:
         assert counts is not None  # only a run of rows ends without
         return counts

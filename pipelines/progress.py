@@ -16,7 +16,8 @@ from imgcls_beam.options import JobOptions
 from imgcls_beam.slowest import find_slowest
 
 from .advice import describe_slowest
-from .far_progress import Watch, follow_job
+from .far_jobs import Watch
+from .far_progress import follow_job
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

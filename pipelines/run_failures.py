@@ -6,7 +6,7 @@ import logging
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -20,7 +20,8 @@ from imgcls_beam.options import OutputOptions
 from imgcls_beam.sinks import JsonlSession, Session, abandon_jsonl, abandon_session, is_committed
 from imgcls_beam.stopping import hold_up, stop_process, stoppable
 
-from .far_jobs import cancel_job, is_lost, name_job, needs_program
+from .far_jobs import Watch, ask_to_cancel, cancel_job, is_lost, name_job, needs_program
+from .held_signals import hold_signals
 from .runners import is_local
 from .told_errors import describe_error
 from .worker_processes import kill_workers
@@ -32,6 +33,10 @@ _CANCELLED = (
     "interrupted; the job was cancelled, nothing was published and nothing of this run is kept; "
     "the same command starts it again"
 )
+_UNNAMED = (
+    "interrupted while the job was handed to its service, which may run it all the same; nothing "
+    "was published, and nothing of that job can be"
+)
 _SHELL_SIGNALS = 128
 """A shell adds it to the signal by which its program was ended."""
 
@@ -41,7 +46,7 @@ def run_to_end(
     rows: Session | None,
     lines: JsonlSession | None,
     output: OutputOptions,
-    watch: Callable[[PipelineResult], None],
+    watches: Sequence[Watch],
 ) -> RunCounts | None:
     """Runs to the end, on a runner that has logged the traceback of whatever it raises.
 
@@ -50,7 +55,7 @@ def run_to_end(
         rows: the session of the rows; None for none.
         lines: the session of the responses; None for none.
         output: of the job.
-        watch: is told of a job that has begun.
+        watches: are told of a job that has begun.
 
     Returns:
         The counts; None where the run was published, and what failed came after that.
@@ -65,8 +70,10 @@ def run_to_end(
     with stoppable(abandon) as run, _watched_workers():
         result = None
         try:
-            result = pipeline.run()
-            watch(result)
+            with hold_signals() if _is_handed_over(pipeline.options) else contextlib.nullcontext():
+                result = pipeline.run()
+            for watch in watches:
+                watch(result)
             result.wait_until_finish()
             return read_counts(result)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the edge: all of it is told
@@ -88,16 +95,25 @@ def _end(
         far = result
     is_wrapped = str(error).startswith("KeyboardInterrupt")
     if isinstance(error, KeyboardInterrupt) and reason is None:
-        if far is None:
-            _end_interrupted(rows, output, error)
-        else:
+        if far is not None:
             _end_far(far, options, rows, output, error)
+        elif _is_handed_over(options):
+            raise KeyboardInterrupt(_UNNAMED) from error
+        else:
+            _end_interrupted(rows, output, error)
     elif is_wrapped and reason is None and not _is_published(rows):
         raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
     elif far is not None and is_lost(error):
         _end_lost(far, options, rows, output, error)
     else:
+        if far is not None and reason is not None:
+            ask_to_cancel(far)
         _end_failed(reason or _describe(error), rows, output, error)
+
+
+def _is_handed_over(options: PipelineOptions) -> bool:
+    """Whether a job is given to a service that may run it without this program."""
+    return not is_local(options) and not needs_program(options)
 
 
 def _end_lost(
@@ -134,7 +150,8 @@ def _end_far(
         _LOG.warning("interrupted, but the rows were published before the job could be stopped")
         _end_interrupted(rows, output, error)
     elif has_ended:
-        raise KeyboardInterrupt(_CANCELLED) from error
+        is_sure = rows is not None or needs_program(options)
+        raise KeyboardInterrupt(_CANCELLED if is_sure else _explain_lines(output)) from error
     else:
         raise GoesOnError(
             f"interrupted, but {job} goes on: it was asked to stop, and has not; nothing was "
@@ -244,6 +261,14 @@ def _name_later(output: OutputOptions) -> str:
 def _is_published(session: Session | None) -> bool:
     """Whether this very session is known to have committed its rows."""
     return session is not None and is_committed(session) is True
+
+
+def _explain_lines(output: OutputOptions) -> str:
+    """Of a cancelled job of responses alone: no run of rows stands in its way."""
+    return (
+        "interrupted; the job was cancelled; if its service goes on all the same, it may still "
+        f"write {output.jsonl}: look there before the same command is started again"
+    )
 
 
 def _explain_unknown(session: Session) -> str:

@@ -13,6 +13,11 @@ _NO_REASON = "no reason given"
 _WHERE = re.compile(r" \[while running '[^\]]*'\]")
 _NAMED = re.compile(r"^(?:RuntimeError: )?(?:\w+\.)*(?P<name>[A-Z]\w*): (?P<sentence>.+)$")
 """The last line of a traceback."""
+_OF_ENGINES = {
+    "SDK worker disconnected": "a worker process was killed, or ended by itself",
+    "didn't get control connection": "no worker process has come to work for the job",
+}
+"""What Prism says of workers, in words of ours."""
 
 
 def describe_error(error: BaseException) -> str:
@@ -21,6 +26,9 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, ImgclsError):
         return text
     own = {each.__name__ for each in _list_own(ImgclsError)}
+    for words, sentence in _OF_ENGINES.items():
+        if words in text and "Traceback" not in text:
+            return sentence
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     named = [found for line in lines if (found := _NAMED.match(line))]
     for found in reversed(named):

@@ -2,13 +2,15 @@
 
 import importlib.util
 import pathlib
+import sys
+import types
 from collections.abc import Iterator
 
 import pytest
 
 from imgcls_beam.stores import RETRIES
 from tests.built_servers import SKIPPED
-from tests.models import FAMILIES, make_model
+from tests.programs import Mother, start_mother
 
 # `make timm` runs these in an environment of their own.
 collect_ignore = [] if importlib.util.find_spec("timm") else ["timm_models"]
@@ -39,15 +41,38 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def remembering() -> Iterator[None]:
+    """Beam builds and runs a small pipeline in two thirds of the time."""
+    if "apache_beam" not in sys.modules:  # nothing that was collected is about it
+        yield
+        return
+    from tests.remembering import remember
+
+    with remember():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def full_budget() -> None:
     """No test lacks the retries that others have made in its process."""
     RETRIES.give_back(1_000_000)
 
 
+@pytest.fixture(autouse=True)
+def own_models() -> None:
+    """No test is given a model of another, which may live until garbage is collected."""
+    protocol = sys.modules.get("imgcls_beam.classifying.protocol")  # not imported for this alone
+    if protocol is not None:
+        protocol._LOADED.clear()
+
+
 @pytest.fixture(scope="session")
 def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     """One small random model of each family."""
+    # Not above: the process that hands out the tests would import torch and transformers, too.
+    from tests.models import FAMILIES, make_model
+
     root = tmp_path_factory.mktemp("models")
     return {family: make_model(root / family, family) for family in FAMILIES}
 
@@ -55,3 +80,18 @@ def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib
 @pytest.fixture(scope="session")
 def vit_folder(model_folders: dict[str, pathlib.Path]) -> pathlib.Path:
     return model_folders["vit"]
+
+
+@pytest.fixture(scope="session")
+def mother() -> Iterator[Mother]:
+    """Forks programs, and workers of Beam's."""
+    with start_mother() as started:
+        yield started
+
+
+@pytest.fixture
+def forked_workers(mother: Mother, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beam's worker processes are forked; each would import Beam and torch for five seconds."""
+    starting = types.SimpleNamespace(Popen=mother.start_worker)
+    service = "apache_beam.runners.portability.local_job_service"
+    monkeypatch.setattr(f"{service}.subprocess", starting)

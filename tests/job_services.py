@@ -1,7 +1,9 @@
 """Beam's own portable job service, in a process of its own, and services that are none."""
 
 import contextlib
+import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+_POOL = "apache_beam.runners.worker.worker_pool_main"
 _MODULE = "apache_beam.runners.portability.local_job_service_main"
 
 
@@ -42,6 +45,35 @@ def serve_jobs(folder: pathlib.Path) -> Iterator[JobService]:
             yield JobService(f"localhost:{file.read_text()}", process, log)
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def serve_pool(folder: pathlib.Path) -> Iterator[str]:
+    """The address of a worker pool of Beam's; the pool and its workers end with the block."""
+    port = find_free_port()
+    command = [sys.executable, "-m", _POOL, f"--service_port={port}"]
+    # The pool starts plain `python`: it has to be the one of this environment.
+    path = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    around = {**os.environ, "PATH": path}
+    with (
+        (folder / "pool.log").open("wb") as out,
+        subprocess.Popen(
+            command, stdout=out, stderr=out, env=around, start_new_session=True
+        ) as process,
+    ):
+        try:
+            while not _is_open(port):
+                assert process.poll() is None
+                time.sleep(0.05)
+            yield f"localhost:{port}"
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import urllib.parse
 from collections.abc import Iterable
 from typing import Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -35,7 +35,9 @@ class Application:
     """moto's application, one write at a time."""
 
     def __init__(self) -> None:
-        self._served = DomainDispatcherApplication(create_backend_app)
+        # What moto's own server puts before it to find out which service a request is for, takes a
+        # third of each request's time.
+        self._served = create_backend_app("s3")
         self._controls = Controls()
         self._lock = threading.Lock()
 

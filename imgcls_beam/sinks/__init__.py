@@ -35,8 +35,8 @@ from imgcls_beam.sinks.session import (
     check_allowed,
     check_writable,
     find_missing_folders,
+    give_up,
     is_committed,
-    is_moving,
 )
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ __all__ = [
     "check_jsonl_new",
     "check_writable",
     "find_missing_folders",
+    "give_up",
     "is_committed",
-    "is_moving",
     "list_own",
     "locate_record",
     "read_record",

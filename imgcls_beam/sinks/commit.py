@@ -23,11 +23,11 @@ from imgcls_beam.errors import PublishError, RunExistsError
 from imgcls_beam.library_versions import find_versions
 from imgcls_beam.passed_over import PassedOver, merge_passed_over
 from imgcls_beam.sinks.leftovers import (
+    Note,
     clear_finished,
-    has_note,
-    read_note,
+    read_note_with_etag,
     roll_back,
-    write_note,
+    swap_note,
 )
 from imgcls_beam.sinks.merging import MergedFile
 from imgcls_beam.sinks.record import (
@@ -52,6 +52,7 @@ from imgcls_beam.stores.folder import FileState, Folder
 from imgcls_beam.summary import Summary, merge_summaries
 
 _LOG = logging.getLogger(__name__)
+_GIVEN_UP = "nothing was published: the run has been given up meanwhile"
 
 
 def commit_session(
@@ -112,12 +113,7 @@ def _clear(folder: Folder, record: RunRecord) -> None:
 def _publish(work: Work, record: RunRecord) -> RunRecord:
     staged = _verify(work, record)
     session, folder, paths = work.session, work.session.folder, work.session.paths
-    if not has_note(folder, paths.staging):
-        raise PublishError("nothing was published: the run has been given up meanwhile")
-    earlier = read_note(folder, paths.staging)
-    moved = {work.locate(each) for each in work.published}
-    note = make_note(session, sorted(moved.union(earlier.moved if earlier else ())))
-    write_note(folder, paths.staging, note)
+    note = _begin_to_move(work)
     try:
         _put_in_place(work, staged)
         folder.sync(*map(work.locate, work.published))
@@ -129,6 +125,25 @@ def _publish(work: Work, record: RunRecord) -> RunRecord:
         if isinstance(error, FileExistsError):
             raise _make_overtaken_error(session) from error
         raise
+
+
+def _begin_to_move(work: Work) -> Note:
+    """Writes what is moved into the session's note, in one step with the look whether it may.
+
+    Raises:
+        PublishError: somebody has given the session up.
+    """
+    folder, staging = work.session.folder, work.session.paths.staging
+    earlier, etag = read_note_with_etag(folder, staging)
+    if etag is None or (earlier is not None and earlier.is_given_up):
+        raise PublishError(_GIVEN_UP)
+    moved = {work.locate(each) for each in work.published}
+    note = make_note(work.session, sorted(moved.union(earlier.moved if earlier else ())))
+    try:
+        swap_note(folder, staging, note, etag)
+    except FileExistsError as error:
+        raise PublishError(_GIVEN_UP) from error
+    return note
 
 
 def _put_in_place(work: Work, staged: Mapping[str, FileState]) -> None:

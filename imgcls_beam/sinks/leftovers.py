@@ -31,36 +31,75 @@ class Note:
         base: the session whose record was current when it began; None for none.
         replaced: what that record named.
         moved: what it moves to its final path, once that is known.
+        is_given_up: it may no longer move anything: its run was interrupted or has failed.
     """
 
     base: str | None
     replaced: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
+    is_given_up: bool = False
 
 
 def write_note(folder: Folder, staging: str, note: Note) -> None:
     """Writes a session's note."""
-    folder.write(f"{staging}/{NOTE}", json.dumps(dataclasses.asdict(note)).encode())
+    folder.write(f"{staging}/{NOTE}", _encode(note))
+
+
+def swap_note(folder: Folder, staging: str, note: Note, etag: str) -> None:
+    """Writes a session's note if it still is what was read.
+
+    Raises:
+        FileExistsError: it is another one now, or gone.
+    """
+    folder.swap(f"{staging}/{NOTE}", _encode(note), etag, f"{staging}/note")
 
 
 def read_note(folder: Folder, staging: str) -> Note | None:
-    """The note of a session; None where there is none, or where it was killed while writing it.
+    """The note of a session; None where there is none, or where it was killed while writing it."""
+    return read_note_with_etag(folder, staging)[0]
+
+
+def read_note_with_etag(folder: Folder, staging: str) -> tuple[Note | None, str | None]:
+    """`read_note`, and the etag of what is there in its place; None where nothing is.
 
     What it names is removed, so it is not believed where it names a file of another run.
     """
     try:
-        fields = json.loads(folder.read_with_etag(f"{staging}/{NOTE}")[0])
-        note = Note(fields["base"], tuple(fields["replaced"]), tuple(fields["moved"]))
+        data, etag = folder.read_with_etag(f"{staging}/{NOTE}")
+    except FileNotFoundError:
+        return None, None
+    try:
+        fields = json.loads(data)
+        listed = tuple(fields["replaced"]), tuple(fields["moved"])
+        note = Note(fields["base"], *listed, fields.get("is_given_up") is True)
         own = re.compile(_FILE.format(re.escape(parse_run_id(staging))))
         is_own = all(map(own.fullmatch, (*note.replaced, *note.moved)))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return note if is_own else None
+    except (ValueError, KeyError, TypeError):
+        return None, etag
+    return (note if is_own else None), etag
 
 
-def has_note(folder: Folder, staging: str) -> bool:
-    """Whether a session still may commit: it has its note until somebody clears it."""
-    return folder.find_size(f"{staging}/{NOTE}") is not None
+def give_up_note(folder: Folder, staging: str) -> bool:
+    """Takes from a session its licence to commit, for good, unless it uses it now.
+
+    Returns:
+        Whether it can no longer commit. If not, it has begun to move its files.
+    """
+    note, etag = read_note_with_etag(folder, staging)
+    if etag is None or (note is not None and note.is_given_up):
+        return True
+    if note is not None and note.moved:
+        return False
+    given_up = dataclasses.replace(note or Note(None), is_given_up=True)
+    try:
+        swap_note(folder, staging, given_up, etag)
+    except FileExistsError:
+        return False  # it has begun just now, or somebody clears it
+    return True
+
+
+def _encode(note: Note) -> bytes:
+    return json.dumps(dataclasses.asdict(note)).encode()
 
 
 def sweep_sessions(folder: Folder, now: datetime.datetime | None = None) -> None:
@@ -79,6 +118,7 @@ def abandon_staging(folder: Folder, staging: str) -> None:
     """Clears a session, whoever began it; what it has committed stays."""
     run_id, made = parse_run_id(staging), folder.find_missing_folders(STAGING)
     with folder.hold_lock(name_lock(run_id)):  # none moves files meanwhile
+        give_up_note(folder, staging)  # nor where there are no locks, unless it does already
         current = find_current(folder, run_id)
         clear_session(folder, staging, current.record if current else None)
     folder.prune(STAGING)

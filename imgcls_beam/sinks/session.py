@@ -20,7 +20,8 @@ from imgcls_beam.sinks.leftovers import (
     Note,
     abandon_staging,
     clear_run,
-    read_note,
+    give_up_note,
+    read_note_with_etag,
     sweep_sessions,
     write_note,
 )
@@ -109,10 +110,18 @@ def is_committed(session: Session) -> bool | None:
     return current is not None and current.record.session_id == session.session_id
 
 
-def is_moving(session: Session) -> bool:
-    """Whether a session has begun to move its files to their places: it is about to commit."""
-    note = read_note(session.folder, session.paths.staging)
-    return note is not None and bool(note.moved)
+def give_up(session: Session) -> bool:
+    """Takes from a session its licence to commit, for good, and leaves all else as it is.
+
+    Returns:
+        Whether it can no longer commit: false where it has begun to move its files to their places.
+    """
+    folder, staging = session.folder, session.paths.staging
+    note, etag = read_note_with_etag(folder, staging)
+    if etag is None or (note is not None and note.moved):
+        return etag is None
+    with folder.hold_lock(session.paths.lock):
+        return give_up_note(folder, staging)
 
 
 def begin_session(

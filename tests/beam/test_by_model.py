@@ -20,6 +20,8 @@ from tests.models import make_model
 from tests.runners import DEFAULT, REPEATED, TWO_PROCESSES, make_pipeline
 from tests.scenes import write_broken, write_photos
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 
 @pytest.fixture
 def uris(tmp_path: pathlib.Path) -> list[str]:

@@ -23,6 +23,8 @@ from tests import by_url
 from tests.runners import DEFAULT, REPEATED, TWO_PROCESSES, make_pipeline
 from tests.staged import NOON, RUN, SCORING
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 
 def make_outcome(index: int) -> Outcome:
     """Every third request was refused; the others were answered."""

@@ -23,7 +23,7 @@ from imgcls_beam.sinks.session import open_output
 from imgcls_beam.spec import LabelScore
 from tests.runners import DEFAULT, REPEATED, TWO_PROCESSES, make_pipeline
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_workers")]
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 COMMIT = "0123456789abcdef" * 2 + "01234567"

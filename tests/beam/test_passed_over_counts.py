@@ -13,6 +13,8 @@ from imgcls_beam.sinks import read_record
 from tests.beam.test_selecting import RUN, WAYS, of_run, run_job, to_outcome, write_files
 from tests.runners import DEFAULT, REPEATED, make_pipeline
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 SEEN = [
     {"reason": "suffix", "suffix": ".txt", "count": 7},
     {"reason": "hidden", "suffix": ".jpg", "count": 2},

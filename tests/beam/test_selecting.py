@@ -22,7 +22,7 @@ from imgcls_beam.spec import LabelScore
 from tests.runners import DEFAULT, REPEATED, TWO_PROCESSES
 from tests.staged import Run, scoring_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_workers")]
 
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 COMMIT = "0123456789abcdef" * 2 + "01234567"

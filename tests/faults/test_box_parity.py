@@ -38,7 +38,7 @@ def test_an_odd_image_is_the_same(
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_is_the_same(bomb: str) -> None:
-    boxed, plain = prepare_both_ways(BOMBS[bomb][0], (SMALL,), DecodeOptions())
+    boxed, plain = prepare_both_ways(BOMBS[bomb][0](), (SMALL,), DecodeOptions())
     assert boxed == plain
 
 

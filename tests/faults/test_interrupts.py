@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.programs import ROOT, Mother, start_mother
+from tests.programs import ROOT, Mother
 from tests.scenes import write_broken, write_photos, write_slow
 
 
@@ -22,12 +21,6 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("many")
     write_slow(folder, (2000, 1500))
     return folder
-
-
-@pytest.fixture(scope="module")
-def mother() -> Iterator[Mother]:
-    with start_mother() as started:
-        yield started
 
 
 @pytest.mark.slow

@@ -7,25 +7,18 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.programs import Mother, start_mother
+from tests.programs import Mother
 from tests.scenes import write_broken, write_photos
 
 pytestmark = pytest.mark.slow
 
 MOMENTS = 30
 Table = dict[str, tuple[str, str, list[str], list[float]]]
-
-
-@pytest.fixture(scope="module")
-def mother() -> Iterator[Mother]:
-    with start_mother() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

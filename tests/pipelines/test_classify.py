@@ -344,6 +344,7 @@ def test_a_label_cannot_forge_a_line_of_the_table(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     "runner",
     [

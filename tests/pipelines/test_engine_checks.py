@@ -72,6 +72,12 @@ def test_a_service_that_listens_is_found(address: str) -> None:
     assert workers.startswith(DOCKER)
 
 
+def test_the_service_of_the_program_itself_needs_no_address() -> None:
+    found, workers = check("--runner=PortableRunner", "--job_endpoint=embed")
+    assert found.endswith("runs in the program that submits the job")
+    assert workers.startswith(DOCKER)
+
+
 @pytest.mark.parametrize("config", ["{}", '{{"url": "{}"}}'], ids=["address", "JSON"])
 def test_a_pool_that_listens_is_found(address: str, config: str) -> None:
     pool = ["--environment_type=EXTERNAL", f"--environment_config={config.format(address)}"]

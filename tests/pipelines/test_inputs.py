@@ -248,6 +248,7 @@ def test_all_kinds_of_input_make_one_table(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_two_processes_give_the_same_table_as_one(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path, photos: list[pathlib.Path]
 ) -> None:

@@ -227,6 +227,7 @@ def test_a_wrong_rerun_is_one_clear_sentence_and_changes_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_batch_size_and_runner_do_not_change_the_table(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:

@@ -4,14 +4,13 @@ import json
 import pathlib
 import random
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from imgcls_beam.stores import open_store
-from tests.programs import Mother, start_mother
+from tests.programs import Mother
 from tests.scenes import draw_photo, encode
 from tests.servers import Server
 
@@ -20,18 +19,15 @@ pytestmark = pytest.mark.slow
 _IMAGES = 12
 
 
-@pytest.fixture(scope="module")
-def mother(server: Server) -> Iterator[Mother]:
-    """It inherits the environment that leads to the server."""
-    server.fill(
-        {f"photos/{i:02d}.png": encode(draw_photo(i, (40, 30)), "PNG") for i in range(_IMAGES)}
-    )
-    with start_mother() as started:
-        yield started
+@pytest.fixture(scope="module", autouse=True)
+def photos(server: Server) -> None:
+    """In a folder of this file's: the server is that of the other tests."""
+    pictures = [encode(draw_photo(i, (40, 30)), "PNG") for i in range(_IMAGES)]
+    server.fill({f"disturbed/photos/{i:02d}.png": each for i, each in enumerate(pictures)})
 
 
 def _make_command(server: Server, output: str, model: pathlib.Path, how: str) -> list[str]:
-    places = [f"--input={server.root}/photos", f"--output={server.root}/{output}"]
+    places = [f"--input={server.root}/disturbed/photos", f"--output={server.root}/{output}"]
     return ["classify", *places, f"--model={model}", "--run_id=r1", f"--if_exists={how}"]
 
 

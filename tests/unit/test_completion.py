@@ -56,6 +56,16 @@ def test_other_shells_get_every_program(shell: str, capsys: pytest.CaptureFixtur
         assert name in script
 
 
+def test_zsh_gets_the_values_of_a_flag_behind_a_blank_and_behind_an_equals_sign(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = print_completion(capsys, "zsh").splitlines()
+    values = ":engine:(auto torch openvino torch.compile)"
+    assert [line for line in lines if line.startswith('  "--engine=[') and values in line]
+    assert not [line for line in lines if line.startswith('  "--engine[')]
+    assert [line for line in lines if line.startswith('  "--quiet[')]  # it takes no value
+
+
 @pytest.mark.parametrize("words", [["--completion", "fish"], ["--completion"], ["--completion="]])
 def test_another_shell_is_refused_by_name(
     words: list[str], capsys: pytest.CaptureFixture[str]

@@ -2,7 +2,9 @@
 
 import argparse
 import pathlib
+import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,15 +14,16 @@ from apache_beam.runners.runner import PipelineState
 from imgcls_beam.board import Progress
 from imgcls_beam.errors import GoesOnError, PublishError
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks import Session
+from imgcls_beam.sinks import Session, commit, give_up, leftovers
 from imgcls_beam.sinks.commit import commit_session
-from imgcls_beam.sinks.leftovers import write_note
+from imgcls_beam.sinks.leftovers import Note, write_note
 from imgcls_beam.sinks.session import abandon_session, make_note
 from imgcls_beam.sinks.staged_files import StagedFiles
+from imgcls_beam.stores.folder import Folder
 from imgcls_beam.time_limits import ask_within
-from pipelines import far_jobs, far_progress, run_failures
+from pipelines import far_jobs, far_progress, held_signals, run_failures
 from pipelines.runners import make_pipeline
-from tests.staged import RUN, begin
+from tests.staged import RUN, begin, empty_stores
 
 ELSEWHERE = PipelineOptions(["--job_endpoint=host:1", "--environment_type=EXTERNAL"])
 HERE = PipelineOptions(["--job_endpoint=host:1", "--environment_type=LOOPBACK"])
@@ -101,6 +104,100 @@ def test_a_session_that_was_given_up_never_commits(session: Session) -> None:
     assert not session.folder.list_names("runs")
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[Session]:
+    """Of a store without locks, whose note is swapped."""
+    empty_stores()
+    yield begin("mortalbucket://out", 1, RUN)
+    empty_stores()
+
+
+def test_who_gives_a_session_up_while_it_begins_to_commit_wins_or_waits(
+    elsewhere: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = commit.read_note_with_etag
+
+    def read_and_lose(folder: Folder, staging: str) -> tuple[Note | None, str | None]:
+        found = read(folder, staging)
+        assert give_up(elsewhere), "between the look and the write"
+        return found
+
+    monkeypatch.setattr(commit, "read_note_with_etag", read_and_lose)
+    with pytest.raises(PublishError, match="given up meanwhile"):
+        commit_session([], StagedFiles(), 0, elsewhere)
+    assert not elsewhere.folder.list_names("runs")
+
+
+def test_a_session_that_has_begun_to_commit_is_not_given_up(
+    elsewhere: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = leftovers.read_note_with_etag
+    folder, paths = elsewhere.folder, elsewhere.paths
+
+    def read_and_lose(*asked: Any) -> tuple[Note | None, str | None]:
+        found = read(*asked)
+        moved = [paths.locate_file(RUN.model_key, 0, 1)]
+        write_note(folder, paths.staging, make_note(elsewhere, moved))
+        return found
+
+    monkeypatch.setattr(leftovers, "read_note_with_etag", read_and_lose)
+    assert not leftovers.give_up_note(folder, paths.staging)
+    monkeypatch.undo()
+    note = leftovers.read_note(folder, paths.staging)
+    assert note is not None and note.moved and not note.is_given_up
+
+
+def test_an_interrupt_of_responses_alone_says_that_they_may_still_be_written() -> None:
+    for options, said in ((ELSEWHERE, "may still write r.jsonl"), (HERE, "nothing was published")):
+        pipeline: Any = _Pipeline(options, Job(PipelineState.CANCELLED))
+        with pytest.raises(KeyboardInterrupt, match=said):
+            run_failures.run_to_end(pipeline, None, None, OutputOptions(None, jsonl="r.jsonl"), ())
+
+
+class _Submission:
+    """A pipeline that is interrupted while it is submitted."""
+
+    def __init__(self, options: PipelineOptions, signals: int) -> None:
+        self.options, self.signals, self.is_submitted = options, signals, False
+
+    def run(self) -> Any:
+        for _ in range(self.signals):
+            signal.raise_signal(signal.SIGINT)
+        self.is_submitted = True
+        return Job(PipelineState.CANCELLED)
+
+
+@pytest.mark.parametrize(
+    ("options", "signals", "is_submitted", "said"),
+    [
+        (ELSEWHERE, 1, True, "the job was cancelled, nothing was published"),
+        (ELSEWHERE, 2, False, "which may run it all the same; nothing was published"),
+        (HERE, 1, False, "^$"),
+    ],
+    ids=["waits", "again", "ends with the program"],
+)
+def test_an_interrupt_waits_until_the_name_of_the_job_is_known(
+    options: PipelineOptions, signals: int, is_submitted: bool, said: str, session: Session
+) -> None:
+    pipeline: Any = _Submission(options, signals)
+    with pytest.raises(KeyboardInterrupt, match=said):
+        run_failures.run_to_end(pipeline, session, None, OutputOptions("out"), ())
+    assert pipeline.is_submitted is is_submitted
+
+
+def test_an_interrupt_does_not_wait_for_a_service_that_never_answers() -> None:
+    with pytest.raises(KeyboardInterrupt), held_signals.hold_signals(limit_s=SHORT_S):
+        signal.raise_signal(signal.SIGINT)
+        threading.Event().wait(LONG_S)
+
+
+def test_signals_are_as_before_once_they_are_held_no_more() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with held_signals.hold_signals():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 class _Pipeline:
     def __init__(self, options: PipelineOptions, job: Any) -> None:
         self.options, self._job = options, job
@@ -111,7 +208,7 @@ class _Pipeline:
 
 def interrupt(job: Job, rows: Session, options: PipelineOptions) -> None:
     pipeline: Any = _Pipeline(options, job)
-    run_failures.run_to_end(pipeline, rows, None, OutputOptions("out"), print)
+    run_failures.run_to_end(pipeline, rows, None, OutputOptions("out"), ())
 
 
 @pytest.fixture
@@ -126,7 +223,10 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-def test_an_interrupt_cancels_and_says_which_of_the_three_it_is(session: Session) -> None:
+def test_an_interrupt_cancels_and_says_which_of_the_three_it_is(
+    session: Session, tmp_path: pathlib.Path
+) -> None:
+    other = begin(str(tmp_path / "other"), 2, RUN)
     with pytest.raises(KeyboardInterrupt, match="the job was cancelled, nothing was published"):
         interrupt(Job(PipelineState.CANCELLED), session, ELSEWHERE)
     with pytest.raises(GoesOnError) as stays:
@@ -136,8 +236,8 @@ def test_an_interrupt_cancels_and_says_which_of_the_three_it_is(session: Session
     )
     with pytest.raises(KeyboardInterrupt, match="the job was cancelled"):
         interrupt(Job(PipelineState.RUNNING), session, HERE)
-    commit_session([], StagedFiles(), 0, session)
-    interrupt(Job(PipelineState.RUNNING), session, ELSEWHERE)  # published: no failure
+    commit_session([], StagedFiles(), 0, other)
+    interrupt(Job(PipelineState.RUNNING), other, ELSEWHERE)  # published: no failure
 
 
 def test_a_job_whose_workers_are_here_needs_this_program() -> None:

@@ -23,6 +23,14 @@ OF_PRISM = """bundle inst003 stage-002 failed:Traceback (most recent call last):
 RuntimeError: imgcls_beam.errors.RunExistsError: run_id [while running 'W/Publish']='r1': it is
 goroutine 7: after it
 """
+OF_A_DEAD_WORKER = (
+    "Pipeline job-001 failed in state FAILED: bundle inst005 stage-005 failed:SDK worker "
+    "disconnected: worker[job-001[job]_env], 2 active instructions, error: context canceled"
+)
+OF_NO_WORKER = (
+    "Pipeline job-001 failed in state FAILED: prism worker[job-001[job]_env] didn't get control "
+    "connection to localhost:44019 after 1m0s"
+)
 OF_ANOTHER = """Traceback (most recent call last):
 OSError: [Errno 28] No space left on device [while running 'W']
 
@@ -43,9 +51,22 @@ Note that this is followed by a paragraph of advice.
         (RunExistsError("run_id [while running 'Publish']", "r1", "it is"), "run_id='r1': it is"),
         (RuntimeError(OF_PRISM), "run_id='r1': it is"),
         (RuntimeError(OF_ANOTHER), "OSError: [Errno 28] No space left on device"),
+        (RuntimeError(OF_A_DEAD_WORKER), "a worker process was killed, or ended by itself"),
+        (RuntimeError(OF_NO_WORKER), "no worker process has come to work for the job"),
         (RuntimeError("Pipeline job-1 failed"), "RuntimeError: Pipeline job-1 failed"),
     ],
-    ids=["own", "of a worker", "another", "none", "option", "of Prism", "wrapped", "plain"],
+    ids=[
+        "own",
+        "of a worker",
+        "another",
+        "none",
+        "option",
+        "of Prism",
+        "wrapped",
+        "dead",
+        "none came",
+        "plain",
+    ],
 )
 def test_an_error_of_a_run_is_one_sentence(error: Exception, said: str) -> None:
     assert run_failures._describe(error) == said

@@ -37,7 +37,9 @@ _MAX_CHARS = 3_000_000
 """Of URIs and messages in a page, so that long names make no large file."""
 _MAX_SHEETS, _MAX_LABELS, _MAX_FLIPS = 24, 200, 20
 _PICTURED, _LEAST_PICTURED = 240, 4
-"""Images in all contact sheets together, and in one of them at the least."""
+"""Images in all contact sheets together at the most, and in one of them at the least."""
+_IN_A_ROW = 8
+"""Of the page at its full width, and on paper: `.grid` of `page.css`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class _Pool:
 def _list_shares(tally: Tally, known: EarlierLabels | None, pool: _Pool) -> Iterator[LabelShare]:
     frequent = _by_count(tally.labels)
     sheets = [label for label, _ in frequent if label in tally.of_label][:_MAX_SHEETS]
-    each = min(max(_PICTURED // max(len(sheets), 1), _LEAST_PICTURED), OF_A_LABEL)
+    each = _choose_length(len(sheets))
     for label, count in frequent[:_MAX_LABELS]:
         images = tally.of_label[label].list_images()[:each] if label in sheets else []
         images.sort(key=lambda image: -image.labels[0].score)
@@ -145,6 +147,12 @@ def _list_shares(tally: Tally, known: EarlierLabels | None, pool: _Pool) -> Iter
             None if known is None else known.counts.get(label, 0),
             pool.add_all(images),
         )
+
+
+def _choose_length(sheets: int) -> int:
+    """Of each of so many contact sheets, in images: whole rows of a wide page, where it has one."""
+    each = min(max(_PICTURED // max(sheets, 1), _LEAST_PICTURED), OF_A_LABEL)
+    return each - each % _IN_A_ROW if each > _IN_A_ROW else each
 
 
 def _list_errors(tally: Tally, pool: _Pool) -> Iterator[ErrorGroup]:

@@ -6,7 +6,7 @@ holds, and whatever became of it since the run, costs its picture and never the 
 
 import base64
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.analysis.report_page.page_facts import PageImages, Picture
@@ -61,15 +61,28 @@ def make_pictures(
     pictures |= {index: _GONE for index, ref in found.items() if ref is None}
     known = [(index, ref) for index, ref in found.items() if ref is not None]
     left = max_chars
-    for batch in _split(known):
-        encoded = read_images([ref for _, ref in batch], read)
-        drawn = box_pool().map(functools.partial(_draw, options=decode), encoded)
-        for (index, _), picture in zip(batch, drawn, strict=True):
+    for batch in _draw_batches(known, read, decode):
+        for index, picture in batch:
             if len(picture.data_uri) <= left:
                 pictures[index], left = picture, left - len(picture.data_uri)
         if left < _LEAST_CHARS:
             break
     return pictures
+
+
+def _draw_batches(
+    known: Sequence[tuple[int, ImageRef]], read: ReadOptions, decode: DecodeOptions
+) -> Iterator[Iterable[tuple[int, Picture]]]:
+    """Reads and draws batch by batch; the next one is read, and begun, while one is drawn."""
+    begun: Iterable[tuple[int, Picture]] | None = None
+    for batch in _split(known):
+        encoded = read_images([ref for _, ref in batch], read)
+        drawn = box_pool().map(functools.partial(_draw, options=decode), encoded)
+        if begun is not None:
+            yield begun
+        begun = zip((index for index, _ in batch), drawn, strict=True)
+    if begun is not None:
+        yield begun
 
 
 def _find_limits(configuration: Mapping[str, Any]) -> tuple[ReadOptions, DecodeOptions]:
