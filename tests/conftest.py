@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import signal
 import sys
 import types
 from collections.abc import Iterator
@@ -51,6 +52,13 @@ def remembering() -> Iterator[None]:
 
     with remember():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Ctrl-C interrupts: what a shell starts behind a `&` ignores it, and so do its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from imgcls_beam.sinks.record import Current, RunRecord, find_current
 from imgcls_beam.sinks.run_paths import RUNS, STAGING, name_lock
+from imgcls_beam.stores import ask
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.local_folder import remove_empty
 
@@ -118,7 +119,8 @@ def abandon_staging(folder: Folder, staging: str) -> None:
     """Clears a session, whoever began it; what it has committed stays."""
     run_id, made = parse_run_id(staging), folder.find_missing_folders(STAGING)
     with folder.hold_lock(name_lock(run_id)):  # none moves files meanwhile
-        give_up_note(folder, staging)  # nor where there are no locks, unless it does already
+        # Nor where there are no locks, unless it does already. A disk that is full takes no note.
+        ask(lambda: give_up_note(folder, staging))
         current = find_current(folder, run_id)
         clear_session(folder, staging, current.record if current else None)
     folder.prune(STAGING)
