@@ -1,6 +1,7 @@
 """Whether a worker process lives, for an engine that does not say when one dies.
 
-A step of the job has its worker connect to the program that started the job, on the same machine.
+The job's first elements wait for a step that has its worker connect to the program that started the
+job, on the same machine.
 Nothing more is sent: the connection is open as long as the process lives, whatever ends it.
 """
 
@@ -11,9 +12,12 @@ import hmac
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import apache_beam as beam
+
+_ElementT = TypeVar("_ElementT")
 
 _HERE = "127.0.0.1"
 _CONNECT_S, _TOKEN_S = 5.0, 5.0
@@ -26,9 +30,10 @@ _connected: list[socket.socket] = []
 
 @dataclasses.dataclass(eq=False)
 class Connect(beam.PTransform):
-    """Its worker connects to the program that started the job; gives nothing that is of use.
+    """Passes elements on, once a worker has connected to the program that started the job.
 
-    A worker that cannot, since it is on another machine, does without.
+    A step beside the others would not do: an engine may run it after them. A worker that cannot
+    connect, since it is on another machine, does without.
 
     Attributes:
         port: of that program.
@@ -42,9 +47,16 @@ class Connect(beam.PTransform):
         """Beam's own."""
         super().__init__()
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[None]:
-        """Connects."""
-        return begin | "Once" >> beam.Impulse() | beam.Map(_connect, self.port, self.token)
+    def expand(self, elements: beam.PCollection) -> beam.PCollection:
+        """Connects, and passes the elements on."""
+        once = elements.pipeline | "Once" >> beam.Impulse()
+        connected = once | "Connect" >> beam.Map(_connect, self.port, self.token)
+        passed_on = beam.Map(_pass_on, beam.pvalue.AsIter(connected))
+        return elements | "PassOn" >> passed_on.with_output_types(elements.element_type)
+
+
+def _pass_on(element: _ElementT, _connected: Iterable[None]) -> _ElementT:
+    return element
 
 
 def _connect(_impulse: bytes, port: int, token: str) -> None:
@@ -62,7 +74,7 @@ def hear_of_deaths(on_death: Callable[[], None]) -> Iterator[Connect]:
         on_death: is called for each, in a thread of its own.
 
     Yields:
-        The step of a job whose worker is heard of.
+        The step behind the job's first elements whose worker is heard of.
     """
     token, is_over = secrets.token_hex(_TOKEN_BYTES), threading.Event()
 

@@ -129,9 +129,9 @@ def _run_checked(
                 raise
             return finished
         lines = _begin_lines(begun, job.output)
-        heard = begun.enter_context(worker_watch.watch_workers(pipeline))
+        connect, heard = begun.enter_context(worker_watch.watch_workers(options))
         write_table = table_output.make_writer(job.output, current, is_local(options))
-        build(pipeline, job, scorings, rows, lines, write_table)
+        build(pipeline, job, scorings, rows, lines, write_table, connect)
         if goes_on_alone(options.view_as(StandardOptions).runner):
             return _submit(pipeline, options)
         model = _loaded_models(job, scorings) if is_local(options) else contextlib.nullcontext()
@@ -210,9 +210,15 @@ def build(
     rows: Session | None,
     lines: JsonlSession | None,
     write_table: WriteTable | None = None,
+    connect: beam.PTransform | None = None,
 ) -> beam.Pipeline:
-    """Builds the graph: list, read, prepare, predict, row, sink, commit."""
+    """Builds the graph: list, read, prepare, predict, row, sink, commit.
+
+    `connect` is a step behind the list of images.
+    """
     refs, skipped = _list_images(pipeline, job, scorings[0])
+    if connect is not None:
+        refs = refs | "ConnectWorker" >> connect
     hints = {} if job.accelerator is None else {"accelerator": job.accelerator}
     outcomes = _classify(refs, job, [each.model for each in scorings], hints)
     record = None

@@ -8,6 +8,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
+from apache_beam.testing.util import assert_that, equal_to
 
 from imgcls_beam import liveness
 from pipelines import worker_watch
@@ -57,12 +58,11 @@ class _Job:
         (_Job(OWN, PipelineState.FAILED), False),
         (_Job(OWN, None), False),
         (_Job(OF_PRISM, PipelineState.RUNNING), False),
-        (None, False),
     ],
-    ids=["waits", "done", "failed", "service gone", "Prism", "not begun"],
+    ids=["waits", "done", "failed", "service gone", "Prism"],
 )
 def test_a_dead_worker_ends_the_run_where_its_service_waits(
-    job: _Job | None, ends: bool, monkeypatch: pytest.MonkeyPatch
+    job: _Job, ends: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(worker_watch, "stop_process", said.append)
@@ -70,14 +70,28 @@ def test_a_dead_worker_ends_the_run_where_its_service_waits(
     assert len(said) == ends
 
 
-def test_a_run_that_is_over_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("job", [_Job(OWN, PipelineState.RUNNING), None], ids=["begun", "not"])
+def test_a_run_that_is_over_is_not_ended(job: _Job | None, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(worker_watch, "stop_process", said.append)
     is_over = threading.Event()
     is_over.set()
-    job = _Job(OWN, PipelineState.RUNNING)
     worker_watch._look(argparse.Namespace(result=job), is_over, LONG_S)
     assert not said
+
+
+def test_a_worker_that_dies_before_the_service_has_named_its_job_ends_the_run_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(worker_watch, "stop_process", lambda _: ended.set())
+    seen = argparse.Namespace(result=None)
+    look = threading.Thread(target=worker_watch._look, args=(seen, threading.Event(), SHORT_S))
+    look.start()
+    assert not ended.wait(SHORT_S)
+    seen.result = _Job(OWN, PipelineState.RUNNING)
+    assert ended.wait(LONG_S)
+    look.join()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +115,24 @@ def test_a_run_that_is_over_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_workers_connect_where_they_are_processes_of_a_service(
     flags: list[str], has_step: bool
 ) -> None:
-    pipeline = beam.Pipeline(options=PipelineOptions(flags))
-    with worker_watch.watch_workers(pipeline):
-        labels = [each.full_label for each in pipeline.transforms_stack[0].parts]
-    assert labels == ["ConnectWorker"] * has_step
+    with worker_watch.watch_workers(PipelineOptions(flags)) as (connect, _):
+        assert (connect is not None) == has_step
+
+
+def test_elements_wait_for_the_connection_and_are_passed_on() -> None:
+    deaths = threading.Event()
+    with (
+        liveness.hear_of_deaths(deaths.set) as connect,
+        beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline,
+    ):
+        passed_on = pipeline | beam.Create([1, 2, 3]) | connect
+        assert_that(passed_on, equal_to([1, 2, 3]))
+        assert_that(
+            passed_on | beam.Map(_count_connections), equal_to([1, 1, 1]), label="Connected"
+        )
+    liveness._connected.pop().close()
+    assert not deaths.is_set(), "the run was over"
+
+
+def _count_connections(_: int) -> int:
+    return len(liveness._connected)
