@@ -108,7 +108,7 @@ def hang(path):
 pipeline = runners.make_pipeline(runners.to_beam_options(sys.argv[2:]))
 with worker_watch.watch_workers(pipeline.options, settle_s=1) as (connect, heard):
     told = pipeline | beam.Create([sys.argv[1]], reshuffle=False)
-    _ = told | connect | beam.Map(hang)
+    _ = (told if connect is None else told | connect) | beam.Map(hang)
     try:
         run_failures.run_to_end(pipeline, None, None, OutputOptions("out"), [heard])
     except PublishError as error:
