@@ -96,13 +96,15 @@ def try_decode(
             opened.load()
         return _finish(opened, facts, found.samples)
     except ImageError as error:
-        # Not the error itself: it knows this frame, and both would last until garbage is collected.
         problem = _make_anew(error)
     return UndecodedImage(problem, facts)
 
 
 def _make_anew(error: ImageError) -> ImageError:
-    """The same without its traceback, by which it holds every half-decoded pixel."""
+    """The same without its traceback, by which it holds every half-decoded pixel.
+
+    A frame that has the error in a variable of its own would hold both until garbage is collected.
+    """
     return ImageError(error.code, error.message, retryable=error.retryable)
 
 
