@@ -84,6 +84,7 @@ def test_the_death_of_the_service_is_one_sentence(
     flags = ["--runner=PortableRunner", f"--job_endpoint={service.endpoint}", EMBEDDED]
     program = start(tmp_path, [*words, *flags])
     wait_for(program, service.log, "Running")
+    time.sleep(5)  # until the program, too, has heard that the job runs
     service.process.kill()
     said, _ = program.communicate(timeout=500)
     assert program.returncode == 1
