@@ -88,10 +88,11 @@ def _run(server: Server, images: int) -> tuple[float, str]:
         with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
             code = imgcls(["classify", *places, "--run_id=r", "--max_error_ratio=1"])
         took_s = time.perf_counter() - began
-        counts = json.loads((pathlib.Path(output) / "runs" / "r.json").read_text())["counts"]
+        record = pathlib.Path(output) / "runs" / "r.json"
+        counts = json.loads(record.read_text())["counts"] if record.exists() else None
     asked = sum("/photos/" in each or "photos%2F" in each for each in server.take_asked())
-    lost = counts["listed"] - counts["ok"]
-    return took_s, f"code {code}, {asked / images:.2f} requests an image, {lost} lost"
+    became = f"{counts['listed'] - counts['ok']} lost" if counts else "nothing published"
+    return took_s, f"code {code}, {asked / images:.2f} requests an image, {became}"
 
 
 def _say(line: str) -> None:

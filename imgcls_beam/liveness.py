@@ -1,8 +1,8 @@
 """Whether a worker process lives, for an engine that does not say when one dies.
 
 The job's first elements wait for a step that has its worker connect to the program that started the
-job, on the same machine.
-Nothing more is sent: the connection is open as long as the process lives, whatever ends it.
+job, on the same machine. Nothing more is sent: the connection is open as long as the process lives,
+whatever ends it.
 """
 
 import contextlib

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LIMIT_S = 30.0
 """For which a signal waits: a service may never answer."""
 
@@ -21,7 +22,7 @@ def hold_signals(limit_s: float = _LIMIT_S) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are handled elsewhere
         return
-    before: dict[int, Any] = {each: signal.getsignal(each) for each in _list_signals()}
+    before: dict[int, Any] = {each: signal.getsignal(each) for each in _SIGNALS}
     held: list[int] = []
     act = functools.partial(_act, before, held, limit_s)
     for number, handler in before.items():
@@ -36,10 +37,6 @@ def hold_signals(limit_s: float = _LIMIT_S) -> Iterator[None]:
         if held:
             number = held.pop()
             before[number](number, None)
-
-
-def _list_signals() -> tuple[int, ...]:
-    return signal.SIGINT, signal.SIGTERM
 
 
 def _act(

@@ -33,10 +33,6 @@ _CANCELLED = (
     "interrupted; the job was cancelled, nothing was published and nothing of this run is kept; "
     "the same command starts it again"
 )
-_UNNAMED = (
-    "interrupted while the job was handed to its service, which may run it all the same; nothing "
-    "was published, and nothing of that job can be"
-)
 _SHELL_SIGNALS = 128
 """A shell adds it to the signal by which its program was ended."""
 
@@ -89,21 +85,20 @@ def _end(
     rows: Session | None,
     output: OutputOptions,
 ) -> None:
-    far = None
+    far = None if is_local(options) else result
     if not is_local(options):
         hold_up()  # threads of its client, whose service may be gone
-        far = result
     is_wrapped = str(error).startswith("KeyboardInterrupt")
     if isinstance(error, KeyboardInterrupt) and reason is None:
         if far is not None:
             _end_far(far, options, rows, output, error)
         elif _is_handed_over(options):
-            raise KeyboardInterrupt(_UNNAMED) from error
+            raise KeyboardInterrupt(_explain_unnamed("interrupted", rows, output)) from error
         else:
             _end_interrupted(rows, output, error)
     elif is_wrapped and reason is None and not _is_published(rows):
         raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
-    elif far is not None and is_lost(error):
+    elif not is_local(options) and is_lost(error):
         _end_lost(far, options, rows, output, error)
     else:
         if far is not None and reason is not None:
@@ -117,16 +112,19 @@ def _is_handed_over(options: PipelineOptions) -> bool:
 
 
 def _end_lost(
-    result: PipelineResult,
+    result: PipelineResult | None,
     options: PipelineOptions,
     rows: Session | None,
     output: OutputOptions,
     error: BaseException,
 ) -> None:
-    """The service of a job does not answer any more."""
+    """The service of a job does not answer any more; without a result the job was not named yet."""
     if needs_program(options) or _is_published(rows):
         _end_failed("the job service stopped answering", rows, output, error)
         return
+    if result is None:
+        lost = _explain_unnamed("the service stopped answering", rows, output)
+        raise PublishError(lost) from error
     job = name_job(result, options)
     raise GoesOnError(
         f"the service stopped answering: {job} may go on, and may still publish; nothing of it was "
@@ -269,6 +267,14 @@ def _explain_lines(output: OutputOptions) -> str:
         "interrupted; the job was cancelled; if its service goes on all the same, it may still "
         f"write {output.jsonl}: look there before the same command is started again"
     )
+
+
+def _explain_unnamed(what: str, rows: Session | None, output: OutputOptions) -> str:
+    """Of a job whose service may have begun it, and has not said so."""
+    begun = f"{what} while the job was handed to its service, which may run it all the same"
+    if rows is None:
+        return f"{begun} and write {output.jsonl}: look there before the same command is started"
+    return f"{begun}; nothing was published, and nothing of that job can be"
 
 
 def _explain_unknown(session: Session) -> str:

@@ -21,7 +21,7 @@ from tests.servers import BUCKET
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
 
 PAIRS, KILLS, IMAGES = 5, 10, 12
-KEYS = {"minio": 100_000, "fake-gcs": 5_000, "azurite": 6_000}
+KEYS = {"minio": 100_000, "fake-gcs": 5_000, "azurite": 20_000}
 """As many as the servers bear. fake-gcs-server compares each new object with all that it has, and
 gives all of them in one page; Azurite is given them one by one, 15 ms each, and has pages of 5,000.
 """

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
@@ -183,6 +184,66 @@ def test_an_interrupt_waits_until_the_name_of_the_job_is_known(
     with pytest.raises(KeyboardInterrupt, match=said):
         run_failures.run_to_end(pipeline, session, None, OutputOptions("out"), ())
     assert pipeline.is_submitted is is_submitted
+
+
+class _Gone(grpc.RpcError):  # type: ignore[misc]  grpc has no types
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+
+class _LostSubmission:
+    """A pipeline whose service goes, or which is interrupted, before the job has a name."""
+
+    def __init__(self, options: PipelineOptions, error: BaseException) -> None:
+        self.options, self.error = options, error
+
+    def run(self) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("has_rows", "said"),
+    [
+        (
+            True,
+            "while the job was handed to its service, which may run it all the same; "
+            "nothing was published, and nothing of that job can be",
+        ),
+        (
+            False,
+            "while the job was handed to its service, which may run it all the same and "
+            "write r.jsonl: look there before the same command is started",
+        ),
+    ],
+    ids=["rows", "responses alone"],
+)
+@pytest.mark.parametrize(
+    ("error", "kind", "what"),
+    [
+        (_Gone(), PublishError, "the service stopped answering"),
+        (KeyboardInterrupt(), KeyboardInterrupt, "interrupted"),
+    ],
+    ids=["gone", "interrupted"],
+)
+def test_a_job_that_has_no_name_yet_may_run_all_the_same(
+    has_rows: bool,
+    said: str,
+    error: BaseException,
+    kind: type[BaseException],
+    what: str,
+    session: Session,
+) -> None:
+    pipeline: Any = _LostSubmission(ELSEWHERE, error)
+    rows, output = (session, "out") if has_rows else (None, None)
+    with pytest.raises(kind) as told:
+        run_failures.run_to_end(pipeline, rows, None, OutputOptions(output, jsonl="r.jsonl"), ())
+    assert str(told.value) == f"{what} {said}"
+
+
+def test_a_service_that_goes_before_the_job_has_a_name_ends_with_workers_of_this_program() -> None:
+    pipeline: Any = _LostSubmission(HERE, _Gone())
+    with pytest.raises(PublishError, match="the job service stopped answering"):
+        run_failures.run_to_end(pipeline, None, None, OutputOptions("out"), ())
 
 
 def test_an_interrupt_does_not_wait_for_a_service_that_never_answers() -> None:
