@@ -50,15 +50,15 @@ class OthersWatch:
 
     def __init__(self) -> None:
         """Starts watching."""
-        self._start = time.perf_counter(), _count_busy_s()
+        self._start = time.perf_counter(), _count_busy_s() - time.process_time()
 
     def count_cores(self, own_s: float) -> float:
-        """Mean number of cores, less the processor seconds that are one's own.
+        """Mean number of cores, less so many processor seconds, and those of this process.
 
         NaN where the system does not say.
         """
         start_s, busy_s = self._start
-        used_s = _count_busy_s() - busy_s - own_s
+        used_s = _count_busy_s() - time.process_time() - busy_s - own_s
         return max(0.0, used_s / (time.perf_counter() - start_s))
 
 

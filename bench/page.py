@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from bench.answers import compare
 from bench.bars import Bar, find_bars
 from bench.measuring import Spread
-from bench.running import Result
+from bench.running import MOST_OTHERS, Result
 from bench.runs import Run
 from bench.timeline import Timeline
 
@@ -31,9 +31,6 @@ _COLUMNS: dict[str, Callable[[Run], float]] = {
     "processor s": lambda run: run.used_s,
 }
 
-
-_MOST_OTHERS = 0.25
-"""Cores; 0.1 are used by what watches."""
 
 _START = """# How fast it is
 
@@ -102,8 +99,11 @@ def _describe_others(others: Sequence[float]) -> str:
     if not others:
         return "unknown"
     used = Spread.of(others)
-    too_much = ", which is too much: these figures tell nothing" if used.high > _MOST_OTHERS else ""
-    return f"{_describe(used)}{too_much}"
+    disturbed = sum(each > MOST_OTHERS for each in others)
+    if not disturbed:
+        return _describe(used)
+    share = f"{disturbed} of {len(others)} runs"
+    return f"{_describe(used)}; more than {MOST_OTHERS:g} beside {share}, which is too much"
 
 
 def _describe_timelines(result: Result) -> list[str]:

@@ -3,8 +3,11 @@
 import dataclasses
 import os
 import pathlib
+import time
 
 _PROC = pathlib.Path("/proc")
+_PAUSES = 25
+"""Between two looks at memory, in times that one takes: it holds a process up that has much."""
 _PARENT, _USER, _SYSTEM = 1, 11, 12
 """Fields of `/proc/PID/stat` after the name in brackets; see proc_pid_stat(5)."""
 
@@ -21,6 +24,7 @@ class TreeWatch:
 
     root: int
     peak_bytes: int = 0
+    _looks_at_s: float = 0.0
     _used_s: dict[int, float] = dataclasses.field(default_factory=dict)
 
     @property
@@ -30,13 +34,19 @@ class TreeWatch:
 
     def look(self) -> None:
         """Looks once; processes that end meanwhile are passed over."""
+        tree = _find_tree(self.root)
+        self._used_s |= tree
+        start_s = time.monotonic()
+        if start_s < self._looks_at_s:
+            return
         total_bytes = 0
-        for process, used_s in _find_tree(self.root).items():
-            self._used_s[process] = used_s
+        for process in tree:
             resident, highest = _read_memory(process)
             total_bytes += resident
             self.peak_bytes = max(self.peak_bytes, highest)
         self.peak_bytes = max(self.peak_bytes, total_bytes)
+        end_s = time.monotonic()
+        self._looks_at_s = end_s + _PAUSES * (end_s - start_s)
 
 
 def _find_tree(root: int) -> dict[int, float]:

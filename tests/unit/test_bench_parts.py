@@ -17,7 +17,7 @@ from bench.gallery import Gallery
 from bench.peers import rows
 from bench.process_tree import TreeWatch
 from bench.profiling import Span
-from bench.running import Result
+from bench.running import Bench, Result
 from bench.runs import Run, find_steady
 from bench.tables import Table, Trial
 from bench.timeline import Timeline
@@ -156,6 +156,33 @@ def test_every_table_names_each_row_once_and_every_program_is_there() -> None:
             command = trial.way.make_command(place, pathlib.Path("out"))
             module = command[command.index("-m") + 1].replace(".", "/")
             assert (ROOT / f"{module}.py").is_file() or (ROOT / module / "__main__.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("others", "taken"),
+    [
+        ([0.02], 0.02),
+        ([0.4, 0.15], 0.15),
+        ([0.4, 0.2, 0.3], 0.2),
+        ([float("nan")], float("nan")),
+    ],
+)
+def test_a_run_that_others_disturbed_is_measured_again_twice_at_the_most(
+    others: list[float], taken: float, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter(others)
+
+    def take(*_: object) -> runs.Run:
+        return runs.Run(1, 1.0, 1.0, 1.0, 1.0, 1.0, next(left), {}, None)
+
+    monkeypatch.setattr(Bench, "_take", take)
+    plan = tables.Plan(("demo",), ("start",), 450, 32, (1000,), 1)
+    trial = tables.make_tables(plan)[0].trials[0]
+    place = ways.Place("images", tmp_path, tmp_path, 8, tmp_path)
+    bench = Bench(tmp_path, Gallery(tmp_path, 32, 32), lambda _: None)
+    found = bench._take_calm(trial, place)
+    assert found.others == pytest.approx(taken, nan_ok=True)
+    assert list(left) == []
 
 
 def test_a_peer_without_its_environment_is_told_and_what_makes_it() -> None:
