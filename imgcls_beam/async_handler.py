@@ -2,8 +2,10 @@
 
 RunInference calls its handler in the thread that also gathers the next batch and makes rows, and a
 model whose passes are short would stand still for a tenth of the time. So the handler here only
-sends a batch to a thread of its own, and `TakeOutcomesDoFn`, which follows in the same fused stage,
-takes the outcomes of a batch once the next one is under way.
+begins a batch and leaves the rest to a thread, and `TakeOutcomesDoFn`, which follows in the same
+fused stage, takes the outcomes of a batch once the next one is under way. There are two threads:
+the next batch is stacked, and its first images are in the model, while the last images of the one
+before are, and while those are ranked.
 """
 
 import concurrent.futures
@@ -21,6 +23,10 @@ from imgcls_beam.errors import Stage
 from imgcls_beam.handler import Example
 from imgcls_beam.metrics import count_outcome
 from imgcls_beam.outcome_handler import OutcomeHandler
+
+_BATCHES = 2
+"""At once; more are never under way, as the outcomes of one are taken before the one after the next
+begins."""
 
 _Predicting = concurrent.futures.Future[list[PredictionResult]]
 
@@ -62,7 +68,7 @@ def _settle(outcome: Outcome) -> PendingOutcome:
 class AsyncOutcomeHandler(OutcomeHandler):
     """The handler whose inference is a `PendingOutcome`, to be taken by `TakeOutcomesDoFn`."""
 
-    _thread: concurrent.futures.ThreadPoolExecutor | None = None
+    _threads: concurrent.futures.ThreadPoolExecutor | None = None
 
     def run_inference(
         self,
@@ -70,11 +76,11 @@ class AsyncOutcomeHandler(OutcomeHandler):
         model: Classifier,
         inference_args: Mapping[str, Any] | None = None,
     ) -> list[PredictionResult]:
-        """Begins to predict a batch; batches are predicted one after the other, in order."""
-        if self._thread is None:  # not before: a handler is pickled
-            self._thread = concurrent.futures.ThreadPoolExecutor(1, "imgcls-predict")
+        """Begins to predict a batch; two are predicted at once."""
+        if self._threads is None:  # not before: a handler is pickled
+            self._threads = concurrent.futures.ThreadPoolExecutor(_BATCHES, "imgcls-predict")
         examples = list(batch)
-        predicting = self._thread.submit(super().run_inference, examples, model, inference_args)
+        predicting = self._threads.submit(self._begin(examples, model, inference_args))
         return [
             PredictionResult(example, PendingOutcome(predicting, index))
             for index, example in enumerate(examples)

@@ -6,7 +6,7 @@ Importing this module imports torch, because `apache_beam.ml.inference` does.
 import dataclasses
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
@@ -34,7 +34,7 @@ from imgcls_beam.model_options import (
 )
 from imgcls_beam.models import resolve_model
 from imgcls_beam.options import DecodeOptions, ReadOptions
-from imgcls_beam.predicting import predict_images
+from imgcls_beam.predicting import BegunImages, begin_images, predict_begun
 from imgcls_beam.preparing import (
     Preparer,
     draw_known,
@@ -136,11 +136,29 @@ class ImageClassificationModelHandler(ModelHandler[Example, PredictionResult, Cl
         Raises:
             TypeError: an example of another type.
         """
+        return self._begin(batch, model, inference_args)()
+
+    def _begin(
+        self,
+        batch: Sequence[Example],
+        model: Classifier,
+        inference_args: Mapping[str, Any] | None,
+    ) -> Callable[[], list[PredictionResult]]:
+        """Begins to classify a batch, and gives what does the rest; see `begin_images`."""
         prepared = self._prepare(batch)
         images = [each for each in prepared if isinstance(each, PixelArray)]
         scoring = self._to_scoring(inference_args)
         answers, health = self._find_answers(), self._find_health(model)
-        predicted = iter(predict_images(images, model, scoring, health, answers))
+        begun = begin_images(images, model, scoring, health, answers)
+        return functools.partial(self._end, batch, prepared, begun)
+
+    def _end(
+        self,
+        batch: Sequence[Example],
+        prepared: Sequence[PixelArray | Failure],
+        begun: BegunImages,
+    ) -> list[PredictionResult]:
+        predicted, scoring = iter(predict_begun(begun)), begun.scoring
         outcomes = [
             dataclasses.replace(each, scoring=scoring)
             if isinstance(each, Failure)

@@ -1,9 +1,4 @@
-"""A batch of pixels → one outcome each, even if the model fails on one of them.
-
-A batch whose forward pass raises is halved until the image that causes it is alone. Before that
-image gets a failure, the model is asked about pictures that it could score: if it fails there too,
-the worker is sick, not the image, and the error is raised for the runner to retry elsewhere.
-"""
+"""A batch of pixels → one outcome each: what the model says of an image, ranked."""
 
 import collections
 import dataclasses
@@ -11,27 +6,17 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from imgcls_beam.classifying import (
-    Best,
-    Classifier,
-    ClassifierCard,
-    ForwardPass,
-    Logits,
-    RankedPass,
-    RankSpec,
-)
-from imgcls_beam.classifying.watchdog import WATCHDOG
-from imgcls_beam.elements import Failure, ModelInputs, Outcome, PixelArray, Prediction
+from imgcls_beam.asking import AskedImages, AskedModel
+from imgcls_beam.classifying import Best, Classifier, Logits, RankSpec
+from imgcls_beam.elements import Failure, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.health import Health
 from imgcls_beam.ranking import Ranking, choose_parameters, rank_images
-from imgcls_beam.scoring import AppliedParameters, Execution, Scoring
+from imgcls_beam.scoring import AppliedParameters, Scoring
 from imgcls_beam.shared_answers import Answer, Answers
 from imgcls_beam.spec import LabelScore
 
 _NON_FINITE = "the model gave a score that is NaN or infinite"
-_OUT_OF_MEMORY = "the device ran out of memory on this image alone"
-_FAILED = "the model raised an error on this image alone, and not on others"
 
 _MOST_RANKED = 100
 """Labels of an image that a device ranks; where more are wanted the logits are as soon copied."""
@@ -59,6 +44,42 @@ def predict_images(
     Raises:
         SickModelError: the model fails, and no image is to blame.
     """
+    return predict_begun(begin_images(images, classifier, scoring, health, answers))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BegunImages:
+    """A batch of which it is settled what the model is asked; see `AskedImages`.
+
+    Attributes:
+        images: all of them.
+        asked: the question.
+        applied: the parameters of each.
+        labels: of the model.
+        scoring: the model, and the job's parameters.
+        health: of the model.
+    """
+
+    images: Sequence[PixelArray]
+    asked: AskedImages
+    applied: Sequence[AppliedParameters]
+    labels: tuple[str, ...]
+    scoring: Scoring
+    health: Health
+
+
+def begin_images(
+    images: Sequence[PixelArray],
+    classifier: Classifier,
+    scoring: Scoring,
+    health: Health,
+    answers: Answers | None = None,
+) -> BegunImages:
+    """Begins to predict a batch; takes what `predict_images` takes.
+
+    Two that are begun one after the other may be predicted at once, and their outcomes are the
+    same. Each has to be predicted: others wait for its answers.
+    """
     card = classifier.describe()
     applied = [
         choose_parameters(
@@ -67,15 +88,21 @@ def predict_images(
         for image in images
     ]
     wanted = _find_wanted(applied, keeps_logits=answers is not None) if card.ranks else None
-    model = _Model(classifier, wanted)
-    if answers is None:
-        found = _answer_each(images, model, health)
-    else:
-        found = _answer_shared(images, model, health, answers)
-    ranked = _rank_answers(found, applied, card.labels)
+    asked = AskedImages(images, AskedModel(classifier, wanted, health), answers)
+    return BegunImages(images, asked, applied, card.labels, scoring, health)
+
+
+def predict_begun(begun: BegunImages) -> list[Outcome]:
+    """The outcomes of a batch that was begun, one each, in order.
+
+    Raises:
+        SickModelError: the model fails, and no image is to blame.
+    """
+    images, found = begun.images, begun.asked.ask()
+    ranked = _rank_answers(found, begun.applied, begun.labels)
     rows = zip(images, found, ranked, strict=True)
-    outcomes = [_to_outcome(image, answer, scoring, *each) for image, answer, each in rows]
-    _note(images, outcomes, health)
+    outcomes = [_to_outcome(image, answer, begun.scoring, *each) for image, answer, each in rows]
+    _note(images, outcomes, begun.health)
     return outcomes
 
 
@@ -86,20 +113,6 @@ def _note(images: Sequence[PixelArray], outcomes: Sequence[Outcome], health: Hea
         content: code is not None for content, code in zip(contents, codes, strict=True)
     }
     health.note(failed, is_odd=FailureCode.NON_FINITE_SCORE in codes)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Model:
-    """A model, and what its device is to make of a batch's logits: None for the logits."""
-
-    classifier: Classifier
-    wanted: RankSpec | None
-
-    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass | RankedPass:
-        with WATCHDOG.watch():
-            if self.wanted is None:
-                return self.classifier.classify(batch)
-            return self.classifier.rank(batch, self.wanted)
 
 
 def _find_wanted(applied: Sequence[AppliedParameters], *, keeps_logits: bool) -> RankSpec | None:
@@ -143,109 +156,6 @@ def _to_ranking(best: Best, labels: tuple[str, ...], asked: AppliedParameters) -
     return Ranking(tuple(LabelScore(labels[index], score) for index, score in pairs), best.margin)
 
 
-def _answer_shared(
-    images: Sequence[PixelArray],
-    model: _Model,
-    health: Health,
-    answers: Answers,
-) -> "list[Answer | Failure]":
-    found: dict[int, Answer | Failure] = {}
-    first: dict[str | int, int] = {}
-    for i, image in enumerate(images):
-        known = answers.find(image)
-        if known is not None:
-            found[i] = known
-        else:
-            first.setdefault(image.facts.sha256 if image.facts else i, i)
-    asked = list(first.values())
-    got = _answer_each([images[i] for i in asked], model, health)
-    for i, answer in zip(asked, got, strict=True):
-        found[i] = answer
-        if isinstance(answer, Answer):
-            answers.add(images[i], answer)
-    for i, image in enumerate(images):
-        if i not in found and image.facts is not None:
-            answer = found[first[image.facts.sha256]]
-            is_failure = isinstance(answer, Failure)
-            found[i] = dataclasses.replace(answer, ref=image.ref) if is_failure else answer
-    return [found[i] for i in range(len(images))]
-
-
-def _answer_each(
-    images: Sequence[PixelArray],
-    model: _Model,
-    health: Health,
-) -> "list[Answer | Failure]":
-    groups: dict[Hashable, list[int]] = collections.defaultdict(list)
-    for i, image in enumerate(images):
-        shapes = ((name, each.shape, each.dtype.str) for name, each in image.inputs.items())
-        groups[frozenset(shapes)].append(i)
-    found: dict[int, Answer | Failure] = {}
-    for indices in groups.values():
-        answers = _answer_isolated([images[i] for i in indices], model, health)
-        found |= zip(indices, answers, strict=True)
-    return [found[i] for i in range(len(images))]
-
-
-def _answer_isolated(
-    images: Sequence[PixelArray],
-    model: _Model,
-    health: Health,
-) -> "list[Answer | Failure]":
-    answer = _try_classify([image.inputs for image in images], model)
-    # Outside the except block: the failed pass's tensors live as long as its traceback.
-    if not isinstance(answer, Exception):
-        return _to_answers(images, answer, model.classifier.describe())
-    if len(images) == 1:
-        return [_blame(images[0], answer, model, health)]
-    middle = len(images) // 2
-    first = _answer_isolated(images[:middle], model, health)
-    return first + _answer_isolated(images[middle:], model, health)
-
-
-def _to_answers(
-    images: Sequence[PixelArray], answer: ForwardPass | RankedPass, card: ClassifierCard
-) -> "list[Answer | Failure]":
-    execution = _to_execution(answer, card)
-    best = answer.best if isinstance(answer, RankedPass) else [None] * len(images)
-    rows = zip(images, answer.logits, best, strict=True)
-    return [Answer(logits, execution, image.ref, ranked) for image, logits, ranked in rows]
-
-
-def _try_classify(
-    batch: Sequence[ModelInputs], model: _Model
-) -> ForwardPass | RankedPass | Exception:
-    try:
-        return model.classify(batch)
-    except Exception as error:  # noqa: BLE001  a model may raise anything on one image of a batch
-        return error.with_traceback(None)
-
-
-def _blame(
-    image: PixelArray,
-    error: Exception,
-    model: _Model,
-    health: Health,
-) -> Failure:
-    """The image's failure, once the model has shown that it is well.
-
-    Raises:
-        SickModelError: it fails on pictures that it could score, too.
-    """
-    health.check()
-    # Torch's error by its name: this module is imported where torch need not be.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return _to_failure(image, FailureCode.OUT_OF_MEMORY, _OUT_OF_MEMORY, retryable=True)
-    return _to_failure(image, FailureCode.INFERENCE_FAILED, _FAILED)
-
-
-def _to_failure(
-    image: PixelArray, code: FailureCode, message: str, *, retryable: bool = False
-) -> Failure:
-    error = ImageError(code, message, retryable=retryable)
-    return Failure.from_error(image.ref, error, facts=image.facts)
-
-
 def _to_outcome(
     image: PixelArray,
     answer: Answer | Failure,
@@ -256,7 +166,8 @@ def _to_outcome(
     if isinstance(answer, Failure):
         return dataclasses.replace(answer, scoring=scoring)
     if ranking is None:
-        failure = _to_failure(image, FailureCode.NON_FINITE_SCORE, _NON_FINITE)
+        error = ImageError(FailureCode.NON_FINITE_SCORE, _NON_FINITE)
+        failure = Failure.from_error(image.ref, error, facts=image.facts)
         return dataclasses.replace(failure, scoring=scoring)
     is_own = answer.ref is image.ref
     execution = answer.execution
@@ -271,16 +182,4 @@ def _to_outcome(
         prepare_ms=image.prepare_ms,
         shared_with=None if is_own else answer.ref.uri,
         sandbox=image.sandbox,
-    )
-
-
-def _to_execution(origin: ForwardPass | RankedPass, card: ClassifierCard) -> Execution:
-    batch_size = len(origin.logits)
-    return Execution(
-        device=card.device,
-        dtype=card.dtype,
-        batch_size=batch_size,
-        inference_ms=origin.elapsed_ms / batch_size,
-        finished_at=origin.finished_at,
-        engine=origin.engine or card.engine,
     )

@@ -8,6 +8,7 @@ import collections
 import dataclasses
 import threading
 import weakref
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 from imgcls_beam.classifying import Best, Logits
@@ -40,6 +41,23 @@ class Answer:
     best: Best | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claim:
+    """What one batch is to ask the model about; images are meant by their place in it.
+
+    Attributes:
+        known: answers that are there already.
+        asked: of all images of the same bytes the first, whose answers nobody else awaits.
+        copies: of an asked image in the same batch, and its place.
+        contents: of the asked ones, which other batches wait for until they are released.
+    """
+
+    known: Mapping[int, Answer]
+    asked: tuple[int, ...]
+    copies: Mapping[int, int]
+    contents: Set[bytes]
+
+
 class _Kept(NamedTuple):
     """An answer without what was carried with its image.
 
@@ -66,8 +84,44 @@ class Answers:
         """Takes the limit; the answers that were asked for longest ago go first."""
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._kept: collections.OrderedDict[bytes, _Kept] = collections.OrderedDict()
+        self._claimed: set[bytes] = set()
+
+    def claim(self, images: Mapping[int, PixelArray], *, waits: bool = False) -> Claim:
+        """Which of some images their batch is to ask the model about, and what is known of others.
+
+        An image that another batch has claimed is neither, unless this one waits for that.
+
+        Args:
+            images: of one batch, by their places in it.
+            waits: whether to wait until no other batch has claimed one of them. Who waits has
+                claimed nothing itself.
+        """
+        contents = {place: _content_of(image) for place, image in images.items()}
+        known: dict[int, Answer] = {}
+        asked: dict[bytes | int, int] = {}
+        copies: dict[int, int] = {}
+        with self._changed:
+            if waits:
+                self._changed.wait_for(lambda: self._claimed.isdisjoint(contents.values()))
+            for place, image in images.items():
+                content = contents[place]
+                if content in self._kept:
+                    known[place] = self._take(image, content)
+                elif content in asked:
+                    copies[place] = asked[content]
+                elif content not in self._claimed:
+                    asked[place if content is None else content] = place
+            claimed = {each for each in asked if isinstance(each, bytes)}
+            self._claimed |= claimed
+        return Claim(known, tuple(asked.values()), copies, claimed)
+
+    def release(self, claim: Claim) -> None:
+        """Lets others have what was claimed: the answers are kept by now, or there are none."""
+        with self._changed:
+            self._claimed -= claim.contents
+            self._changed.notify_all()
 
     def find(self, image: PixelArray) -> Answer | None:
         """The answer for an image of the same bytes, if it is still here.
@@ -75,11 +129,13 @@ class Answers:
         A bundle that runs again finds its own answers: an image's own is as the model gave it.
         """
         content = _content_of(image)
-        with self._lock:
-            if content is None or content not in self._kept:
-                return None
-            self._kept.move_to_end(content)
-            kept = self._kept[content]
+        with self._changed:
+            return None if content not in self._kept else self._take(image, content)
+
+    def _take(self, image: PixelArray, content: bytes | None) -> Answer:
+        assert content is not None  # it is kept
+        self._kept.move_to_end(content)
+        kept = self._kept[content]
         is_own = kept.uri == image.ref.uri and kept.reference == reference_digest(image.ref)
         ref = image.ref if is_own else ImageRef(kept.uri)
         return Answer(kept.logits, kept.execution, ref, kept.best)
@@ -96,7 +152,7 @@ class Answers:
         reference = reference_digest(answer.ref)
         logits = answer.logits.copy()
         kept = _Kept(logits, answer.execution, answer.ref.uri, reference, answer.best)
-        with self._lock:
+        with self._changed:
             if self._kept.setdefault(content, kept) is not kept:
                 return
             self._size_bytes += kept.size_bytes

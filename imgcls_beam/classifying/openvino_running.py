@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import pathlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,8 @@ class OpenVinoRunner:
 
     It has a stream for each core, and each stream takes the next image of a batch when it is done
     with the one before. A graph whose shapes are all known is faster than one for any number of
-    images, and an image's scores do not depend on the others of its batch (ADR 42).
+    images, and an image's scores do not depend on the others of its batch (ADR 42). Two batches at
+    once share the streams: those that one leaves idle at its end the other uses (ADR 44).
 
     Attributes:
         choice: which engine, and why.
@@ -84,7 +86,8 @@ class OpenVinoRunner:
         )
         # One more than streams: it waits inside the library, so a stream that is done goes on at
         # once, and not when Python hears of it.
-        self._requests = [self._compiled.create_infer_request() for _ in range(share.cores + 1)]
+        self._free = [self._compiled.create_infer_request() for _ in range(share.cores + 1)]
+        self._changed = threading.Condition()
         self._share = share
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
@@ -103,31 +106,44 @@ class OpenVinoRunner:
         """Logits, float32 (N, C).
 
         Raises:
-            RuntimeError: the library cannot run an image; no other one is under way then.
+            RuntimeError: the library cannot run an image; no other one of them is under way then.
         """
         running: collections.deque[Any] = collections.deque()
         try:
             return np.concatenate(list(self._run_each(stacked, running)))
         finally:
-            for request in running:
+            while running:
                 with contextlib.suppress(RuntimeError):
-                    request.wait()
+                    running[0].wait()
+                self._give_back(running.popleft())
 
     def _run_each(
         self, stacked: list[Pixels], running: "collections.deque[Any]"
     ) -> Iterator[Logits]:
         cores = self._share.count()
-        free = self._requests[: cores if cores < self._share.cores else cores + 1]
+        most = cores if cores < self._share.cores else cores + 1
         for index in range(len(stacked[0])):
-            if not free:
+            while (request := self._take(most, waits=not running)) is None:
                 yield _finish(running[0])
-                free.append(running.popleft())
-            request = free.pop()
-            request.start_async([each[index : index + 1] for each in stacked], share_inputs=True)
+                self._give_back(running.popleft())
             running.append(request)
+            request.start_async([each[index : index + 1] for each in stacked], share_inputs=True)
         while running:
             yield _finish(running[0])
-            running.popleft()
+            self._give_back(running.popleft())
+
+    def _take(self, most: int, *, waits: bool) -> "openvino.InferRequest | None":
+        """A request, where fewer than so many are used; waits for one of another batch if asked."""
+        unused = self._share.cores + 1 - most
+        with self._changed:
+            if waits:
+                self._changed.wait_for(lambda: len(self._free) > unused)
+            return self._free.pop() if len(self._free) > unused else None
+
+    def _give_back(self, request: "openvino.InferRequest") -> None:
+        with self._changed:
+            self._free.append(request)
+            self._changed.notify_all()
 
 
 def _finish(request: "openvino.InferRequest") -> Logits:

@@ -1,9 +1,10 @@
 """A batch is predicted while the rows of the one before are handed on."""
 
+import functools
 import pathlib
 import pickle
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -32,9 +33,13 @@ class Gate:
         self.error: Exception | None = None
 
 
-def _answer(
+def _begin(
     handler: OutcomeHandler, batch: Sequence[Any], model: Gate, args: Any
-) -> list[PredictionResult]:
+) -> Callable[[], list[PredictionResult]]:
+    return functools.partial(_answer, batch, model)
+
+
+def _answer(batch: Sequence[Any], model: Gate) -> list[PredictionResult]:
     assert model.is_open.wait(30)
     model.batches.append(list(batch))
     if model.error is not None:
@@ -44,7 +49,7 @@ def _answer(
 
 @pytest.fixture
 def handler(vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> AsyncOutcomeHandler:
-    monkeypatch.setattr(OutcomeHandler, "run_inference", _answer)
+    monkeypatch.setattr(OutcomeHandler, "_begin", _begin)
     return AsyncOutcomeHandler(str(vit_folder))
 
 
@@ -84,7 +89,19 @@ def test_the_rows_of_a_batch_come_once_the_next_is_under_way(
     assert _tell(_give(take, second)) == [("a", 0), ("b", 1)]
     assert BOARD.read().error == 2
     assert _tell(list(take.finish_bundle())) == [("c", 0)]
-    assert (list(take.finish_bundle()), gate.batches) == ([], [["a", "b"], ["c"]])
+    assert (list(take.finish_bundle()), sorted(gate.batches)) == ([], [["a", "b"], ["c"]])
+
+
+def test_two_batches_are_in_the_model_at_once_and_their_rows_come_in_order(
+    handler: AsyncOutcomeHandler, gate: Gate, take: TakeOutcomesDoFn
+) -> None:
+    both = threading.Barrier(2, action=gate.is_open.set)
+    gate.is_open.wait = lambda limit_s: both.wait(limit_s) >= 0  # type: ignore[method-assign]
+    first = handler.run_inference(["a"], gate)  # type: ignore[arg-type, list-item]
+    assert _give(take, first) == []
+    second = handler.run_inference(["b"], gate)  # type: ignore[arg-type, list-item]
+    assert _tell(_give(take, second)) == [("a", 0)]
+    assert _tell(list(take.finish_bundle())) == [("b", 0)]
 
 
 def test_the_time_in_which_rows_wait_for_the_model_is_the_models(

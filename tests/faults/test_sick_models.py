@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from imgcls_beam import handler, health, predicting
+from imgcls_beam import asking, handler, health
 from imgcls_beam.classifying.protocol import Logits
 from imgcls_beam.classifying.torch_running import TorchRunner
 from pipelines.__main__ import main
@@ -53,13 +53,13 @@ def classify(photos: pathlib.Path, output: pathlib.Path, model: pathlib.Path) ->
 
 
 def fall_ill(monkeypatch: pytest.MonkeyPatch, well_images: int, then: Pass) -> None:
-    sick, predict = Sick(well_images, then), handler.predict_images
+    sick, predict = Sick(well_images, then), handler.predict_begun
 
     def predict_loaded(*arguments: Any) -> Any:
         sick.is_loaded = True
         return predict(*arguments)
 
-    monkeypatch.setattr(handler, "predict_images", predict_loaded)
+    monkeypatch.setattr(handler, "predict_begun", predict_loaded)
     # A model that has predicted thousands, in tests before, would be asked again much later.
     monkeypatch.setattr(health, "_MOST_IMAGES", 64)
     monkeypatch.setattr(TorchRunner, "run", lambda *arguments: sick(*arguments))
@@ -133,7 +133,7 @@ def test_a_model_that_fails_on_most_images_and_not_on_known_ones_ends_the_run(
 
     monkeypatch.setattr(TorchRunner, "run", fail_alone)
     # Batches of odd size are halved to single images, and never to two at once.
-    monkeypatch.setattr(predicting, "_answer_isolated", answer_alone(predicting._answer_isolated))
+    monkeypatch.setattr(asking, "_ask_isolated", answer_alone(asking._ask_isolated))
     assert classify(photos, tmp_path / "out", vit_folder) == code
     said = capsys.readouterr()
     if code == 1:
@@ -154,13 +154,13 @@ def answer_alone(answer: Any) -> Any:
 
 _STAYS = """
 import sys, threading
-from imgcls_beam import handler, health, predicting
+from imgcls_beam import asking, handler, health
 from imgcls_beam.classifying.torch_running import TorchRunner
 from imgcls_beam.classifying.watchdog import Watchdog
 from pipelines.__main__ import main
 
-predicting.WATCHDOG = health.WATCHDOG = Watchdog(tick_s=0.05, first_s=600.0, least_s=1.0)
-predict, run = handler.predict_images, TorchRunner.run
+asking.WATCHDOG = health.WATCHDOG = Watchdog(tick_s=0.05, first_s=600.0, least_s=1.0)
+predict, run = handler.predict_begun, TorchRunner.run
 left = [10**6]
 
 def predict_some(*arguments):
@@ -173,7 +173,7 @@ def stay(runner, stacked):
         threading.Event().wait()
     return run(runner, stacked)
 
-handler.predict_images, TorchRunner.run = predict_some, stay
+handler.predict_begun, TorchRunner.run = predict_some, stay
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -56,7 +56,7 @@ def _slow_decode(patch: pytest.MonkeyPatch) -> None:
 def _slow_model(patch: pytest.MonkeyPatch) -> None:
     from imgcls_beam import handler
 
-    _delay(patch, handler, "predict_images", SLOW_S)
+    _delay(patch, handler, "predict_begun", SLOW_S)
 
 
 def _slow_sink(patch: pytest.MonkeyPatch) -> None:

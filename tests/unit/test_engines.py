@@ -1,8 +1,10 @@
 """Which engine runs a model, and that each says the same."""
 
+import concurrent.futures
 import pathlib
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -128,6 +130,47 @@ def test_a_pass_that_fails_leaves_nothing_under_way(
         with pytest.raises(RuntimeError, match="no more memory"):
             runner.run(stacked)
     assert np.array_equal(runner.run(stacked), expected)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_batches_at_once_have_the_logits_that_they_have_alone(
+    engine: str, vit_folder: pathlib.Path
+) -> None:
+    classifier = load(vit_folder, engine, threads=2)
+    batches = [draw(9)[i:] for i in range(8)]
+    alone = [classifier.classify(each).logits for each in batches]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            together = pool.map(lambda each: classifier.classify(each).logits, batches)
+            for found, expected in zip(together, alone, strict=True):
+                assert np.array_equal(found, expected)
+
+
+def test_streams_that_a_batch_leaves_idle_at_its_end_take_the_next_batch(
+    vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, batch = load(vit_folder, "openvino", threads=2)._runner, draw(4)
+    stacked, finish = runner.stack(batch), openvino_running._finish
+    may, ended = threading.Event(), []
+
+    def hold(request: Any) -> Any:
+        logits = finish(request)
+        ended.append(threading.current_thread().name)
+        assert ended[-1] != "first" or ended.count("first") < len(batch) or may.wait(30)
+        return logits
+
+    monkeypatch.setattr(openvino_running, "_finish", hold)
+    first = threading.Thread(target=runner.run, args=[stacked], name="first")
+    first.start()
+    while ended.count("first") < len(batch):  # its last image has its request still
+        assert first.is_alive()
+    second = threading.Thread(target=runner.run, args=[stacked], name="second")
+    second.start()
+    second.join(30)
+    assert (first.is_alive(), second.is_alive()) == (True, False)
+    may.set()
+    first.join(30)
+    assert ended.count("second") == len(batch)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])

@@ -1,7 +1,9 @@
 """A batch is answered image by image, whatever one of them does to the model."""
 
+import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from imgcls_beam.elements import (
 )
 from imgcls_beam.errors import FailureCode, SickModelError, Stage
 from imgcls_beam.health import Health
-from imgcls_beam.predicting import predict_images
+from imgcls_beam.predicting import begin_images, predict_begun, predict_images
 from imgcls_beam.scoring import ModelSource, Scoring
 from imgcls_beam.shared_answers import Answers
 from imgcls_beam.spec import Parameters
@@ -278,3 +280,89 @@ def test_images_of_the_same_bytes_share_what_the_device_gave_and_have_ranks_of_t
         assert model.passes == [1]
     compare(found, expected)
     assert found[1].labels == found[0].labels
+
+
+class HeldClassifier(MeanClassifier):
+    """Answers its first batch once it may; its first passes may fail."""
+
+    def __init__(self, failing_passes: int = 0) -> None:
+        super().__init__()
+        self.may, self.failing_passes = threading.Event(), failing_passes
+
+    def classify(self, batch: Sequence[ModelInputs]) -> ForwardPass:
+        answer = super().classify(batch)
+        if len(self.passes) == 1:
+            assert self.may.wait(30)
+        if len(self.passes) <= self.failing_passes:
+            raise ValueError("the device is gone")
+        return answer
+
+
+def make_copy(name: str, content: str = "ab") -> PixelArray:
+    return dataclasses.replace(make_image(50, name), facts=ImageFacts(9, content * 32))
+
+
+@pytest.fixture
+def pool() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+def test_of_two_batches_at_once_the_one_that_was_begun_first_asks_about_the_same_bytes(
+    pool: concurrent.futures.ThreadPoolExecutor,
+) -> None:
+    model, answers = HeldClassifier(), Answers()
+    batches = [
+        [make_copy("memory://a"), make_copy("memory://b", "cd")],
+        [make_copy("memory://c", "ef"), make_copy("memory://d")],
+    ]
+    begun = [
+        begin_images(each, model, Scoring(MODEL, 2), watch(model), answers) for each in batches
+    ]
+    first = pool.submit(predict_begun, begun[0])
+    while not model.passes:
+        assert not first.done()
+    second = pool.submit(predict_begun, begun[1])
+    while len(model.passes) < 2:  # its own image does not wait
+        assert not second.done()
+    model.may.set()
+    outcomes = first.result(30) + second.result(30)
+    assert [getattr(each, "shared_with", "") for each in outcomes] == [None] * 3 + ["memory://a"]
+    assert model.passes == [2, 1]
+
+
+def test_a_batch_that_is_begun_later_and_predicted_first_waits_for_the_one_before(
+    pool: concurrent.futures.ThreadPoolExecutor,
+) -> None:
+    model, answers = MeanClassifier(), Answers()
+    begun = [
+        begin_images([make_copy(name)], model, Scoring(MODEL, 2), watch(model), answers)
+        for name in ("memory://a", "memory://b")
+    ]
+    second = pool.submit(predict_begun, begun[1])
+    assert concurrent.futures.wait([second], 0.2).not_done
+    (first,) = predict_begun(begun[0])
+    (found,) = second.result(30)
+    assert isinstance(first, Prediction) and isinstance(found, Prediction)
+    assert (first.shared_with, found.shared_with) == (None, "memory://a")
+    assert model.passes == [1]
+
+
+def test_where_the_batch_before_got_no_answer_the_next_one_asks(
+    pool: concurrent.futures.ThreadPoolExecutor,
+) -> None:
+    model, answers = HeldClassifier(failing_passes=2), Answers()  # the image, and a blank one
+    scoring = Scoring(MODEL, 2)
+    begun = [
+        begin_images([make_copy(name)], model, scoring, watch(model), answers)
+        for name in ("memory://a", "memory://b")
+    ]
+    first = pool.submit(predict_begun, begun[0])
+    second = pool.submit(predict_begun, begun[1])
+    model.may.set()
+    with pytest.raises(SickModelError):
+        first.result(30)
+    (found,) = second.result(30)
+    assert isinstance(found, Prediction)
+    assert found.shared_with is None
+    assert model.passes == [1, 1, 1]

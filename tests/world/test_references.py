@@ -8,6 +8,7 @@ import itertools
 import json
 import pathlib
 import tarfile
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from fsspec.registry import _registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import imgcls_beam.predicting
+import imgcls_beam.asking
 import imgcls_beam.prefetch
 from imgcls_beam import ClassifyImages, ListImages, WriteParquet
 from imgcls_beam.elements import Failure, ImageRef
@@ -70,20 +71,21 @@ class Looks:
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
-    seen = Looks()
-    prepare, classify = imgcls_beam.prefetch.prepare_in_box, imgcls_beam.predicting._Model.classify
+    seen, counting = Looks(), threading.Lock()
+    prepare, classify = imgcls_beam.prefetch.prepare_in_box, imgcls_beam.asking.AskedModel.classify
 
     def count_prepared(*args: Any, **keywords: Any) -> Any:
         seen.decoded += 1
         return prepare(*args, **keywords)
 
     def count_predicted(model: Any, batch: Any) -> Any:
-        seen.predicted += len(batch)
+        with counting:  # two batches are predicted at once
+            seen.predicted += len(batch)
         return classify(model, batch)
 
     monkeypatch.setitem(_registry, SCHEME, Counted)
     monkeypatch.setattr(imgcls_beam.prefetch, "prepare_in_box", count_prepared)
-    monkeypatch.setattr(imgcls_beam.predicting._Model, "classify", count_predicted)
+    monkeypatch.setattr(imgcls_beam.asking.AskedModel, "classify", count_predicted)
     Counted.store.clear()
     Counted.reads.clear()
     yield seen
