@@ -67,10 +67,10 @@ def _describe_record(record: RunRecord) -> dict[str, Any]:
 
 def _describe_retry(record: RunRecord) -> dict[str, int] | None:
     """What trying again has changed; None where that was not what was done last."""
-    last, seen = record.publications[-1], BOARD.read()
-    if last.how != "errors" or not seen.done:
+    tried, good_now = record.publications[-1].rows, record.recovered
+    if not tried or good_now is None:
         return None
-    return {"tried": last.rows, "good_now": seen.ok, "still_failing": record.counts["error"]}
+    return {"tried": tried, "good_now": good_now, "still_failing": record.counts["error"]}
 
 
 def _describe_counts(counted: RunCounts) -> dict[str, Any]:

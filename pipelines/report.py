@@ -40,19 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(words: list[str], how: argparse.Namespace) -> tuple[int, program.Fields | None]:
     asked = report_flags.parse_flags(words)
-    with startup.pause_collector():
+    with startup.pause_collector():  # imports, and thousands of rows, of which no cycle is made
         from imgcls_beam.analysis import RunPlace
         from imgcls_beam.analysis.report_page.reporting import write_report
 
         rows = run_flags.open_asked(asked)
-    written = write_report(
-        RunPlace(asked.output, asked.output_table),
-        rows,
-        asked.to,
-        asked.model,
-        earlier=_find_other(asked, rows),
-        judged=_judge(asked, rows),
-    )
+        written = write_report(
+            RunPlace(asked.output, asked.output_table),
+            rows,
+            asked.to,
+            asked.model,
+            earlier=_find_other(asked, rows),
+            judged=_judge(asked, rows),
+        )
     if not how.json:
         terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))
     return program.DONE, functools.partial(dict, report=written)

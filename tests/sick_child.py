@@ -31,6 +31,12 @@ def sleep() -> None:
         time.sleep(1)
 
 
+def work(seconds: float) -> None:
+    end_s = decode_child._read_used_s() + seconds  # another clock it may not ask
+    while decode_child._read_used_s() < end_s:
+        pass
+
+
 def take_memory() -> None:
     bytearray(64 << 30)
 
@@ -43,6 +49,8 @@ _FAULTS: dict[bytes, Callable[[], Any]] = {
     b"DOZE": sleep,
     b"MEMO": take_memory,
 }
+SLOW, SLOW_S = b"SLOW", 0.4
+"""What stands before an image that takes so much of the processor, and is decoded then."""
 _LIES: dict[bytes, dict[str, Any]] = {
     b"LIE1": {"results": [{"size": [1 << 20, 1 << 20]}]},
     b"LIE2": {"x" * 70_000: 1},
@@ -60,6 +68,9 @@ def main(argument: str) -> None:
             _FAULTS[name]()
         if name in _LIES:
             return Done({**_LIES[name]}, [])
+        if name == SLOW:
+            work(SLOW_S)
+            data = data[len(SLOW) :]
         return real(data, work, before_load)
 
     decode_child.prepare_apart = prepare

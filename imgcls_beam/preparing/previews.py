@@ -1,6 +1,8 @@
 """An untrusted image → a small picture of it for people, within the same limits as for a model."""
 
+import functools
 import io
+import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +14,8 @@ from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decod
 from imgcls_beam.preparing.sizes import Within
 
 _QUALITY = 70
+_FRAME, _SCAN, _END = b"\xff\xc0\0\x11\x08", b"\xff\xda", b"\xff\xd9"
+"""Of a JPEG: a baseline frame of three colours up to its size, the head of a scan, the end."""
 
 
 class Preview(NamedTuple):
@@ -53,7 +57,32 @@ def shrink_image(
 
 
 def encode_preview(image: Image.Image) -> Preview:
-    """A small image as a JPEG."""
+    """A small image as a JPEG: its pixels, and nothing else that its file held."""
     written = io.BytesIO()
-    image.save(written, "JPEG", quality=_QUALITY)
+    plain = image.copy()  # an opened file asks where it is, which a locked process must not
+    plain.save(written, "JPEG", quality=_QUALITY, comment=None)  # else that of a JPEG is kept
     return Preview(written.getvalue(), image.width, image.height)
+
+
+def is_encoded_here(drawn: Preview) -> bool:
+    """Whether `encode_preview` may have given this: its head, and one scan up to the end.
+
+    What is before the scan is the same in every small picture, but for its size. So whoever sends
+    another JPEG than it was asked for can choose the pixels, and nothing that a reader of JPEGs
+    looks at before it has them: no other kind, no tables, no further segment, nothing behind it.
+    """
+    before, after = _find_head()
+    head = before + struct.pack(">HH", drawn.height_px, drawn.width_px) + after
+    scan = drawn.jpeg[len(head) :]
+    is_one = scan.endswith(_END) and scan.count(b"\xff") == scan.count(b"\xff\0") + 1
+    return is_one and drawn.jpeg.startswith(head)
+
+
+@functools.cache
+def _find_head() -> tuple[bytes, bytes]:
+    """A small picture's bytes before its size, and from there to its scan."""
+    jpeg = encode_preview(Image.new("RGB", (1, 1))).jpeg
+    size = jpeg.index(_FRAME) + len(_FRAME)
+    scan = jpeg.index(_SCAN)
+    (length,) = struct.unpack_from(">H", jpeg, scan + len(_SCAN))
+    return jpeg[:size], jpeg[size + 4 : scan + len(_SCAN) + length]

@@ -4,13 +4,17 @@ import atexit
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TypeVar
 
 from imgcls_beam.sandbox.child_lines import SLOTS
-from imgcls_beam.sandbox.child_process import ChildEndedError, DecodeChild, Ending, Errand
-from imgcls_beam.sandbox.frames import Message
-from imgcls_beam.sandbox.shared_slot import SharedSlot
+from imgcls_beam.sandbox.child_process import (
+    ChildEndedError,
+    DecodeChild,
+    Ending,
+    Errand,
+    Take,
+)
 
 _ResultT = TypeVar("_ResultT")
 
@@ -60,8 +64,8 @@ class DecodeBox:
                 self._changed.wait()
             return next(iter(self._free)).held
 
-    def run(self, errand: Errand, take: Callable[[Message, SharedSlot], _ResultT]) -> _ResultT:
-        """Has an image decoded.
+    def run(self, errand: Errand, take: Take[_ResultT]) -> _ResultT:
+        """Has one image decoded.
 
         If the child dies the image is tried once more, first and alone in a fresh child, whichever
         image the old one died of. Only what took too long is known at once, by the clock.
@@ -74,13 +78,11 @@ class DecodeBox:
             ChildEndedError: of this image.
             OSError: no child can be started any more; AttributeError likewise.
         """
-        with self._lease() as (child, slot):
-            try:
-                return child.ask(slot, errand, take)
-            except ChildEndedError as error:
-                self._remove(child)
-                if error.ending is Ending.OVERDUE:
-                    raise
+        try:
+            return self.try_once(errand, take)
+        except ChildEndedError as error:
+            if error.ending is Ending.OVERDUE:
+                raise
         alone = self._start_alone()
         try:
             result = alone.ask(0, errand, take)
@@ -89,6 +91,24 @@ class DecodeBox:
             raise
         self._adopt(alone)
         return result
+
+    def try_once(self, errand: Errand, take: Take[_ResultT]) -> _ResultT:
+        """Has images decoded, where it is not asked which of them a child died of.
+
+        Args:
+            errand: the images, and what is wanted.
+            take: see `DecodeChild.ask`.
+
+        Raises:
+            ChildEndedError: of one of these images, or of one that the child had beside them.
+            OSError: no child can be started any more; AttributeError likewise.
+        """
+        with self._lease() as (child, slot):
+            try:
+                return child.ask(slot, errand, take)
+            except ChildEndedError:
+                self._remove(child)
+                raise
 
     def _start_alone(self) -> DecodeChild:
         """A fresh child; that it cannot be started is no fault of an image."""
@@ -115,7 +135,7 @@ class DecodeBox:
 
     @contextlib.contextmanager
     def _lease(self) -> Iterator[tuple[DecodeChild, int]]:
-        """A child and a slot in it, for one image."""
+        """A child and a slot in it, for one message."""
         with self._changed:
             while (found := self._choose()) is None:
                 self._changed.wait()

@@ -24,7 +24,9 @@ from imgcls_beam.sandbox.asked_work import AskedWork, plan_work, write_work
 from imgcls_beam.sandbox.box import DecodeBox
 from imgcls_beam.sandbox.child_lines import SLOTS
 from imgcls_beam.sandbox.child_process import ChildEndedError, Ending, Errand
+from imgcls_beam.sandbox.frames import Message
 from imgcls_beam.sandbox.own_box import find_box, find_state
+from imgcls_beam.sandbox.shared_slot import SharedSlot
 from imgcls_beam.sandbox.told_answers import Told, read_answer
 
 IN_PROCESS = threading.BoundedSemaphore(count_cores())
@@ -73,7 +75,7 @@ def _prepare_apart(
     measured = measure(encoded.data)
     with lend_memory() as turn:
         try:
-            told = ask_box(encoded.data, work, options, turn, len(work.geometries))
+            told = _ask_box(encoded.data, work, options, turn)
         except ImageError as error:
             return [_to_failure(encoded, error, measured)] * len(preparers)
         facts = dataclasses.replace(
@@ -84,27 +86,37 @@ def _prepare_apart(
         return _finish_all(encoded, preparers, work, told, facts, options.preprocess == "fast")
 
 
-def ask_box(data: bytes, work: AskedWork, options: DecodeOptions, turn: Loan, results: int) -> Told:
+def _ask_box(data: bytes, work: AskedWork, options: DecodeOptions, turn: Loan) -> Told:
     """What a child of this process's box says of an image.
-
-    Args:
-        data: the encoded image.
-        work: what is wanted.
-        options: whose box it is, and how long it may take.
-        turn: takes what memory it needs.
-        results: how many are awaited.
 
     Raises:
         ImageError: the child has ended, by this image.
         OSError: no child can be started any more.
     """
-    box = find_box(options)
-    permit = functools.partial(_permit, box, turn)
-    take = functools.partial(read_answer, geometries=results, wants_image=work.wants_image)
+    box, results = find_box(options), len(work.geometries)
+
+    def take(messages: Sequence[Message], slot: SharedSlot) -> Told:
+        return read_answer(messages[0], slot, results, wants_image=work.wants_image)
+
     try:
-        return box.run(Errand(data, write_work(work), options.max_seconds, permit), take)
+        return box.run(make_errand((data,), work, options, turn), take)
     except ChildEndedError as ended:
-        raise _blame(ended, options) from ended
+        raise blame(ended, options) from ended
+
+
+def make_errand(
+    images: Sequence[bytes], work: AskedWork, options: DecodeOptions, turn: Loan
+) -> Errand:
+    """What a child of this process's box is asked.
+
+    Args:
+        images: encoded.
+        work: what is wanted of each.
+        options: whose box it is, and how long it may take.
+        turn: takes what memory is needed.
+    """
+    permit = functools.partial(_permit, find_box(options), turn)
+    return Errand(images, write_work(work), options.max_seconds, permit)
 
 
 def _permit(box: DecodeBox, turn: Loan, size_bytes: int) -> None:
@@ -139,7 +151,7 @@ def _finish_all(
     return [results[preparer.identity] for preparer in preparers]
 
 
-def _blame(ended: ChildEndedError, options: DecodeOptions) -> ImageError:
+def blame(ended: ChildEndedError, options: DecodeOptions) -> ImageError:
     """What a child's end means for the image that it had."""
     if ended.ending is Ending.OVERDUE:
         message = f"decoding it took more than {options.max_seconds} s"

@@ -7,7 +7,7 @@ from typing import Any
 from imgcls_beam.sandbox.shared_slot import SharedSlot
 
 SLOTS = 2
-"""Images in one child: one that it works on, and the next one, so that it never waits."""
+"""Messages in one child: one that it works on, and the next one, so that it never waits."""
 
 
 class ChildLines:
@@ -17,7 +17,7 @@ class ChildLines:
         requests: to the child: what is asked.
         permissions: to the child: a byte for each that it has asked for.
         replies: from the child, one for each slot.
-        slots: the images.
+        slots: the images of each message.
         theirs: the descriptors that the child is given.
     """
 

@@ -1,7 +1,8 @@
 """Memory that a decode child shares with its starter, as the child sees it."""
 
 import ctypes
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from imgcls_beam.sandbox.kernel_calls import map_shared, unmap_shared
 
 
 class ChildMemory:
-    """One slot: it holds the encoded image, and then in its place what was made of it.
+    """One slot: it holds encoded images, and then in their place what was made of them.
 
     Attributes:
         size_bytes: as much of it as is mapped.
@@ -36,9 +37,10 @@ class ChildMemory:
         self._address = map_shared(self._descriptor, size_bytes)
         self.size_bytes = size_bytes
 
-    def read(self, length: int) -> bytes:
-        """Copies what lies at its beginning."""
-        return ctypes.string_at(self._address, length)
+    def read(self, lengths: Sequence[int]) -> list[bytes]:
+        """Copies what lies in it from its beginning, one piece behind the other."""
+        starts = itertools.accumulate(lengths, initial=self._address)
+        return list(map(ctypes.string_at, starts, lengths))
 
     def write(self, arrays: Iterable[Pixels]) -> None:
         """Writes arrays of uint8, one behind the other."""

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from imgcls_beam.sandbox.child_lines import ChildLines
@@ -28,9 +28,10 @@ from imgcls_beam.sandbox.shared_slot import SharedSlot
 from imgcls_beam.sandbox.starting import start_program
 
 _ResultT = TypeVar("_ResultT")
+Take = Callable[[Sequence[Message], SharedSlot], _ResultT]
 
 _TICK_MS = 250
-"""So often it is asked whether an image takes too long."""
+"""So often it is asked whether a message takes too long."""
 _START_S = 120
 _LAST_S = 1.0
 """So long one that says nothing any more has time to end by itself, which tells why."""
@@ -58,17 +59,17 @@ class ChildEndedError(Exception):
 
 
 class Errand(NamedTuple):
-    """What is asked of a child.
+    """What is asked of a child in one message.
 
     Attributes:
-        data: the encoded image.
-        work: what is wanted, see `write_work`.
-        max_seconds: of the processor; twice as many by the clock.
+        images: encoded: one, or several small ones.
+        work: what is wanted of each, see `write_work`.
+        max_seconds: of the processor, for all of them; twice as many by the clock.
         permit: is called with the bytes that decoding takes, before it takes them, where they are
             many, and waits until that may be.
     """
 
-    data: bytes
+    images: Sequence[bytes]
     work: str
     max_seconds: int
     permit: Callable[[int], object]
@@ -112,27 +113,27 @@ class DecodeChild:
             self.close()
             raise
 
-    def ask(
-        self, slot: int, errand: Errand, take: Callable[[Message, SharedSlot], _ResultT]
-    ) -> _ResultT:
-        """Has an image decoded.
+    def ask(self, slot: int, errand: Errand, take: Take[_ResultT]) -> _ResultT:
+        """Has images decoded.
 
         Args:
             slot: which nobody else uses.
-            errand: the image, and what is wanted.
-            take: reads the answer, and copies what is in the slot. A `ValueError`, `TypeError` or
-                `KeyError` that it raises means that the child is not to be believed.
+            errand: the images, and what is wanted.
+            take: reads the answers, one for each image, and copies what is in the slot. A
+                `ValueError`, `TypeError` or `KeyError` that it raises means that the child is not
+                to be believed.
 
         Raises:
             ChildEndedError: the child is gone.
         """
         shared = self._lines.slots[slot]
-        shared.put(errand.data)
-        request = {"slot": slot, "bytes": len(errand.data), "room": shared.size_bytes}
-        message = json.dumps({**request, "work": errand.work}).encode()
+        shared.put(errand.images)
+        lengths = list(map(len, errand.images))
+        request = {"slot": slot, "bytes": lengths, "room": shared.size_bytes, "work": errand.work}
+        read = self._make_reader(slot, lambda: self._check_time(slot, errand.max_seconds))
         try:
-            self._send(slot, message)
-            result = take(self._listen(slot, errand), shared)
+            self._send(slot, json.dumps(request).encode())
+            result = take([self._listen(slot, errand, read) for _ in lengths], shared)
             self._finish(slot)
             return result
         except (OSError, BrokenFrameError, ValueError, TypeError, KeyError) as error:
@@ -143,7 +144,7 @@ class DecodeChild:
     def rest(self) -> None:
         """Has it give back memory that it keeps for its next images.
 
-        At once where it waits for a permission, else behind the images that it has.
+        At once where it waits for a permission, else behind the messages that it has.
         """
         with self._lock, contextlib.suppress(OSError):  # it may be gone
             if self._is_rested:
@@ -187,14 +188,13 @@ class DecodeChild:
                 self._begin()
             write_frame(self._lines.requests, message)
 
-    def _listen(self, slot: int, errand: Errand) -> Message:
-        """The answer; permissions that are asked for meanwhile are given.
+    def _listen(self, slot: int, errand: Errand, read: Callable[[int], bytes]) -> Message:
+        """The next answer; permissions that are asked for meanwhile are given.
 
         Raises:
             BrokenFrameError: the child has ended, or says what it cannot say.
         """
-        read = self._make_reader(slot, lambda: self._check_time(slot, errand.max_seconds))
-        for _ in range(_MAX_ASKED):
+        for _ in range(_MAX_ASKED * len(errand.images)):
             message = read_frame(read)
             if message is None:
                 raise BrokenFrameError("no answer")
@@ -236,7 +236,7 @@ class DecodeChild:
         return read
 
     def _begin(self) -> None:
-        """Notes that the oldest image is under way now."""
+        """Notes that the oldest message is under way now."""
         self._began_s, self._began_cpu_s = time.monotonic(), self._find_cpu_s()
 
     def _finish(self, slot: int) -> None:
@@ -246,7 +246,7 @@ class DecodeChild:
                 self._begin()
 
     def _check_time(self, slot: int, max_seconds: int) -> None:
-        """Ends the child where its oldest image, which is this one, takes too long."""
+        """Ends the child where its oldest message, which is this one, takes too long."""
         with self._lock:
             elapsed_s = time.monotonic() - self._began_s
             if self._order[0] != slot or elapsed_s < max_seconds or self._is_killed:
@@ -270,7 +270,7 @@ class DecodeChild:
             self._process.kill()
 
     def _bury(self, slot: int) -> ChildEndedError:
-        """Ends it if it has not ended, and says what that was to the image of this slot."""
+        """Ends it if it has not ended, and says what that was to the message of this slot."""
         was_killed = self._is_killed
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=_LAST_S)

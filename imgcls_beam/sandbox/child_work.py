@@ -10,7 +10,7 @@ from imgcls_beam.elements import ImageFacts, Pixels
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode
 from imgcls_beam.preparing.geometry import Geometry
-from imgcls_beam.preparing.previews import shrink_image
+from imgcls_beam.preparing.previews import encode_preview, shrink_image
 from imgcls_beam.preparing.sizes import choose_target
 from imgcls_beam.sandbox.asked_work import AskedWork
 from imgcls_beam.sandbox.frames import Message
@@ -24,7 +24,8 @@ class Done(NamedTuple):
 
     Attributes:
         message: what is said of it.
-        arrays: uint8 (H, W, 3) each, in the order in which the message names them.
+        arrays: uint8, in the order in which the message names them: (H, W, 3) each, or the bytes
+            of a small picture.
     """
 
     message: Message
@@ -61,9 +62,10 @@ def _draw(data: bytes, work: AskedWork, before_load: Callable[[int], None]) -> D
     decoded = shrink_image(data, work.preview_px, work.options, before_load)
     if isinstance(decoded, UndecodedImage):
         return _tell_undecoded(decoded)
-    pixels = np.asarray(decoded.image)
-    results = [{"size": list(pixels.shape[:2])}]
-    return Done({**_tell_facts(decoded.facts), "results": results}, [pixels])
+    drawn = encode_preview(decoded.image)
+    size = [drawn.height_px, drawn.width_px]
+    results = [{"size": size, "bytes": len(drawn.jpeg)}]
+    return Done({"results": results}, [np.frombuffer(drawn.jpeg, np.uint8)])
 
 
 def _tell_undecoded(undecoded: UndecodedImage) -> Done:

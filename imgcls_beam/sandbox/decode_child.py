@@ -1,7 +1,8 @@
 """The program of a decode child. Light: Pillow, numpy and `preparing`.
 
-It waits for an image, decodes it, says what became of it, and waits for the next. It is locked
-before the first one, so whatever it may ever import is imported before that.
+It waits for a message of one image or several, decodes them, says what became of each, and waits
+for the next. It is locked before the first one, so whatever it may ever import is imported before
+that.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from PIL import AvifImagePlugin, Image
@@ -23,9 +25,9 @@ from imgcls_beam.preparing.decode import try_decode
 from imgcls_beam.preparing.decode_memory import LARGE_BYTES
 from imgcls_beam.preparing.formats import FORMATS
 from imgcls_beam.preparing.readers import find_heif
-from imgcls_beam.sandbox.asked_work import read_work
+from imgcls_beam.sandbox.asked_work import AskedWork, read_work
 from imgcls_beam.sandbox.child_memory import ChildMemory
-from imgcls_beam.sandbox.child_work import prepare_apart, tell_no_memory
+from imgcls_beam.sandbox.child_work import Done, prepare_apart, tell_no_memory
 from imgcls_beam.sandbox.frames import GO, MAX_BYTES, REST, Message, read_frame, write_frame
 from imgcls_beam.sandbox.locking import die_with_starter, lock_process
 
@@ -42,7 +44,7 @@ _TIMERS = (signal.ITIMER_PROF, signal.ITIMER_REAL)
 
 
 class _Lane:
-    """The way between this process and its starter, for one image at a time."""
+    """The way between this process and its starter, for one message at a time."""
 
     def __init__(self, requests: int, permissions: int) -> None:
         self._requests = requests
@@ -122,23 +124,29 @@ def _serve(lane: _Lane, request: Message, replies: int, memory: ChildMemory) -> 
     start_s = _read_used_s()
     work = read_work(request["work"])
     memory.grow(request["room"])
-    data = memory.read(request["bytes"])
+    images = memory.read(request["bytes"])
     # Should the starter be gone by then, the kernel ends this process.
     signal.setitimer(signal.ITIMER_PROF, work.max_seconds + 1)
     signal.setitimer(signal.ITIMER_REAL, 2 * work.max_seconds + 5)
-    try:
-        done = prepare_apart(data, work, functools.partial(_wait_if_large, lane, replies))
-    except MemoryError:
-        done = tell_no_memory()
-    needed = sum(each.nbytes for each in done.arrays)
+    wait = functools.partial(_wait_if_large, lane, replies)
+    done = [_prepare(data, work, wait) for data in images]
+    arrays = [array for each in done for array in each.arrays]
+    needed = sum(each.nbytes for each in arrays)
     if needed > memory.size_bytes:
         lane.ask(replies, {"ask": "room", "bytes": needed})
         memory.grow(needed)
-    memory.write(done.arrays)
+    memory.write(arrays)
     for timer in _TIMERS:
         signal.setitimer(timer, 0)
-    done.message["took_s"] = _read_used_s() - start_s
-    write_frame(replies, json.dumps(done.message).encode())
+    took = {"took_s": (_read_used_s() - start_s) / len(done)}
+    write_frame(replies, *(json.dumps(each.message | took).encode() for each in done))
+
+
+def _prepare(data: bytes, work: AskedWork, before_load: Callable[[int], None]) -> Done:
+    try:
+        return prepare_apart(data, work, before_load)
+    except MemoryError:
+        return tell_no_memory()
 
 
 def _read_used_s() -> float:

@@ -24,13 +24,13 @@ class BrokenFrameError(Exception):
     """What was read is no message."""
 
 
-def write_frame(descriptor: int, message: bytes) -> None:
-    """Writes a message, whole.
+def write_frame(descriptor: int, *messages: bytes) -> None:
+    """Writes messages, whole, and together: who waits for them wakes up once.
 
     Raises:
         OSError: nobody reads it.
     """
-    left = memoryview(_HEAD.pack(len(message)) + message)
+    left = memoryview(b"".join(_HEAD.pack(len(each)) + each for each in messages))
     while left:
         left = left[os.write(descriptor, left) :]
 

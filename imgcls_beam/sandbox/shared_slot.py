@@ -3,6 +3,7 @@
 import fcntl
 import mmap
 import os
+from collections.abc import Sequence
 
 _STEP_BYTES = 1 << 20
 _KEPT_BYTES = 8 << 20
@@ -10,7 +11,7 @@ _KEPT_BYTES = 8 << 20
 
 
 class SharedSlot:
-    """One image on its way: encoded bytes go in, pixels come out at the same place.
+    """Images on their way: encoded bytes go in, what is made of them comes out at the same place.
 
     It lies in memory that has no name. A child can make it neither smaller, which would end who
     reads it, nor larger.
@@ -46,11 +47,15 @@ class SharedSlot:
         self._mapped = mmap.mmap(self.descriptor, size_bytes)
         self.size_bytes = size_bytes
 
-    def put(self, data: bytes) -> None:
-        """Writes an encoded image."""
-        self.grow(max(1, len(data)))
+    def put(self, images: Sequence[bytes]) -> None:
+        """Writes encoded images, one behind the other."""
+        self.grow(max(1, sum(map(len, images))))
         assert self._mapped is not None
-        self._mapped[: len(data)] = data
+        start = 0
+        for data in images:
+            end = start + len(data)
+            self._mapped[start:end] = data
+            start = end
 
     def take(self, start: int, length: int) -> bytes:
         """Copies out what the child wrote.

@@ -1,8 +1,9 @@
 """What a decode child says of an image, read as what it is: the word of one that may be hostile.
 
 It is JSON of a few known fields. Numbers are numbers within their bounds, texts are short and have
-no control characters, pixels are as many as a size says. Length and checksum of the encoded image
-are not asked of it. Whatever is otherwise is a `ValueError`, `TypeError` or `KeyError`.
+no control characters, pixels are as many as a size says, a small picture is a JPEG as this process
+would have written it. Length and checksum of the encoded image are not asked of it. Whatever is
+otherwise is a `ValueError`, `TypeError` or `KeyError`.
 """
 
 import dataclasses
@@ -17,11 +18,12 @@ from imgcls_beam.elements import ImageFacts, Pixels
 from imgcls_beam.errors import STAGE_OF, FailureCode, ImageError, Stage
 from imgcls_beam.preparing.decode import DecodedImage
 from imgcls_beam.preparing.formats import FORMATS
+from imgcls_beam.preparing.previews import Preview, is_encoded_here
 from imgcls_beam.preparing.sizes import Extent, PixelBox, Size
 from imgcls_beam.sandbox.frames import Message
 from imgcls_beam.sandbox.shared_slot import SharedSlot
 
-_MAX_EDGE = (1 << 31) - 1
+_MAX_COUNT = (1 << 31) - 1
 _MAX_CHARS = 400
 _CODES = {*(code for code, stage in STAGE_OF.items() if stage is Stage.PREPARE), FailureCode.EMPTY}
 _BY_BOX_ONLY = {FailureCode.CRASHED, FailureCode.TIMEOUT}
@@ -75,6 +77,32 @@ def read_answer(message: Message, slot: SharedSlot, geometries: int, *, wants_im
     return Told(facts, took_s, None, results, image)
 
 
+def read_previews(
+    messages: Sequence[Message], slot: SharedSlot, edge_px: int
+) -> list[Preview | ImageError]:
+    """Reads the answers to several images of which small pictures were asked, and copies these.
+
+    Args:
+        messages: what the child says, one for each image.
+        slot: where it has put the pictures.
+        edge_px: of their longer edge at the most.
+    """
+    found: list[Preview | ImageError] = []
+    start = 0
+    for each in messages:
+        if "error" in each:
+            found.append(_read_error(each["error"]))
+            continue
+        (told,) = each["results"]
+        (height_px, width_px), length = _read_size(told["size"]), _read_count(told["bytes"])
+        drawn = Preview(slot.take(start, length), width_px, height_px)
+        if max(height_px, width_px) > edge_px or not is_encoded_here(drawn):
+            raise ValueError("no small picture")
+        found.append(drawn)
+        start += length
+    return found
+
+
 def _read_facts(message: Message) -> ImageFacts:
     facts = ImageFacts(0, "")
     name, edges = message.get("format"), (message.get("width"), message.get("height"))
@@ -96,10 +124,13 @@ def _read_error(told: Message) -> ImageError:
 
 def _read_size(told: Any) -> Size:  # noqa: ANN401
     first, second = told
-    for each in (first, second):
-        if type(each) is not int or not 0 < each <= _MAX_EDGE:
-            raise ValueError("no size")
-    return first, second
+    return _read_count(first), _read_count(second)
+
+
+def _read_count(told: Any) -> int:  # noqa: ANN401
+    if type(told) is not int or not 0 < told <= _MAX_COUNT:
+        raise ValueError("no number of pixels or bytes")
+    return told
 
 
 def _read_image(told: Message, slot: SharedSlot, start: int, facts: ImageFacts) -> DecodedImage:

@@ -239,17 +239,20 @@ def _add_to(current: RunRecord, added: RunRecord, work: Work) -> RunRecord:
     kept = [file for file in current.files if file.path not in replaced]
     dropped = merge_summaries(each.dropped for each in work.merged)
     both = merge_summaries((Summary.from_json(current.summary), work.staged.summary))
+    summary = both.without(dropped).to_json()
+    recovered = summary["counts"]["ok"] - current.counts["ok"]
     return dataclasses.replace(
         added,
         models=current.models or added.models,
         listed=current.listed + (0 if is_retry else added.listed),
         passed_over=current.passed_over if is_retry else _add_passed_over(current, added),
-        summary=both.without(dropped).to_json(),
+        summary=summary,
         engines=merge_engines((*current.engines, *added.engines)),
         sandbox=tuple(dict.fromkeys((*current.sandbox, *added.sandbox))),
         publications=(*current.publications, *added.publications),
         files=(*kept, *added.files),
         configuration=current.configuration if is_retry else added.configuration,
+        recovered=recovered if is_retry else None,
     )
 
 

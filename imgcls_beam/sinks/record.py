@@ -51,6 +51,8 @@ class RunRecord:
         passed_over: what was seen beside the images, as `PassedOver.to_json` gives it.
         engines: what ran its models, and why.
         sandbox: where its images were decoded, and what held there; of each of the workers.
+        recovered: how many rows that had failed are good since the last publication; None where
+            that tried nothing again.
     """
 
     run_id: str
@@ -68,6 +70,7 @@ class RunRecord:
     passed_over: Sequence[Mapping[str, Any]] = ()
     engines: tuple[RecordedEngine, ...] = ()
     sandbox: tuple[SandboxState, ...] = ()
+    recovered: int | None = None
 
     @property
     def model(self) -> dict[str, str] | None:
@@ -118,6 +121,7 @@ class RunRecord:
             "format_version": FORMAT_VERSION,
             "passed_over": self.passed_over,
             "attempt": self.session_id,
+            "recovered": self.recovered,
             "models": [each.to_json() for each in self.models],
             "run_date": self.run_date.isoformat(),
             "started_at": self.started_at.isoformat(),
@@ -154,6 +158,7 @@ class RunRecord:
             **{name: fields[name] for name in _PLAIN},
             session_id=fields["attempt"],
             passed_over=fields.get("passed_over", ()),
+            recovered=fields.get("recovered"),
             engines=tuple(RecordedEngine(**each) for each in fields.get("engines", ())),
             sandbox=parse_sandbox(fields.get("sandbox", ())),
             models=models,

@@ -13,10 +13,16 @@ import pytest
 from imgcls_beam.analysis.report_page.page_facts import ReportedImage, ReportFacts
 from imgcls_beam.analysis.report_page.picturing import make_pictures
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, PixelArray
-from imgcls_beam.errors import FailureCode
+from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.listing import list_images
 from imgcls_beam.options import DecodeOptions, InputOptions
-from imgcls_beam.sandbox import own_box, prepare_in_box, starting
+from imgcls_beam.sandbox import (
+    draw_all_in_box,
+    draw_in_box,
+    own_box,
+    prepare_in_box,
+    starting,
+)
 from imgcls_beam.sandbox.asked_work import plan_work, write_work
 from imgcls_beam.sandbox.box import DecodeBox
 from imgcls_beam.sandbox.child_process import Errand
@@ -95,6 +101,36 @@ def test_a_picture_of_a_report_that_ends_its_decoder_is_left_out(
     bad, good = make_pictures(facts, {}).values()
     assert (bad.problem, bad.data_uri) == (FAULTS["SEGV"][1], "")
     assert good.data_uri.startswith("data:image/jpeg;base64,")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_among_eight_small_pictures_costs_its_own(sick_box: None, fault: str) -> None:
+    """They go to the child in one message; what ends it is found out one by one."""
+    images = [GOOD] * 8
+    images[5] = fault.encode()
+    drawn = draw_all_in_box(images, 32, OPTIONS)
+    failed = drawn.pop(5)
+    assert isinstance(failed, ImageError)
+    assert failed.code is FAULTS[fault][0]
+    assert drawn == [draw_in_box(GOOD, 32, OPTIONS)] * 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lie", sick_child.LIES)
+def test_a_lie_among_eight_small_pictures_costs_its_own(sick_box: None, lie: str) -> None:
+    drawn = draw_all_in_box([GOOD, GOOD, lie.encode(), GOOD], 32, OPTIONS)
+    told = drawn.pop(2)
+    assert isinstance(told, ImageError)
+    assert (told.code, told.message) == (FailureCode.CRASHED, LIE)
+    assert drawn == [draw_in_box(GOOD, 32, OPTIONS)] * 3
+
+
+@pytest.mark.slow
+def test_pictures_that_take_too_long_together_have_each_its_own_time(sick_box: None) -> None:
+    count = 4
+    assert sick_child.SLOW_S < OPTIONS.max_seconds < count * sick_child.SLOW_S
+    drawn = draw_all_in_box([sick_child.SLOW + GOOD] * count, 32, OPTIONS)
+    assert drawn == [draw_in_box(GOOD, 32, OPTIONS)] * count
 
 
 def test_a_child_that_the_system_kills_had_too_much_memory(
@@ -180,12 +216,12 @@ def test_children_give_back_what_they_keep_before_another_needs_much() -> None:
     box = DecodeBox(2 << 30, 1)
     assert box.find_locks()
     errand = make_errand(lambda size_bytes: None)
-    box.run(errand, lambda message, slot: message)
+    box.run(errand, lambda messages, slot: messages)
     kept_kb = count_kb(box)
     box.rest()
     box.rest()
-    small = errand._replace(data=GOOD)
-    box.run(small, lambda message, slot: message)  # behind what it was told
+    small = errand._replace(images=(GOOD,))
+    box.run(small, lambda messages, slot: messages)  # behind what it was told
     assert count_kb(box) < kept_kb - 16_000
     box.close()
 
@@ -203,7 +239,8 @@ def test_a_child_that_waits_for_its_turn_gives_back_meanwhile_what_it_keeps() ->
 
     errand = make_errand(permit)
     for _ in range(3):
-        assert box.run(errand, lambda message, slot: message)["results"] == [{"size": [9, 7]}]
+        (told,) = box.run(errand, lambda messages, slot: messages)
+        assert told["results"] == [{"size": [9, 7]}]
     assert held_kb[2] > held_kb[0] + 16_000  # told once, and not for ever
     box.close()
 
@@ -211,7 +248,7 @@ def test_a_child_that_waits_for_its_turn_gives_back_meanwhile_what_it_keeps() ->
 def make_errand(permit: Callable[[int], object]) -> Errand:
     """A large photograph, of which some is kept."""
     data = pictures.encode(pictures.draw_picture((3000, 3000)), "JPEG")
-    return Errand(data, write_work(plan_work((SMALL,), DecodeOptions())), 30, permit)
+    return Errand((data,), write_work(plan_work((SMALL,), DecodeOptions())), 30, permit)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -5,7 +5,11 @@ import logging
 import pytest
 
 from imgcls_beam.board import BOARD, Progress
+from imgcls_beam.sinks.record import RunRecord
+from imgcls_beam.sinks.record_parts import RecordedPublication
+from imgcls_beam.summary import Summary
 from pipelines import display, endings, noise, terminal
+from tests.staged import RUN, STARTED
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,27 @@ def test_the_pace_is_of_the_images_that_this_program_looked_at() -> None:
     finally:
         BOARD.reset()
     assert endings._describe_pace()["images_per_s"] is None
+
+
+def make_retried(rows: int, recovered: int | None) -> RunRecord:
+    """A run whose last publication has tried so many rows again, for all who look at it."""
+    publication = RecordedPublication("s", "errors", STARTED, STARTED, rows)
+    summary = Summary(statuses={"ok": 90, "error": 10}).to_json()
+    names = (RUN.run_id, RUN.run_date, "s", "DONE")
+    return RunRecord(*names, (), 100, summary, (publication,), recovered=recovered)
+
+
+def test_what_a_retry_has_changed_is_what_the_record_says() -> None:
+    """Whatever the board says, which lags behind where other processes or an engine work."""
+    tried = {"tried": 17, "good_now": 8, "still_failing": 10}
+    try:
+        for seen in (Progress(), Progress(ok=3, error=2)):
+            BOARD.take_over(seen)
+            assert endings._describe_retry(make_retried(17, 8)) == tried
+            assert endings._describe_retry(make_retried(17, None)) is None
+            assert endings._describe_retry(make_retried(0, 0)) is None
+    finally:
+        BOARD.reset()
 
 
 def test_rows_are_shown_below_their_common_folder() -> None:

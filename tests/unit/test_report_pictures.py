@@ -20,7 +20,7 @@ from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.listing import list_images
 from imgcls_beam.options import DecodeOptions, InputOptions, ManifestOptions
-from imgcls_beam.sandbox import draw_in_box
+from imgcls_beam.sandbox import draw_all_in_box, draw_in_box
 from tests.pictures import encode, exif_block
 from tests.reports import make_empty
 from tests.scenes import draw_photo, write_broken
@@ -84,6 +84,26 @@ def test_a_picture_is_the_same_whoever_decodes(kind: str) -> None:
     data = encode(draw_photo(4, (700, 500)), kind)
     boxed = draw_in_box(data, EDGE_PX, DecodeOptions())
     assert boxed == draw_in_box(data, EDGE_PX, DecodeOptions(sandbox="off"))
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_pictures_that_are_drawn_together_are_those_drawn_alone(sandbox: Any) -> None:
+    options = DecodeOptions(max_pixels=1 << 20, sandbox=sandbox)
+    kinds = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "AVIF", "BMP")
+    images = [encode(draw_photo(seed, (90 * seed, 400)), kinds[seed % 7]) for seed in range(1, 12)]
+    images[2:2] = [b"", b"no image", images[0][:99], encode(Image.new("L", (2000, 2000)), "PNG")]
+    *together, lone = draw_all_in_box([*images, images[1]], EDGE_PX, options)
+    alone = [draw_all_in_box([each], EDGE_PX, options)[0] for each in images]
+    assert list(map(describe, together)) == list(map(describe, alone))
+    assert lone == draw_in_box(images[1], EDGE_PX, options)
+    assert [isinstance(each, ImageError) for each in together[:7]] == [False] * 2 + [True] * 4 + [
+        False
+    ]
+    assert draw_all_in_box([], EDGE_PX, options) == []
+
+
+def describe(drawn: object) -> object:
+    return (drawn.code, drawn.message) if isinstance(drawn, ImageError) else drawn
 
 
 def test_a_picture_has_the_colours_of_its_image() -> None:

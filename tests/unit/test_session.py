@@ -154,6 +154,18 @@ def test_a_retry_takes_the_place_of_the_error_rows_that_it_tried(output: str) ->
     assert record.counts == {"listed": 12, "ok": 11, "error": 1, "skipped": 0}
     assert record.summary["errors"] == [{"stage": "read", "code": "not_found", "count": 1}]
     assert [(each.how, each.rows) for each in record.publications] == [("new", 12), ("errors", 2)]
+    assert record.recovered == 2
+
+
+def test_a_record_says_how_many_rows_the_last_retry_has_made_good(output: str) -> None:
+    assert publish_first(output).recovered is None
+    tried = [
+        Program(output, number, "errors").stage([(0, 1), (8, 1)], are_ok=are_ok).commit()
+        for number, are_ok in ((2, False), (3, True))
+    ]
+    assert [each.recovered for each in tried] == [0, 2]
+    assert RunRecord.from_json(encode_record(tried[-1])) == tried[-1]
+    assert Program(output, 4, "append").stage([(12, 2)]).commit().recovered is None
 
 
 def test_a_retry_reads_and_writes_only_files_that_hold_errors(output: str) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcls_beam.errors import FailureCode
+from imgcls_beam.errors import FailureCode, ImageError
+from imgcls_beam.preparing.previews import Preview, encode_preview
 from imgcls_beam.sandbox.shared_slot import SharedSlot
-from imgcls_beam.sandbox.told_answers import read_answer
+from imgcls_beam.sandbox.told_answers import read_answer, read_previews
+from tests.scenes import draw_photo
 
 GOOD: dict[str, Any] = {
     **{"took_s": 0.5, "format": "PNG", "width": 4, "height": 2},
@@ -58,7 +60,7 @@ LIES: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def slot() -> Iterator[SharedSlot]:
     made = SharedSlot()
-    made.put(bytes(range(40)))
+    made.put([bytes(range(30)), bytes(range(30, 40))])
     yield made
     made.close()
 
@@ -77,7 +79,7 @@ def test_pixels_come_one_behind_the_other(slot: SharedSlot) -> None:
 
 def test_what_is_copied_does_not_change_any_more(slot: SharedSlot) -> None:
     (pixels,) = read_answer(GOOD, slot, 1, wants_image=False).results
-    slot.put(bytes(40))
+    slot.put([bytes(40)])
     assert isinstance(pixels, np.ndarray)
     assert pixels.tobytes() == bytes(range(24))
 
@@ -93,3 +95,46 @@ def test_a_lie_is_refused(slot: SharedSlot, lie: str) -> None:
     read_answer(GOOD, slot, 1, wants_image=True)
     with pytest.raises((ValueError, TypeError, KeyError)):
         read_answer({**GOOD, **LIES[lie]}, slot, 1, wants_image=True)
+
+
+DRAWN = [encode_preview(draw_photo(seed, (seed * 9, 30))) for seed in (1, 2, 3)]
+PICTURE_LIES: dict[str, dict[str, Any]] = {
+    "more bytes than there are": {"bytes": 1 << 30},
+    "no bytes": {"bytes": 0},
+    "a truth for a number": {"bytes": True},
+    "less than there is": {"bytes": len(DRAWN[0].jpeg) - 1},
+    "more than there is": {"bytes": len(DRAWN[0].jpeg) + 1},
+    "another size": {"size": [30, 8]},
+    "no size": {"size": [0, 0]},
+    "a picture that is too large": {"size": [30, 1000]},
+}
+
+
+def tell(drawn: Preview, **lies: Any) -> dict[str, Any]:
+    told = {"size": [drawn.height_px, drawn.width_px], "bytes": len(drawn.jpeg)}
+    return {"results": [told | lies]}
+
+
+def test_small_pictures_come_one_behind_the_other(slot: SharedSlot) -> None:
+    slot.put([each.jpeg for each in DRAWN])
+    first, *others = map(tell, DRAWN)
+    found = read_previews([first, {"error": ERROR}, *others], slot, 30)
+    error = found.pop(1)
+    assert isinstance(error, ImageError)
+    assert (error.code, error.message) == (FailureCode.CORRUPT, ERROR["message"])
+    assert found == DRAWN
+
+
+@pytest.mark.parametrize("lie", PICTURE_LIES)
+def test_a_lie_about_a_small_picture_is_refused(slot: SharedSlot, lie: str) -> None:
+    slot.put([each.jpeg for each in DRAWN])
+    read_previews([tell(DRAWN[0])], slot, 30)
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        read_previews([tell(DRAWN[0], **PICTURE_LIES[lie]), tell(DRAWN[1])], slot, 30)
+
+
+def test_other_results_than_one_small_picture_are_refused(slot: SharedSlot) -> None:
+    slot.put([each.jpeg for each in DRAWN])
+    for results in ([], [*tell(DRAWN[0])["results"]] * 2, None):
+        with pytest.raises((ValueError, TypeError)):
+            read_previews([{"results": results}], slot, 30)

@@ -5,23 +5,39 @@ that no text of a row can run or ask for anything, whatever it holds.
 """
 
 import base64
+import dataclasses
 import functools
 import hashlib
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
-from markupsafe import Markup
-
-from imgcls_beam.analysis.report_page.page_data import make_page_data
+from imgcls_beam.analysis.report_page.page_data import add_problems, make_page_data
 from imgcls_beam.analysis.report_page.page_facts import PageImages, Pictures, ReportFacts
 from imgcls_beam.analysis.report_page.page_values import list_values
 from imgcls_beam.library_versions import find_versions
 
+if TYPE_CHECKING:
+    import jinja2
+
 _HERE = pathlib.Path(__file__).parent
 _PAGE = _HERE / "page.html"
 _SHARED = ("shell.html", "parts.html")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Draft:
+    """A page that lacks nothing but its pictures.
+
+    Attributes:
+        template: by which it is drawn.
+        values: what that names.
+        data: what its script works on, see `make_page_data`.
+    """
+
+    template: "jinja2.Template"
+    values: Mapping[str, Any]
+    data: Mapping[str, Any]
 
 
 def draw_page(facts: ReportFacts, pictures: Pictures) -> str:
@@ -34,12 +50,12 @@ def draw_page(facts: ReportFacts, pictures: Pictures) -> str:
     Returns:
         The text of an HTML file, of which every text of the run is escaped.
     """
-    return draw(_PAGE, list_values(facts), facts, pictures)
+    return finish_page(draft_page(facts), pictures)
 
 
-def load_templates() -> None:
-    """Compiles what `draw_page` draws by, once in a process."""
-    _load_template(_PAGE)
+def draft_page(facts: ReportFacts) -> Draft:
+    """All that can be done for a report before its pictures are there."""
+    return _draft(_PAGE, list_values(facts), facts)
 
 
 def draw(
@@ -59,12 +75,23 @@ def draw(
     Returns:
         The text of an HTML file, of which every text is escaped.
     """
+    return finish_page(_draft(template, values, images), pictures)
+
+
+def _draft(template: pathlib.Path, values: Mapping[str, Any], images: PageImages) -> Draft:
+    return Draft(_load_template(template), values, make_page_data(images))
+
+
+def finish_page(draft: Draft, pictures: Pictures) -> str:
+    """Draws a page of which everything else is known."""
+    from markupsafe import Markup
+
     style, script = _read("page.css"), _read("page.js")
-    return _load_template(template).render(
-        **values,
+    return draft.template.render(
+        **draft.values,
         pictures=pictures,
         drawn=_Drawn(),
-        data=make_page_data(images, pictures),
+        data=add_problems(draft.data, pictures),
         css=Markup(style),
         js=Markup(script),
         policy=_make_policy(style, script),
@@ -86,7 +113,9 @@ class _Drawn:
 
 
 @functools.cache
-def _load_template(path: pathlib.Path) -> jinja2.Template:
+def _load_template(path: pathlib.Path) -> "jinja2.Template":
+    import jinja2  # only now: to load it and to compile takes 0.1 s, while pictures are drawn
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([path.parent, _HERE]),
         autoescape=True,

@@ -80,8 +80,15 @@ class WantedRow(NamedTuple):
 
 
 def to_images(batch: pa.RecordBatch, wanted: Sequence[WantedRow]) -> list[ReportedImage]:
-    """Some rows of a batch of `COLUMNS`, by columns: row by row they take ten times as long."""
-    rows = batch.take(pa.array([each.at for each in wanted], pa.int64()))
+    """Some rows of a batch of `COLUMNS`, by columns: row by row they take ten times as long.
+
+    Args:
+        batch: of the run.
+        wanted: some of its rows, each once and in their order.
+    """
+    rows = batch
+    if len(wanted) < len(batch):
+        rows = batch.take(pa.array([each.at for each in wanted], pa.int64()))
     errors = [each or {} for each in rows["error"].to_pylist()]
     columns = (
         *(rows[name].to_pylist() for name in ("image_uri", "image_version", "status")),
@@ -98,10 +105,11 @@ def to_images(batch: pa.RecordBatch, wanted: Sequence[WantedRow]) -> list[Report
 
 
 def _list_labels(predictions: pa.ListArray) -> Iterator[tuple[ShownScore, ...]]:
-    """The best labels of each row."""
+    """The best labels of each row; of those that follow, up to thousands a row, nothing is made."""
+    predictions = pc.list_slice(predictions, 0, _SHOWN_LABELS)
     pairs = predictions.flatten()
     columns = (pairs.field(name).to_pylist() for name in ("label", "score"))
     found = list(map(ShownScore._make, zip(*columns, strict=True)))
     sizes = pc.fill_null(pc.list_value_length(predictions), 0).to_pylist()
     for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
-        yield tuple(found[start : start + min(size, _SHOWN_LABELS)])
+        yield tuple(found[start : start + size])

@@ -1,12 +1,11 @@
 """A finished run → its report: one HTML file, in the output folder or elsewhere."""
 
-import concurrent.futures
 from typing import TYPE_CHECKING
 
-from imgcls_beam.analysis.report_page.drawing import draw_page, load_templates
+from imgcls_beam.analysis.report_page.drawing import draft_page, finish_page
 from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
 from imgcls_beam.analysis.report_page.page_files import write_page
-from imgcls_beam.analysis.report_page.picturing import make_pictures
+from imgcls_beam.analysis.report_page.picturing import begin_pictures
 from imgcls_beam.analysis.run_rows import RunPlace, RunRows, choose_model, list_runs, open_run
 from imgcls_beam.sinks import RecordedModel
 
@@ -49,10 +48,9 @@ def write_report(
     chosen = choose_model(rows.record, model)
     earlier = earlier or find_earlier(place, rows, chosen)
     facts = gather_facts(rows, chosen, earlier, judged)
-    with concurrent.futures.ThreadPoolExecutor(1) as beside:
-        pictures = beside.submit(make_pictures, facts, rows.record.configuration)
-        load_templates()  # meanwhile: pictures are waited for, and decoded without Python's lock
-        page = draw_page(facts, pictures.result())
+    wait_for_pictures = begin_pictures(facts, rows.record.configuration)
+    draft = draft_page(facts)  # while they are decoded
+    page = finish_page(draft, wait_for_pictures())
     url = target or locate_report(str(place.output), rows.record.run_id)
     option = "output" if target is None else "to"
     write_page(option, url, page)
