@@ -31,7 +31,7 @@ def sleep() -> None:
         time.sleep(1)
 
 
-def work(seconds: float) -> None:
+def keep_busy(seconds: float) -> None:
     end_s = decode_child._read_used_s() + seconds  # another clock it may not ask
     while decode_child._read_used_s() < end_s:
         pass
@@ -69,7 +69,7 @@ def main(argument: str) -> None:
         if name in _LIES:
             return Done({**_LIES[name]}, [])
         if name == SLOW:
-            work(SLOW_S)
+            keep_busy(SLOW_S)
             data = data[len(SLOW) :]
         return real(data, work, before_load)
 

@@ -37,7 +37,12 @@ class AskedWork:
     @property
     def options(self) -> DecodeOptions:
         """The limits, for who decodes."""
-        return DecodeOptions(self.max_pixels, self.max_scans)
+        return _make_limits(self.max_pixels, self.max_scans)
+
+
+@functools.lru_cache(maxsize=64)
+def _make_limits(max_pixels: int, max_scans: int) -> DecodeOptions:
+    return DecodeOptions(max_pixels, max_scans)
 
 
 @functools.lru_cache(maxsize=64)
