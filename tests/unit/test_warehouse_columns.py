@@ -128,5 +128,5 @@ def test_the_row_of_a_run_holds_all_that_its_record_holds() -> None:
     assert datetime.datetime.fromisoformat(row["finished_at"]) == NOON
     # What the record nests stands flat; what the table leaves out is said here.
     flat = {"model", "models", "counts", "format_version", "problem", "passed_over", "engines"}
-    flat |= {"sandbox"}
+    flat |= {"sandbox", "recovered"}
     assert set(json.loads(RECORD.to_json())) - set(row) == flat
