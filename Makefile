@@ -19,9 +19,12 @@ SERVERS := .servers
 APART := $(BIGQUERY)/.installed $(AIRFLOW)/.installed $(BROWSER)/.installed
 JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # A file's tests stay in one process, and folders follow each other, so a server is started once in
-# each; the small files of tests/unit come last. One process more than cores, since many tests wait
-# for servers and programs; one thread in each.
-PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# each; files without slow tests come last (tests/conftest.py). One process more than cores, since
+# many tests wait for servers and programs; one thread in each.
+WORKERS := -n $(JOBS) --maxprocesses 4
+PARALLEL := $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Tests of minutes go one by one to the next free process.
+SPREAD := $(WORKERS) --dist load --maxschedchunk 1
 test check test-long test-prism test-lowest timm: export OMP_NUM_THREADS ?= 1
 # A program that may keep no bytecode compiles ours at each start, 0.2 s of a core.
 test check test-long test-prism test-lowest timm: export PYTHONDONTWRITEBYTECODE :=
@@ -36,7 +39,7 @@ help:  ## this list
 demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts and a query
 	@$(BIN)/python -m demo
 
-test: $(VENV)/.dev $(APART) lint  ## everything that must hold
+test: $(VENV)/.dev $(APART) lint  ## everything that must hold (15 min of two cores)
 	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
@@ -44,8 +47,8 @@ check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 
 servers: $(SERVERS)/.installed  ## Prism, MinIO, fake-gcs-server and Azurite for the tests, with Go and npm (5 min, once)
 
-test-long: $(VENV)/.dev  ## what `make test` leaves out: ten kills, races and many keys on servers that others wrote
-	$(BIN)/python -m pytest -m long tests/buckets
+test-long: $(VENV)/.dev $(APART)  ## what `make test` leaves out: every moment of a kill, thousands of mutants, many keys (15 min)
+	$(BIN)/python -m pytest $(SPREAD) -m long
 
 test-prism: $(VENV)/.dev $(SERVERS)/.installed  ## the tests of programs and transforms with Prism as their runner
 	IMGCLS_TEST_RUNNER=PrismRunner $(BIN)/python -m pytest $(PARALLEL) tests/pipelines tests/beam

@@ -24,7 +24,7 @@ from .far_jobs import Watch, ask_to_cancel, cancel_job, is_lost, name_job, needs
 from .held_signals import hold_signals
 from .runners import is_local
 from .told_errors import describe_error
-from .worker_processes import kill_workers
+from .worker_processes import kill_workers, quieten_threads
 
 _LOG = logging.getLogger("imgcls")
 
@@ -63,6 +63,8 @@ def run_to_end(
             say than that.
     """
     abandon = functools.partial(_abandon, rows, lines)
+    if not is_local(pipeline.options):
+        quieten_threads()
     with stoppable(abandon) as run, _watched_workers():
         result = None
         try:

@@ -1,7 +1,8 @@
-"""The processes that Beam has started for a run of this program: workers, or an engine."""
+"""What Beam has started for a run of this program: worker processes and threads, or an engine."""
 
 import contextlib
 import functools
+import importlib
 import os
 import pathlib
 import signal
@@ -12,6 +13,7 @@ from imgcls_beam.time_limits import ask_within
 _PROCESSES = pathlib.Path("/proc")
 _WORKER = b"apache_beam.runners.worker.sdk_worker_main"
 
+_THREADS = "apache_beam.runners.worker.sdk_worker"
 _ENGINES = "apache_beam.utils.subprocess_server"
 _END_S = 5.0
 """For an engine to end."""
@@ -24,6 +26,18 @@ def stop_engines() -> None:
         for key in list(started._cache):
             with contextlib.suppress(Exception):  # it has ended meanwhile
                 ask_within(_END_S, functools.partial(started.force_remove, *key))
+
+
+def quieten_threads() -> None:
+    """Workers that are threads of this program only log an error, which Beam would print as well.
+
+    They go on until the program ends: its last sentence would not be the last.
+    """
+    vars(importlib.import_module(_THREADS))["print"] = _print_nothing
+
+
+def _print_nothing(*words: object, file: object = None) -> None:
+    del words, file
 
 
 def kill_workers() -> None:

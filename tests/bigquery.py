@@ -9,7 +9,6 @@ import itertools
 import os
 import pathlib
 import socket
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from imgcls_beam.bigquery import EMULATOR, TableName
+from tests.children import start_server
 
 BIN = pathlib.Path(__file__).parents[1] / ".venv-bigquery" / "bin"
 PROJECT = "test-project"
@@ -71,7 +71,7 @@ class Emulator:
         }
         flags = [f"--rest-port={port}", f"--grpc-port={grpc_port}", "--log-level=warning"]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
+            self._process = start_server(
                 [str(BIN / "python"), "-c", _PROGRAM, "start", *flags, f"--project={PROJECT}"],
                 env=environment,
                 stdout=log,

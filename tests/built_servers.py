@@ -24,6 +24,7 @@ import fsspec.asyn
 import pytest
 
 from imgcls_beam.stores import StoreKey
+from tests.children import start_server
 from tests.servers import BUCKET, lead_to
 
 FOLDER = pathlib.Path(__file__).parent.parent / ".servers"
@@ -168,7 +169,7 @@ def _run(
     """A server process that answers; what it says goes to a file, which is shown if it ends."""
     with (
         tempfile.TemporaryFile("w+") as said,
-        subprocess.Popen(
+        start_server(
             [str(PROGRAMS[name]), *arguments],
             env={**os.environ, **settings},
             stdout=said,

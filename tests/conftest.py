@@ -18,10 +18,21 @@ collect_ignore = [] if importlib.util.find_spec("timm") else ["timm_models"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start servers are left out of `make check`."""
+    """What starts servers or takes long is left out of `make check`, and comes first.
+
+    Files of quick tests are the last, so that no process is left alone with a slow one.
+    """
     for item in items:
-        if item.path.parent.name in ("services", "buckets"):
+        if item.path.parent.name in ("services", "buckets") or item.get_closest_marker("long"):
             item.add_marker("slow")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (-count_minutes(item), item.path not in slow))
+
+
+def count_minutes(item: pytest.Item) -> int:
+    """Of a test that `make test` leaves out; the longest of them are begun first."""
+    long = item.get_closest_marker("long")
+    return 0 if long is None else int(long.kwargs.get("minutes", 0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -56,9 +67,14 @@ def remembering() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Ctrl-C interrupts: what a shell starts behind a `&` ignores it, and so do its children."""
+    """Ctrl-C interrupts: what a shell starts behind a `&` ignores it, and so do its children.
+
+    So does SIGTERM, which would end this process and leave what it has started: Prism, for one.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

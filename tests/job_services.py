@@ -1,4 +1,4 @@
-"""Beam's own portable job service, in a process of its own, and services that are none."""
+"""Job services in processes of their own, Beam's and Prism, and services that are none."""
 
 import contextlib
 import os
@@ -10,6 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from tests.children import start_server
+from tests.runners import PRISM
 
 _POOL = "apache_beam.runners.worker.worker_pool_main"
 _MODULE = "apache_beam.runners.portability.local_job_service_main"
@@ -36,13 +39,28 @@ def serve_jobs(folder: pathlib.Path) -> Iterator[JobService]:
     command = [sys.executable, "-m", _MODULE, "--port=0", f"--port_file={file}"]
     with (
         log.open("wb") as out,
-        subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process,
+        start_server(command, stdout=out, stderr=subprocess.STDOUT) as process,
     ):
         try:
             while not (file.exists() and file.read_text()):
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.05)
             yield JobService(f"localhost:{file.read_text()}", process, log)
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def serve_prism(folder: pathlib.Path) -> Iterator[JobService]:
+    """A Prism that no program has started for itself."""
+    port, log = find_free_port(), folder / "prism.log"
+    command = [str(PRISM), f"--job_port={port}", "--serve_http=false"]
+    with log.open("wb") as out, start_server(command, stdout=out, stderr=out) as process:
+        try:
+            while not _is_open(port):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
+            yield JobService(f"localhost:{port}", process, log)
         finally:
             process.kill()
 
@@ -57,7 +75,7 @@ def serve_pool(folder: pathlib.Path) -> Iterator[str]:
     around = {**os.environ, "PATH": path}
     with (
         (folder / "pool.log").open("wb") as out,
-        subprocess.Popen(
+        start_server(
             command, stdout=out, stderr=out, env=around, start_new_session=True
         ) as process,
     ):

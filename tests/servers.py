@@ -20,6 +20,7 @@ import fsspec
 import pytest
 
 from imgcls_beam.stores import StoreKey
+from tests.children import start_server
 
 BUCKET = "imgcls-test"
 _HOME = pathlib.Path(__file__).parent.parent
@@ -171,7 +172,7 @@ def serve_gcs(folder: pathlib.Path | None = None) -> Iterator[Server]:
 def _run(module: str, *arguments: str) -> Iterator[int]:
     """A server process; the port that it says on its first line."""
     command = [sys.executable, "-m", module, *arguments]
-    with subprocess.Popen(
+    with start_server(
         command, cwd=_HOME, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         try:

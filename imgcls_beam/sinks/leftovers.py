@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from imgcls_beam.errors import PublishError
 from imgcls_beam.sinks.record import Current, RunRecord, find_current
 from imgcls_beam.sinks.run_paths import RUNS, STAGING, name_lock
 from imgcls_beam.stores import ask
@@ -41,8 +42,23 @@ class Note:
     is_given_up: bool = False
 
 
+_ABANDONED: set[str] = set()
+"""Staging folders that this process has cleared, by URL, and has not begun again."""
+
+
+def check_staging(folder: Folder, staging: str) -> None:
+    """Looks whether a file may still be staged: threads may be at work for a job that was stopped.
+
+    Raises:
+        PublishError: this process has abandoned the session, and would leave the file.
+    """
+    if folder.url_of(staging) in _ABANDONED:
+        raise PublishError(f"{folder.url_of(staging)} was abandoned meanwhile")
+
+
 def write_note(folder: Folder, staging: str, note: Note) -> None:
     """Writes a session's note."""
+    _ABANDONED.discard(folder.url_of(staging))
     folder.write(f"{staging}/{NOTE}", _encode(note))
 
 
@@ -117,6 +133,7 @@ def sweep_sessions(folder: Folder, now: datetime.datetime | None = None) -> None
 
 def abandon_staging(folder: Folder, staging: str) -> None:
     """Clears a session, whoever began it; what it has committed stays."""
+    _ABANDONED.add(folder.url_of(staging))
     run_id, made = parse_run_id(staging), folder.find_missing_folders(STAGING)
     with folder.hold_lock(name_lock(run_id)):  # none moves files meanwhile
         # Nor where there are no locks, unless it does already. A disk that is full takes no note.

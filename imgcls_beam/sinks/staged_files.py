@@ -22,6 +22,7 @@ from typing_extensions import Buffer
 
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.scoring import EngineChoice, SandboxState, Scoring
+from imgcls_beam.sinks.leftovers import check_staging
 from imgcls_beam.sinks.record_parts import RecordedEngine, RecordedFile, merge_engines
 from imgcls_beam.stores.folder import Folder
 from imgcls_beam.summary import Summary, merge_summaries, summarize
@@ -159,6 +160,7 @@ class StagingWriter:
     def _open(self, group_rows: int = MAX_GROUP_ROWS) -> "tuple[_HashingSink, pq.ParquetWriter]":
         """The file; opened for row groups as large as the first, so a small file stays small."""
         if self._sink is None or self._parquet is None:
+            check_staging(self._folder, self._path.rpartition("/")[0])
             self._sink = _HashingSink(self._folder.open_new(self._path))
             seeks = {"ndv": min(group_rows, MAX_GROUP_ROWS), "fpp": _FALSE_RATIO}
             self._parquet = pq.ParquetWriter(

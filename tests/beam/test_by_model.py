@@ -96,8 +96,8 @@ def assert_equal(one: Outcome, other: Outcome) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        DEFAULT,
-        *(pytest.param(each, marks=pytest.mark.slow) for each in (REPEATED, TWO_PROCESSES)),
+        *(DEFAULT, REPEATED),
+        pytest.param(TWO_PROCESSES, marks=pytest.mark.long),
     ],
 )
 @pytest.mark.slow

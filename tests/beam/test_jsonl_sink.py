@@ -103,9 +103,13 @@ def read_lines(url: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [DEFAULT, REPEATED, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+    ("arguments", "images"),
+    [
+        *((DEFAULT, 1), (REPEATED, 1), (DEFAULT, 1200), (REPEATED, 1200)),
+        pytest.param(TWO_PROCESSES, 1200, marks=pytest.mark.slow),
+        pytest.param(TWO_PROCESSES, 1, marks=pytest.mark.long),
+    ],
 )
-@pytest.mark.parametrize("images", [1, 1200])
 def test_every_request_is_answered_in_its_order_on_every_local_runner(
     tmp_path: pathlib.Path, arguments: list[str], images: int
 ) -> None:

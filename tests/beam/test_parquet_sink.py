@@ -107,9 +107,13 @@ def read_files(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [DEFAULT, REPEATED, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+    ("arguments", "images"),
+    [
+        *((DEFAULT, 1), (REPEATED, 1), (DEFAULT, 2500), (REPEATED, 2500)),
+        pytest.param(TWO_PROCESSES, 2500, marks=pytest.mark.slow),
+        pytest.param(TWO_PROCESSES, 1, marks=pytest.mark.long),
+    ],
 )
-@pytest.mark.parametrize("images", [1, 2500])
 def test_every_outcome_is_one_row_on_every_local_runner(
     tmp_path: pathlib.Path, arguments: list[str], images: int
 ) -> None:
@@ -222,7 +226,7 @@ def test_the_paths_of_a_run_follow_its_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [DEFAULT, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)]
+    "arguments", [DEFAULT, pytest.param(TWO_PROCESSES, marks=pytest.mark.long)]
 )
 def test_one_three_and_eight_files_hold_the_same_table(
     tmp_path: pathlib.Path, arguments: list[str]

@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from imgcls_beam import InputOptions, ListImages, WriteParquet
 from imgcls_beam.sinks import read_record
-from tests.beam.test_selecting import RUN, WAYS, of_run, run_job, to_outcome, write_files
+from tests.beam.test_selecting import RUN, WAYS_AND_LONG, of_run, run_job, to_outcome, write_files
 from tests.runners import DEFAULT, REPEATED, make_pipeline
 
 pytestmark = pytest.mark.usefixtures("forked_workers")
@@ -61,7 +61,7 @@ def test_several_listings_are_added_up_and_none_is_nothing(tmp_path: pathlib.Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS_AND_LONG)
 def test_a_selection_counts_too_an_append_adds_and_a_retry_does_not(
     tmp_path: pathlib.Path, way: tuple[bool, Sequence[str]]
 ) -> None:

@@ -35,6 +35,11 @@ WAYS = [
     pytest.param((True, REPEATED), id="joined, bundles twice", marks=pytest.mark.slow),
     pytest.param((True, TWO_PROCESSES), id="joined by two processes", marks=pytest.mark.slow),
 ]
+WAYS_AND_LONG = [
+    *WAYS[:3],
+    pytest.param((True, TWO_PROCESSES), id="joined by two processes", marks=pytest.mark.long),
+]
+"""Where another test holds already that two processes select what one does."""
 
 
 def to_outcome(listed: ImageRef | Failure, scoring: Scoring = SCORING) -> Outcome:
@@ -160,7 +165,7 @@ def test_an_image_is_new_to_another_model_or_other_parameters(
     assert record.counts["skipped"] == skipped
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS_AND_LONG)
 def test_what_failed_is_tried_again_in_its_own_run(
     tmp_path: pathlib.Path, way: tuple[bool, Sequence[str]]
 ) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imgcls_beam.stores.http_client import PublicHttp
+from tests.programs import ROOT
 from tests.scenes import draw_photo, encode
 
 _CANARY = "cAnArY7f3a9c"
@@ -48,8 +49,8 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def _run(*words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "pipelines", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.impatient", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def _write_manifest(path: pathlib.Path, host: str) -> int:

@@ -97,8 +97,7 @@ def watch_job(job: "subprocess.Popen[bytes]") -> int:
     return most
 
 
-@pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.long(minutes=1)
 @pytest.mark.skipif(not STATUS.exists(), reason="only Linux says what a process has")
 def test_a_job_of_eight_threads_over_every_bomb_keeps_within_its_memory(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path

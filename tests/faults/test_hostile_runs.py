@@ -70,8 +70,8 @@ def test_bombs_mutants_and_polyglots_are_rows_and_twice_the_same(
     run_twice(tmp_path / "in", vit_folder, listed, "--max_image_pixels=16777216")
 
 
-@pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.long(minutes=6)
+@pytest.mark.timeout(1800)
 def test_thousands_of_mutants_and_every_bomb_are_rows_and_twice_the_same(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:

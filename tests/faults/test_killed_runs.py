@@ -128,13 +128,43 @@ def list_left(output: pathlib.Path) -> list[str]:
     return sorted(path.name for path in output.iterdir())
 
 
-@pytest.mark.timeout(1200)
+def list_moments(operations: list[str], duration_s: float) -> list[int | float]:
+    """Every operation of the publishing, by its number, and seconds of the time before it."""
+    first = next(i for i, each in enumerate(operations) if "staged-" in each)
+    moments: list[int | float] = [*range(first, len(operations))]
+    chance = random.Random(20261123)
+    moments += [chance.random() * duration_s for _ in range(max(8, MOMENTS - len(moments)))]
+    assert len(moments) >= MOMENTS
+    return moments
+
+
+def kill_and_start_again(
+    command: list[str], output: pathlib.Path, moment: int | float, mother: Mother
+) -> list[Table | None]:
+    """A run that replaces another dies; what readers saw until the same command was done."""
+    log = output.parent / "log"
+    reader = Reader(output)
+    reader.start()
+    dies_at = moment if isinstance(moment, int) else None
+    killed = mother.start(command, log, output, dies_at)
+    if isinstance(moment, float):
+        time.sleep(moment)
+        killed.kill()
+    assert killed.wait() in ((-9,) if dies_at is not None else (-9, 0)), moment
+    after_death = follow(output)
+    assert mother.start(command, log).wait() == 0, log.read_text()
+    return [*reader.stop(), after_death]
+
+
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long(minutes=2))])
 def test_a_program_killed_at_any_of_30_moments_and_started_again_gives_the_undisturbed_table(
     tmp_path: pathlib.Path,
     mother: Mother,
     photos: pathlib.Path,
     model_folders: dict[str, pathlib.Path],
+    step: int,
 ) -> None:
+    """At all of them, or at every seventh."""
     first, second = model_folders["vit"], model_folders["convnext"]
     template, log = tmp_path / "template", tmp_path / "log"
     assert mother.start(make_command(photos, template, first), log).wait() == 0
@@ -150,26 +180,11 @@ def test_a_program_killed_at_any_of_30_moments_and_started_again_gives_the_undis
     assert {each[1] for each in new.values()}.isdisjoint({each[1] for each in old.values()})
     operations = pathlib.Path(f"{log}.ops").read_text().splitlines()
 
-    # Every operation of the publishing, and moments of the time before it.
-    first = next(i for i, each in enumerate(operations) if "staged-" in each)
-    moments: list[int | float] = [*range(first, len(operations))]
-    chance = random.Random(20261123)
-    moments += [chance.random() * duration_s for _ in range(max(8, MOMENTS - len(moments)))]
-    assert len(moments) >= MOMENTS
-    for number, moment in enumerate(moments):
-        output = tmp_path / f"out{number}"
+    for moment in list_moments(operations, duration_s)[::step]:
+        output = tmp_path / "out"
         shutil.copytree(template, output)
-        reader = Reader(output)
-        reader.start()
-        dies_at = moment if isinstance(moment, int) else None
-        killed = mother.start(make_command(photos, output, second), log, output, dies_at)
-        if isinstance(moment, float):
-            time.sleep(moment)
-            killed.kill()
-        assert killed.wait() in ((-9,) if dies_at is not None else (-9, 0)), moment
-        after_death = follow(output)
-        assert mother.start(make_command(photos, output, second), log).wait() == 0, log.read_text()
-        for table in [*reader.stop(), after_death]:
+        command = make_command(photos, output, second)
+        for table in kill_and_start_again(command, output, moment, mother):
             check_equal(table, old if table is not None and is_of(table, old) else new)
         check_equal(follow(output), new)
         check_equal(glob(output), new)
@@ -181,9 +196,15 @@ def is_of(table: Table, other: Table) -> bool:
     return {each[1] for each in table.values()} == {each[1] for each in other.values()}
 
 
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.long(minutes=1))])
 def test_a_first_run_killed_at_each_step_of_publishing_leaves_no_record_or_all_of_the_run(
-    tmp_path: pathlib.Path, mother: Mother, photos: pathlib.Path, vit_folder: pathlib.Path
+    tmp_path: pathlib.Path,
+    mother: Mother,
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    step: int,
 ) -> None:
+    """At each of them, or at every fifth: before the record is written, and after it."""
     log = tmp_path / "log"
     whole = tmp_path / "whole"
     command = [each for each in make_command(photos, whole, vit_folder) if "if_exists" not in each]
@@ -191,17 +212,21 @@ def test_a_first_run_killed_at_each_step_of_publishing_leaves_no_record_or_all_o
     expected = follow(whole)
     assert expected is not None
     operations = pathlib.Path(f"{log}.ops").read_text().splitlines()
-    for dies_at in range(len(operations) - 16, len(operations)):
+    seen = set()
+    for dies_at in range(len(operations) - 16, len(operations), step):
         output = tmp_path / f"out{dies_at}"
         mine = [each.replace(str(whole), str(output)) for each in command]
         assert mother.start(mine, log, output, dies_at).wait() == -9
         committed = (output / "runs" / "r1.json").exists()
+        seen.add(committed)
         assert mother.start(mine, log).wait() == (2 if committed else 0)
         check_equal(follow(output), expected)
         check_equal(glob(output), expected)
         assert list_left(output) == ["predictions", "runs"], operations[dies_at]
+    assert seen == {False, True}
 
 
+@pytest.mark.parametrize("pairs", [2, pytest.param(10, marks=pytest.mark.long)])
 @pytest.mark.parametrize("how", ["fail", "replace"])
 def test_of_pairs_started_together_one_is_done_and_the_other_says_so(
     tmp_path: pathlib.Path,
@@ -209,9 +234,10 @@ def test_of_pairs_started_together_one_is_done_and_the_other_says_so(
     photos: pathlib.Path,
     model_folders: dict[str, pathlib.Path],
     how: str,
+    pairs: int,
 ) -> None:
     models = [model_folders["vit"], model_folders["convnext"]]
-    for number in range(10):
+    for number in range(pairs):
         output = tmp_path / f"out{number}"
         logs = [tmp_path / f"log{i}" for i in range(2)]
         pair = [

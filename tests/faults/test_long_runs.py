@@ -92,8 +92,9 @@ def test_a_run_of_some_thousand_rows_holds_no_more_at_its_end(
     check_flat(seen, 64 << 10, {"files": 3, "threads": 3, "children": 0}.__getitem__)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif("IMGCLS_LONG" not in os.environ, reason="minutes; asked for by IMGCLS_LONG=1")
+@pytest.mark.long(minutes=5)
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not PROCESS.exists(), reason="only Linux says what a process holds")
 def test_a_run_of_100_000_rows_holds_no_more_at_its_end(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

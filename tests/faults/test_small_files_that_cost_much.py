@@ -68,7 +68,6 @@ def test_a_file_costs_its_row_and_little_work(name: str) -> None:
     assert row[0] is None or STAGE_OF[row[0]] is Stage.PREPARE
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_of_the_largest_size_does_not_cost_more(name: str) -> None:

@@ -91,9 +91,8 @@ def test_a_worker_that_ends_by_itself_interrupts_the_program_and_ends_the_others
         threading.excepthook = before
 
 
-@pytest.mark.slow
+@pytest.mark.long(minutes=1)
 @only_linux
-@pytest.mark.skipif("IMGCLS_LONG" not in os.environ, reason="a minute; asked for by IMGCLS_LONG=1")
 def test_a_worker_that_is_killed_or_a_signal_ends_the_run_and_all_workers(
     many: pathlib.Path, vit_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -85,7 +85,6 @@ def test_scores_equal_the_references_for_every_label_of_every_image(
     assert all(each.difference is not None for each in result.comparisons)
     assert result.find_different() == []
     assert ROWS[family.model_class][2:4] == describe_way(result)
-    check_openvino(family, tmp_path / family.model_class, images)
     check_model(resolve_model(str(tmp_path / family.model_class), None))  # where it is launched
     # Equal scores of images that all look alike to the model would show nothing.
     reference = transformers.pipeline(
@@ -96,8 +95,17 @@ def test_scores_equal_the_references_for_every_label_of_every_image(
     assert len({each["label"] for each in best}) >= 2
 
 
-def check_openvino(family: Family, folder: pathlib.Path, images: pathlib.Path) -> None:
-    """The same scores once more, or a refusal where the table says so."""
+def mark_openvino(family: Family) -> Any:
+    """Those that it refuses, and the quick ones; the rest is long."""
+    is_short = family.openvino != "runs" or family.model_class in QUICK
+    return pytest.param(family, marks=() if is_short else pytest.mark.long)
+
+
+@pytest.mark.parametrize("family", [*map(mark_openvino, LOADABLE)], ids=name_of)
+def test_openvino_gives_the_references_scores_or_a_refusal(
+    family: Family, images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder = make_family(tmp_path / family.model_class, family)
     try:
         different = compare_folder(folder, images, "openvino").find_different()
     except ModelError as error:

@@ -226,20 +226,24 @@ def test_a_wrong_rerun_is_one_clear_sentence_and_changes_nothing(
     assert sorted(out.rglob("*")) == before
 
 
-@pytest.mark.slow
+FIRST = ["--batch_size=16", *IN_MEMORY]
+WAYS = {
+    "batches of 5": ["--batch_size=5", *IN_MEMORY],
+    "bundles twice": ["--batch_size=16", *REPEATED],
+}
+MORE_WAYS = WAYS | {"two processes, batches of 7": ["--batch_size=7", *TWO_PROCESSES]}
+
+
 @pytest.mark.usefixtures("forked_workers")
+@pytest.mark.parametrize(
+    "ways", [WAYS, pytest.param(MORE_WAYS, marks=pytest.mark.long)], ids=["one process", "two, too"]
+)
 def test_batch_size_and_runner_do_not_change_the_table(
-    tmp_path: pathlib.Path, vit_folder: pathlib.Path
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path, ways: dict[str, list[str]]
 ) -> None:
     photos = tmp_path / "photos"
     write_photos(photos, 70)
     write_broken(photos, 5)
-    ways = {
-        "first": ["--batch_size=16", *IN_MEMORY],
-        "batches of 5": ["--batch_size=5", *IN_MEMORY],
-        "bundles twice": ["--batch_size=16", *REPEATED],
-        "two processes, batches of 7": ["--batch_size=7", *TWO_PROCESSES],
-    }
     labels = """
         select md5(string_agg(row_text, chr(10) order by row_text)), count(*) from (
             select concat_ws('|', image_uri, image_version, image_sha256, status, error.code,
@@ -248,7 +252,7 @@ def test_batch_size_and_runner_do_not_change_the_table(
         "select list_transform(predictions, lambda each: each.score) from {rows} order by image_uri"
     )
     seen = {}
-    for name, flags in ways.items():
+    for name, flags in {"first": FIRST, **ways}.items():
         out = tmp_path / name
         assert classify(photos, out, vit_folder, "r1", *flags) == 0
         seen[name] = (query(out, labels), [row[0] for row in query(out, scores)])

@@ -6,7 +6,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from bench.peers.engines import serve_workers
 from pipelines.__main__ import main
 from tests.built_servers import FOLDER
+from tests.job_services import serve_jobs
 from tests.runners import IN_MEMORY, REPEATED, TWO_PROCESSES, TWO_THREADS
 from tests.scenes import BROKEN, draw_photo, encode
 
@@ -48,17 +48,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def job_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Beam's portable job service, in a process of its own."""
-    file = tmp_path_factory.mktemp("service") / "port"
-    service = "apache_beam.runners.portability.local_job_service_main"
-    command = [sys.executable, "-m", service, "--port=0", f"--port_file={file}"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            while not (file.exists() and file.read_text()):
-                assert process.poll() is None
-                time.sleep(0.05)
-            yield f"localhost:{file.read_text()}"
-        finally:
-            process.kill()
+    with serve_jobs(tmp_path_factory.mktemp("service")) as service:
+        yield service.endpoint
 
 
 @pytest.fixture(scope="module")

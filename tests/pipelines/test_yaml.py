@@ -70,7 +70,7 @@ def test_the_transform_of_an_installed_package(tmp_path: pathlib.Path) -> None:
     assert failed["element"] == [BAD, 4]  # Beam's own way of writing it
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_transform_of_a_package_that_beam_installs(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,10 +136,14 @@ def make_mortal(call: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("mortal")
 @pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long(minutes=1))])
 def test_a_load_that_died_anywhere_goes_on_where_it_was(
-    table: TableName, tmp_path: pathlib.Path, after: bool
+    table: TableName, tmp_path: pathlib.Path, after: bool, step: int
 ) -> None:
-    """Old rows or new ones stand at every moment, and the new ones in the end."""
+    """Old rows or new ones stand at every moment, and the new ones in the end.
+
+    It dies at each call of the client, or at every fourth.
+    """
     old = {"r1": (f"{0:032x}", 10, 10)}
     deaths, died = 0, True
     while died:
@@ -154,7 +158,7 @@ def test_a_load_that_died_anywhere_goes_on_where_it_was(
             load_run(table, output, second)
             died = False
         except Killed:
-            deaths += 1
+            deaths += step
         FUSE.set(None)
         assert count_rows(table)[run.run_id] in ((old, new) if died else (new,))
         load_run(table, output, second)

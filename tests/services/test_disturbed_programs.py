@@ -47,6 +47,7 @@ def _read(server: Server, output: str) -> tuple[dict[str, Any], dict[str, str]]:
     return record, models
 
 
+@pytest.mark.parametrize("pairs", [1, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize("how", ["fail", "replace"])
 def test_of_pairs_started_together_on_a_bucket_one_is_done_and_the_other_says_so(
     tmp_path: pathlib.Path,
@@ -54,10 +55,11 @@ def test_of_pairs_started_together_on_a_bucket_one_is_done_and_the_other_says_so
     mother: Mother,
     model_folders: dict[str, pathlib.Path],
     how: str,
+    pairs: int,
 ) -> None:
     models = [model_folders["vit"], model_folders["convnext"]]
-    for number in range(3):
-        output = f"pairs-{how}-{number}"
+    for number in range(pairs):
+        output = f"pairs-{how}-{pairs}-{number}"
         logs = [tmp_path / f"log{i}" for i in range(2)]
         pair = [
             mother.start(_make_command(server, output, model, how), log)
@@ -70,26 +72,28 @@ def test_of_pairs_started_together_on_a_bucket_one_is_done_and_the_other_says_so
         assert set(found.values()) == {record["model"]["key"]}
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.long)])
 def test_a_program_killed_on_a_bucket_and_started_again_gives_the_whole_table(
     tmp_path: pathlib.Path,
     server: Server,
     mother: Mother,
     model_folders: dict[str, pathlib.Path],
+    kills: int,
 ) -> None:
-    log = tmp_path / "log"
-    old = _make_command(server, "killed", model_folders["vit"], "replace")
-    new = _make_command(server, "killed", model_folders["convnext"], "replace")
+    log, output = tmp_path / "log", f"killed-{kills}"
+    old = _make_command(server, output, model_folders["vit"], "replace")
+    new = _make_command(server, output, model_folders["convnext"], "replace")
     began = time.monotonic()
     assert mother.start(old, log).wait() == 0
     duration_s = time.monotonic() - began
     chance = random.Random(42)
-    for _ in range(4):
+    for _ in range(kills):
         assert mother.start(old, log).wait() == 0, log.read_text()
-        before, _ = _read(server, "killed")
+        before, _ = _read(server, output)
         killed = mother.start(new, log)
         time.sleep(duration_s * (0.4 + 0.6 * chance.random()))
         killed.kill()
         killed.wait()
         assert mother.start(new, log).wait() == 0, log.read_text()
-        record, found = _read(server, "killed")
+        record, found = _read(server, output)
         assert set(found.values()) == {record["model"]["key"]} != {before["model"]["key"]}

@@ -5,7 +5,6 @@ Silences are made short by the environment and retries quick, so nothing here wa
 
 import hashlib
 import json
-import os
 import pathlib
 import uuid
 from collections.abc import Iterator
@@ -92,7 +91,8 @@ def test_a_run_that_writes_under_faults_is_published_once_or_not_at_all(
     _write_disturbed(server, 1)
 
 
-@pytest.mark.skipif("IMGCLS_LONG" not in os.environ, reason="minutes: IMGCLS_LONG=1")
+@pytest.mark.long(minutes=3)
+@pytest.mark.timeout(1800)
 def test_thirty_runs_that_write_under_faults_are_published_once_or_not_at_all(
     server: Server, quick: None
 ) -> None:

@@ -5,7 +5,6 @@ The options make waits and silences short, so nothing here waits for long.
 
 import hashlib
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -108,7 +107,7 @@ def test_three_in_ten_faults_lose_nothing_and_take_little_more(server: Server) -
     _read_disturbed(server, 150)
 
 
-@pytest.mark.skipif("IMGCLS_LONG" not in os.environ, reason="minutes: IMGCLS_LONG=1")
+@pytest.mark.long(minutes=1)
 def test_three_in_ten_faults_lose_nothing_of_two_thousand(server: Server) -> None:
     _read_disturbed(server, 2_000)
 

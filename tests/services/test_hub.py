@@ -102,7 +102,7 @@ def test_the_published_layouts_load_by_hub_id_and_give_the_references_scores(
     check_layout(hub, tmp_path, name, write_layout(tmp_path / "model", name))
 
 
-@pytest.mark.slow
+@pytest.mark.long(minutes=1)
 def test_the_default_model_works_in_its_full_size(hub: Hub, tmp_path: pathlib.Path) -> None:
     folder = write_layout(tmp_path / "model", VIT, is_full_size=True)
     assert (folder / "model.safetensors").stat().st_size > 340e6

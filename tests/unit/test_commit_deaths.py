@@ -83,9 +83,15 @@ def test_a_record_never_stands_before_its_files_do(output: str, after: bool) -> 
             ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize(("days", "sizes"), [(0, [5, 4]), (1, [5, 4]), (0, [6, 2, 1])])
+@pytest.mark.parametrize(
+    ("days", "sizes"),
+    [
+        (0, [5, 4]),
+        pytest.param(1, [5, 4], marks=pytest.mark.long),
+        pytest.param(0, [6, 2, 1], marks=pytest.mark.long),
+    ],
+)
 def test_another_session_after_a_death_leaves_its_own_rows_and_only_they(
     output: str, after: bool, days: int, sizes: list[int]
 ) -> None:

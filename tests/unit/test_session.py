@@ -266,6 +266,16 @@ def test_a_replace_that_died_after_its_commit_is_cleared_by_whoever_is_refused(
     check_committed(output, record, 9)
 
 
+def test_what_was_abandoned_is_staged_again_once_it_has_begun_again(output: str) -> None:
+    """Threads of a job that was stopped are at work until their program ends."""
+    session = begin(output)
+    abandon_session(session)
+    with pytest.raises(PublishError, match="abandoned meanwhile"):
+        stage_from(session, [(0, 3)])
+    assert list_output(output) == []
+    assert len(stage_from(begin(output), [(0, 3)]).files) == 1
+
+
 def test_what_sessions_of_other_runs_left_is_swept_after_a_week(output: str) -> None:
     dead = Program(output, 1, run=dataclasses.replace(RUN, run_id="dead")).stage([(0, 3)])
     now = datetime.datetime.now(datetime.UTC)

@@ -60,7 +60,10 @@ def test_there_are_sixty_kinds_and_more() -> None:
     assert len(ANYWHERE) == len(set(ANYWHERE)) > 60
 
 
-@pytest.fixture(params=["disk", "s3", "gcs"])
+STORES = [pytest.param(each, marks=pytest.mark.long(minutes=1)) for each in ("s3", "gcs")]
+
+
+@pytest.fixture(params=["disk", *STORES])
 def folder(request: pytest.FixtureRequest, s3: Server, gcs: Server, tmp_path: pathlib.Path) -> str:
     """Where the good images and the manifest lie; both stores can be reached."""
     roots = {"disk": str(tmp_path), "s3": s3.root, "gcs": gcs.root}
@@ -107,7 +110,7 @@ def test_a_thousand_references_are_accounted_for(
         *("--allow_scheme=http", "--allow_scheme=https"),
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines", "classify", *flags],
+        [sys.executable, "-m", "tests.impatient", "classify", *flags],
         cwd=_ROOT,
         capture_output=True,
         text=True,
