@@ -30,7 +30,7 @@ def _become(parent: int, command: Sequence[str]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before Linux was asked
             return
-    os.execvp(command[0], command)
+    os.execvp(command[0], [*command])
 
 
 if __name__ == "__main__":
