@@ -27,7 +27,7 @@ _CLOCKED = {
     "imgcls_beam.prefetch": {"prepare_in_box": "prepare"},
     "imgcls_beam.async_handler": {},
     "imgcls_beam.handler": {"load_classifier": "load", "predict_begun": "predict"},
-    "imgcls_beam.asking": {"_try_classify": "forward"},
+    "imgcls_beam.asked_images": {"_try_classify": "forward"},
     "imgcls_beam.sinks.parquet": {"to_record_batch": "row"},
     "imgcls_beam.sinks.commit": {"commit_session": "publish"},
     "pipelines.job": {"run": "job"},

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from imgcls_beam.asking import AskedImages, AskedModel
+from imgcls_beam.asked_images import AskedImages, AskedModel
 from imgcls_beam.classifying import Best, Classifier, Logits, RankSpec
 from imgcls_beam.elements import Failure, Outcome, PixelArray, Prediction
 from imgcls_beam.errors import FailureCode, ImageError

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from imgcls_beam import asking, handler, health
+from imgcls_beam import asked_images, handler, health
 from imgcls_beam.classifying.protocol import Logits
 from imgcls_beam.classifying.torch_running import TorchRunner
 from pipelines.__main__ import main
@@ -133,7 +133,7 @@ def test_a_model_that_fails_on_most_images_and_not_on_known_ones_ends_the_run(
 
     monkeypatch.setattr(TorchRunner, "run", fail_alone)
     # Batches of odd size are halved to single images, and never to two at once.
-    monkeypatch.setattr(asking, "_ask_isolated", answer_alone(asking._ask_isolated))
+    monkeypatch.setattr(asked_images, "_ask_isolated", answer_alone(asked_images._ask_isolated))
     assert classify(photos, tmp_path / "out", vit_folder) == code
     said = capsys.readouterr()
     if code == 1:
@@ -154,12 +154,12 @@ def answer_alone(answer: Any) -> Any:
 
 _STAYS = """
 import sys, threading
-from imgcls_beam import asking, handler, health
+from imgcls_beam import asked_images, handler, health
 from imgcls_beam.classifying.torch_running import TorchRunner
 from imgcls_beam.classifying.watchdog import Watchdog
 from pipelines.__main__ import main
 
-asking.WATCHDOG = health.WATCHDOG = Watchdog(tick_s=0.05, first_s=600.0, least_s=1.0)
+asked_images.WATCHDOG = health.WATCHDOG = Watchdog(tick_s=0.05, first_s=600.0, least_s=1.0)
 predict, run = handler.predict_begun, TorchRunner.run
 left = [10**6]
 

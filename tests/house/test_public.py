@@ -150,7 +150,7 @@ def test_broad_excepts_stand_where_foreign_bytes_models_and_objects_are_met() ->
     }
     assert exempt == {
         *("preparing/orientation.py", "preparing/reducing.py"),
-        *("predicting.py", "parity.py", "attributes.py"),
+        *("asked_images.py", "parity.py", "attributes.py"),
         "classifying/deciding.py",  # a converter of foreign models
         "classifying/trial.py",  # and a compiler of what it made
         "classifying/compiling.py",  # and torch's, which may lack a part of it

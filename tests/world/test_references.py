@@ -23,7 +23,7 @@ from fsspec.registry import _registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import imgcls_beam.asking
+import imgcls_beam.asked_images
 import imgcls_beam.prefetch
 from imgcls_beam import ClassifyImages, ListImages, WriteParquet
 from imgcls_beam.elements import Failure, ImageRef
@@ -72,7 +72,10 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
     seen, counting = Looks(), threading.Lock()
-    prepare, classify = imgcls_beam.prefetch.prepare_in_box, imgcls_beam.asking.AskedModel.classify
+    prepare, classify = (
+        imgcls_beam.prefetch.prepare_in_box,
+        imgcls_beam.asked_images.AskedModel.classify,
+    )
 
     def count_prepared(*args: Any, **keywords: Any) -> Any:
         seen.decoded += 1
@@ -85,7 +88,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
 
     monkeypatch.setitem(_registry, SCHEME, Counted)
     monkeypatch.setattr(imgcls_beam.prefetch, "prepare_in_box", count_prepared)
-    monkeypatch.setattr(imgcls_beam.asking.AskedModel, "classify", count_predicted)
+    monkeypatch.setattr(imgcls_beam.asked_images.AskedModel, "classify", count_predicted)
     Counted.store.clear()
     Counted.reads.clear()
     yield seen
