@@ -150,11 +150,11 @@ def test_what_becomes_of_an_object_at_last_is_told_to_the_breaker(
 
 def test_a_client_that_is_of_one_thread_is_opened_for_few_of_them() -> None:
     """FTP's: for each of them it would log in once more."""
-    threads: set[int] = set()
+    threads: set[threading.Thread] = set()
 
     def note() -> Iterator[Exception | None]:
         yield TimeoutError()
-        threads.add(threading.get_ident())
+        threads.add(threading.current_thread())
         yield None
 
     refs = [put(f"{index}.jpg") for index in range(30)]
