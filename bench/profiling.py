@@ -23,7 +23,7 @@ from typing import Any
 
 _CLOCKED = {
     "imgcls_beam.transforms.list_images": {"list_images": "list", "list_distinct": "list"},
-    "imgcls_beam.reading.bounded_reads": {"read_or_give_up": "read"},
+    "imgcls_beam.reading.bounded_reads": {"begin_or_give_up": "read"},
     "imgcls_beam.prefetch": {"prepare_in_box": "prepare"},
     "imgcls_beam.async_handler": {},
     "imgcls_beam.handler": {"load_classifier": "load", "predict_begun": "predict"},

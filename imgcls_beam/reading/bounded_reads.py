@@ -11,8 +11,8 @@ is looked up, and counted by its size. A cell of a table cannot be looked up: fe
 import concurrent.futures
 import dataclasses
 import functools
+import itertools
 import threading
-import time
 from collections.abc import Iterator, Sequence
 
 from imgcls_beam.board import BOARD
@@ -20,10 +20,11 @@ from imgcls_beam.byte_budget import ByteBudget
 from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, RequestLine, TableCell
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.breaker import read_or_give_up
-from imgcls_beam.reading.faults import Sleep
+from imgcls_beam.reading.breaker import begin_or_give_up
+from imgcls_beam.reading.gate import Gate
 from imgcls_beam.reading.pinning import look_up_versions
-from imgcls_beam.reading.shared_reads import Given, Result, give_to
+from imgcls_beam.reading.ranges import Asking
+from imgcls_beam.reading.shared_reads import Begun, Given, LateRead, find_object, give_to, wait_for
 
 READING_BYTES = 256 << 20
 """Of a process, for what is read ahead."""
@@ -51,33 +52,33 @@ class _Entry:
         is_first: whether no more than its first bytes are to be read.
         result: None as long as it is not read, and when it was given away.
         is_read: whether it was.
-        held_bytes: what it takes.
+        held_bytes: what it takes, or will take where its result is to come.
     """
 
     given: Given
     asked: Given
     needed_bytes: int
     is_first: bool
-    result: Result | None = None
+    result: Begun | None = None
     is_read: bool = False
     held_bytes: int = 0
 
 
 class BoundedReads:
-    """What `read_images` gives, in order, to be iterated once.
+    """What `begin_images` gives, in order, to be iterated once.
 
     Attributes:
         last: the last of all results, once it was read.
     """
 
-    last: Result | None = None
+    last: Begun | None = None
 
     def __init__(
         self,
         refs: Sequence[Given],
         options: ReadOptions,
-        known: Sequence[Result] = (),
-        sleep: Sleep = time.sleep,
+        known: Sequence[Begun] = (),
+        gate: Gate | None = None,
     ) -> None:
         """Reads nothing yet.
 
@@ -85,12 +86,14 @@ class BoundedReads:
             refs: what is to be read.
             options: how; `batch_bytes` is what is read ahead at the most.
             known: results that come before them.
-            sleep: see `read_images`.
+            gate: limits requests in flight, of other batches too; None: of this one alone.
         """
-        done = [_Entry(each, each, 0, is_first=False, result=each, is_read=True) for each in known]
-        self._entries = [*done, *(_make_entry(each, options.max_bytes) for each in refs)]
+        self._entries = [
+            *map(_make_known, known),
+            *(_make_entry(each, options.max_bytes) for each in refs),
+        ]
         self.last = None if refs or not known else known[-1]
-        self._options, self._sleep = options, sleep
+        self._options, self._gate = options, gate or Gate(options.concurrency)
         self._lock = threading.Lock()
         self._held_bytes = 0
         self._reading: concurrent.futures.Future[None] | None = None
@@ -102,15 +105,22 @@ class BoundedReads:
                 return
             self._read(wave)
 
-    def __iter__(self) -> Iterator[Result]:
-        """The results; those that are not there yet are read."""
+    def __iter__(self) -> Iterator[Begun]:
+        """The results; those that are not there yet are read.
+
+        What is to come keeps its memory until it is released, or forgotten.
+        """
         for entry in self._entries:
             if not entry.is_read:
                 with BOARD.held(Stage.READ):
                     self._wait_for(entry)
             result, entry.result = entry.result, None
             assert result is not None
-            self._change_held(-entry.held_bytes)
+            if isinstance(result, LateRead):
+                release = functools.partial(self._change_held, -entry.held_bytes)
+                result = dataclasses.replace(result, release=release)
+            else:
+                self._change_held(-entry.held_bytes)
             if self._held_bytes <= self._options.batch_bytes // 2 and self._choose_wave():
                 self._go_on()
             yield result
@@ -160,7 +170,7 @@ class BoundedReads:
             if part := [each for each in wave if each.is_first is is_first]:
                 self._read_part(part, is_first=is_first)
         for entry in wave:  # by what was read
-            held_bytes = len(entry.result.data) if isinstance(entry.result, EncodedImage) else 0
+            held_bytes = _count_held(entry)
             self._change_held(held_bytes - entry.held_bytes)
             entry.held_bytes, entry.is_read = held_bytes, entry.result is not None
         if large := [each for each in wave if not each.is_read]:
@@ -173,8 +183,8 @@ class BoundedReads:
         if is_first:
             least = min(FIRST_BYTES, options.max_bytes)
             options = dataclasses.replace(options, max_bytes=least)
-        results = read_or_give_up([each.asked for each in part], options, self._sleep)
-        for entry, result in zip(part, results, strict=True):
+        begun = begin_or_give_up([each.asked for each in part], Asking(options, self._gate))
+        for entry, result in zip(part, map(wait_for, begun) if is_first else begun, strict=True):
             is_more = isinstance(result, Failure) and result.code is FailureCode.TOO_MANY_BYTES
             if is_first and is_more and options.max_bytes < self._options.max_bytes:
                 continue
@@ -189,6 +199,34 @@ class BoundedReads:
             _READING.give_back(-difference_bytes)
         elif difference_bytes:
             _READING.force(difference_bytes)
+
+
+def read_on(
+    refs: Sequence[Given],
+    options: ReadOptions,
+    gate: Gate,
+    last: "concurrent.futures.Future[BoundedReads] | None",
+) -> BoundedReads:
+    """Reads a batch; the last result of `last` is of the object that the batch goes on with."""
+    result, same = last.result().last if last else None, []
+    if result is not None:
+        key = find_object(refs[0])
+        same = list(itertools.takewhile(lambda ref: find_object(ref) == key, refs))
+    shared = [give_to(ref, result) for ref in same if result and isinstance(ref, ImageRef)]
+    reads = BoundedReads(refs[len(shared) :], options, shared, gate)
+    reads.prefetch()
+    return reads
+
+
+def _count_held(entry: _Entry) -> int:
+    """What a result takes, by what was read; one that is to come will take what it needs."""
+    if isinstance(entry.result, LateRead):
+        return entry.needed_bytes
+    return len(entry.result.data) if isinstance(entry.result, EncodedImage) else 0
+
+
+def _make_known(result: Begun) -> _Entry:
+    return _Entry(result.ref, result.ref, 0, is_first=False, result=result, is_read=True)
 
 
 def _make_entry(given: Given, max_bytes: int) -> _Entry:

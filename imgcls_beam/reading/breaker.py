@@ -5,16 +5,18 @@ process has asked for was delivered, whatever store they lie in, and that for ha
 no fault of theirs.
 """
 
+import dataclasses
 import datetime
+import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from imgcls_beam.elements import EncodedImage, Failure, ImageRef
+from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import FailureCode, StoreError
-from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.faults import Sleep
-from imgcls_beam.reading.read import read_images
+from imgcls_beam.reading.ranges import Asking
+from imgcls_beam.reading.read import begin_images
+from imgcls_beam.reading.shared_reads import Begun, Given, LateRead, Result
 from imgcls_beam.stores import show_store
 
 _OBJECTS = 64
@@ -43,14 +45,14 @@ class Breaker:
         self._lock = threading.Lock()
         self._objects, self._gone_s = objects, gone_s
         self._clock, self._sleep = clock, sleep
-        self._failed, self._since = 0, 0.0
+        self._failed, self._since, self._answered = 0, 0.0, 0.0
 
     def wait(self) -> None:
         """Before a batch: where nothing is delivered any more it waits, so that little is lost."""
         if self._failed >= self._objects:
             self._sleep(_PAUSE_S)
 
-    def note(self, results: Sequence[EncodedImage | Failure], began: float) -> None:
+    def note(self, results: Sequence[Result], began: float) -> None:
         """Notes what became of a batch of objects.
 
         Args:
@@ -63,9 +65,10 @@ class Breaker:
         gone = [each for each in results if _is_silence(each)]
         with self._lock:
             if len(gone) < len(results):
-                self._failed = 0
+                self._failed, self._answered = 0, self._clock()
                 return
-            self._since = self._since if self._failed else began
+            # One that was asked for again and again began long before the last answer.
+            self._since = self._since if self._failed else max(began, self._answered)
             self._failed += len(gone)
             if self._failed < self._objects or self._clock() - self._since < self._gone_s:
                 return
@@ -86,24 +89,29 @@ BREAKER = Breaker()
 """Of this process."""
 
 
-def read_or_give_up(
-    refs: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions, sleep: Sleep
-) -> list[EncodedImage | Failure]:
-    """`read_images`, for a run that ends when its store is gone.
+def begin_or_give_up(refs: Sequence[Given], asking: Asking) -> list[Begun]:
+    """`begin_images`, for a run that ends when its store is gone.
 
     Raises:
-        StoreError: that.
+        StoreError: that; and so may a result that is to come.
     """
     BREAKER.wait()
     began = BREAKER.now()
-    results = read_images(refs, options, sleep)
+    asking = dataclasses.replace(asking, conclude=functools.partial(_note, began))
+    begun = begin_images(refs, asking)
     read = [
-        result for given, result in zip(refs, results, strict=True) if isinstance(given, ImageRef)
+        result
+        for given, result in zip(refs, begun, strict=True)
+        if isinstance(given, ImageRef) and not isinstance(result, LateRead)
     ]
     if read:
         BREAKER.note(read, began)
-    return results
+    return begun
 
 
-def _is_silence(result: EncodedImage | Failure) -> bool:
+def _note(began: float, result: Result) -> None:
+    BREAKER.note([result], began)
+
+
+def _is_silence(result: Result) -> bool:
     return isinstance(result, Failure) and result.code is FailureCode.UNAVAILABLE

@@ -3,6 +3,7 @@
 The file is read by ranges, with the limits and retries of `read`.
 """
 
+import dataclasses
 import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import changed_object, count_tries, to_image_error
 from imgcls_beam.reading.pinning import look_up
-from imgcls_beam.reading.ranges import ask_ranges
+from imgcls_beam.reading.ranges import Asking, ask_ranges
 from imgcls_beam.reading.store_groups import open_stores
 from imgcls_beam.stores import updated_at_of, version_of
 from imgcls_beam.stores.parquet_batches import find_image_path, open_parquet, read_batches
@@ -45,15 +46,16 @@ class RangeFile(io.RawIOBase):
         Raises:
             ImageError: it is not there, may not be read, or its store cannot be opened.
         """
-        self._options = options
-        self._sleep = sleep
+        self._asking = Asking.alone(options, sleep)
         self._offset = 0
         self.tries = 1
         ((_, store, paths),) = open_stores([ImageRef(uri)], options)
         if isinstance(store, ImageError):
             raise store
         self._store, self._path = store, paths[0]
-        self.info: Mapping[str, Any] = self._persist(lambda: look_up(self._store, [self._path])[0])
+        self.info: Mapping[str, Any] = self._persist(
+            lambda _: look_up(self._store, [self._path])[0]
+        )
         self._size_bytes = int(self.info["size"])
         self.identity = (version_of(self.info), updated_at_of(self.info), self._size_bytes)
 
@@ -68,7 +70,7 @@ class RangeFile(io.RawIOBase):
         if end <= start:
             return b""
         data: bytes = self._persist(
-            lambda: ask_ranges(self._store, [self._path], [start], [end], self._options)[0]
+            lambda asking: ask_ranges(self._store, [self._path], [start], [end], asking)[0]
         )
         if len(data) != end - start:
             raise changed_object()
@@ -87,15 +89,17 @@ class RangeFile(io.RawIOBase):
 
     seekable = readable
 
-    def _persist(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401  what the store answers
+    def _persist(self, ask: Callable[[Asking], Any]) -> Any:  # noqa: ANN401  what the store answers
         """Asks again while the fault looks passing.
 
         Raises:
             ImageError: the fault does not look passing, or did not pass.
         """
-        for tries in count_tries(self._options, self._sleep):
+        for tries in count_tries(self._asking.options, self._asking.sleep):
             self.tries = max(self.tries, tries)
-            answer = ask()
+            asking = dataclasses.replace(self._asking, tries=tries)
+            with asking.bear_silence():
+                answer = ask(asking)
             if not isinstance(answer, BaseException):
                 return answer
             error = to_image_error(answer)

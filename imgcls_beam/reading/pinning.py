@@ -6,6 +6,7 @@ listed version then, it was not changed before. A manifest gives no versions: th
 """
 
 import concurrent.futures
+import contextvars
 import dataclasses
 import itertools
 import os
@@ -100,7 +101,10 @@ def look_up(
     if is_local(store):
         return [_look_at_file(path) for path in paths]
     with concurrent.futures.ThreadPoolExecutor(_LOOK_UPS_AT_ONCE) as pool:
-        futures = [pool.submit(find_info, store, path, is_object=True) for path in paths]
+        futures = [
+            pool.submit(contextvars.copy_context().run, find_info, store, path, is_object=True)
+            for path in paths
+        ]
     return [future.exception() or future.result() for future in futures]
 
 

@@ -7,72 +7,59 @@
     a cell of a Parquet file ─▶ cells ─▶ bytes
     bytes that are there already ─▶ bytes
 
-Many requests are in flight on stores that are asynchronous (2,716 objects/s of 100 kB 20 ms away at
-200 in flight, against 169 for Beam's FileSystems on 32 threads); others are asked by fsspec's
-`cat_ranges`, which returns an exception per path, and, unlike `cat`, takes `a[1].jpg` for a name.
-Files of a local disk are opened without it: 47,000 of 20 kB a second against 37,000.
+All objects are tried at once (`try_objects`), and those whose fault looks passing are tried again
+each by itself (`late_reads`).
 """
 
 import dataclasses
-import itertools
-import os
-import stat
 import time
 from collections.abc import Iterator, Sequence
 
-from fsspec import AbstractFileSystem
-
 from imgcls_beam.attributes import find_attributes_problem
-from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, RequestLine, TableCell
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading.faults import (
-    Sleep,
-    changed_object,
-    count_tries,
-    no_file,
-    to_image_error,
-    too_many_bytes,
-)
-from imgcls_beam.reading.pinning import find_faults
-from imgcls_beam.reading.ranges import ask_ranges
-from imgcls_beam.reading.request_images import limit_line_bytes, open_request
-from imgcls_beam.reading.shared_reads import read_shared
-from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
-from imgcls_beam.stores import RETRIES, FaultKind, has_version, is_local, kind_of
-
-_STRETCHES = (ByteSpan, RequestLine)
+from imgcls_beam.reading.faults import Sleep, too_many_bytes
+from imgcls_beam.reading.late_reads import begin_objects
+from imgcls_beam.reading.ranges import Asking
+from imgcls_beam.reading.shared_reads import Begun, Given, Result, read_shared, wait_for
 
 
 def read_images(
-    refs: Sequence[ImageRef | EncodedImage | Failure],
-    options: ReadOptions,
-    sleep: Sleep = time.sleep,
-) -> list[EncodedImage | Failure]:
+    refs: Sequence[Given], options: ReadOptions, sleep: Sleep = time.sleep
+) -> list[Result]:
     """Reads images from any stores; one result each, in order.
 
     A failure of listing stays as it is, and so does an image that is read already, if it is within
     the limit. An object that several refs name is read once, see `ReadOptions.dedupe`.
+
+    Args:
+        refs: what is to be read.
+        options: the limits.
+        sleep: waits before other tries, in the threads of several objects at once.
     """
-    checked = [_check(ref, options.max_bytes) for ref in refs]
-    if options.dedupe == "off":
-        return _read_each(checked, options, sleep)
-    return read_shared(checked, lambda distinct: _read_each(distinct, options, sleep))
+    return list(map(wait_for, begin_images(refs, Asking.alone(options, sleep))))
 
 
-def _read_each(
-    checked: Sequence[ImageRef | EncodedImage | Failure], options: ReadOptions, sleep: Sleep
-) -> list[EncodedImage | Failure]:
+def begin_images(refs: Sequence[Given], asking: Asking) -> list[Begun]:
+    """`read_images` without the wait for objects that are asked for again: theirs are to come."""
+    checked = [_check(ref, asking.options.max_bytes) for ref in refs]
+    if asking.options.dedupe == "off":
+        return _begin_each(checked, asking)
+    return read_shared(checked, lambda distinct: _begin_each(distinct, asking))
+
+
+def _begin_each(checked: Sequence[Given], asking: Asking) -> list[Begun]:
     wanted = [ref for ref in checked if isinstance(ref, ImageRef)]
     cells = [ref for ref in wanted if isinstance(ref.locator, TableCell)]
     objects = [ref for ref in wanted if not isinstance(ref.locator, TableCell)]
-    from_objects = iter(_read_objects(objects, options, sleep))
-    from_cells: Iterator[EncodedImage | Failure] = iter(())
+    from_objects = iter(begin_objects(objects, asking))
+    from_cells: Iterator[Result] = iter(())
     if cells:
         from imgcls_beam.reading.cells import read_cells  # pyarrow is heavy
 
-        from_cells = iter(read_cells(cells, options, sleep))
-    results: list[EncodedImage | Failure] = []
+        from_cells = iter(read_cells(cells, asking.options, asking.sleep))
+    results: list[Begun] = []
     for ref in checked:
         if isinstance(ref, ImageRef):
             results.append(next(from_cells if isinstance(ref.locator, TableCell) else from_objects))
@@ -81,9 +68,7 @@ def _read_each(
     return results
 
 
-def _check(
-    given: ImageRef | EncodedImage | Failure, max_bytes: int
-) -> ImageRef | EncodedImage | Failure:
+def _check(given: Given, max_bytes: int) -> Given:
     """What was given; a failure where its bytes, or its attributes for a row, are too many."""
     ref = given if isinstance(given, ImageRef) else given.ref
     if problem := find_attributes_problem(ref.attributes):
@@ -92,169 +77,3 @@ def _check(
     if isinstance(given, EncodedImage) and len(given.data) > max_bytes:
         return Failure.from_error(ref, too_many_bytes(max_bytes))
     return given
-
-
-def _read_objects(
-    refs: Sequence[ImageRef], options: ReadOptions, sleep: Sleep
-) -> list[EncodedImage | Failure]:
-    """Reads objects, members of archives and images in requests.
-
-    Only faults that look passing are tried again: time-outs, connections that are refused or break,
-    HTTP 408, 425, 429 and 5xx, credentials that could not be had, and bytes that lack the listed
-    checksum while the store has the listed version. Content that is not what was listed is
-    `changed`.
-    """
-    results: dict[int, EncodedImage | Failure] = {}
-    pending = list(range(len(refs)))
-    for tries in count_tries(options, sleep):
-        fetched = _fetch([refs[i] for i in pending], options)
-        for index, answer in zip(pending, fetched, strict=True):
-            results[index] = _judge(refs[index], answer, tries, options)
-        again = [i for i in pending if _is_passing(results[i])]
-        RETRIES.give_back(len(pending) - len(again))
-        if not again or tries == options.tries:
-            break
-        pending = again[: RETRIES.take(len(again))]
-        if not pending:
-            break
-    return [results[i] for i in range(len(refs))]
-
-
-def _is_passing(result: EncodedImage | Failure) -> bool:
-    """Whether to read again: the fault looks passing, or the bytes were damaged on their way."""
-    return (
-        isinstance(result, Failure) and result.retryable and result.code is not FailureCode.CHANGED
-    )
-
-
-def _fetch(refs: Sequence[ImageRef], options: ReadOptions) -> list[bytes | BaseException]:
-    # What is not asked for is judged by its listed size.
-    answers: dict[int, bytes | BaseException] = dict.fromkeys(range(len(refs)), b"")
-    for indices, store, paths in open_stores(refs, options):
-        if isinstance(store, ImageError):
-            answers |= dict.fromkeys(indices, store)
-            continue
-        wanted = [_is_wanted(refs[i], options) for i in indices]
-        asked, paths = (
-            list(itertools.compress(indices, wanted)),
-            list(itertools.compress(paths, wanted)),
-        )
-        got = _fetch_ranges(store, paths, [refs[i] for i in asked], options)
-        answers |= zip(asked, got, strict=True)
-    answers |= find_missing_buckets(refs, answers)
-    return list(answers.values())
-
-
-def _fetch_ranges(
-    store: AbstractFileSystem, paths: list[str], refs: Sequence[ImageRef], options: ReadOptions
-) -> Sequence[bytes | BaseException]:
-    """Reads stretches; of whole objects at most one byte more than is expected.
-
-    So a size that is unknown, or a lie, costs no memory.
-    """
-    spans = [ref.locator if isinstance(ref.locator, _STRETCHES) else None for ref in refs]
-    starts = [span.start if span else None for span in spans]
-    ends = [
-        span.end if span else 1 + (ref.size_bytes or options.max_bytes)
-        for span, ref in zip(spans, refs, strict=True)
-    ]
-    if is_local(store):
-        return list(map(_read_file, refs, paths, starts, ends))
-    asked = ask_ranges(store, paths, starts, ends, options)
-    got = [b"" if _is_empty(*each) else each[1] for each in zip(refs, asked, strict=True)]
-    faults = find_faults(store, paths, refs, got)
-    return [faults.get(index, answer) for index, answer in enumerate(got)]
-
-
-def _is_empty(ref: ImageRef, answer: bytes | BaseException) -> bool:
-    """Whether a store refused a whole object, as it has no first byte."""
-    if isinstance(answer, bytes) or ref.locator is not None:
-        return False
-    return kind_of(answer) is FaultKind.OUT_OF_RANGE
-
-
-def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes | BaseException:
-    """Reads a stretch of a file of a local disk, and pins it in the same step.
-
-    The version is asked of the opened file: one that was replaced meanwhile is still the one that
-    was opened, and one that was written to has another time.
-    """
-    try:
-        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait
-    except (OSError, ValueError) as error:  # the latter: a name that no file can have
-        return error
-    try:
-        seen = os.fstat(opened)
-        if not stat.S_ISREG(seen.st_mode):
-            return no_file()
-        offset, end = start or 0, min(end, seen.st_size)
-        data = os.pread(opened, max(end - offset, 0), offset)
-        while (done := offset + len(data)) < end and (more := os.pread(opened, end - done, done)):
-            data += more
-        is_listed = has_version({"mtime": os.fstat(opened).st_mtime}, ref.version)
-        return data if is_listed else changed_object()
-    except OSError as error:
-        return error
-    finally:
-        os.close(opened)
-
-
-def _size_of(ref: ImageRef) -> int | None:
-    """How many bytes are stored, of which all are read."""
-    span = ref.locator
-    return span.end - span.start if isinstance(span, _STRETCHES) else ref.size_bytes
-
-
-def _limit_of(ref: ImageRef, options: ReadOptions) -> int:
-    """The most bytes to read; of a request, whose image is base64, a third more."""
-    is_request = isinstance(ref.locator, RequestLine)
-    return limit_line_bytes(options.max_bytes) if is_request else options.max_bytes
-
-
-def _is_wanted(ref: ImageRef, options: ReadOptions) -> bool:
-    """Whether to ask the store at all; S3 refuses a range of an object that has no bytes."""
-    size_bytes = _size_of(ref)
-    if _is_sparse(ref) and (ref.size_bytes or 0) > options.max_bytes:
-        return False
-    return size_bytes is None or 0 < size_bytes <= _limit_of(ref, options)
-
-
-def _judge(
-    ref: ImageRef, answer: bytes | BaseException, tries: int, options: ReadOptions
-) -> EncodedImage | Failure:
-    try:
-        if isinstance(answer, BaseException):
-            raise to_image_error(answer, was_listed=ref.version is not None)
-        _check_length(ref, len(answer), options)
-    except ImageError as error:
-        return Failure.from_error(ref, error, tries=tries)
-    encoded = EncodedImage(ref, _fill(ref, bytes(answer)), tries)
-    is_request = isinstance(ref.locator, RequestLine)
-    return open_request(encoded, options.max_bytes) if is_request else encoded
-
-
-def _check_length(ref: ImageRef, length_bytes: int, options: ReadOptions) -> None:
-    size_bytes = _size_of(ref)
-    unpacked_bytes = (ref.size_bytes or 0) if _is_sparse(ref) else 0
-    if max(size_bytes or 0, length_bytes, unpacked_bytes) > _limit_of(ref, options):
-        raise too_many_bytes(options.max_bytes)
-    if size_bytes is not None and length_bytes != size_bytes:
-        message = "the object has another size than when it was listed"
-        raise ImageError(FailureCode.CHANGED, message, retryable=True)
-    if length_bytes == 0:
-        raise ImageError(FailureCode.EMPTY, "the object has no bytes")
-
-
-def _is_sparse(ref: ImageRef) -> bool:
-    return isinstance(ref.locator, ByteSpan) and bool(ref.locator.pieces)
-
-
-def _fill(ref: ImageRef, stored: bytes) -> bytes:
-    """The image of which these bytes are stored: a sparse member with the zeros between."""
-    if not isinstance(ref.locator, ByteSpan) or not ref.locator.pieces:
-        return stored
-    filled, done = bytearray(ref.size_bytes or 0), 0
-    for offset, length in ref.locator.pieces:
-        filled[offset : offset + length] = stored[done : done + length]
-        done += length
-    return bytes(filled)

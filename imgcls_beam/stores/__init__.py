@@ -21,7 +21,13 @@ from imgcls_beam.stores.opening import (
     spell_uri,
     split_url,
 )
-from imgcls_beam.stores.patience import RETRIES, Patience, find_limit_s, iterate_waits
+from imgcls_beam.stores.patience import (
+    RETRIES,
+    Patience,
+    bear_silence,
+    find_limit_s,
+    iterate_waits,
+)
 from imgcls_beam.stores.public_hosts import REFUSED_HOST, find_host_problem
 from imgcls_beam.stores.store_checks import check_store
 from imgcls_beam.stores.store_refusals import has_bucket, refuse_store_faults
@@ -46,6 +52,7 @@ __all__ = [
     "Patience",
     "StoreKey",
     "ask",
+    "bear_silence",
     "check_store",
     "checksum_of",
     "facts_of",

@@ -191,6 +191,7 @@ class _Persistence(AsyncStorageRetryPolicy):
 
     async def send(self, request: Any) -> Any:  # noqa: ANN401
         """Makes a request, again where its fault looks passing."""
+        request.context.options["read_timeout"] = self._patience.find_silence_s()
         answer = await super().send(request)
         RETRIES.give_back(1)
         return answer

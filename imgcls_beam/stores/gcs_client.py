@@ -47,10 +47,20 @@ class PatientGcs(_Client):
         """Takes what gcsfs takes, and the patience."""
         self._patience = patience
         self._refreshing: asyncio.Task[None] | None = None
-        limits = aiohttp.ClientTimeout(
-            total=None, sock_connect=patience.connect_s, sock_read=patience.silence_s
+        super().__init__(*args, **kwargs)
+
+    @property
+    def requests_timeout(self) -> aiohttp.ClientTimeout:
+        """Of the request that is made now: gcsfs asks for it each time."""
+        return aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=self._patience.connect_s,
+            sock_read=self._patience.find_silence_s(),
         )
-        super().__init__(*args, requests_timeout=limits, **kwargs)
+
+    @requests_timeout.setter
+    def requests_timeout(self, given: object) -> None:
+        """What gcsfs was given, which is nothing."""
 
     async def _set_session(self) -> Any:  # noqa: ANN401
         session = await super()._set_session()

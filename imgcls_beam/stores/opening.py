@@ -66,6 +66,11 @@ class StoreKey:
         scheme, authority, _ = split_url(url)
         return _look_at(scheme, authority).key
 
+    @property
+    def is_asynchronous(self) -> bool:
+        """Whether all threads share one client of it; of others fsspec opens one for each."""
+        return bool(_look_at(self.scheme, self.authority).kind.async_impl)
+
     def open(self, patience: Patience | None = None) -> AbstractFileSystem:
         """The file system. Listings are never cached: a second one shall show what changed.
 

@@ -7,7 +7,10 @@ ours on top one object that was gone took 26 requests. So theirs are off (`s3_cl
 """
 
 import asyncio
+import contextlib
+import contextvars
 import dataclasses
+import math
 import os
 import random
 import threading
@@ -25,6 +28,7 @@ BYTES_PER_S = 128 << 10
 _SILENCE_VARIABLE = "IMGCLS_STORE_TIMEOUT_S"
 _MOST_WAIT_S = 4.0
 _MOST_RETRIES = 200
+_shorter_s: contextvars.ContextVar[float] = contextvars.ContextVar("shorter_s", default=math.inf)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Patience:
         retry_s: after the first try; no other begins later.
         first_wait_s: before the second try; doubled from one to the next.
         connect_s: until a connection is there.
-        silence_s: without a byte of the answer.
+        silence_s: without a byte of the answer; see `bear_silence`.
         request_s: a whole request, and what its bytes take at `BYTES_PER_S` beside; None for no
             limit but the silence.
         sharing: how many requests share the link.
@@ -50,6 +54,10 @@ class Patience:
     silence_s: float = 30.0
     request_s: float | None = 60.0
     sharing: int = 1
+
+    def find_silence_s(self) -> float:
+        """How long a request that is made now may be without a byte of its answer."""
+        return min(self.silence_s, _shorter_s.get())
 
     async def persist(
         self, request: Callable[[], Awaitable[_AnswerT]], size_bytes: int = 0
@@ -78,6 +86,21 @@ class Patience:
             else:
                 RETRIES.give_back(1)
                 return answer
+
+
+@contextlib.contextmanager
+def bear_silence(silence_s: float) -> Iterator[None]:
+    """Requests to buckets that are made meanwhile are given up after so long a silence.
+
+    It goes with the context, as `contextvars` has it: from the thread that asks to the loop in
+    which its request is made. So requests of different silences share a client, its connections
+    and its credentials. What answers on the web may compute for seconds, and is left to.
+    """
+    token = _shorter_s.set(silence_s)
+    try:
+        yield
+    finally:
+        _shorter_s.reset(token)
 
 
 def default_patience() -> Patience:

@@ -41,6 +41,9 @@ class PatientS3(S3FileSystem):
             client._make_api_call = functools.partial(
                 _persist, self._patience, client._make_api_call
             )
+            client.meta.events.register(
+                "before-call.s3", functools.partial(_limit_silence, self._patience)
+            )
         return client
 
 
@@ -55,6 +58,11 @@ async def _persist(patience: Patience, make: Any, operation: str, given: dict[st
     body = given.get("Body")
     sent_bytes = len(body) if isinstance(body, bytes | bytearray | memoryview) else 0
     return await patience.persist(make_once, sent_bytes + _find_range_bytes(given))
+
+
+def _limit_silence(patience: Patience, context: dict[str, Any], **_: Any) -> None:  # noqa: ANN401
+    """Says with each request how long it may be silent; an older botocore takes the client's."""
+    context["read_timeout"] = patience.find_silence_s()
 
 
 def _find_range_bytes(given: dict[str, Any]) -> int:

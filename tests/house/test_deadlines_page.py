@@ -7,7 +7,7 @@ import re
 import pytest
 
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading import breaker
+from imgcls_beam.reading import breaker, ranges
 from imgcls_beam.stores import gcs_client, patience
 from imgcls_beam.stores.patience import Patience
 
@@ -26,11 +26,14 @@ _RATE = f"at {patience.BYTES_PER_S >> 10} KiB/s"
 
 def test_each_deadline_is_the_codes() -> None:
     request_s = _IMAGES.timeout_s + _OTHERS.connect_s
+    first_s, *_, last_s = ranges._FIRST_SILENCES_S
+    assert (first_s, first_s, first_s, last_s) == ranges._FIRST_SILENCES_S
     for row, images, others in (
         ("until a connection is there", f"{_OTHERS.connect_s:g} s", f"{_OTHERS.connect_s:g} s"),
         (
             "silence: no byte of an answer",
-            f"{_IMAGES.timeout_s:g} s (`--read_timeout_s`)",
+            f"{_IMAGES.timeout_s:g} s (`--read_timeout_s`); of a bucket {first_s:g} s at the first "
+            f"three tries, {last_s:g} s at the fourth",
             f"{_OTHERS.silence_s:g} s (`{patience._SILENCE_VARIABLE}`)",
         ),
         (

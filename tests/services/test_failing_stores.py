@@ -8,7 +8,9 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
+import aiohttp
 import pytest
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
@@ -16,7 +18,7 @@ from imgcls_beam.errors import FailureCode
 from imgcls_beam.listing import list_images
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.reading import look_up_versions, read_images
-from imgcls_beam.stores import RETRIES
+from imgcls_beam.stores import RETRIES, Patience
 from tests.servers import Server
 
 _OPTIONS = ReadOptions(tries=3, first_wait_s=0.01, timeout_s=0.4)
@@ -50,6 +52,28 @@ def test_what_fails_for_ever_is_asked_for_as_often_as_its_row_says(
     failure = _fail(ref)
     assert (failure.code, failure.tries) == (FailureCode.UNAVAILABLE, 3)
     assert len(server.take_asked()) == 3
+
+
+def test_each_try_has_its_own_silence_and_all_of_them_one_client(
+    server: Server, ref: ImageRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, Any]] = []
+    request = aiohttp.ClientSession._request
+
+    async def note(self: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> Any:
+        asked.append((kwargs.get("timeout", self.timeout).sock_read, self))
+        return await request(self, *args, **kwargs)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", note)
+    server.spoil("503", r"x\.png", for_ever=True)
+    (failure,) = read_images([ref], ReadOptions(tries=6, first_wait_s=0.01))
+    assert isinstance(failure, Failure)
+    assert [silence_s for silence_s, _ in asked] == [2.0, 2.0, 2.0, 4.0, 8.0, 8.0]
+    assert len({id(client) for _, client in asked}) == 1
+    server.take_asked()
+    asked.clear()
+    server.store.info(ref.uri)
+    assert {silence_s for silence_s, _ in asked} == {Patience().silence_s}
 
 
 def test_what_drips_has_the_time_that_its_bytes_take(server: Server, ref: ImageRef) -> None:

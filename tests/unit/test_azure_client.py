@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 
-from imgcls_beam.stores import FaultKind, Patience, StoreKey, kind_of
+from imgcls_beam.stores import FaultKind, Patience, StoreKey, bear_silence, kind_of
 from imgcls_beam.stores.azure_client import PatientAzure
 
 KEY = "a2V5"
@@ -74,6 +75,25 @@ def test_a_store_that_stays_busy_is_asked_no_more_often(tries: int) -> None:
             store.ask_object("c", "a.png")
         assert kind_of(caught.value) is FaultKind.UNREACHABLE
         assert len(stub.asked) == tries
+
+
+def test_a_request_is_silent_for_no_longer_than_who_makes_it_bears(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silences_s: list[float] = []
+    request = aiohttp.ClientSession._request
+
+    async def note(self: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> Any:
+        silences_s.append(kwargs["timeout"].sock_read)
+        return await request(self, *args, **kwargs)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", note)
+    with serve(0) as stub:
+        store = _open(stub, QUICK)
+        with bear_silence(2.0):
+            store.ask_object("c", "a.png")
+        store.ask_object("c", "a.png")
+    assert silences_s == [2.0, QUICK.silence_s]
 
 
 @pytest.fixture

@@ -65,6 +65,21 @@ def test_any_answer_begins_anew(
     breaker.note([_GONE] * 3, 40.0)
 
 
+def test_what_was_asked_for_before_the_last_answer_is_gone_since_that_answer(
+    breaker: Breaker, clock: Clock
+) -> None:
+    """Objects that were tried for half a minute fail just when a store goes away."""
+    clock.now_s = 35.0
+    breaker.note([_READ], 34.0)
+    clock.now_s = 36.0
+    breaker.note([_GONE] * 10, 0.0)
+    clock.now_s = 64.0
+    breaker.note([_GONE], 0.0)
+    clock.now_s = 65.0
+    with pytest.raises(StoreError, match="since 00:00:35 UTC"):
+        breaker.note([_GONE], 0.0)
+
+
 def test_it_waits_between_batches_while_nothing_is_delivered(
     breaker: Breaker, clock: Clock
 ) -> None:

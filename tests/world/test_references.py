@@ -88,7 +88,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
 
     monkeypatch.setitem(_registry, SCHEME, Counted)
     monkeypatch.setattr(imgcls_beam.prefetch, "prepare_in_box", count_prepared)
-    monkeypatch.setattr(imgcls_beam.asked_images.AskedModel, "classify", count_predicted)
+    monkeypatch.setattr(asked_model, "classify", count_predicted)
     Counted.store.clear()
     Counted.reads.clear()
     yield seen
