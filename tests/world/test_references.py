@@ -72,10 +72,8 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
     seen, counting = Looks(), threading.Lock()
-    prepare, classify = (
-        imgcls_beam.prefetch.prepare_in_box,
-        imgcls_beam.asked_images.AskedModel.classify,
-    )
+    prepare, asked_model = imgcls_beam.prefetch.prepare_in_box, imgcls_beam.asked_images.AskedModel
+    classify = asked_model.classify
 
     def count_prepared(*args: Any, **keywords: Any) -> Any:
         seen.decoded += 1
