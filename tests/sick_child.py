@@ -6,6 +6,7 @@ It is the real program, locked as always, but for the function that decodes.
 import ctypes
 import functools
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -37,6 +38,13 @@ def keep_busy(seconds: float) -> None:
         pass
 
 
+def forget_time(go_on: Callable[[], None]) -> None:
+    """As code would that has taken the process over: its own timers do not end it."""
+    for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+        signal.setitimer(timer, 0)
+    go_on()
+
+
 def take_memory() -> None:
     bytearray(64 << 30)
 
@@ -47,6 +55,8 @@ _FAULTS: dict[bytes, Callable[[], Any]] = {
     b"EXIT": functools.partial(os._exit, 3),
     b"HANG": hang,
     b"DOZE": sleep,
+    b"SPIN": functools.partial(forget_time, hang),
+    b"WAIT": functools.partial(forget_time, sleep),
     b"MEMO": take_memory,
 }
 SLOW, SLOW_S = b"SLOW", 0.4
@@ -54,8 +64,10 @@ SLOW, SLOW_S = b"SLOW", 0.4
 _LIES: dict[bytes, dict[str, Any]] = {
     b"LIE1": {"results": [{"size": [1 << 20, 1 << 20]}]},
     b"LIE2": {"x" * 70_000: 1},
-    b"LIE3": {"ask": "room", "bytes": 1 << 50},
+    b"LIE3": {"ask": "room", "bytes": (2 << 30) + 1},
 }
+_ASKS, _ASKED_BYTES = b"LIE4", 17 << 20
+"""It asks for memory again and again, and never comes to an end."""
 
 
 def main(argument: str) -> None:
@@ -71,13 +83,15 @@ def main(argument: str) -> None:
         if name == SLOW:
             keep_busy(SLOW_S)
             data = data[len(SLOW) :]
+        while name == _ASKS:
+            before_load(_ASKED_BYTES)
         return real(data, work, before_load)
 
     decode_child.prepare_apart = prepare
     decode_child.main(argument)
 
 
-LIES = tuple(each.decode() for each in _LIES)
+LIES = tuple(each.decode() for each in (*_LIES, _ASKS))
 
 if __name__ == "__main__":
     main(sys.argv[1])
