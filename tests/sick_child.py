@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from imgcls_beam.sandbox import decode_child
@@ -38,9 +38,12 @@ def keep_busy(seconds: float) -> None:
         pass
 
 
-def forget_time(go_on: Callable[[], None]) -> None:
-    """As code would that has taken the process over: its own timers do not end it."""
-    for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+_TIMERS = (signal.ITIMER_PROF, signal.ITIMER_REAL)
+
+
+def forget_time(go_on: Callable[[], None], timers: Sequence[int] = _TIMERS) -> None:
+    """As code would that has taken the process over: these timers of its own do not end it."""
+    for timer in timers:
         signal.setitimer(timer, 0)
     go_on()
 
@@ -55,6 +58,7 @@ _FAULTS: dict[bytes, Callable[[], Any]] = {
     b"EXIT": functools.partial(os._exit, 3),
     b"HANG": hang,
     b"DOZE": sleep,
+    b"BURN": functools.partial(forget_time, hang, (signal.ITIMER_REAL,)),
     b"SPIN": functools.partial(forget_time, hang),
     b"WAIT": functools.partial(forget_time, sleep),
     b"MEMO": take_memory,

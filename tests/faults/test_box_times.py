@@ -139,7 +139,7 @@ def test_the_childs_own_clock_stands_still_while_an_image_waits_for_memory(box: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["HANG", "DOZE"])
+@pytest.mark.parametrize("fault", ["BURN", "DOZE"], ids=["of a core", "of the clock"])
 def test_a_child_ends_by_its_own_clock_where_its_starter_does_not_look(
     fault: str, sick: None, box: DecodeBox
 ) -> None:
