@@ -75,11 +75,11 @@ def make_errand(
 ) -> Errand:
     """An errand with a limit for the child itself, and one for its starter."""
     work = dataclasses.replace(plan_work((SMALL,), DecodeOptions()), max_seconds=work_s)
-    return Errand(data, write_work(work), limit_s, permit)
+    return Errand([data], write_work(work), limit_s, permit)
 
 
 def run(box: DecodeBox, errand: Errand) -> Message:
-    return box.run(errand, lambda message, slot: message)
+    return box.run(errand, lambda messages, slot: messages[0])
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -13,7 +13,7 @@ MIB = 1 << 20
 @pytest.fixture
 def slot() -> Iterator[SharedSlot]:
     made = SharedSlot()
-    made.put(b"an image")
+    made.put([b"an image"])
     yield made
     made.close()
 
@@ -42,7 +42,7 @@ def test_what_is_not_in_it_is_not_taken(slot: SharedSlot, start: int, length: in
 
 def test_a_large_image_leaves_no_memory_behind() -> None:
     slot = SharedSlot()
-    slot.put(b"x" * 16 * MIB)
+    slot.put([b"x" * 16 * MIB])
     kept = os.fstat(slot.descriptor).st_blocks
     slot.rest()
     assert os.fstat(slot.descriptor).st_blocks < kept
