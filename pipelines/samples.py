@@ -21,11 +21,13 @@ StageAndCode = tuple[str, str]
 
 
 def read_some_rows(record: RunRecord, output: str) -> list[dict[str, Any]]:
-    """Some of the first rows of the first file: good ones, then failures."""
+    """Some of the first rows of the first file: good ones, then failures; of an image one."""
     first = next(_read_batches(record, output, _FIRST_ROWS), None)
-    rows = [] if first is None else pa.Table.from_batches([first]).to_pylist()
-    good = [row for row in rows if row["status"] == "ok"]
-    bad = [row for row in rows if row["status"] == "error"]
+    rows: dict[str, dict[str, Any]] = {}
+    for row in [] if first is None else first.to_pylist():
+        rows.setdefault(row["image_uri"], row)  # lines that carry other values may name it again
+    good = [row for row in rows.values() if row["status"] == "ok"]
+    bad = [row for row in rows.values() if row["status"] == "error"]
     return [*_spread(good, _SHOWN_OK), *_spread(bad, _SHOWN_ERRORS)]
 
 

@@ -2,6 +2,7 @@
 
 An image whose first line is the name of a way has it tried; what came of it is the message of the
 image's failure: `denied: EPERM`, or `escaped: …`. A way that the kernel kills for is a crash.
+The program may be told to close some locks alone, which shows what each of them holds by itself.
 """
 
 import ctypes
@@ -16,23 +17,29 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import PIL
+
 from imgcls_beam.errors import FailureCode
-from imgcls_beam.sandbox import decode_child
+from imgcls_beam.sandbox import decode_child, locking
 from imgcls_beam.sandbox.asked_work import AskedWork
 from imgcls_beam.sandbox.child_work import Done
 
-PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from tests.escaping import main; main(sys.argv[1])"
-)
+NOTHING = "nothing"
+"""What was looked for, and is not there."""
+_NOT_LOADED = next(pathlib.Path(PIL.__file__).parent.glob("_imagingmorph*.so"))
+"""A library that no decoder needs."""
 _LIBRARY = ctypes.CDLL(None, use_errno=True)
-_NUMBERS = {
-    "x86_64": {"stat": 4, "unlink": 87, "memfd_create": 319, "setns": 308, "unshare": 272},
-    "aarch64": {"memfd_create": 279, "setns": 268, "unshare": 97},
-}
+
+
+def make_program(locks: Sequence[str]) -> str:
+    """The program, with these locks."""
+    return (
+        "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+        f"from tests.escaping import main; main(sys.argv[1], {tuple(locks)})"
+    )
 
 
 def _call(result: int) -> int:
@@ -62,12 +69,12 @@ def find_foreign_descriptors() -> object:
             facts = os.fstat(each)
         except OSError as error:
             if error.errno == errno.EPERM:  # it may not even ask
-                return None
+                return NOTHING
             continue
         is_nothing = stat.S_ISCHR(facts.st_mode) and facts.st_rdev == os.makedev(1, 3)
         if not (stat.S_ISFIFO(facts.st_mode) or is_nothing or facts.st_nlink == 0):
             found.append(each)
-    return found or None
+    return found or NOTHING
 
 
 def grow_shared() -> object:
@@ -86,7 +93,13 @@ def read_secrets() -> object:
     usual = {"LD_LIBRARY_PATH", "LC_CTYPE", "OMP_NUM_THREADS"}
     usual |= {"OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
     usual |= {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
-    return sorted(set(os.environ) - usual) or None
+    return sorted(set(os.environ) - usual) or NOTHING
+
+
+def find_start_up() -> object:
+    """What ran before the program: `site`, and through it what anybody has put beside a module."""
+    flags = sys.flags
+    return NOTHING if flags.isolated and flags.no_site and "site" not in sys.modules else flags
 
 
 WAYS: dict[str, tuple[str, Callable[[], object]]] = {
@@ -112,20 +125,27 @@ WAYS: dict[str, tuple[str, Callable[[], object]]] = {
     "own process": ("landlock", lambda: pathlib.Path("/proc/self/maps").read_bytes()),
     "other process": ("landlock", lambda: pathlib.Path("/proc/1/environ").read_bytes()),
     "environment": ("", read_secrets),
+    "code at its start": ("", find_start_up),
     "shared files": ("", find_foreign_descriptors),
     "shared memory": ("limits", grow_shared),
     "new descriptor": ("limits", lambda: os.dup(0)),
-    "control a descriptor": ("seccomp", lambda: fcntl.fcntl(3, fcntl.F_SETFD, 0)),
+    "control a descriptor": ("seccomp", lambda: fcntl.fcntl(0, fcntl.F_SETFD, 0)),
     "larger limits": ("seccomp", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))),
     "another user": ("seccomp", lambda: os.setuid(0)),
     "another root": ("seccomp", lambda: os.chroot("/")),
     "other names": ("seccomp", lambda: _call(_LIBRARY.unshare(0x10000000))),
-    "an image of a library": ("landlock", lambda: ctypes.CDLL("libpthread.so.0.x")),
+    "another library": ("landlock", lambda: ctypes.CDLL(str(_NOT_LOADED))),
 }
 
 
-def main(argument: str) -> None:
-    """See `decode_child.main`."""
+def list_ways(lock: str) -> list[str]:
+    """The ways that a lock closes."""
+    return [way for way, (needed, _) in WAYS.items() if needed == lock]
+
+
+def main(argument: str, locks: Sequence[str]) -> None:
+    """See `decode_child.main`; closes no other locks."""
+    locking.LOCKS = tuple(locks)  # type: ignore[assignment]
 
     def prepare(data: bytes, work: AskedWork, before_load: Callable[[int], object]) -> Done:
         message = _try(data.decode().partition("\n")[0])
@@ -145,8 +165,4 @@ def _try(way: str) -> str:
         return "denied: EPERM"
     except OSError as error:
         return f"denied: {errno.errorcode.get(error.errno or 0, type(error).__name__)}"
-    return "denied: nothing" if got is None else f"escaped: {type(got).__name__}"
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    return f"denied: {got}" if got is NOTHING else f"escaped: {type(got).__name__}"

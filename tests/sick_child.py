@@ -6,9 +6,10 @@ It is the real program, locked as always, but for the function that decodes.
 import ctypes
 import functools
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from imgcls_beam.sandbox import decode_child
@@ -37,6 +38,16 @@ def keep_busy(seconds: float) -> None:
         pass
 
 
+_TIMERS = (signal.ITIMER_PROF, signal.ITIMER_REAL)
+
+
+def forget_time(go_on: Callable[[], None], timers: Sequence[int] = _TIMERS) -> None:
+    """As code would that has taken the process over: these timers of its own do not end it."""
+    for timer in timers:
+        signal.setitimer(timer, 0)
+    go_on()
+
+
 def take_memory() -> None:
     bytearray(64 << 30)
 
@@ -47,6 +58,9 @@ _FAULTS: dict[bytes, Callable[[], Any]] = {
     b"EXIT": functools.partial(os._exit, 3),
     b"HANG": hang,
     b"DOZE": sleep,
+    b"BURN": functools.partial(forget_time, hang, (signal.ITIMER_REAL,)),
+    b"SPIN": functools.partial(forget_time, hang),
+    b"WAIT": functools.partial(forget_time, sleep),
     b"MEMO": take_memory,
 }
 SLOW, SLOW_S = b"SLOW", 0.4
@@ -54,8 +68,10 @@ SLOW, SLOW_S = b"SLOW", 0.4
 _LIES: dict[bytes, dict[str, Any]] = {
     b"LIE1": {"results": [{"size": [1 << 20, 1 << 20]}]},
     b"LIE2": {"x" * 70_000: 1},
-    b"LIE3": {"ask": "room", "bytes": 1 << 50},
+    b"LIE3": {"ask": "room", "bytes": (2 << 30) + 1},
 }
+_ASKS, _ASKED_BYTES = b"LIE4", 17 << 20
+"""It asks for memory again and again, and never comes to an end."""
 
 
 def main(argument: str) -> None:
@@ -71,13 +87,15 @@ def main(argument: str) -> None:
         if name == SLOW:
             keep_busy(SLOW_S)
             data = data[len(SLOW) :]
+        while name == _ASKS:
+            before_load(_ASKED_BYTES)
         return real(data, work, before_load)
 
     decode_child.prepare_apart = prepare
     decode_child.main(argument)
 
 
-LIES = tuple(each.decode() for each in _LIES)
+LIES = tuple(each.decode() for each in (*_LIES, _ASKS))
 
 if __name__ == "__main__":
     main(sys.argv[1])

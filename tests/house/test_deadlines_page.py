@@ -1,5 +1,6 @@
 """docs/operations.md has the deadlines and the retries of stores, as the code has them."""
 
+import inspect
 import itertools
 import pathlib
 import re
@@ -10,6 +11,7 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import breaker, ranges
 from imgcls_beam.stores import gcs_client, patience
 from imgcls_beam.stores.patience import Patience
+from pipelines import job_services
 
 ROOT = pathlib.Path(__file__).parents[2]
 _PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -71,3 +73,10 @@ def test_when_a_store_is_gone_is_the_codes() -> None:
     said = re.search(r"a row after (\d+) to (\d+) s", _SECTION)
     assert said is not None
     assert _IMAGES.retry_s < float(said[1]) < worst_s < float(said[2]) + 1 < 60
+
+
+def test_how_long_a_job_service_is_waited_for_is_the_codes() -> None:
+    limit_s = inspect.signature(job_services.check_endpoint).parameters["limit_s"].default
+    assert f"one that does not answer within {limit_s:g} s, or is no job service" in _PAGE
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert f"`no job service has answered there for {limit_s:g} s`" in page

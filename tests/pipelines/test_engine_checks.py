@@ -149,6 +149,17 @@ def test_a_job_on_prism_takes_the_one_on_the_path(
     assert find_server("--runner=PrismRunner")._path == str(prism)
 
 
+@pytest.mark.parametrize("runner", ["DirectRunner", "SwitchingDirectRunner"])
+def test_a_local_runner_takes_no_prism_wherever_there_is_one(
+    runner: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would start it, or look for it on the network, before it runs the job itself."""
+    monkeypatch.setattr(PrismRunner, "shared_handle", shared.Shared())
+    make_program(tmp_path, "prism")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not pathlib.Path(find_server(f"--runner={runner}")._path).exists()
+
+
 def test_a_local_runner_before_it_does_not_decide_which_prism_a_job_gets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

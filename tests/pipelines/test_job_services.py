@@ -1,17 +1,20 @@
 """What a portable job lacks is one sentence, before anything is submitted."""
 
+import contextlib
 import logging
 import pathlib
+from collections.abc import Callable, Sequence
 
 import pytest
 from apache_beam.options.pipeline_options import PortableOptions
 
-from imgcls_beam.errors import ConfigError
-from pipelines import job_services
+from imgcls_beam.errors import ConfigError, PublishError
+from pipelines import job_services, progress, run_failures, worker_watch
 from pipelines.__main__ import main
 from pipelines.beam_flags import parse_beam
 from pipelines.runners import make_pipeline, to_beam_options
 from tests.job_services import accept_only, find_free_port
+from tests.scenes import write_photos
 
 PORTABLE = "--runner=PortableRunner"
 PLACES = ("--input=gs://bucket/photos", "--output=gs://bucket/labels")
@@ -117,6 +120,28 @@ def test_a_job_asks_its_service_before_anything_else(
 
     monkeypatch.setattr(job_services, "check_endpoint", refuse_endpoint)
     assert refuse(capsys, PORTABLE, ENDPOINT) == "job_endpoint='localhost:1': asked"
+
+
+def test_who_shows_progress_and_who_watches_the_workers_are_told_of_the_job(
+    vit_folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, watched = list[str](), list[str]()
+
+    def submit(*given: Sequence[Callable[[str], None]]) -> None:
+        for watch in given[-1]:
+            watch("job")
+        raise PublishError("it ends here")
+
+    show = contextlib.nullcontext(shown.append)
+    hear = contextlib.nullcontext((None, watched.append))
+    monkeypatch.setattr(job_services, "check_endpoint", lambda endpoint: None)
+    monkeypatch.setattr(progress, "show_progress", lambda job, **how: show)
+    monkeypatch.setattr(worker_watch, "watch_workers", lambda options: hear)
+    monkeypatch.setattr(run_failures, "run_to_end", submit)
+    write_photos(tmp_path / "photos", 1)
+    places = [f"--input={tmp_path}/photos", f"--output={tmp_path}/out", f"--model={vit_folder}"]
+    assert main(["classify", *places, PORTABLE, ENDPOINT, "--environment_type=LOOPBACK"]) == 1
+    assert (shown, watched) == (["job"], ["job"])
 
 
 @pytest.mark.parametrize("runner", ["FlinkRunner", "SparkRunner"])

@@ -13,7 +13,10 @@ from safetensors.torch import load_file, save_file
 from imgcls_beam.errors import ModelError
 from imgcls_beam.model_checks import check_model
 from imgcls_beam.models import resolve_model
+from pipelines import job_services, run_failures
+from pipelines.__main__ import main
 from tests.models import FAMILIES
+from tests.scenes import write_photos
 
 
 def change(folder: pathlib.Path, name: str, **settings: object) -> None:
@@ -97,3 +100,26 @@ def test_no_tensor_is_read(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
         file.truncate(8 + length)  # the header alone
     monkeypatch.setattr(torch, "load", None)
     check_model(source)
+
+
+def test_a_job_with_such_a_model_is_refused_before_it_is_submitted(
+    folder: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def submit(*given: object) -> None:
+        raise AssertionError("it was submitted")
+
+    monkeypatch.setattr(job_services, "check_endpoint", lambda endpoint: None)
+    monkeypatch.setattr(run_failures, "run_to_end", submit)
+    write_photos(tmp_path / "photos", 1)
+    spoil, said = DEFECTS["no head"]
+    spoil(folder)
+    places = [f"--input={tmp_path / 'photos'}", f"--output={tmp_path / 'out'}"]
+    runner = ["--runner=PortableRunner", "--job_endpoint=localhost:1"]
+    words = ["classify", *places, f"--model={folder}", *runner, "--environment_type=LOOPBACK"]
+    assert main(words) == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert said in sentence
+    assert not (tmp_path / "out").exists()

@@ -17,7 +17,7 @@ from imgcls_beam.errors import Stage
 from imgcls_beam.model_options import ModelOptions
 from imgcls_beam.options import InputOptions, JobOptions, OutputOptions, ReadOptions
 from imgcls_beam.slowest import Cause, Slowest, find_slowest
-from pipelines import progress
+from pipelines import far_progress, progress
 from pipelines.advice import advise
 from pipelines.flags import make_parser
 from tests.flaky import FlakyStore, empty, put
@@ -220,3 +220,35 @@ def test_a_job_elsewhere_is_told_by_its_state_then_by_its_engines_counters() -> 
     said = progress.describe_progress(follow(), JOB)
     assert said.startswith("50 of 100 images · 40 ok · 10 errors · ")
     assert said.endswith(" left")
+
+
+class FarJob:
+    """A job of a service that does not count; its client keeps what it was told last."""
+
+    _job_id = "job-7"
+    told = ""
+
+    @property
+    def state(self) -> str:
+        self.told = "RUNNING"
+        return self.told
+
+    def metrics(self) -> None:
+        raise NotImplementedError
+
+
+def test_a_job_elsewhere_is_followed_and_who_waits_for_it_is_not_disturbed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "_LOG_S", 0.01)
+    monkeypatch.setattr(far_progress, "_ASK_S", 0.01)
+    caplog.set_level("INFO", "imgcls")
+    job: Any = FarJob()
+    with progress.show_progress(JOB) as watch:
+        watch(job)
+        for _ in range(6000):
+            if "job running" in caplog.text:
+                break
+            time.sleep(0.01)
+    assert "job running" in caplog.text
+    assert job.told == ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from imgcls_beam.byte_budget import ByteBudget
-from imgcls_beam.elements import EncodedImage, Failure, ImageRef
+from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
 from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import bounded_reads
@@ -98,3 +98,8 @@ def test_what_is_known_comes_first_and_the_last_is_kept(
     assert reads.last.ref == refs[-1]
     assert next(iter(reads)) is known
     assert BoundedReads([], OPTIONS, [known]).last is known
+
+
+def test_of_cells_whose_sizes_nobody_knows_eight_are_read_at_once() -> None:
+    refs = [ImageRef("t.parquet", locator=TableCell(0, row, "image")) for row in range(20)]
+    assert len(BoundedReads(refs, ReadOptions())._choose_wave()) == 8

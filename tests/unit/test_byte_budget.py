@@ -44,17 +44,27 @@ def test_who_only_tries_gets_nothing_that_is_not_there() -> None:
 
 
 def test_turns_are_taken_in_order() -> None:
+    """One that wants little does not pass one that wants much, which might wait for ever."""
     budget, order = ByteBudget(10), list[int]()
     budget.take(10)
+
+    def work(size_bytes: int) -> None:
+        budget.take(size_bytes)
+        order.append(size_bytes)
+        budget.give_back(size_bytes)
+
     threads = []
-    for size_bytes in (9, 1):
-        thread = threading.Thread(target=lambda n=size_bytes: (budget.take(n), order.append(n)))
-        thread.start()
-        threads.append(thread)
+    for size_bytes in (9, 5):
+        threads.append(threading.Thread(target=work, args=(size_bytes,)))
+        threads[-1].start()
         while len(budget._waiting) < len(threads):
             pass
-    budget.give_back(10)
+    budget.give_back(5)
+    assert not budget.try_to_take(1), "others wait"
+    threads[1].join(0.5)  # it would have enough
+    assert order == []
+    budget.give_back(5)
     for thread in threads:
         thread.join(60)
-    assert sorted(order) == [1, 9]
-    assert budget.lent_bytes == 10
+    assert order == [9, 5]
+    assert budget.lent_bytes == 0

@@ -111,6 +111,17 @@ def test_as_many_as_were_asked_for_are_used_whoever_else_is_there(
         assert (share.cores, share.count()) == (threads, threads)
 
 
+def test_models_of_a_job_share_the_cores_of_the_machine(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGCLS_CACHE", str(tmp_path))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("imgcls_beam.classifying.cpu.count_cores", lambda: 8)
+    spec = ClassifierSpec(ModelSource("m", None, "m", "m"), None)
+    shares = [share_cores(spec) for _ in range(4)]
+    assert [share.count() for share in shares] == [8, 4, 2, 2]
+
+
 def test_where_no_lock_can_be_held_a_process_has_all(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     share = CoreShare(tmp_path / "file" / "cores", 4)

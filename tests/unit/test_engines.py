@@ -1,5 +1,6 @@
 """Which engine runs a model, and that each says the same."""
 
+import collections
 import concurrent.futures
 import pathlib
 import subprocess
@@ -190,6 +191,21 @@ def test_a_pass_uses_the_cores_that_the_process_has_now(
     assert asked == [3, 3, 3]
     for each in found[1:]:
         np.testing.assert_allclose(each, found[0], atol=1e-5 * max(1.0, np.abs(found[0]).max()))
+
+
+@pytest.mark.parametrize(("cores", "under_way"), [(1, 1), (2, 2), (3, 4)])
+def test_openvino_has_as_many_images_under_way_as_the_process_has_cores(
+    cores: int, under_way: int, vit_folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more where it has all of them: that one waits inside the library."""
+    monkeypatch.setattr("imgcls_beam.classifying.core_share.count_model_cores", lambda: 3)
+    runner = load(vit_folder, "openvino")._runner
+    monkeypatch.setattr(CoreShare, "count", lambda share: cores)
+    running: collections.deque[Any] = collections.deque()
+    found = runner._run_each(runner.stack(draw(8)), running)
+    next(found)
+    assert len(running) == under_way
+    assert len(list(found)) == 7
 
 
 def test_a_known_model_is_loaded_without_the_library_and_is_the_same(

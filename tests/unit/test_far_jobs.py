@@ -272,6 +272,14 @@ def interrupt(job: Job, rows: Session, options: PipelineOptions) -> None:
     run_failures.run_to_end(pipeline, rows, None, OutputOptions("out"), ())
 
 
+def test_who_watches_is_told_of_a_job_that_has_begun() -> None:
+    job, told = Job(PipelineState.CANCELLED), list[object]()
+    pipeline: Any = _Pipeline(HERE, job)
+    with pytest.raises(KeyboardInterrupt):
+        run_failures.run_to_end(pipeline, None, None, OutputOptions("out"), (told.append,) * 2)
+    assert told == [job, job]
+
+
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that does not end is not waited for."""

@@ -138,6 +138,31 @@ def test_a_tiled_jpeg_2000_counts_its_tiles_one_by_one() -> None:
     assert estimate_bytes("JPEG2000", dataclasses.replace(found, blocks=0), 1 << 16) == 8 << 16
 
 
+@pytest.mark.parametrize(
+    ("file_bytes", "groups"), [(34, 8), (100_000, 25_000), (295_000, 1 << 16), (8 << 20, 1 << 16)]
+)
+def test_a_lossless_webp_counts_the_tables_of_its_groups_of_codes(
+    file_bytes: int, groups: int
+) -> None:
+    """One for each 16 pixels at the most, and for each four bytes of the file."""
+    found = FORMATS["WEBP"].inspect(pictures.webp_lossless_of((1024, 1024)))
+    found = dataclasses.replace(found, data=found.data.ljust(file_bytes, b"\0"))
+    assert estimate_bytes("WEBP", found, 1 << 20) == (13 << 20) + groups * 5700
+    lossy = FORMATS["WEBP"].inspect(pictures.encode(pictures.draw_picture(), "WEBP"))
+    assert estimate_bytes("WEBP", lossy, 1 << 20) == 13 << 20
+
+
+@pytest.mark.parametrize(("options", "pixel_bytes"), [({}, 8), ({"progressive": True}, 16)])
+def test_a_jpeg_whose_coefficients_are_held_counts_them(
+    options: dict[str, Any], pixel_bytes: int
+) -> None:
+    data = pictures.encode(pictures.draw_picture(), "JPEG", **options)
+    found = dataclasses.replace(FORMATS["JPEG"].inspect(data), scans=1)
+    assert estimate_bytes("JPEG", found, 100) == 100 * pixel_bytes
+    scanned = dataclasses.replace(found, is_held=False, scans=2)
+    assert estimate_bytes("JPEG", scanned, 100) == 1600
+
+
 def test_what_takes_more_memory_than_an_image_may_have_is_refused() -> None:
     outcome = try_decode(FILES["boxes: JPEG2000, 64 Mi pixels of four channels"](0), OPTIONS)
     assert isinstance(outcome, UndecodedImage)

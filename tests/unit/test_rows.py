@@ -226,6 +226,14 @@ def test_a_top_k_beyond_any_column_does_not_cost_the_batch() -> None:
     assert make_row(make_prediction(applied=applied))["params"]["top_k"] == 2**31 - 1
 
 
+@pytest.mark.parametrize(("listed", "written"), [(0, 0), (7, 7), (10**18, 2**31 - 1)])
+def test_equal_references_and_an_equal_image_stand_in_the_row(listed: int, written: int) -> None:
+    ref = dataclasses.replace(REF, duplicates=listed)
+    row = make_row(make_prediction(ref=ref, shared_with="gs://bucket/first.jpg"))
+    assert (row["duplicates"], row["shared_with"]) == (written, "gs://bucket/first.jpg")
+    assert make_row(make_failure(ref=ref))["duplicates"] == written
+
+
 def test_every_label_may_be_asked_for() -> None:
     applied = AppliedParameters(None, "softmax", "model")
     assert make_row(make_prediction(applied=applied))["params"]["top_k"] is None

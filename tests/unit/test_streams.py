@@ -60,14 +60,14 @@ def test_each_share_has_its_threads_and_all_images_come_in_order(
 
 def test_its_threads_follow_the_share_and_are_used_again(tmp_path: pathlib.Path) -> None:
     class Share(CoreShare):
-        cores = 2
+        now = 0
 
         def count(self) -> int:
-            return self.cores
+            return self.now
 
-    share = Share(tmp_path / "cores", 2)
+    share = Share(tmp_path / "cores", 4)
     streams, forward = Streams(share), Pass()
-    for share.cores in (2, 1, 4, 1):
+    for share.now in (2, 1, 4, 1):
         streams.run(forward, stack(4))
     assert [each[:2] for each in forward.seen] == [
         *[(2, 1)] * 2,

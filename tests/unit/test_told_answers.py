@@ -47,6 +47,8 @@ LIES: dict[str, dict[str, Any]] = {
     "a format that is no text": {"format": ["PNG"]},
     "an edge that no column holds": {"width": 1 << 31},
     "half a size": {"width": None},
+    "a truth for an edge": {"width": True},
+    "a fraction for an edge": {"width": 4.0},
     "no image": {"image": None},
     "a box beyond the image": {"image": {**GOOD["image"], "box": [0, 0, 2, 2]}},
     "a box without inside": {"image": {**GOOD["image"], "box": [1, 0, 1, 2]}},
