@@ -163,6 +163,7 @@ def _blame(image: PixelArray, error: Exception, model: AskedModel) -> Failure:
     model.health.check()
     # Torch's error by its name: this module is imported where torch need not be.
     is_full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    code = FailureCode.OUT_OF_MEMORY if is_full else FailureCode.INFERENCE_FAILED
-    problem = ImageError(code, _OUT_OF_MEMORY if is_full else _FAILED, retryable=is_full)
+    problem = ImageError(FailureCode.INFERENCE_FAILED, _FAILED)
+    if is_full:
+        problem = ImageError(FailureCode.OUT_OF_MEMORY, _OUT_OF_MEMORY, retryable=True)
     return Failure.from_error(image.ref, problem, facts=image.facts)
