@@ -41,7 +41,7 @@ class Runner(Protocol):
     def run(self, stacked: Any) -> Logits:  # noqa: ANN401
         """What `stack` gave → logits, float32 (N, C). Two threads may call it at once.
 
-        They share the cores of one pass: what one leaves idle at its end the other uses.
+        They share the cores of one pass, and may take turns.
         """
 
 

@@ -3,13 +3,11 @@
 Threads that compute one operation together wait for each other after each, and the slowest of them
 may just have lost its core to the decoding of the next images. Threads that each compute a share of
 the batch wait once: on a quiet machine little is gained, beside other work up to 3.7 × (ADR 25).
-And a thread that is done takes a share of the next batch, where that is there already (ADR 44).
 """
 
 import concurrent.futures
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
@@ -25,12 +23,12 @@ class Streams:
     def __init__(self, share: CoreShare) -> None:
         """Takes how many cores there are to use, which may change."""
         self._share = share
+        self._turn = threading.Lock()
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
-        self._size = self._busy = 0
-        self._changed = threading.Condition()
+        self._size = 0
 
     def run(self, forward: _Pass, stacked: Tensors) -> torch.Tensor:
-        """One pass over a batch. Passes that are made at once share the cores of one.
+        """One pass over a batch. Threads take turns: shares of two batches gain nothing (ADR 44).
 
         Args:
             forward: from inputs of M images to (M, C).
@@ -42,46 +40,37 @@ class Streams:
         Raises:
             Exception: whatever `forward` raises, of the first share that fails; all have ended.
         """
+        with self._turn:
+            return self._run(forward, stacked)
+
+    def _run(self, forward: _Pass, stacked: Tensors) -> torch.Tensor:
         images = len(next(iter(stacked.values())))
         cores = self._share.count()
         shares = _split(stacked, min(images, cores))
         threads = max(1, cores // len(shares))
         pool = self._grow(len(shares))
-        running = [pool.submit(self._run_alone, forward, share, threads, cores) for share in shares]
+        running = [pool.submit(_run_alone, forward, share, threads) for share in shares]
         concurrent.futures.wait(running)
         return torch.cat([each.result() for each in running])
 
     def _grow(self, size: int) -> concurrent.futures.ThreadPoolExecutor:
-        with self._changed:
-            if self._pool is None or size > self._size:
-                # Not shut down: another pass may be about to use it. It ends with its last user.
-                self._size = size
-                self._pool = concurrent.futures.ThreadPoolExecutor(size, "imgcls-stream")
-            return self._pool
-
-    def _run_alone(self, forward: _Pass, share: Tensors, threads: int, cores: int) -> torch.Tensor:
-        if getattr(_OF_THREAD, "threads", None) != threads:
-            torch.set_num_threads(threads)  # of this thread: OpenMP counts for each that has others
-            _OF_THREAD.threads = threads
-        with self._hold(threads, cores), torch.inference_mode():
-            return forward(share)
-
-    @contextlib.contextmanager
-    def _hold(self, threads: int, cores: int) -> Iterator[None]:
-        """Waits until so many of the cores are free: two passes have a share for each of them."""
-        with self._changed:
-            while self._busy and self._busy + threads > cores:
-                self._changed.wait()
-            self._busy += threads
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._busy -= threads
-                self._changed.notify_all()
+        if self._pool is None or size > self._size:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False)
+            self._size = size
+            self._pool = concurrent.futures.ThreadPoolExecutor(size, "imgcls-stream")
+        return self._pool
 
 
 _OF_THREAD = threading.local()
+
+
+def _run_alone(forward: _Pass, share: Tensors, threads: int) -> torch.Tensor:
+    if getattr(_OF_THREAD, "threads", None) != threads:
+        torch.set_num_threads(threads)  # of this thread: OpenMP counts for each that starts others
+        _OF_THREAD.threads = threads
+    with torch.inference_mode():
+        return forward(share)
 
 
 def _split(stacked: Tensors, count: int) -> list[Tensors]:

@@ -94,68 +94,20 @@ def test_what_a_share_raises_is_raised_when_all_have_ended(tmp_path: pathlib.Pat
     assert len(streams.run(Pass(), stack(4))) == 4
 
 
-class Held:
-    """Twice each pixel; a share waits until it may, as long as there is something to wait for."""
+def test_two_batches_take_turns(tmp_path: pathlib.Path) -> None:
+    streams, images = make_streams(tmp_path, 2), threading.Semaphore(0)
+    seen: list[int] = []
 
-    def __init__(self) -> None:
-        self.may = {number: threading.Event() for number in range(4)}
-        self.began = {number: threading.Event() for number in range(4)}
-        self.most = self.running = 0
-        self._turn = threading.Lock()
-
-    def __call__(self, stacked: Tensors) -> torch.Tensor:
-        number = int(stacked["pixel_values"][0, 0])
-        with self._turn:
-            self.running += 1
-            self.most = max(self.most, self.running)
-        self.began[number].set()
-        assert self.may[number].wait(30)
-        with self._turn:
-            self.running -= 1
+    def forward(stacked: Tensors) -> torch.Tensor:
+        seen.append(int(stacked["pixel_values"][0, 0]) // 2)
+        assert images.acquire(timeout=30)
         return stacked["pixel_values"] * 2
 
-
-def test_a_core_that_is_done_with_a_batch_goes_on_with_the_next(tmp_path: pathlib.Path) -> None:
-    streams, forward = make_streams(tmp_path, 2), Held()
-    batches = [
-        {"pixel_values": torch.tensor([[2.0 * i], [2.0 * i + 1]])} for i in range(2)
-    ]  # of the images 0 and 1, and 2 and 3
+    batches = [{"pixel_values": torch.tensor([[2.0 * i], [2.0 * i + 1]])} for i in range(2)]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        first = pool.submit(streams.run, forward, batches[0])
-        assert forward.began[0].wait(30) and forward.began[1].wait(30)
-        second = pool.submit(streams.run, forward, batches[1])
-        forward.may[0].set()
-        assert forward.began[2].wait(30)
-        assert not first.done()
-        assert not forward.began[3].is_set()
-        for each in forward.may.values():
-            each.set()
-        assert first.result(30).tolist() == [[0.0], [2.0]]
-        assert second.result(30).tolist() == [[4.0], [6.0]]
-    assert forward.most == 2
-
-
-def test_two_batches_at_once_keep_to_the_share_when_it_has_become_smaller(
-    tmp_path: pathlib.Path,
-) -> None:
-    class Share(CoreShare):
-        cores = 2
-
-        def count(self) -> int:
-            return self.cores
-
-    share, forward = Share(tmp_path / "cores", 2), Held()
-    streams = Streams(share)
-    streams.run(Pass(), stack(2))  # two threads are there
-    share.cores = 1
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        running = [
-            pool.submit(streams.run, forward, {"pixel_values": torch.tensor([[float(i)]])})
-            for i in range(2)
-        ]
+        running = [pool.submit(streams.run, forward, each) for each in batches]
         concurrent.futures.wait(running, 0.2)
-        assert forward.running == 1
-        for each in forward.may.values():
-            each.set()
-        assert sorted(each.result(30).item() for each in running) == [0.0, 2.0]
-    assert forward.most == 1
+        assert len(seen) == 2
+        assert len(set(seen)) == 1
+        images.release(4)
+        assert [each.result(30).tolist() for each in running] == [[[0.0], [2.0]], [[4.0], [6.0]]]
