@@ -58,13 +58,13 @@ def run_watched(
     manifest = folder / "m.csv"
     lines = (f"{index % 8}.png,{index}\n" for index in range(images))
     manifest.write_text("uri,number\n" + "".join(lines))
-    watch, before = Watch(each), OutcomeHandler.run_inference
+    watch, before = Watch(each), OutcomeHandler._begin
 
-    def run_inference(handler: Any, *arguments: Any) -> Any:
+    def begin(handler: Any, *arguments: Any) -> Any:
         watch.note()
         return before(handler, *arguments)
 
-    patch.setattr(OutcomeHandler, "run_inference", run_inference)
+    patch.setattr(OutcomeHandler, "_begin", begin)
     flags = [f"--input_manifest={manifest}", "--uri_column=uri", "--carry_columns=number"]
     places = [f"--output={folder}/out", f"--model={model}", "--run_id=a", "--engine=torch"]
     assert main(["classify", *flags, *places, "--dedupe=off", "--quiet"]) == 0

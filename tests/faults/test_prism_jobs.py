@@ -48,7 +48,7 @@ def hold_before(owner, name, now):
     setattr(owner, name, hold_and_act)
 
 hold_before(portable_runner.JobServiceHandle, "submit", "Prism is there")
-hold_before(handler, "predict_images", "images are classified")
+hold_before(handler, "predict_begun", "images are classified")
 swap, ask_to_cancel = Folder.swap, far_jobs.ask_to_cancel
 
 def swap_and_hold(folder, name, *given):
