@@ -39,7 +39,7 @@ help:  ## this list
 demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts and a query
 	@$(BIN)/python -m demo
 
-test: $(VENV)/.dev $(APART) lint  ## everything that must hold (15 min of two cores)
+test: $(VENV)/.dev $(APART) lint  ## everything that must hold
 	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
@@ -47,7 +47,7 @@ check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
 
 servers: $(SERVERS)/.installed  ## Prism, MinIO, fake-gcs-server and Azurite for the tests, with Go and npm (5 min, once)
 
-test-long: $(VENV)/.dev $(APART)  ## what `make test` leaves out: every moment of a kill, thousands of mutants, many keys (15 min)
+test-long: $(VENV)/.dev $(APART)  ## what `make test` leaves out: every moment of a kill, thousands of mutants, many keys
 	$(BIN)/python -m pytest $(SPREAD) -m long
 
 test-prism: $(VENV)/.dev $(SERVERS)/.installed  ## the tests of programs and transforms with Prism as their runner

@@ -54,9 +54,11 @@ def test_the_longest_come_first_and_files_of_quick_tests_last() -> None:
     assert arranged == [longest, long, slow, beside, quick, last]
 
 
-def test_ci_runs_what_make_test_leaves_out() -> None:
-    run = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert {"make test", "make test-long"} <= set(run)
+def test_a_release_runs_what_make_test_leaves_out() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    commands = re.findall(r"^ +run: (.+)$", release, re.MULTILINE)
+    assert {".ci/run", "make test-long"} <= set(commands)
     assert re.search(
         r"^test-long:.*\n\t\$\(BIN\)/python -m pytest \$\(SPREAD\) -m long$", MAKEFILE, re.M
     )
