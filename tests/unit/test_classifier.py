@@ -141,7 +141,7 @@ def test_a_process_holds_one_of_a_model_and_as_many_copies_as_are_asked_for(
 
 
 class WatchedTurn:
-    """A model's lock that says when so many threads stand before it."""
+    """Lets one pass in, and says when so many threads stand before it."""
 
     def __init__(self, threads: int) -> None:
         self._lock = threading.Lock()
@@ -163,7 +163,7 @@ def test_a_pass_takes_the_time_inside_the_model_and_not_the_wait_for_it(
     spec = ClassifierSpec(resolve_model(str(vit_folder), None), AFFINE, "cpu", engine="torch")
     classifier = HuggingFaceClassifier(spec, probe_levels(), lambda: 0.2 * len(passes))
     classifier._runner.model.register_forward_pre_hook(lambda *_: passes.append(1))
-    classifier._turn = turn = WatchedTurn(8)  # type: ignore[assignment]
+    classifier._passes = turn = WatchedTurn(8)  # type: ignore[assignment]
     batch = [{"pixel_values": each} for each in draw(2)]
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         asked = [threads.submit(classifier.classify, batch) for _ in range(8)]

@@ -1,8 +1,17 @@
 """How many requests are let in at once, and which of those that wait come first."""
 
 import asyncio
+import concurrent.futures
+from collections.abc import Coroutine
+from typing import Any
 
 from imgcls_beam.reading.gate import Gate
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread: a test of a browser leaves a loop that runs in its own."""
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 async def _hold(gate: Gate, name: str, log: list[str], *, is_again: bool) -> None:
@@ -28,7 +37,7 @@ def test_no_more_are_in_than_there_are_places_and_all_come_in() -> None:
         gate = Gate(3)
         await asyncio.gather(*(hold(gate) for _ in range(20)))
 
-    asyncio.run(hold_all())
+    _run(hold_all())
     assert (most, now, done) == (3, 0, 20)
 
 
@@ -45,7 +54,7 @@ def test_what_is_asked_for_again_comes_in_before_what_is_new_and_else_who_came_f
             _hold(gate, "again too", log, is_again=True),
         )
 
-    asyncio.run(hold_all())
+    _run(hold_all())
     assert log[::2] == ["first", "again", "again too", "new", "newer"]
     assert log[1::2] == [f"{name} ended" for name in log[::2]]
 
@@ -74,5 +83,5 @@ def test_a_place_of_one_that_was_cancelled_or_failed_goes_to_the_next() -> None:
         await asyncio.gather(given, return_exceptions=True)
         await asyncio.wait_for(_hold(gate, "after", log, is_again=False), 20)
 
-    asyncio.run(hold_all())
+    _run(hold_all())
     assert log == ["last", "last ended", "after", "after ended"]
