@@ -28,6 +28,8 @@ from tests.servers import Server, serve_gcs, serve_s3
 
 _MODEL = pathlib.Path(__file__).parents[1] / "demo" / "model"
 _FAULTS = ("503", "429", "500", "lose", "reset", "short", "stall", "stall_within", "damage")
+_SLASHES = "/", "%2F"
+"""As S3 and GCS have them in the path of a request."""
 _SERVERS = {"GCS": serve_gcs, "S3": serve_s3}
 
 
@@ -53,7 +55,7 @@ def measure_pairs(server: Server, images: int, rounds: int) -> str:
     ratios, said = [], []
     for seed in range(rounds):
         calm_s, _ = _run(server, images)
-        with server.disturbed(_FAULTS, r"photos/\d+\.jpg", seed=seed):
+        with server.disturbed(_FAULTS, rf"photos-{images}/\d+\.jpg", seed=seed):
             disturbed_s, told = _run(server, images)
         ratios.append(calm_s / disturbed_s)
         said.append(
@@ -66,7 +68,7 @@ def time_a_stall(server: Server, images: int) -> str:
     """A job over so many images of which one never answers."""
     _fill(server, images)
     _run(server, images)
-    server.spoil("stall", r"photos/000000\.jpg", for_ever=True)
+    server.spoil("stall", rf"photos-{images}/000000\.jpg", for_ever=True)
     took_s, told = _run(server, images)
     return f"one of {images} stalled: the job took {took_s:.1f} s ({told})"
 
@@ -75,7 +77,10 @@ def _fill(server: Server, images: int) -> None:
     kinds = [encode(draw_numbered(0, number)[1]) for number in range(50)]
     server.fill(
         # Bytes behind the end of a JPEG are passed over; so none is the same as another.
-        {f"photos/{i:06d}.jpg": kinds[i % 50] + i.to_bytes(4, "big") for i in range(images)}
+        {
+            f"photos-{images}/{i:06d}.jpg": kinds[i % 50] + i.to_bytes(4, "big")
+            for i in range(images)
+        }
     )
 
 
@@ -83,14 +88,20 @@ def _run(server: Server, images: int) -> tuple[float, str]:
     """The seconds of a job, and what is told of its images and requests."""
     RETRIES.give_back(images)  # each job is a process's first
     with tempfile.TemporaryDirectory() as output, open(os.devnull, "w") as nowhere:
-        places = [f"--input={server.root}/photos", f"--output={output}", f"--model={_MODEL}"]
+        places = [
+            f"--input={server.root}/photos-{images}",
+            f"--output={output}",
+            f"--model={_MODEL}",
+        ]
         began = time.perf_counter()
         with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
             code = imgcls(["classify", *places, "--run_id=r", "--max_error_ratio=1"])
         took_s = time.perf_counter() - began
         record = pathlib.Path(output) / "runs" / "r.json"
         counts = json.loads(record.read_text())["counts"] if record.exists() else None
-    asked = sum("/photos/" in each or "photos%2F" in each for each in server.take_asked())
+    asked = sum(
+        f"photos-{images}{slash}" in each for each in server.take_asked() for slash in _SLASHES
+    )
     became = f"{counts['listed'] - counts['ok']} lost" if counts else "nothing published"
     return took_s, f"code {code}, {asked / images:.2f} requests an image, {became}"
 

@@ -107,12 +107,14 @@ class Answers:
                 self._changed.wait_for(lambda: self._claimed.isdisjoint(contents.values()))
             for place, image in images.items():
                 content = contents[place]
-                if content in self._kept:
+                if content is None:
+                    asked[place] = place
+                elif content in self._kept:
                     known[place] = self._take(image, content)
                 elif content in asked:
                     copies[place] = asked[content]
                 elif content not in self._claimed:
-                    asked[place if content is None else content] = place
+                    asked[content] = place
             claimed = {each for each in asked if isinstance(each, bytes)}
             self._claimed |= claimed
         return Claim(known, tuple(asked.values()), copies, claimed)
@@ -123,17 +125,11 @@ class Answers:
             self._claimed -= claim.contents
             self._changed.notify_all()
 
-    def find(self, image: PixelArray) -> Answer | None:
-        """The answer for an image of the same bytes, if it is still here.
+    def _take(self, image: PixelArray, content: bytes) -> Answer:
+        """The answer that is kept for an image of these bytes.
 
         A bundle that runs again finds its own answers: an image's own is as the model gave it.
         """
-        content = _content_of(image)
-        with self._changed:
-            return None if content not in self._kept else self._take(image, content)
-
-    def _take(self, image: PixelArray, content: bytes | None) -> Answer:
-        assert content is not None  # it is kept
         self._kept.move_to_end(content)
         kept = self._kept[content]
         is_own = kept.uri == image.ref.uri and kept.reference == reference_digest(image.ref)

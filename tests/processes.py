@@ -3,7 +3,9 @@
 import contextlib
 import pathlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+import pytest
 
 _PROCESSES = pathlib.Path("/proc")
 
@@ -22,6 +24,15 @@ def is_running(pid: int) -> bool:
     """Whether it has not ended; one that nobody has asked for its exit code has."""
     state = _read(_PROCESSES / str(pid) / "stat").rpartition(")")[2].split()[:1]
     return state not in ([], ["X"], ["Z"])
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Until something is so, for a minute at most."""
+    for _ in range(6000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    pytest.fail("it was not so within a minute")
 
 
 def wait_for_end(pids: Iterable[int]) -> None:

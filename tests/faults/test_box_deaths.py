@@ -28,6 +28,7 @@ from imgcls_beam.sandbox.box import DecodeBox
 from imgcls_beam.sandbox.child_process import Errand
 from tests import pictures, sick_child
 from tests.boxes import SMALL, PlainPreparer
+from tests.processes import wait_until
 from tests.reports import make_empty
 
 OPTIONS = DecodeOptions(sandbox="require", max_seconds=1)
@@ -251,11 +252,3 @@ def make_errand(permit: Callable[[int], object]) -> Errand:
     """A large photograph, of which some is kept."""
     data = pictures.encode(pictures.draw_picture((3000, 3000)), "JPEG")
     return Errand((data,), write_work(plan_work((SMALL,), DecodeOptions())), 30, permit)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    for _ in range(6000):
-        if is_so():
-            return
-        time.sleep(0.01)
-    pytest.fail("it was not so within a minute")

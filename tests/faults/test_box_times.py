@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from imgcls_beam.sandbox.child_process import ChildEndedError, DecodeChild, Endi
 from imgcls_beam.sandbox.frames import Message
 from tests import pictures, sick_child
 from tests.boxes import SMALL, PlainPreparer
+from tests.processes import is_running, wait_until
 from tests.programs import ROOT
 
 GOOD = pictures.encode(pictures.draw_picture(), "PNG")
@@ -80,14 +80,6 @@ def make_errand(
 
 def run(box: DecodeBox, errand: Errand) -> Message:
     return box.run(errand, lambda messages, slot: messages[0])
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    for _ in range(6000):
-        if is_so():
-            return
-        time.sleep(0.01)
-    pytest.fail("it was not so within a minute")
 
 
 def test_an_image_has_so_many_seconds_of_a_core_and_twice_as_many_by_the_clock(
@@ -204,15 +196,6 @@ print(child._process.pid, flush=True)
 """A program whose decode child never comes back."""
 
 
-def has_ended(pid: int) -> bool:
-    """Whether a process is gone, or a zombie of whoever takes up orphans."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return stat.rpartition(")")[2].split()[0] in "ZX"
-
-
 def test_a_child_at_work_ends_with_its_starter_whatever_ended_that() -> None:
     command = [sys.executable, "-c", ORPHAN]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
@@ -220,7 +203,7 @@ def test_a_child_at_work_ends_with_its_starter_whatever_ended_that() -> None:
         pid = int(program.stdout.readline())
         program.kill()
     try:
-        wait_until(lambda: has_ended(pid))
+        wait_until(lambda: not is_running(pid))
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM to a job on Prism: what became of it is said, and nothing stays behind."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -73,23 +74,32 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return folder
 
 
-def stop_at(
-    moment: str, number: signal.Signals, words: list[str], folder: pathlib.Path
-) -> tuple[int, str]:
-    """Sends a signal to a job at a moment; its exit code and what it said. No Prism is left."""
-    settings = {**os.environ, "IMGCLS_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", HOLDS, moment, str(folder / "told"), "classify", *words]
+@contextlib.contextmanager
+def begin(
+    command: list[str], told: pathlib.Path, settings: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A program that has told that it is where it is to be stopped."""
     with subprocess.Popen(
-        [*command, *ON_PRISM],
+        command,
         cwd=ROOT,
         env=settings,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as program:
-        while not (folder / "told").exists():
+        while not told.exists():
             assert program.poll() is None, program.stdout and program.stdout.read()
             time.sleep(0.05)
+        yield program
+
+
+def stop_at(
+    moment: str, number: signal.Signals, words: list[str], folder: pathlib.Path
+) -> tuple[int, str]:
+    """Sends a signal to a job at a moment; its exit code and what it said. No Prism is left."""
+    settings = {**os.environ, "IMGCLS_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", HOLDS, moment, str(folder / "told"), "classify", *words]
+    with begin([*command, *ON_PRISM], folder / "told", settings) as program:
         engines = [pid for pid, name in list_children(program.pid).items() if name == "prism"]
         assert len(engines) == 1
         program.send_signal(number)
@@ -173,16 +183,8 @@ def test_a_job_whose_prism_does_not_answer_goes_on_under_its_id(
     command = [sys.executable, "-c", WATCHED, str(tmp_path / "told"), "classify", *words]
     with serve_pool(tmp_path) as pool:
         apart = ["--environment_type=EXTERNAL", f"--environment_config={pool}"]
-        with subprocess.Popen(
-            [*command, "--runner=PortableRunner", f"--job_endpoint={prism.endpoint}", *apart],
-            cwd=ROOT,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        ) as program:
-            while not (tmp_path / "told").exists():
-                assert program.poll() is None, program.stdout and program.stdout.read()
-                time.sleep(0.05)
+        runner = ["--runner=PortableRunner", f"--job_endpoint={prism.endpoint}"]
+        with begin([*command, *runner, *apart], tmp_path / "told") as program:
             prism.process.send_signal(signal.SIGSTOP)
             program.send_signal(signal.SIGINT)
             said, _ = program.communicate(timeout=500)
