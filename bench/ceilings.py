@@ -139,7 +139,9 @@ def _load_torch(
     import torch
 
     from bench.torch_models import FromPixels
+    from imgcls_beam.memory import keep_freed
 
+    keep_freed()  # as the job does
     model = FromPixels(inputs.model, inputs.affine)
     if flags.engine == "packed":
         from imgcls_beam.classifying.prepacking import prepack

@@ -13,6 +13,7 @@ from imgcls_beam.classifying.lanes import CudaLane
 from imgcls_beam.classifying.protocol import Logits
 from imgcls_beam.classifying.streams import Streams
 from imgcls_beam.elements import ModelInputs
+from imgcls_beam.memory import keep_freed
 from imgcls_beam.scoring import EngineChoice
 
 
@@ -36,6 +37,7 @@ class TorchRunner:
         self.choice = choice
         self.model, self.feed = model, feed
         self._streams = Streams(share)
+        keep_freed()
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
         """Every shape."""

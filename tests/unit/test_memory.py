@@ -1,10 +1,13 @@
-"""How much memory is left to a process."""
+"""How much memory is left to a process, and what it keeps of what it frees."""
 
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
-from imgcls_beam.memory import count_free_bytes
+from imgcls_beam.memory import count_free_bytes, find_trim, keep_freed
 
 MB = 1 << 20
 
@@ -74,3 +77,49 @@ def test_a_container_that_uses_more_than_its_limit_has_nothing(
 def test_a_system_that_does_not_say_gives_none(tmp_path: pathlib.Path) -> None:
     nothing = tmp_path / "nothing"
     assert count_free_bytes(nothing, nothing, nothing) is None
+
+
+PASSES = """
+import resource
+import sys
+import numpy as np
+from imgcls_beam.memory import keep_freed
+
+if sys.argv[1] == "keep":
+    assert keep_freed()
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        arrays = [np.ones(3 << 20, np.uint8) for _ in range(4)]
+        del arrays
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def count_faults(how: str, **variables: str) -> int:
+    """Pages that the system gave out anew for what a process had before."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")
+    }
+    command = [sys.executable, "-c", PASSES, how]
+    done = subprocess.run(
+        command, env={**environment, **variables}, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(find_trim() is None, reason="the C library is not glibc")
+def test_arrays_that_come_again_and_again_are_not_asked_of_the_system_each_time() -> None:
+    assert 10 * count_faults("keep") < count_faults("plain")
+    trims = {"MALLOC_TRIM_THRESHOLD_": str(1 << 20), "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    assert 10 * count_faults("keep") < count_faults("plain", **trims)
+
+
+@pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"])
+def test_who_has_tuned_the_c_library_is_left_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "")
+    keep_freed.cache_clear()
+    assert not keep_freed()
+    keep_freed.cache_clear()
