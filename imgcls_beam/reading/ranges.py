@@ -2,10 +2,11 @@
 
 A connection that says nothing is given up by the store's client: of a bucket after two seconds at
 an object's first three tries, four at its fourth, and `ReadOptions.timeout_s` later, which none
-exceeds. A bucket that answers at all nearly always does so sooner; one that lost a request does
-when it is asked again. One that drips is given up here: what is asked for together has the time
-that its bytes take at 128 KiB/s, all in all, because it shares one link. What is asked for again,
-alone, has the time of a batch of its kind: others are on the link meanwhile.
+exceeds; two tries later while the bucket answers others. One that answers at all nearly always does
+so sooner; one that lost a request does when it is asked again. One that drips is given up here:
+what is asked for together has the time that its bytes take at 128 KiB/s, all in all, because it
+shares one link. What is asked for again, alone, has the time of a batch of its kind: others are on
+the link meanwhile.
 """
 
 import asyncio
@@ -27,7 +28,9 @@ from imgcls_beam.stores import Patience, ask, bear_silence, find_limit_s
 RangeAnswers = Sequence[bytes | BaseException]
 
 _FIRST_SILENCES_S = (2.0, 2.0, 2.0, 4.0)
-"""Of the first tries."""
+"""Of the first tries; and …"""
+_ANSWERING_SILENCES_S = (2.0, 2.0, 2.0, 2.0, 2.0, 4.0)
+"""… where the store answers others meanwhile: it is not slow, and loses requests."""
 
 
 def _forget(result: Result) -> None:
@@ -45,6 +48,7 @@ class Asking:
         conclude: is told what became of each object that was asked for again, in its thread; what
             it raises is raised where that is awaited.
         tries: which try this is, from 1.
+        is_answering: whether the store is known to answer others lately.
     """
 
     options: ReadOptions
@@ -52,6 +56,7 @@ class Asking:
     sleep: Sleep = time.sleep
     conclude: Callable[[Result], None] = _forget
     tries: int = 1
+    is_answering: bool = False
 
     @classmethod
     def alone(cls, options: ReadOptions, sleep: Sleep = time.sleep) -> "Asking":
@@ -60,8 +65,8 @@ class Asking:
 
     def bear_silence(self) -> contextlib.AbstractContextManager[None]:
         """Requests that are made meanwhile are given up after the silence of this try."""
-        first = _FIRST_SILENCES_S[self.tries - 1 : self.tries]
-        return bear_silence(min([self.options.timeout_s, *first]))
+        firsts_s = _ANSWERING_SILENCES_S if self.is_answering else _FIRST_SILENCES_S
+        return bear_silence(min([self.options.timeout_s, *firsts_s[self.tries - 1 : self.tries]]))
 
 
 def patience_of(options: ReadOptions) -> Patience:
