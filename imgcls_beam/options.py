@@ -147,7 +147,7 @@ class ReadOptions:
     """
 
     max_bytes: int = 64 * _MIB
-    tries: int = 10
+    tries: int = 12
     retry_s: float = 35.0
     first_wait_s: float = 0.5
     timeout_s: float = 8.0

@@ -27,28 +27,31 @@ from imgcls_beam.time_limits import ask_aside
 
 def begin_objects(refs: Sequence[ImageRef], asking: Asking) -> list[Begun]:
     """Tries all objects once; those whose fault looks passing are tried again from now on."""
+    known = [STORE_HEALTH.knows(ref.object_uri) for ref in refs]
     results = try_objects(refs, asking)
     RETRIES.give_back(sum(not is_passing(each) for each in results))
-    STORE_HEALTH.note(results)
-    return [_begin_again(each, asking) if is_passing(each) else each for each in results]
+    return [
+        _begin_again(each, asking, was_known=was_known) if is_passing(each) else each
+        for each, was_known in zip(results, known, strict=True)
+    ]
 
 
-def _begin_again(failure: Result, asking: Asking) -> LateRead:
-    answer = ask_aside(functools.partial(_try_again, failure, asking), "imgcls-read-again")
-    return LateRead(failure.ref, answer)
+def _begin_again(failure: Result, asking: Asking, *, was_known: bool) -> LateRead:
+    is_free = not was_known and STORE_HEALTH.knows(failure.ref.object_uri)
+    trying = functools.partial(_try_again, failure, asking, is_free=is_free)
+    return LateRead(failure.ref, ask_aside(trying, "imgcls-read-again"))
 
 
-def _try_again(failure: Result, asking: Asking) -> Result:
+def _try_again(failure: Result, asking: Asking, *, is_free: bool) -> Result:
     options, result = asking.options, failure
-    has_answers = functools.partial(STORE_HEALTH.answers, failure)
-    waits = iterate_waits(options.tries, options.first_wait_s, options.retry_s, has_answers)
+    is_prompt = functools.partial(STORE_HEALTH.is_prompt, failure.ref.object_uri)
+    waits = iterate_waits(options.tries, options.first_wait_s, options.retry_s, is_prompt)
     for tries, wait_s in enumerate(waits, start=2):
-        if not RETRIES.take(1):
+        # The first try may have been given up early, as nobody knew that the store is slow.
+        if not (tries == 2 and is_free) and not RETRIES.take(1):
             break
         asking.sleep(wait_s)
-        again = dataclasses.replace(asking, tries=tries, is_answering=has_answers())
-        result = _try(failure.ref, again)
-        STORE_HEALTH.note([result])
+        result = _try(failure.ref, dataclasses.replace(asking, tries=tries))
         if not is_passing(result):
             RETRIES.give_back(1)
             break
