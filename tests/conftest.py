@@ -84,6 +84,14 @@ def full_budget() -> None:
 
 
 @pytest.fixture(autouse=True)
+def unknown_stores() -> None:
+    """No test is told how the stores of others have answered."""
+    store_health = sys.modules.get("imgcls_beam.reading.store_health")
+    if store_health is not None:
+        store_health.STORE_HEALTH.forget()
+
+
+@pytest.fixture(autouse=True)
 def own_models() -> None:
     """No test is given a model of another, which may live until garbage is collected."""
     protocol = sys.modules.get("imgcls_beam.classifying.protocol")  # not imported for this alone

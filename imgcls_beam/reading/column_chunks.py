@@ -16,7 +16,7 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import changed_object, count_tries, to_image_error
 from imgcls_beam.reading.pinning import look_up
-from imgcls_beam.reading.ranges import Asking, ask_ranges
+from imgcls_beam.reading.ranges import Asking, Stretch, ask_ranges
 from imgcls_beam.reading.store_groups import open_stores
 from imgcls_beam.stores import updated_at_of, version_of
 from imgcls_beam.stores.parquet_batches import find_image_path, open_parquet, read_batches
@@ -47,7 +47,7 @@ class RangeFile(io.RawIOBase):
             ImageError: it is not there, may not be read, or its store cannot be opened.
         """
         self._asking = Asking.alone(options, sleep)
-        self._offset = 0
+        self._uri, self._offset = uri, 0
         self.tries = 1
         ((_, store, paths),) = open_stores([ImageRef(uri)], options)
         if isinstance(store, ImageError):
@@ -69,9 +69,8 @@ class RangeFile(io.RawIOBase):
         end = self._size_bytes if size < 0 else min(start + size, self._size_bytes)
         if end <= start:
             return b""
-        data: bytes = self._persist(
-            lambda asking: ask_ranges(self._store, [self._path], [start], [end], asking)[0]
-        )
+        stretch = Stretch(self._uri, self._path, start, end)
+        data: bytes = self._persist(lambda asking: ask_ranges(self._store, [stretch], asking)[0])
         if len(data) != end - start:
             raise changed_object()
         self._offset = end
@@ -95,10 +94,10 @@ class RangeFile(io.RawIOBase):
         Raises:
             ImageError: the fault does not look passing, or did not pass.
         """
-        for tries in count_tries(self._asking.options, self._asking.sleep):
+        for tries in count_tries(self._asking.options, self._asking.sleep, self._uri):
             self.tries = max(self.tries, tries)
             asking = dataclasses.replace(self._asking, tries=tries)
-            with asking.bear_silence():
+            with asking.bear_silence(self._uri):
                 answer = ask(asking)
             if not isinstance(answer, BaseException):
                 return answer

@@ -1,9 +1,11 @@
 """What a store raises → the image's own error, which becomes its row."""
 
+import functools
 from collections.abc import Callable, Iterator
 
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
+from imgcls_beam.reading.store_health import STORE_HEALTH
 from imgcls_beam.stores import REFUSED_HOST, FaultKind, is_fault, iterate_waits, kind_of
 
 _LISTED_NO_MORE = "the object was listed but is not there any more"
@@ -40,10 +42,14 @@ Sleep = Callable[[float], object]
 """Waits so many seconds."""
 
 
-def count_tries(options: ReadOptions, sleep: Sleep) -> Iterator[int]:
-    """Tries from 1, for as long as there are to be more; it waits before each other one."""
+def count_tries(options: ReadOptions, sleep: Sleep, uri: str) -> Iterator[int]:
+    """Tries of an object from 1, for as long as there are to be more.
+
+    It waits before each other one, briefly while the store of this URI answers others at once.
+    """
     yield 1
-    waits = iterate_waits(options.tries, options.first_wait_s, options.retry_s)
+    is_prompt = functools.partial(STORE_HEALTH.is_prompt, uri)
+    waits = iterate_waits(options.tries, options.first_wait_s, options.retry_s, is_prompt)
     for tries, wait_s in enumerate(waits, start=2):
         sleep(wait_s)
         yield tries

@@ -4,7 +4,7 @@ Its batch does not wait for it: one silent object would hold up sixty-three othe
 tried in a thread of its own, which costs little while it waits, and ends with the process: nobody
 waits for it there. Where each thread has a client of its own (FTP, SFTP, Hugging Face) two threads
 make the requests for all of them. What it may take of the process's retries is taken before each
-wait.
+wait. While its store answers others (`store_health`) it waits less, and gives up a silence sooner.
 
 Only faults that look passing are tried again: time-outs, connections that are refused or break,
 HTTP 408, 425, 429 and 5xx, credentials that could not be had, and bytes that lack the listed
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.reading.ranges import Asking
 from imgcls_beam.reading.shared_reads import Begun, LateRead, Result
+from imgcls_beam.reading.store_health import STORE_HEALTH
 from imgcls_beam.reading.try_objects import is_passing, try_objects
 from imgcls_beam.stores import RETRIES, StoreKey, iterate_waits
 from imgcls_beam.time_limits import ask_aside
@@ -26,6 +27,7 @@ from imgcls_beam.time_limits import ask_aside
 
 def begin_objects(refs: Sequence[ImageRef], asking: Asking) -> list[Begun]:
     """Tries all objects once; those whose fault looks passing are tried again from now on."""
+    asking = dataclasses.replace(asking, given_up=set())
     results = try_objects(refs, asking)
     RETRIES.give_back(sum(not is_passing(each) for each in results))
     return [_begin_again(each, asking) if is_passing(each) else each for each in results]
@@ -38,10 +40,11 @@ def _begin_again(failure: Result, asking: Asking) -> LateRead:
 
 def _try_again(failure: Result, asking: Asking) -> Result:
     options, result = asking.options, failure
-    for tries, wait_s in enumerate(
-        iterate_waits(options.tries, options.first_wait_s, options.retry_s), start=2
-    ):
-        if not RETRIES.take(1):
+    is_prompt = functools.partial(STORE_HEALTH.is_prompt, failure.ref.object_uri)
+    waits = iterate_waits(options.tries, options.first_wait_s, options.retry_s, is_prompt)
+    for tries, wait_s in enumerate(waits, start=2):
+        is_free = tries == 2 and failure.ref.object_uri in asking.given_up
+        if not is_free and not RETRIES.take(1):
             break
         asking.sleep(wait_s)
         result = _try(failure.ref, dataclasses.replace(asking, tries=tries))

@@ -18,7 +18,7 @@ from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import changed_object, no_file, to_image_error, too_many_bytes
 from imgcls_beam.reading.pinning import find_faults
-from imgcls_beam.reading.ranges import Asking, ask_ranges
+from imgcls_beam.reading.ranges import Asking, Stretch, ask_ranges
 from imgcls_beam.reading.request_images import limit_line_bytes, open_request
 from imgcls_beam.reading.shared_reads import Result
 from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
@@ -29,7 +29,9 @@ _STRETCHES = (ByteSpan, RequestLine)
 
 def try_objects(refs: Sequence[ImageRef], asking: Asking) -> list[Result]:
     """Asks for each object once; one result each, in order."""
-    with asking.bear_silence():
+    if not refs:
+        return []
+    with asking.bear_silence(refs[0].object_uri):  # look-ups, too
         answers = _fetch(refs, asking)
     return [_judge(ref, answer, asking) for ref, answer in zip(refs, answers, strict=True)]
 
@@ -66,18 +68,21 @@ def _fetch_ranges(
 
     So a size that is unknown, or a lie, costs no memory.
     """
-    spans = [ref.locator if isinstance(ref.locator, _STRETCHES) else None for ref in refs]
-    starts = [span.start if span else None for span in spans]
-    ends = [
-        span.end if span else 1 + (ref.size_bytes or asking.options.max_bytes)
-        for span, ref in zip(spans, refs, strict=True)
+    stretches = [
+        _choose_stretch(ref, path, asking.options) for ref, path in zip(refs, paths, strict=True)
     ]
     if is_local(store):
-        return list(map(_read_file, refs, paths, starts, ends))
-    asked = ask_ranges(store, paths, starts, ends, asking)
+        return list(map(_read_file, refs, stretches))
+    asked = ask_ranges(store, stretches, asking)
     got = [b"" if _is_empty(*each) else each[1] for each in zip(refs, asked, strict=True)]
     faults = find_faults(store, paths, refs, got)
     return [faults.get(index, answer) for index, answer in enumerate(got)]
+
+
+def _choose_stretch(ref: ImageRef, path: str, options: ReadOptions) -> Stretch:
+    if isinstance(ref.locator, _STRETCHES):
+        return Stretch(ref.object_uri, path, ref.locator.start, ref.locator.end)
+    return Stretch(ref.object_uri, path, None, 1 + (ref.size_bytes or options.max_bytes))
 
 
 def _is_empty(ref: ImageRef, answer: bytes | BaseException) -> bool:
@@ -87,21 +92,23 @@ def _is_empty(ref: ImageRef, answer: bytes | BaseException) -> bool:
     return kind_of(answer) is FaultKind.OUT_OF_RANGE
 
 
-def _read_file(ref: ImageRef, path: str, start: int | None, end: int) -> bytes | BaseException:
+def _read_file(ref: ImageRef, stretch: Stretch) -> bytes | BaseException:
     """Reads a stretch of a file of a local disk, and pins it in the same step.
 
     The version is asked of the opened file: one that was replaced meanwhile is still the one that
     was opened, and one that was written to has another time.
     """
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait
+        opened = os.open(
+            stretch.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        )  # a pipe would wait
     except (OSError, ValueError) as error:  # the latter: a name that no file can have
         return error
     try:
         seen = os.fstat(opened)
         if not stat.S_ISREG(seen.st_mode):
             return no_file()
-        offset, end = start or 0, min(end, seen.st_size)
+        offset, end = stretch.start or 0, min(stretch.end, seen.st_size)
         data = os.pread(opened, max(end - offset, 0), offset)
         while (done := offset + len(data)) < end and (more := os.pread(opened, end - done, done)):
             data += more

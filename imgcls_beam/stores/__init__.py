@@ -26,6 +26,7 @@ from imgcls_beam.stores.patience import (
     Patience,
     bear_silence,
     find_limit_s,
+    is_passing,
     iterate_waits,
 )
 from imgcls_beam.stores.public_hosts import REFUSED_HOST, find_host_problem
@@ -68,6 +69,7 @@ __all__ = [
     "is_content",
     "is_fault",
     "is_local",
+    "is_passing",
     "iterate_waits",
     "join_url",
     "kind_of",

@@ -1,14 +1,18 @@
 """docs/operations.md has the deadlines and the retries of stores, as the code has them."""
 
+import dataclasses
 import inspect
 import itertools
 import pathlib
 import re
+import types
 
 import pytest
 
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading import breaker, ranges
+from imgcls_beam.reading import breaker, ranges, store_health
+from imgcls_beam.reading.ranges import Asking
+from imgcls_beam.reading.store_health import STORE_HEALTH
 from imgcls_beam.stores import gcs_client, patience
 from imgcls_beam.stores.patience import Patience
 from pipelines import job_services
@@ -28,14 +32,15 @@ _RATE = f"at {patience.BYTES_PER_S >> 10} KiB/s"
 
 def test_each_deadline_is_the_codes() -> None:
     request_s = _IMAGES.timeout_s + _OTHERS.connect_s
-    first_s, *_, last_s = ranges._FIRST_SILENCES_S
-    assert (first_s, first_s, first_s, last_s) == ranges._FIRST_SILENCES_S
+    first_s, *_, next_s, last_s = ranges._FIRST_SILENCES_S
+    assert (*(first_s,) * 4, *(next_s,) * 3, last_s) == ranges._FIRST_SILENCES_S
     for row, images, others in (
         ("until a connection is there", f"{_OTHERS.connect_s:g} s", f"{_OTHERS.connect_s:g} s"),
         (
             "silence: no byte of an answer",
-            f"{_IMAGES.timeout_s:g} s (`--read_timeout_s`); of a bucket {first_s:g} s at the first "
-            f"three tries, {last_s:g} s at the fourth",
+            f"{_IMAGES.timeout_s:g} s (`--read_timeout_s`); of a bucket that answers others at "
+            f"once {first_s:g} s at the first four tries, {next_s:g} s at "
+            f"the next three, {last_s:g} s at the eighth",
             f"{_OTHERS.silence_s:g} s (`{patience._SILENCE_VARIABLE}`)",
         ),
         (
@@ -57,12 +62,58 @@ def test_waits_and_retries_are_the_codes(monkeypatch: pytest.MonkeyPatch) -> Non
     waits = list(patience.iterate_waits(_IMAGES.tries, _IMAGES.first_wait_s, _IMAGES.retry_s))
     distinct = [f"{each:g} s" for each, _ in itertools.groupby(waits)]
     first, last = ", ".join(distinct[:-1]), distinct[-1]
-    assert _ROWS["waits between them"] == (f"{first}, then {last}, each ± half", "the same")
+    others = f"{first}, then {last}, each ± half"
+    most = f"{patience._BRIEF_WAIT_S:g} s at most, seven times"
+    brief = f"; while the store answers others at once {most}"
+    assert _ROWS["waits between them"] == (others + brief, others)
+    assert patience._BRIEF_WAITS == 7
     assert _IMAGES.first_wait_s == _OTHERS.first_wait_s
     retries = f"as many as there were answers, and {patience._MOST_RETRIES} beside"
     assert _ROWS["retries of a process"] == (retries, "the same")
     token, _ = _ROWS["a token of Google's"]
     assert token.startswith(f"{gcs_client._TOKEN_S:g} s,")
+
+
+def test_when_a_store_answers_others_at_once_is_the_codes() -> None:
+    said = (
+        "at least a third of what a process asked it lately was answered within "
+        f"{store_health.PROMPT_S:g} s and what its bytes take at 128 KiB/s, in a mean of which "
+        "each request is a sixteenth"
+    )
+    assert said in " ".join(_SECTION.split())
+    assert (store_health._PROMPT_RATIO, store_health._WEIGHT) == (1 / 3, 1 / 16)
+
+
+@pytest.mark.parametrize("jitter", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("answers", [0, 16, 64])
+def test_an_object_that_stays_silent_is_a_row_in_time(
+    answers: int, jitter: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that its tries and its waits move, each connection in the last moment."""
+    clock = types.SimpleNamespace(now_s=0.0, monotonic=lambda: clock.now_s)
+    monkeypatch.setattr(patience, "time", clock)
+    monkeypatch.setattr(patience.random, "uniform", lambda low, high: jitter)
+    uri = "s3://photos/a.jpg"
+    for _ in range(answers):
+        STORE_HEALTH.note(uri, is_prompt=True)
+
+    def stay_silent(tries: int) -> None:
+        with dataclasses.replace(Asking.alone(_IMAGES), tries=tries).bear_silence(uri):
+            silence_s = Patience(silence_s=_IMAGES.timeout_s).find_silence_s()
+        clock.now_s += _OTHERS.connect_s + silence_s
+        STORE_HEALTH.note(uri, is_prompt=False)
+
+    stay_silent(1)
+    waits = patience.iterate_waits(
+        *(_IMAGES.tries, _IMAGES.first_wait_s, _IMAGES.retry_s),
+        lambda: STORE_HEALTH.is_prompt(uri),
+    )
+    for tries, wait_s in enumerate(waits, start=2):
+        clock.now_s += wait_s
+        stay_silent(tries)
+    said = re.search(r"a row after (\d+) to (\d+) s", _SECTION)
+    assert said is not None
+    assert clock.now_s <= float(said[2])
 
 
 def test_when_a_store_is_gone_is_the_codes() -> None:

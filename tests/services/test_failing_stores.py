@@ -18,6 +18,7 @@ from imgcls_beam.errors import FailureCode
 from imgcls_beam.listing import list_images
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.reading import look_up_versions, read_images
+from imgcls_beam.reading.store_health import STORE_HEALTH
 from imgcls_beam.stores import RETRIES, Patience
 from tests.servers import Server
 
@@ -66,9 +67,14 @@ def test_each_try_has_its_own_silence_and_all_of_them_one_client(
 
     monkeypatch.setattr(aiohttp.ClientSession, "_request", note)
     server.spoil("503", r"x\.png", for_ever=True)
-    (failure,) = read_images([ref], ReadOptions(tries=6, first_wait_s=0.01))
+    (failure,) = read_images([ref], ReadOptions(tries=4, first_wait_s=0.01))
+    for _ in range(99):
+        STORE_HEALTH.note(ref.uri, is_prompt=True)
+    (other,) = read_images([ref], ReadOptions(tries=9, first_wait_s=0.01))
     assert isinstance(failure, Failure)
-    assert [silence_s for silence_s, _ in asked] == [2.0, 2.0, 2.0, 4.0, 8.0, 8.0]
+    assert isinstance(other, Failure)
+    silences_s = [silence_s for silence_s, _ in asked]
+    assert (silences_s[:4], silences_s[4:]) == ([1, 8, 8, 8], [1, 1, 1, 1, 2, 2, 2, 4, 8])
     assert len({id(client) for _, client in asked}) == 1
     server.take_asked()
     asked.clear()

@@ -1,7 +1,12 @@
 """Objects that are asked for again: each by itself, with its own tries, waits and silences."""
 
+import collections
+import dataclasses
+import itertools
+import math
 import threading
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fsspec
@@ -11,13 +16,14 @@ from fsspec.asyn import AsyncFileSystem
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, StoreError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading import breaker, read_images
+from imgcls_beam.reading import breaker, ranges, read_images
 from imgcls_beam.reading.breaker import Breaker, begin_or_give_up
 from imgcls_beam.reading.gate import Gate
 from imgcls_beam.reading.ranges import Asking
 from imgcls_beam.reading.read import begin_images
 from imgcls_beam.reading.shared_reads import LateRead, wait_for
-from imgcls_beam.stores import RETRIES, Patience
+from imgcls_beam.reading.store_health import STORE_HEALTH
+from imgcls_beam.stores import RETRIES, Patience, patience
 from tests import flaky
 from tests.flaky import OPTIONS, FlakyStore, put, read
 
@@ -105,32 +111,210 @@ def test_what_answers_in_a_batch_pays_for_what_is_tried_again_in_it() -> None:
     assert [each.tries for each in read(*good, *refs)] == [1, 1, 1, 2, 2, 2]
 
 
-class SilentStore(AsyncFileSystem):
-    """Never delivers; notes how long each request for an object was to be waited for."""
+class ScriptedStore(AsyncFileSystem):
+    """Raises what it is told for an object, and delivers it otherwise; notes the silences."""
 
-    protocol = "silent"
-    silences_s: list[float] = []  # noqa: RUF012  as its parent has it
+    protocol = "scripted"
+    faults: dict[str, Iterator[Exception | None]] = {}  # noqa: RUF012  as its parent has it
+    silences_s: list[float] = []  # noqa: RUF012
+    patient_s = 0.0
+    """Whoever waits less is given nothing."""
 
     async def _cat_file(self, path: str, start: Any = None, end: Any = None) -> bytes:
-        SilentStore.silences_s.append(Patience(silence_s=30.0).find_silence_s())
-        raise TimeoutError
+        silence_s = Patience(silence_s=30.0).find_silence_s()
+        ScriptedStore.silences_s.append(silence_s)
+        if silence_s < ScriptedStore.patient_s:
+            raise TimeoutError
+        if fault := next(ScriptedStore.faults.get(path, iter(())), None):
+            raise fault
+        return b"data"
 
 
-fsspec.register_implementation("silent", SilentStore, clobber=True)
+fsspec.register_implementation("scripted", ScriptedStore, clobber=True)
 
 
-@pytest.mark.parametrize(
-    ("timeout_s", "silences_s"),
-    [(8.0, [2, 2, 2, 4, 8, 8]), (3.0, [2, 2, 2, 3, 3, 3]), (1.0, [1] * 6)],
-)
-def test_a_first_try_bears_little_silence_and_none_more_than_is_allowed(
-    timeout_s: float, silences_s: list[float]
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptedStore, "faults", {})
+    monkeypatch.setattr(ScriptedStore, "silences_s", [])
+    monkeypatch.setattr(patience.random, "uniform", lambda low, high: 1.0)
+
+
+def _put_scripted(count: int, faults: Callable[[], Iterator[Exception]]) -> list[ImageRef]:
+    ScriptedStore.faults |= {f"bucket/{index}.jpg": faults() for index in range(count)}
+    return [ImageRef(f"scripted://bucket/{index}.jpg", size_bytes=4) for index in range(count)]
+
+
+def _fail_always() -> Iterator[Exception]:
+    return itertools.repeat(TimeoutError())
+
+
+def _answer_many(ref: ImageRef, count: int = 64) -> None:
+    """The store of this object is known to answer others at once."""
+    for _ in range(count):
+        STORE_HEALTH.note(ref.object_uri, is_prompt=True)
+
+
+def _read_scripted(
+    refs: list[ImageRef], sleep: Callable[[float], object] = lambda _: None, **limits: Any
+) -> list[EncodedImage | Failure]:
+    return read_images(refs, ReadOptions(allow_schemes=("scripted",), **limits), sleep)
+
+
+def _note_waits(refs: list[ImageRef]) -> list[list[float]]:
+    """The waits of each object that is asked for again, without their jitter."""
+    waits: dict[threading.Thread, list[float]] = collections.defaultdict(list)
+    _read_scripted(refs, sleep=lambda wait_s: waits[threading.current_thread()].append(wait_s))
+    return list(waits.values())
+
+
+@pytest.mark.usefixtures("scripted")
+def test_what_fails_where_others_are_answered_is_asked_for_again_soon_seven_times() -> None:
+    """And then as ever: its part of the store may be gone for a while."""
+    (ref,) = _put_scripted(1, _fail_always)
+    assert _note_waits([ref]) == [[0.5, 1, 2, *[4] * 8]]
+    _answer_many(ref)
+    assert _note_waits([ref]) == [[*[0.5] * 7, *[4] * 4]]
+
+
+@pytest.mark.usefixtures("scripted")
+def test_an_outage_is_ridden_out_with_waits_that_double() -> None:
+    """As many objects fail at once as are under way; the first tries of all say it."""
+    refs = _put_scripted(17, _fail_always)
+    _answer_many(refs[0])
+    assert _note_waits(refs) == [[0.5, 1, 2, *[4] * 8]] * 17
+    assert len(ScriptedStore.silences_s) == 17 * ReadOptions().tries
+
+
+@pytest.mark.usefixtures("scripted")
+def test_what_others_were_answered_meanwhile_counts_before_the_next_try() -> None:
+    """Its store comes back while it waits for its fourth try."""
+
+    def fail() -> Iterator[Exception]:
+        yield from (TimeoutError() for _ in range(3))
+        _answer_many(ref)
+        yield from _fail_always()
+
+    (ref,) = _put_scripted(1, fail)
+    assert _note_waits([ref]) == [[0.5, 1, 2, *[0.5] * 4, *[4] * 4]]
+
+
+@pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize(("faults", "is_prompt"), [(0, True), (1, True), (3, False)])
+def test_each_request_is_noted(faults: int, is_prompt: bool) -> None:
+    """The first try of an object, and later ones: none, half or three in four of them fail."""
+    refs = _put_scripted(16, lambda: itertools.repeat(TimeoutError(), faults))
+    for ref in refs:
+        (result,) = _read_scripted([ref])
+        assert isinstance(result, EncodedImage)
+    assert STORE_HEALTH.is_prompt(refs[0].object_uri) is is_prompt
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_refusal_is_an_answer() -> None:
+    refs = _put_scripted(16, lambda: itertools.repeat(FileNotFoundError()))
+    codes = {each.code for each in _read_scripted(refs) if isinstance(each, Failure)}
+    assert codes == {FailureCode.NOT_FOUND}
+    assert STORE_HEALTH.is_prompt(refs[0].object_uri)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_an_answer_that_took_long_for_its_bytes_was_not_prompt(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    SilentStore.silences_s = []
-    options = ReadOptions(tries=6, timeout_s=timeout_s, allow_schemes=("silent",))
-    (failure,) = read(ImageRef("silent://a.jpg", size_bytes=1), options=options)
-    assert (failure.tries, SilentStore.silences_s) == (6, silences_s)
+    (ref,) = _put_scripted(1, lambda: iter(()))
+    for took_s, is_prompt in ((0.9, True), (1.1, False)):
+        clock = types.SimpleNamespace(monotonic=itertools.count(0, took_s).__next__)
+        monkeypatch.setattr(ranges, "time", clock)
+        STORE_HEALTH.forget()
+        _read_scripted([ref])
+        assert STORE_HEALTH.is_prompt(ref.object_uri) is is_prompt
+    large = dataclasses.replace(ref, size_bytes=1 << 20)  # 8 s at 128 KiB/s
+    clock = types.SimpleNamespace(monotonic=itertools.count(0, 8.9).__next__)
+    monkeypatch.setattr(ranges, "time", clock)
+    STORE_HEALTH.forget()
+    _read_scripted([large])
+    assert STORE_HEALTH.is_prompt(ref.object_uri)
+
+
+@pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize(
+    ("answers", "timeout_s", "silences_s"),
+    [
+        (0, 8.0, [1, *[8] * 9]),
+        (0, 3.0, [1, *[3] * 9]),
+        (0, 0.5, [0.5] * 10),
+        (64, 8.0, [*[1] * 4, *[2] * 3, 4, 8, 8]),
+        (64, 3.0, [*[1] * 4, *[2] * 3, 3, 3, 3]),
+        (64, 1.5, [*[1] * 4, *[1.5] * 6]),
+    ],
+)
+def test_little_silence_is_borne_of_a_store_that_is_prompt_or_not_known(
+    answers: int, timeout_s: float, silences_s: list[float]
+) -> None:
+    (ref,) = _put_scripted(1, _fail_always)
+    _answer_many(ref, answers)
+    (failure,) = _read_scripted([ref], tries=10, timeout_s=timeout_s)
+    assert (failure.tries, ScriptedStore.silences_s) == (10, silences_s)
     assert Patience(silence_s=30.0).find_silence_s() == 30.0
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_store_that_is_slow_is_read_whole_however_many_objects_are_asked_for_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More than a process has retries: nothing was known when these were given up early."""
+    monkeypatch.setattr(ScriptedStore, "patient_s", 5.0)
+    monkeypatch.setattr(ranges, "PROMPT_S", -math.inf)  # no time passes here
+    refs = _put_scripted(500, lambda: iter(()))
+    first, second = (_read_scripted(refs, concurrency=500) for _ in range(2))
+    assert {type(each) for each in (*first, *second)} == {EncodedImage}
+    assert [each.tries for each in first] == [2] * 500
+    assert [each.tries for each in second] == [1] * 500
+
+
+class SlowStore(AsyncFileSystem):
+    """Takes seconds for each answer, by a clock of its own; it says nothing before."""
+
+    protocol = "slow"
+    now_s = 0.0
+
+    async def _cat_file(self, path: str, start: Any = None, end: Any = None) -> bytes:
+        answer_s = float(path.rpartition("/")[2])
+        silence_s = Patience(silence_s=30.0).find_silence_s()
+        SlowStore.wait(min(answer_s, silence_s))
+        if answer_s > silence_s:
+            raise TimeoutError
+        return b"data"
+
+    @classmethod
+    def wait(cls, wait_s: float) -> None:
+        cls.now_s += wait_s
+
+    @classmethod
+    def monotonic(cls) -> float:
+        return cls.now_s
+
+
+fsspec.register_implementation("slow", SlowStore, clobber=True)
+
+
+@pytest.mark.parametrize("jitter", [0.5, 1.5])
+@pytest.mark.parametrize("answered", [0, 8, 64])
+def test_a_store_that_is_slow_is_read_in_the_end(
+    answered: int, jitter: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within what an object has in all, whatever is known of its store: each takes 3 to 7 s."""
+    monkeypatch.setattr(patience, "time", SlowStore)
+    monkeypatch.setattr(ranges, "time", SlowStore)
+    monkeypatch.setattr(patience.random, "uniform", lambda low, high: jitter)
+    options = ReadOptions(allow_schemes=("slow",))
+    _answer_many(ImageRef("slow://bucket/3"), answered)
+    for answer_s in (3.0, 3.9, 4.1, 5.5, 7.0) * 6:
+        ref = ImageRef(f"slow://bucket/{answer_s}", size_bytes=4)
+        (result,) = read_images([ref], options, SlowStore.wait)
+        assert isinstance(result, EncodedImage), (ref, result)
+    assert result.tries == 1  # by now the store is known to be slow
 
 
 def test_what_becomes_of_an_object_at_last_is_told_to_the_breaker(
