@@ -156,7 +156,7 @@ def kill_and_start_again(
     return [*reader.stop(), after_death]
 
 
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long(minutes=2))])
+@pytest.mark.parametrize("step", [15, pytest.param(1, marks=pytest.mark.long(minutes=2))])
 def test_a_program_killed_at_any_of_30_moments_and_started_again_gives_the_undisturbed_table(
     tmp_path: pathlib.Path,
     mother: Mother,
@@ -164,7 +164,7 @@ def test_a_program_killed_at_any_of_30_moments_and_started_again_gives_the_undis
     model_folders: dict[str, pathlib.Path],
     step: int,
 ) -> None:
-    """At all of them, or at every seventh."""
+    """At all of them, or at every fifteenth."""
     first, second = model_folders["vit"], model_folders["convnext"]
     template, log = tmp_path / "template", tmp_path / "log"
     assert mother.start(make_command(photos, template, first), log).wait() == 0

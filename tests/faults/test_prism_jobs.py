@@ -117,7 +117,7 @@ CANCELLED = "imgcls classify: interrupted; the job was cancelled, nothing was pu
 NOT_BEGUN = "imgcls classify: interrupted; nothing was published"
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("moment", "sentence"), [("Prism is there", NOT_BEGUN), ("images are classified", CANCELLED)]
 )

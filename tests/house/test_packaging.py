@@ -77,7 +77,10 @@ def test_telling_the_version_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize(
+    "python",
+    ["3.11", "3.14", *(pytest.param(each, marks=pytest.mark.long) for each in ("3.12", "3.13"))],
+)
 def test_the_constraints_hold_for_every_python_that_beam_supports(
     python: str, tmp_path: pathlib.Path
 ) -> None:

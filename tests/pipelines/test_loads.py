@@ -22,7 +22,8 @@ def photos(tmp_path: pathlib.Path) -> pathlib.Path:
     ("runner", "loads"),
     [
         *((IN_MEMORY, [1]), (TWO_THREADS, [1])),
-        (TWO_PROCESSES, [1, 1, 1]),  # the program loads it to see that it is well
+        # The program loads it to see that it is well.
+        pytest.param(TWO_PROCESSES, [1, 1, 1], marks=pytest.mark.long),
     ],
 )
 def test_a_process_loads_the_model_once(
@@ -65,6 +66,7 @@ _HANDLERS: dict[str, tuple[dict[str, object], list[int]]] = {
 }
 
 
+@pytest.mark.long(minutes=1)
 def test_two_processes_share_a_model_or_have_copies_as_the_handler_is_told(
     photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

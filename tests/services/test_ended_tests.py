@@ -28,6 +28,8 @@ SERVERS = {
     "Prism": "job_services.serve_prism(folder)",
     **{name: f"built_servers.serve({name!r})" for name in PROGRAMS},
 }
+_FIRST = ("S3", "a worker pool", "Prism")
+"""Of `make test`; the others are `long`."""
 SERVES = """
 import pathlib, sys, time
 from tests import {module}
@@ -38,7 +40,10 @@ with {call}:
 """
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=() if each in _FIRST else pytest.mark.long) for each in SERVERS],
+)
 def test_a_server_ends_with_the_process_that_started_it(name: str, tmp_path: pathlib.Path) -> None:
     if name in PROGRAMS:
         need(name)

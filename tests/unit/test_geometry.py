@@ -256,7 +256,7 @@ for name, preparer in preparers.items():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long(minutes=1)
 def test_no_shape_of_an_image_costs_300_mb() -> None:
     # The reference takes 1.3 GB for 3000 × 1 in ConvNeXT's.
     names = ("ConvNext", "TextNet", "Donut", "Siglip2", "Perceiver", "Levit", "MobileViT")

@@ -55,10 +55,15 @@ def run(*command: str) -> str:
 
 
 @pytest.mark.slow
-def test_every_family_has_the_logits_that_it_has_with_the_whole_library(
-    model_folders: dict[str, pathlib.Path],
+@pytest.mark.parametrize(
+    "families",
+    [("vit", "convnext"), pytest.param(("vit", *FAMILIES), marks=pytest.mark.long(minutes=1))],
+    ids=["two", "all"],
+)
+def test_a_family_has_the_logits_that_it_has_with_the_whole_library(
+    model_folders: dict[str, pathlib.Path], families: tuple[str, ...]
 ) -> None:
-    folders = [str(model_folders[family]) for family in ("vit", *FAMILIES)]
+    folders = [str(model_folders[family]) for family in families]
     found = json.loads(run("-m", "tests.lean_logits", *folders))
     assert not NOT_USED & set(found["modules"])
     for folder in folders:

@@ -43,7 +43,7 @@ def test_each_text_of_a_row_has_its_weight(heavy: Outcome, light: Outcome) -> No
     assert 4900 < weigh(heavy) - weigh(light) < 10_000
 
 
-@pytest.mark.slow
+@pytest.mark.long(minutes=1)
 def test_a_thousand_rows_of_2_mb_attributes_are_staged(tmp_path: pathlib.Path) -> None:
     """More than 2 GiB of text in one batch is a `TypeError` of Arrow's."""
     attributes = {"text": "a" * 2_100_000}

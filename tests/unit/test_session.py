@@ -219,7 +219,7 @@ def test_a_session_from_the_current_record_is_not_cleared_by_the_one_before_it(o
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", [True, pytest.param(False, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("how", "spans", "rows"),
     [("replace", [(0, 4), (4, 5)], 9), ("append", [(12, 4)], 16), ("errors", [(0, 1)], 12)],
