@@ -132,6 +132,12 @@ def tiff_with_channels_apart() -> bytes:
     return write_tiff(pixels, TiffForm(2, 16, is_planar=True))
 
 
+def tiff_with_palette_of_8_bits() -> bytes:
+    image = PHOTO.quantize(256)
+    levels = np.reshape(image.getpalette(), (256, 3)).T.reshape(-1)
+    return write_tiff(np.asarray(image), TiffForm(3, tags={320: levels.tolist()}))
+
+
 def tiff_of_ycbcr() -> bytes:
     """In tiles, as they are."""
     pixels = np.asarray(PHOTO.convert("YCbCr"))

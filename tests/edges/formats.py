@@ -26,8 +26,10 @@ DEEP_GREY = Difference(
 MISREAD = Difference(
     "TIFFs that Pillow misreads",
     "Pillow gives other numbers than the file has, and no error: 0 as black where it is white, "
-    "bytes in the wrong order, channels that lie apart as if they were of 8 bits. Here they are "
-    "read as they are.",
+    "bytes in the wrong order, channels that lie apart as if they were of 8 bits, a palette of 8 "
+    "bits as if it were of 16. Here they are read as they are. A palette is of 8 bits by the rule "
+    "of libtiff's own tools, no entry above 255; so one of 16 bits whose colours are all as dark "
+    "as that is brightened, as they do.",
 )
 METADATA = Difference(
     "Much beside the pixels",
@@ -190,6 +192,7 @@ FORMATS = (
     ),
     _misread("TIFF, 16-bit RGB, channels apart", image=files.tiff_with_channels_apart),
     _misread("TIFF, YCbCr without a JPEG", image=files.tiff_of_ycbcr),
+    _misread("TIFF, a palette of 8 bits", image=files.tiff_with_palette_of_8_bits),
     _metadata(
         "PNG, a profile of 2 MiB", image=lambda: encode(PHOTO, "PNG", icc_profile=bytes(2 << 20))
     ),
