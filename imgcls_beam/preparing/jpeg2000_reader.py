@@ -4,8 +4,10 @@ What Pillow cannot read in the right order or depth is refused by the inspector.
 """
 
 import io
+from collections.abc import Sequence
+from typing import Any, cast
 
-from PIL import Image, ImageChops, ImagePalette
+from PIL import ImageChops, ImagePalette
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from imgcls_beam.preparing.inspecting.jpeg2000_channels import (
@@ -18,7 +20,7 @@ from imgcls_beam.preparing.inspecting.jpeg2000_channels import (
 )
 
 _HALF, _WHITE, _LEVELS = 128, 255, 256
-_CHUNK_VALUES = 1 << 20
+_CHUNK_VALUES = 1 << 16
 _COLOUR_MODES = frozenset({"RGB", "RGBA", "CMYK"})
 _UNKNOWN = Channels(0, (), is_signed=False, is_subsampled=False)
 
@@ -54,7 +56,7 @@ class Jpeg2000Reader(Jpeg2KImageFile):
         if channels.is_deep_colour and self.mode not in _COLOUR_MODES:
             raise SyntaxError("header and codestream have other channels")
 
-    def load(self) -> "Image.core.PixelAccess | None":
+    def load(self) -> Any:  # noqa: ANN401  what Pillow gives has no name at run time
         """Decodes the pixels, once."""
         is_new = bool(self.tile)
         access = super().load()
@@ -62,14 +64,14 @@ class Jpeg2000Reader(Jpeg2KImageFile):
             return access
         if self._deep_data:
             self._part_white_from_black()
-        elif any(bits < 8 for bits in self._channels.bits):
+        if any(bits < 8 for bits in self._channels.bits):
             self.im = self.point(self._stretch()).im
         return super().load()
 
     def _part_white_from_black(self) -> None:
         """Makes white what came out as 0 and is above the middle."""
         data, self._deep_data = self._deep_data, b""
-        if all(lowest for lowest, _ in self.getextrema()):
+        if all(lowest for lowest, _ in cast(Sequence[tuple[int, int]], self.getextrema())):
             return
         moved = Jpeg2KImageFile(io.BytesIO(declare(data, self._channels, lambda bits: bits + 1)))
         bands = len(self.getbands())

@@ -47,7 +47,7 @@ def inspect_jpeg2000(data: bytes) -> Inspection:
         sizes,
         is_cut=not data.endswith(b"\xff\xd9") if is_bare else is_box_cut(data, boxes),
         small_tiles=max((_count_small_tiles(*grid) for grid in grids), default=0),
-        tile_bytes=max((_count_tile_bytes(*each) for each in tiles), default=0),
+        tile_bytes=max((_count_tile_bytes(*each, len(shown)) for each in tiles), default=0),
         blocks=_count_blocks(shown, found, sizes),
         chunks=len(boxes),
         samples=_describe(first) if first else NOTHING_SAID,
@@ -55,17 +55,20 @@ def inspect_jpeg2000(data: bytes) -> Inspection:
     )
 
 
-def _count_tile_bytes(grid: Sequence[int], size_px: WidthHeight, channels: Channels) -> int:
+def _count_tile_bytes(
+    grid: Sequence[int], size_px: WidthHeight, channels: Channels, encoded_bytes: int
+) -> int:
     """What OpenJPEG and Pillow take for the largest tile: 4 bytes of each sample, and its own.
 
-    Colour of more than 8 bits is decoded twice, as one of a bit more, with the first in memory.
+    Colour of more than 8 bits is decoded twice, as one of a bit more from a copy, which the decoder
+    copies, with the first image in memory.
     """
     *_, tile_width, tile_height, _, _ = grid
     bits = max(channels.bits, default=0) + channels.is_deep_colour
     own_bytes = 1 if bits <= 8 else 2 if bits <= 16 else 4
-    held_bytes = size_px[0] * size_px[1] * _LOADED_PIXEL_BYTES if channels.is_deep_colour else 0
+    held_bytes = size_px[0] * size_px[1] * _LOADED_PIXEL_BYTES + 2 * encoded_bytes
     samples = min(tile_width, size_px[0]) * min(tile_height, size_px[1]) * len(channels.bits)
-    return samples * (_SAMPLE_BYTES + own_bytes) + held_bytes
+    return samples * (_SAMPLE_BYTES + own_bytes) + held_bytes * channels.is_deep_colour
 
 
 def _count_blocks(

@@ -104,12 +104,14 @@ def read_channels(data: bytes, grid: re.Match[bytes]) -> Channels:
 
 def declare(data: bytes, channels: Channels, change: Callable[[int], int]) -> bytes:
     """The same file with other numbers of bits declared for its channels of more than 8."""
-    changed = bytearray(data)
     at = channels.start + _FIRST_CHANNEL
+    end = at + 3 * len(channels.bits)
+    changed = bytearray(data[at:end])
     for i, bits in enumerate(channels.bits):
         if bits > 8:
-            changed[at + 3 * i] = data[at + 3 * i] & _SIGNED | change(bits) - 1
-    return bytes(changed)
+            changed[3 * i] = changed[3 * i] & _SIGNED | change(bits) - 1
+    view = memoryview(data)
+    return b"".join((view[:at], changed, view[end:]))
 
 
 def is_reversible(data: bytes, channels: Channels) -> bool:
