@@ -105,6 +105,16 @@ def _deep(data: bytes, bits: int) -> bytes:
     return declare(data, all_deep, lambda _: bits)
 
 
+def _with_profile(data: bytes, space: bytes) -> bytes:
+    """A file whose colour space is that of an ICC profile."""
+    at = data.index(b"colr") - 4
+    profile = bytes(16) + space + bytes(108)
+    box = struct.pack(">I", 11 + len(profile)) + b"colr\2\0\0" + profile
+    header = data.index(b"jp2h") - 4
+    length = int.from_bytes(data[header : header + 4], "big") + len(box) - 15
+    return data[:header] + struct.pack(">I", length) + data[header + 4 : at] + box + data[at + 15 :]
+
+
 def _reorder(data: bytes, *channels: tuple[int, int, int]) -> bytes:
     """A file that says the order of its channels, with another one."""
     at, order = data.index(b"cdef"), _order(*channels)
@@ -137,6 +147,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         _reorder(RGBA, (0, 1, 0), (1, 0, 1), (2, 0, 2), (3, 0, 3)),
         "whose channels are in another order",
     ),
+    "CMYK by its profile": (_with_profile(RGBA, b"CMYK"), "of CMYK by its profile"),
+    "CIELAB by its profile": (_with_profile(RGB, b"Lab "), "of CIELAB by its profile"),
     "a palette of BGR": (
         _with_boxes(INDEXED, _palette(*COLOURS), _mapping(*STRAIGHT[::-1])),
         "whose channels are in another order",
@@ -170,6 +182,11 @@ def test_channels_in_their_own_order_are_the_picture() -> None:
     """As most programs say it, with alpha behind."""
     straight = _reorder(RGBA, (0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 1, 0))
     decoded = pictures.decode(straight).image
+    pictures.assert_equal(decoded, pictures.draw_picture())
+
+
+def test_a_profile_of_rgb_changes_nothing() -> None:
+    decoded = pictures.decode(_with_profile(RGB, b"RGB ")).image
     pictures.assert_equal(decoded, pictures.draw_picture())
 
 

@@ -30,6 +30,19 @@ _OTHER_COLOURS = {
     24: "e-sYCC",
 }
 """Colour spaces that Pillow takes for grey, RGB or CMYK, or does not know, by their number."""
+_SPACE = slice(3 + 16, 3 + 20)
+"""Where an ICC profile names its colour space, behind what says that it is one."""
+_OTHER_SPACES = {
+    b"CMYK": "CMYK",
+    b"CMY ": "CMY",
+    b"Lab ": "CIELAB",
+    b"Luv ": "CIELUV",
+    b"XYZ ": "CIEXYZ",
+    b"YCbr": "YCbCr",
+    b"HSV ": "HSV",
+    b"HLS ": "HLS",
+}
+"""Those that Pillow takes for RGB with alpha, or RGB, where nothing else is said."""
 _SYCC, _BILEVEL, _GREY = 18, 15, 17
 _MAX_CHANNELS, _MAX_BITS, _MAX_COLOURS = 4, 16, 256
 _COLOUR = 0
@@ -120,15 +133,14 @@ def is_reversible(data: bytes, channels: Channels) -> bool:
 
 
 def read_header(data: bytes) -> Header:
-    """The boxes of the header; a number of the colour space before other descriptions of it."""
+    """The boxes of the header; a colour space as `colr` if it has a number, else as `profile`."""
     outer = next((box for box in walk_boxes(data) if box.kind == b"jp2h"), None)
     body = _open_box(data, outer) if outer else b""
     header: dict[bytes, bytes] = {}
     for box in walk_boxes(body):
         inner = _open_box(body, box)
         is_other = box.kind == b"colr" and inner[:1] != bytes([_BY_NUMBER])
-        if not is_other:
-            header.setdefault(box.kind, inner)
+        header.setdefault(b"profile" if is_other else box.kind, inner)
     return header
 
 
@@ -160,6 +172,9 @@ def name_misread(data: bytes, channels: Channels) -> str:
     number = int.from_bytes(header.get(b"colr", b"")[3:7], "big")
     if b"colr" in header and number in _OTHER_COLOURS:
         return f"a JPEG 2000 of {_OTHER_COLOURS[number]}"
+    space = header.get(b"profile", b"")[_SPACE]
+    if b"colr" not in header and space in _OTHER_SPACES:
+        return f"a JPEG 2000 of {_OTHER_SPACES[space]} by its profile"
     if palette := read_palette(header):
         return _name_palette(palette, channels, number) or _name_order(header)
     return _name_order(header) or _name_depth(data, channels, number)
