@@ -41,6 +41,7 @@ from imgcls_beam.preparing import (
     draw_probes,
     load_preparer,
     prepare_opened,
+    read_unloaded,
 )
 from imgcls_beam.reading import read_images
 from imgcls_beam.sandbox import box_pool, prepare_image
@@ -277,6 +278,8 @@ def _prepare_example(
     if isinstance(example, bytes):
         return prepare_image(EncodedImage(ImageRef(uri=""), example), preparer, decode)
     if isinstance(example, Image.Image):
+        if data := read_unloaded(example):
+            return _prepare_example(data, preparer, decode)
         return prepare_opened(example, preparer, decode.preprocess)
     kind = type(example).__name__
     raise TypeError(f"{kind} is no image; give bytes, PIL.Image or ImageRef (never a path or URL)")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from imgcls_beam.preparing.decode import DecodedImage, UndecodedImage, try_decode, upright_rgb
     from imgcls_beam.preparing.geometry import Geometry
     from imgcls_beam.preparing.modes import read_mode
+    from imgcls_beam.preparing.opened_files import read_unloaded
     from imgcls_beam.preparing.prepare import prepare_for_models, prepare_opened
     from imgcls_beam.preparing.probes import draw_known, draw_probes
     from imgcls_beam.preparing.processors import Preparer, load_preparer
@@ -20,6 +21,7 @@ _NAMES = {
     "decode": "DecodedImage UndecodedImage try_decode upright_rgb",
     "geometry": "Geometry",
     "modes": "read_mode",
+    "opened_files": "read_unloaded",
     "prepare": "prepare_for_models prepare_opened",
     "probes": "draw_known draw_probes",
     "processors": "Preparer load_preparer",
@@ -40,6 +42,7 @@ __all__ = [
     "prepare_for_models",
     "prepare_opened",
     "read_mode",
+    "read_unloaded",
     "try_decode",
     "upright_rgb",
 ]

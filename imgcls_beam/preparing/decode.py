@@ -21,7 +21,7 @@ from imgcls_beam.preparing.decode_memory import estimate_bytes
 from imgcls_beam.preparing.formats import FORMATS, identify
 from imgcls_beam.preparing.grey import is_deep_grey, scale_grey
 from imgcls_beam.preparing.inspecting import Inspection, Samples
-from imgcls_beam.preparing.inspecting.tiff_kinds import describe_opened
+from imgcls_beam.preparing.inspecting.opened_tiffs import describe_opened, name_misread
 from imgcls_beam.preparing.limits import check_inspection, check_memory, check_size
 from imgcls_beam.preparing.orientation import LYING, UPRIGHT, read_orientation
 from imgcls_beam.preparing.reducing import decode_reduced
@@ -196,8 +196,14 @@ def upright_rgb(
         The same object where it is upright and RGB already.
 
     Raises:
-        ImageError: `truncated` or `corrupt`; it cannot be loaded or converted.
+        ImageError: `truncated` or `corrupt`; it cannot be loaded or converted. `unsupported`; it is
+            one that Pillow misreads.
     """
+    with _blaming_the_image("image"):
+        misread = name_misread(image) if samples is None else ""
+    if misread:
+        message = f"{misread} is misread by Pillow; give its bytes, or it before it is loaded"
+        raise ImageError(FailureCode.UNSUPPORTED, message)
     with _blaming_the_image("image"):
         image.load()
         for change in _find_changes(image, samples or describe_opened(image)):

@@ -10,7 +10,6 @@ from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imgcls_beam.errors import FailureCode, ImageError
@@ -24,6 +23,7 @@ from imgcls_beam.preparing.inspecting import (
     png,
     tiff,
 )
+from imgcls_beam.preparing.jpeg2000_reader import Jpeg2000Reader
 from imgcls_beam.preparing.readers import (
     PngReader,
     PpmReader,
@@ -70,7 +70,7 @@ FORMATS = {
     # What scanners, microscopes and archives write.
     "BMP": Format(_BMP, headers.inspect_bmp, BmpImageFile),
     "TIFF": Format(_TIFF, tiff.inspect_tiff, TiffReader),
-    "JPEG2000": Format(_JPEG2000, jpeg2000.inspect_jpeg2000, Jpeg2KImageFile, "jpg_2000"),
+    "JPEG2000": Format(_JPEG2000, jpeg2000.inspect_jpeg2000, Jpeg2000Reader, "jpg_2000"),
     "PPM": Format(rb"P[1-6f]\s", headers.inspect_ppm, PpmReader),
 }
 """The formats that are decoded, by Pillow's names. The rest of Pillow's 44 are left out: an icon

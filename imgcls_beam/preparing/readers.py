@@ -12,13 +12,17 @@ from PIL.WebPImagePlugin import WebPImageFile
 from imgcls_beam.preparing import ppm_numbers
 
 _COMPRESSION, _LZW = 259, 5
-_PHOTOMETRIC, _WHITE_IS_ZERO, _BLACK_IS_ZERO, _YCBCR = 262, 0, 1, 6
-_BITS, _CHANNELS, _PLANES, _FORMAT, _SIGNED = 258, 277, 284, 339, 2
+_PHOTOMETRIC, _WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE, _YCBCR = 262, 0, 1, 3, 6
+_BITS, _CHANNELS, _PLANES, _COLOR_MAP, _FORMAT, _SIGNED = 258, 277, 284, 320, 339, 2
+_BELOW_16_BITS, _TO_16_BITS = 256, 257
 _NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 
 
 class TiffReader(TiffImageFile):
     """Reads grey of 8 bits and more as it stands in the file, and says nothing of what it means.
+
+    A colour map whose every entry is below 256 is one of 8 bits, as old programs wrote it and
+    libtiff reads it (`checkcmap` of its `tif_getimage.c`); Pillow takes its upper 8 bits: black.
 
     Pillow knows WhiteIsZero of 16 bits in one byte order, and does not invert it; it knows unsigned
     numbers of 32 bits in one, as signed ones. What the numbers mean is read by the inspector, and
@@ -40,6 +44,8 @@ class TiffReader(TiffImageFile):
             # Pillow itself takes them for RGB, or for 8 bits. What is compressed it leaves to
             # libtiff, which looks into the file and not at this.
             tags[_COMPRESSION] = _LZW
+        if photometric == _PALETTE and max(tags[_COLOR_MAP]) < _BELOW_16_BITS:
+            tags[_COLOR_MAP] = tuple(level * _TO_16_BITS for level in tags[_COLOR_MAP])
         super()._setup()
         if self.use_load_libtiff:  # which gives this machine's byte order, whatever the file's
             self.tile = list(map(_to_native, self.tile))

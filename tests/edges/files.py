@@ -1,5 +1,6 @@
 """Files that Pillow reads and does not write, byte by byte, and damaged ones."""
 
+import base64
 import struct
 import zlib
 from typing import Any, Literal
@@ -13,6 +14,20 @@ from tests.pictures import png_chunk
 from tests.tiffs import TiffForm, write_tiff
 
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
+_JPEG2000_OF_16_BITS = (
+    "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAACAAAAAwAAw8HAAAAAAAP"
+    "Y29scgEAAAAAABAAAAJTanAyY/9P/1EALwAAAAAADAAAAAgAAAAAAAAAAAAAAAwAAAAIAAAAAAAAAAAAAw8BAQ8B"
+    "AQ8BAf9SAAwAAAABAQAEBAAB/1wABECA/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS40/5AA"
+    "CgAAAAAB2wAB/5PD/wBDgBQAK3odJ9rg1RCVea+K9VGFBApIpAgG6MnFm++IZLjZx4DOVon85B4nLwoxKHR5UwZS"
+    "2CmtIAKgGBXU5dV5rz7zXn3Qphuv6Vx3Yjw4a9WNvnALga/33FiHxhF4BPiUmIfF+IvMiG5EEo+KLqlzV0JnAnaF"
+    "bdorANxmqKz8xviLWGKgoCKsL9/4lIgSjjU2Z4cfXV2o98VPLc9cExCGlHWleCPkgNIb3JKq08NEUXgmJSc6NCIq"
+    "qqqqw6sAAAAAZgFAAAAAQIC4zMgAYSEtBb7OEbwNCWfmZmZmK7n/f/+ACQA//3//enGJSc5znOc5znOc5znOep/P"
+    "t0UWa242ChryFDUpxLARnUTUnIKPCSmfqJgNT3pu81DmZ8s/3/iVQBFPB7OqiVeEelQEzsX+SPQPYzYnFxFUASMZ"
+    "arxs3RAYsjJaA5fqaFbq/bsP3IB0UqxUlZpmJwjlXO+RsrN9ul0/MuGe9GVjqHNSKrjouGG/uh9oIVAnU4faD7Qq"
+    "WsvK30pUyN7dXXzfLI3zMPoWiyEpR+g+4m+qSJ36xlIWd+LUguW4IxjK0nM/ZTqPPHeeLvXQjT6DeHUjAD14R00N"
+    "FYZl2O5i8UPDv//Z"
+)
+"""RGB from black to white, 12 × 8, by imagecodecs: Pillow writes none."""
 _ADAM7 = (
     *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4)),
     *((0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
@@ -132,6 +147,12 @@ def tiff_with_channels_apart() -> bytes:
     return write_tiff(pixels, TiffForm(2, 16, is_planar=True))
 
 
+def tiff_with_palette_of_8_bits() -> bytes:
+    image = PHOTO.quantize(256)
+    levels = np.reshape(image.getpalette(), (256, 3)).T.reshape(-1)
+    return write_tiff(np.asarray(image), TiffForm(3, tags={320: levels.tolist()}))
+
+
 def tiff_of_ycbcr() -> bytes:
     """In tiles, as they are."""
     pixels = np.asarray(PHOTO.convert("YCbCr"))
@@ -164,6 +185,24 @@ def png_with_long_text() -> bytes:
 def jpeg2000_with_long_box() -> bytes:
     data = pictures.encode(PHOTO, "JPEG2000")
     return data[:32] + struct.pack(">I", (2 << 20) + 8) + b"xml " + bytes(2 << 20) + data[32:]
+
+
+def jpeg2000_of_16_bits() -> bytes:
+    return base64.b64decode(_JPEG2000_OF_16_BITS)
+
+
+def jpeg2000_of_4_bits() -> bytes:
+    """What is packed counts from the middle of the range, whatever the range is."""
+    levels = np.asarray(PHOTO.convert("L")) >> 4
+    data = bytearray(pictures.encode(Image.fromarray(levels + (128 - 8)), "JPEG2000"))
+    data[data.index(b"\xff\x51") + 40] = 3
+    return bytes(data)
+
+
+def jpeg2000_of_bgr() -> bytes:
+    data = pictures.encode(ALPHA, "JPEG2000")
+    at = data.index(b"cdef") + 6
+    return data[:at] + struct.pack(">9H", 0, 0, 3, 1, 0, 2, 2, 0, 1) + data[at + 18 :]
 
 
 def psd_of_rgb() -> bytes:

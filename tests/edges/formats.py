@@ -24,10 +24,12 @@ DEEP_GREY = Difference(
     "of such an image becomes white. Values of 8 bits in a file of 16 are the same to both.",
 )
 MISREAD = Difference(
-    "TIFFs that Pillow misreads",
+    "Pixels that Pillow misreads",
     "Pillow gives other numbers than the file has, and no error: 0 as black where it is white, "
-    "bytes in the wrong order, channels that lie apart as if they were of 8 bits. Here they are "
-    "read as they are.",
+    "bytes in the wrong order, channels that lie apart as if they were of 8 bits, a palette of 8 "
+    "bits as if it were of 16, white of deep colour in a JPEG 2000 as black. Here they are read as "
+    "they are. A palette is of 8 bits by the rule of libtiff's own tools, no entry above 255; so "
+    "one of 16 bits whose colours are all as dark as that is brightened, as they do.",
 )
 METADATA = Difference(
     "Much beside the pixels",
@@ -38,7 +40,8 @@ HEIC = Difference("HEIC", "HEIF is decoded with the extra `[heic]`; it is not pa
 NOT_ITSELF = Difference(
     "Files that hold more than Pillow sees",
     "Of a camera's raw file Pillow reads the small picture in front, and it takes CIELAB in "
-    "separate planes and inks other than CMYK for what they are not. They are refused, by name.",
+    "separate planes, inks other than CMYK and BGR for what they are not. They are refused, by "
+    "name.",
 )
 NOT_DECODED = Difference(
     "Formats that are not decoded",
@@ -190,6 +193,9 @@ FORMATS = (
     ),
     _misread("TIFF, 16-bit RGB, channels apart", image=files.tiff_with_channels_apart),
     _misread("TIFF, YCbCr without a JPEG", image=files.tiff_of_ycbcr),
+    _misread("TIFF, a palette of 8 bits", image=files.tiff_with_palette_of_8_bits),
+    _misread("JPEG 2000, 16-bit RGB", image=files.jpeg2000_of_16_bits),
+    _misread("JPEG 2000, 4-bit grey", image=files.jpeg2000_of_4_bits),
     _metadata(
         "PNG, a profile of 2 MiB", image=lambda: encode(PHOTO, "PNG", icc_profile=bytes(2 << 20))
     ),
@@ -197,6 +203,7 @@ FORMATS = (
     _metadata("JPEG 2000, a box of 2 MiB", "OSError", image=files.jpeg2000_with_long_box),
     _not_itself("a camera's raw file", image=files.raw_with_a_small_picture),
     _not_itself("TIFF, CIELAB apart", image=files.tiff_of_cielab_apart),
+    _not_itself("JPEG 2000, BGR", image=files.jpeg2000_of_bgr),
 )
 
 NO_IMAGES = (

@@ -8,31 +8,20 @@ from collections.abc import Sequence
 from imgcls_beam.preparing.inspecting import NOTHING_SAID, Inspection, Samples, WidthHeight
 from imgcls_beam.preparing.inspecting.boxed import is_box_cut, walk_boxes
 from imgcls_beam.preparing.inspecting.jpeg2000_blocks import count_blocks
+from imgcls_beam.preparing.inspecting.jpeg2000_channels import (
+    Channels,
+    find_grids,
+    name_misread,
+    read_channels,
+)
 from imgcls_beam.preparing.limits import MAX_BLOCKS, MIN_TILE_PIXELS
 
 _BARE_CODESTREAM = b"\xff\x4f"
-_GRID = re.compile(rb"(?=\xff\x4f\xff\x51(..)..(.{32})(.{3}))", re.DOTALL)
-"""One may begin within what looks like another."""
 _MAX_GRIDS = 16
-_FIXED_BYTES, _SAMPLE_BYTES = 38, 5
+_SAMPLE_BYTES, _LOADED_PIXEL_BYTES = 4, 4
 _NEEDED = frozenset({b"jP  ", b"ftyp", b"jp2h", b"jp2c"})
 """The boxes that a decoder needs. It fails on any other of 1 MiB and more."""
 
-_COLOUR = re.compile(rb"colr\x01..(.{4})", re.DOTALL)
-_OTHER_COLOURS = {
-    1: "YCbCr",
-    3: "YCbCr",
-    4: "YCbCr",
-    9: "PhotoYCC",
-    11: "CMY",
-    13: "YCCK",
-    14: "CIELAB",
-    19: "CIEJab",
-}
-"""Colour spaces that Pillow takes for RGB or CMYK, by their number."""
-_PALETTE = re.compile(rb"pclr..(.)", re.DOTALL)
-_MAX_CHANNELS = 4
-_SIGNED = 0x80
 _MAX_16_BITS = 65_535
 
 
@@ -47,35 +36,39 @@ def inspect_jpeg2000(data: bytes) -> Inspection:
     shown = data
     if others and boxes[-1].end <= len(data):
         shown = b"".join(data[box.start : box.end] for box in boxes if box.kind in _NEEDED)
-    found = list(itertools.islice(filter(_is_grid, _GRID.finditer(shown)), _MAX_GRIDS + 1))
+    found = list(itertools.islice(find_grids(shown), _MAX_GRIDS + 1))
     grids = [struct.unpack(">8I", each[2]) for each in found]
     sizes = [(max(0, right - left), max(0, low - top)) for right, low, left, top, *_ in grids]
-    first = found[0] if found else None
-    channels = [int.from_bytes(each[3][:2], "big") for each in found]
+    channels = [read_channels(shown, each) for each in found]
+    first = channels[0] if channels else None
     tiles = zip(grids, sizes, channels, strict=True)
     return Inspection(
         shown,
         sizes,
         is_cut=not data.endswith(b"\xff\xd9") if is_bare else is_box_cut(data, boxes),
         small_tiles=max((_count_small_tiles(*grid) for grid in grids), default=0),
-        tile_bytes=max((_count_tile_bytes(*each) for each in tiles), default=0),
+        tile_bytes=max((_count_tile_bytes(*each, len(shown)) for each in tiles), default=0),
         blocks=_count_blocks(shown, found, sizes),
         chunks=len(boxes),
-        samples=_describe(first[3]) if first else NOTHING_SAID,
-        unsupported=_name_unsupported(shown, first) if first else "",
+        samples=_describe(first) if first else NOTHING_SAID,
+        unsupported=name_misread(shown, first) if first else "",
     )
 
 
-def _is_grid(found: re.Match[bytes]) -> bool:
-    """Whether its length is what a decoder wants: packed pixels look like the rest now and then."""
-    length, channels = (int.from_bytes(part, "big") for part in (found[1], found[3][:2]))
-    return length == _FIXED_BYTES + 3 * channels
+def _count_tile_bytes(
+    grid: Sequence[int], size_px: WidthHeight, channels: Channels, encoded_bytes: int
+) -> int:
+    """What OpenJPEG and Pillow take for the largest tile: 4 bytes of each sample, and its own.
 
-
-def _count_tile_bytes(grid: Sequence[int], size_px: WidthHeight, channels: int) -> int:
-    """What OpenJPEG and Pillow take for the largest tile: 4 bytes and 1 of each sample."""
+    Colour of more than 8 bits is decoded twice, as one of a bit more from a copy, which the decoder
+    copies, with the first image in memory.
+    """
     *_, tile_width, tile_height, _, _ = grid
-    return min(tile_width, size_px[0]) * min(tile_height, size_px[1]) * channels * _SAMPLE_BYTES
+    bits = max(channels.bits, default=0) + channels.is_deep_colour
+    own_bytes = 1 if bits <= 8 else 2 if bits <= 16 else 4
+    held_bytes = size_px[0] * size_px[1] * _LOADED_PIXEL_BYTES + 2 * encoded_bytes
+    samples = min(tile_width, size_px[0]) * min(tile_height, size_px[1]) * len(channels.bits)
+    return samples * (_SAMPLE_BYTES + own_bytes) + held_bytes * channels.is_deep_colour
 
 
 def _count_blocks(
@@ -91,28 +84,12 @@ def _count_blocks(
     return max(counts, default=0)
 
 
-def _describe(channels: bytes) -> Samples:
+def _describe(channels: Channels) -> Samples:
     """What the grey means: Pillow stretches it to 16 bits, signed grey over their whole range."""
-    if not channels.startswith(b"\0\1"):
+    if len(channels.bits) != 1:
         return NOTHING_SAID
-    bits = (channels[2] & ~_SIGNED) + 1
-    is_told = bits != 16 or channels[2] & _SIGNED
-    return Samples(bits, whites=(_MAX_16_BITS,) if is_told else ())
-
-
-def _name_unsupported(data: bytes, first: re.Match[bytes]) -> str:
-    """What it is where Pillow does not know its channels, or takes them for others."""
-    channels = int.from_bytes(first[3][:2], "big")
-    if channels > _MAX_CHANNELS:
-        return f"a JPEG 2000 of {channels} channels"
-    palette = _PALETTE.search(data, 0, first.start())
-    if palette and any(
-        each & ~_SIGNED > 7 for each in data[palette.end() : palette.end() + palette[1][0]]
-    ):
-        return "a JPEG 2000 with a palette of more than 8 bits"
-    space = _COLOUR.search(data, 0, first.start())
-    number = int.from_bytes(space[1], "big") if space else 0
-    return f"a JPEG 2000 of {_OTHER_COLOURS[number]}" if number in _OTHER_COLOURS else ""
+    is_told = channels.bits[0] != 16 or channels.is_signed
+    return Samples(channels.bits[0], whites=(_MAX_16_BITS,) if is_told else ())
 
 
 def _count_small_tiles(width: int, height: int, _left: int, _top: int, *tile: int) -> int:

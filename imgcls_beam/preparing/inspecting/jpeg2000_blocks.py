@@ -10,6 +10,7 @@ from typing import NamedTuple
 from imgcls_beam.preparing.limits import MAX_CHUNKS
 
 _STYLE, _STYLE_OF_CHANNEL, _PART, _PIXELS = 0xFF52, 0xFF53, 0xFF90, 0xFF93
+_WAVELET_AT = {_STYLE: 9, _STYLE_OF_CHANNEL: 6}
 _FIRST_MARKER = 0xFF00
 _MAX_LEVELS = 32
 _WHOLE = 15
@@ -56,7 +57,27 @@ def _count(style: Style, size_px: tuple[int, int]) -> int:
     return max(precincts, blocks)
 
 
+def find_wavelets(data: bytes, start: int) -> set[int]:
+    """The numbers of the wavelets by which its channels are packed: 1 is that of whole numbers.
+
+    Args:
+        data: a file.
+        start: where its codestream begins. It has no more than 256 channels.
+    """
+    return {
+        body[_WAVELET_AT[marker]]
+        for marker, body in _find_marks(data, start)
+        if len(body) > _WAVELET_AT[marker]
+    }
+
+
 def _find_styles(data: bytes, start: int) -> Iterator[Style]:
+    for marker, body in _find_marks(data, start):
+        yield from _read_style(marker, body)
+
+
+def _find_marks(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+    """Yields each marker of coding style, and what it holds."""
     at, part_end = start + 2, 0
     for _ in range(MAX_CHUNKS):
         if at + 4 > len(data):
@@ -69,7 +90,7 @@ def _find_styles(data: bytes, start: int) -> Iterator[Style]:
             declared = int.from_bytes(body[2:6], "big")
             part_end = at + declared if declared else len(data)
         if marker in (_STYLE, _STYLE_OF_CHANNEL):
-            yield from _read_style(marker, body)
+            yield marker, body
         at = max(part_end, at + 2) if marker == _PIXELS else at + 2 + length
 
 

@@ -4,8 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
-from PIL import Image
-from PIL.TiffImagePlugin import OPEN_INFO, TiffImageFile
+from PIL.TiffImagePlugin import OPEN_INFO
 
 from imgcls_beam.preparing.inspecting import NOTHING_SAID, Samples
 
@@ -183,18 +182,6 @@ def describe_samples(kind: TiffKind, values: TagValues) -> Samples:
         whites=tuple(whites),
         is_white_zero=kind.photometric == _WHITE_IS_ZERO and bits >= 8,
     )
-
-
-def describe_opened(image: Image.Image) -> Samples:
-    """What the grey of an image means that Pillow has opened, and inverted up to 8 bits."""
-    if not isinstance(image, TiffImageFile):
-        return NOTHING_SAID
-    found = {number: image.tag_v2[number] for number in DESCRIBING if number in image.tag_v2}
-    values = {
-        number: value if isinstance(value, tuple) else (value,) for number, value in found.items()
-    }
-    samples = describe_samples(read_kind(values), values)
-    return dataclasses.replace(samples, is_white_zero=samples.is_white_zero and image.mode != "L")
 
 
 def name_raw(data: bytes, values: TagValues) -> str:
