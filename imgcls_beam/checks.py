@@ -1,5 +1,6 @@
 """Checks of single values: each gives back what it was given, or raises `ConfigError`."""
 
+import codecs
 import difflib
 import re
 import unicodedata
@@ -11,6 +12,9 @@ from imgcls_beam.masking import has_secret_user, mask_uri
 SCHEMES = ("file", "local", "gs", "gcs", "s3", "s3a", "az", "abfs", "abfss", "hf", "memory")
 """What may be read and written without being asked for: stores, and no web addresses."""
 
+KEEP_BYTES = "imgcls.keep"
+"""How text is decoded in which some bytes may not be of its encoding: they are kept, a character
+from U+DC00 to U+DCFF each, whatever the encoding is."""
 _SIMILAR_RATIO = 0.6
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -60,14 +64,14 @@ def check_url(option: str, value: object, allow_schemes: tuple[str, ...]) -> str
 
 
 def check_encoding(option: str, value: object) -> str:
-    """Returns the name of an encoding of text.
+    """Returns the name of an encoding in which text is read with `KEEP_BYTES`.
 
     Raises:
-        ConfigError: Python knows none of this name.
+        ConfigError: Python knows none of this name, or decodes names of hosts with it alone.
     """
     name = check_text(option, value)
     try:
-        "a".encode(name)
+        "a".encode(name).decode(name, KEEP_BYTES)
     except (LookupError, UnicodeError) as error:
         problem = "allowed: an encoding by its name in Python, such as cp1252 or utf-16-le"
         raise ConfigError(option, value, problem) from error
@@ -128,3 +132,13 @@ def check_type(option: str, value: object, kinds: type | tuple[type, ...], allow
     """
     if not isinstance(value, kinds):
         raise ConfigError(option, value, f"it is {type(value).__name__}; give {allowed}")
+
+
+def _keep(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    kept = error.object[error.start : error.end]
+    return "".join(chr(0xDC00 + byte) for byte in kept), error.end
+
+
+codecs.register_error(KEEP_BYTES, _keep)

@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from imgcls_beam.listing.manifest_text import Lines, TextLine
+from imgcls_beam.listing.manifest_text import LONG_LINE, Lines, TextLine
 from imgcls_beam.suffixes import IMAGE_SUFFIXES
 
 MAX_FIELD_CHARS = 1 << 17
-_MAX_RECORD_LINES = 1000
+MAX_RECORD_LINES = 1000
 _SHAPED_RECORDS = 64
 """So many records show how the manifest's URIs look."""
 
@@ -27,6 +27,10 @@ _ESCAPED = re.compile(r' *+"([^"\\]*+(?:\\.[^"\\]*+)*+)" *+', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _RUNS = ((re.compile(r"[^\W\d_]+"), "a"), (re.compile(r"\d+"), "9"))
 
+_LONG_QUOTE = (
+    f"the line opens a quoted field of more than {MAX_RECORD_LINES:,} lines or "
+    f"{MAX_FIELD_CHARS:,} characters"
+)
 _LONG_FIELD = f"one of the line's fields is longer than {MAX_FIELD_CHARS:,} characters"
 
 
@@ -47,15 +51,19 @@ class Record(NamedTuple):
 class _Fault(NamedTuple):
     """Why a text is no record: `column`, from 0, is where a quote was opened, or closed too early.
 
-    An open quote may be closed by a line that follows; `field` is its number, from 0.
+    An open quote may be closed by a line that follows; `field` is its number, from 0. One that goes
+    on for longer than a field may be `is_long`.
     """
 
     is_open: bool
     column: int
     field: int
+    is_long: bool = False
 
     def describe(self) -> str:
         """In a sentence, columns counted from 1."""
+        if self.is_long:
+            return f"{_LONG_QUOTE} (column {self.column + 1})"
         what = "has text behind a closing quote"
         if self.is_open:
             what = "opens a quote that is never closed, or only behind lines that are records too"
@@ -98,11 +106,10 @@ class Records:
         if line.problem:
             return Record(line.number, [], line.problem)
         found = self._parse(line.text)
+        if isinstance(found, _Fault) and found.is_open:
+            found = self._join(line, found)
         if isinstance(found, _Fault):
-            joined = self._join(line, found) if found.is_open else None
-            if joined is None:
-                return Record(line.number, [], found.describe())
-            found = joined
+            return Record(line.number, [], found.describe())
         return Record(line.number, found, self._find_problem(found))
 
     def _find_problem(self, fields: list[str]) -> str | None:
@@ -133,16 +140,16 @@ class Records:
         is_better = isinstance(doubled, _Fault) and not doubled.is_open
         return escaped if is_better or len(escaped) == self._width else doubled
 
-    def _join(self, first: TextLine, fault: _Fault) -> list[str] | None:
+    def _join(self, first: TextLine, fault: _Fault) -> list[str] | _Fault:
         """The fields of a record that goes on in the lines after the first one.
 
-        None where it does not: the quote is never closed, or holds what are records themselves.
-        The lines then come again.
+        A fault where it does not: the quote is never closed, or holds what are records themselves.
+        The lines then come again, unless they are a field that is too long.
         """
         taken: list[TextLine] = []
         inner: list[str] = []
         text, field = first.text, fault.field
-        while len(text) <= MAX_FIELD_CHARS and len(taken) < _MAX_RECORD_LINES:
+        while len(text) <= MAX_FIELD_CHARS and len(taken) < MAX_RECORD_LINES:
             line = next(self._lines, None)
             if line is None:
                 break
@@ -160,8 +167,38 @@ class Records:
                 if self._is_one(found, inner, fault.field):
                     return found
             break
+        else:
+            if not self._may_be_records(taken, fault.field):
+                self._pass_over(field)
+                return fault._replace(is_long=True)
         self._lines.give_back(taken)
-        return None
+        return fault
+
+    def _may_be_records(self, lines: list[TextLine], field: int) -> bool:
+        """Whether one of the lines behind an open quote may be a record of its own."""
+        is_uri = field == self._uri_index  # no URI spans lines
+        return self._width is None or is_uri or any(self._is_like_one(line.text) for line in lines)
+
+    def _is_like_one(self, text: str) -> bool:
+        """Whether a line has as many fields as the header, and what may be a URI among them."""
+        for fields in (text.rstrip("\r\n").split(self._delimiter), self._parse(text)):
+            if isinstance(fields, list) and len(fields) == self._width:
+                uri = self._pick_uri(fields)
+                return _is_uri(uri, self._shapes) if self._shapes else bool(uri)
+        return False
+
+    def _pass_over(self, field: int) -> None:
+        """Takes the rest of a record in which a quote is open; up to what may be another one."""
+        for line in self._lines:
+            # What is behind an open quote is read as if the quote were opened there.
+            found = self._parse(f'{self._delimiter * field}"{line.text}')
+            if isinstance(found, list) and len(found) == self._width:
+                return
+            is_open = isinstance(found, _Fault) and found.is_open and line.problem != LONG_LINE
+            if not is_open or self._is_like_one(line.text):
+                self._lines.give_back([line])
+                return
+            field = found.field if isinstance(found, _Fault) else field
 
     def _is_one(self, fields: list[str], inner: list[str], field: int) -> bool:
         """Whether the fields of several lines are one record, and no line of them looks like one.

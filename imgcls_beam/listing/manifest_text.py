@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple, TextIO
 
+from imgcls_beam.checks import KEEP_BYTES
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.listing.folders import open_file
@@ -37,7 +38,6 @@ _MARKS = {
 }
 _MARK_BYTES = 4
 
-_KEEP = "imgcls.keep"
 _UNDECODED = re.compile("[\udc00-\udcff]")
 """What an undecoded byte becomes; no decoder gives these characters itself."""
 
@@ -94,17 +94,32 @@ class Lines(Iterator[TextLine]):
         self._waiting.extendleft(reversed(lines))
 
     def _read(self) -> TextLine | None:
-        text = self._text.readline(MAX_LINE_CHARS)
+        text = self._read_text()
         if not text:
             return None
         self._number += 1
         if len(text) == MAX_LINE_CHARS and text[-1] not in "\r\n":
-            while (rest := self._text.readline(MAX_LINE_CHARS)) and rest[-1] not in "\r\n":
+            while (rest := self._read_text()) and rest[-1] not in "\r\n":
                 continue
             return TextLine(self._number, text, LONG_LINE)
         found = None if text.isascii() else _UNDECODED.search(text)
         problem = self._describe(found.start()) if found else None
         return TextLine(self._number, text, problem)
+
+    def _read_text(self) -> str:
+        """Up to the end of the line, or as much as a line may have.
+
+        Raises:
+            ConfigError: it does not begin with the mark that its encoding takes.
+        """
+        try:
+            return self._text.readline(MAX_LINE_CHARS)
+        except UnicodeError as error:  # undecoded bytes raise none
+            problem = (
+                f"it has no byte order mark, and {self._encoding.upper()} takes one; give an "
+                "encoding that says the order, e.g. --manifest_encoding=utf-16-le"
+            )
+            raise ConfigError("input_manifest", self.uri, problem) from error
 
     def _describe(self, index: int) -> str:
         return (
@@ -147,7 +162,7 @@ def open_lines(file: ImageRef, encoding: str) -> Iterator[Lines]:
             head = source.read(_MARK_BYTES)
             source.seek(0)
             named = next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)
-            text = io.TextIOWrapper(source, encoding=named, errors=_KEEP, newline="")
+            text = io.TextIOWrapper(source, encoding=named, errors=KEEP_BYTES, newline="")
             yield Lines(text, file.uri, named.removesuffix("-sig"))
             text.detach()
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
@@ -155,14 +170,3 @@ def open_lines(file: ImageRef, encoding: str) -> Iterator[Lines]:
                 "it cannot be unpacked to its end: it is damaged, cut off, or packed otherwise"
             )
             raise ConfigError("input_manifest", file.uri, problem) from error
-
-
-def _keep(error: UnicodeError) -> tuple[str, int]:
-    """Gives undecoded bytes a character each, whatever the encoding is."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    kept = error.object[error.start : error.end]
-    return "".join(chr(0xDC00 + byte) for byte in kept), error.end
-
-
-codecs.register_error(_KEEP, _keep)

@@ -13,11 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from imgcls_beam.elements import ImageRef, TableCell
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.elements import Failure, ImageRef, TableCell
+from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.listing.folders import open_file
+from imgcls_beam.listing.parquet_values import Unreadable, to_values
 from imgcls_beam.listing.partitions import find_partitions
-from imgcls_beam.listing.references import Line, asked_columns, refuse_column
+from imgcls_beam.listing.references import (
+    Line,
+    asked_columns,
+    describe_column,
+    refuse_column,
+)
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores.parquet_batches import (
     find_image_path,
@@ -27,7 +33,8 @@ from imgcls_beam.stores.parquet_batches import (
     read_batches,
 )
 
-_Attributes = dict[str, Any] | None
+_Carried = tuple[dict[str, Any] | None, str | None]
+"""What is carried with a row, or why it cannot be."""
 
 _BUFFER_BYTES = 1 << 20
 _MAX_BATCH_ROWS = 4096
@@ -49,18 +56,23 @@ def read_table(file: ImageRef, options: ManifestOptions) -> Iterator[Line]:
         number = 0
         for row_group in range(table.num_row_groups):
             for batch in read_batches(table, row_group, names, _MAX_BATCH_ROWS):
-                uris = _to_values(_pick_column(batch, uri_column))
-                attributes = _to_attributes(batch, options.carry_columns, keys)
-                for value, fields in zip(uris, attributes, strict=True):
-                    yield Line(number, value, fields)
+                uris = to_values(_pick_column(batch, uri_column))
+                rows = _to_carried(batch, options.carry_columns, keys)
+                for value, (fields, problem) in zip(uris, rows, strict=True):
+                    if isinstance(value, Unreadable):
+                        problem = describe_column(uri_column, value.problem)
+                    yield Line(number, value, fields, problem)
                     number += 1
 
 
-def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Iterator[ImageRef]:
+def list_cells(
+    file: ImageRef, column: str, carry_columns: Sequence[str]
+) -> Iterator[ImageRef | Failure]:
     """Lists the cells of a column that holds images, see `find_image_path`; empty ones too.
 
     Yields:
-        One ref a row; its URI ends in `::` and the row's number in the file, from 0.
+        One ref a row, or a failure where what is to be carried cannot be; its URI ends in `::` and
+        the row's number in the file, from 0.
 
     Raises:
         ConfigError: it is no Parquet file, or has no such column of images.
@@ -82,11 +94,16 @@ def list_cells(file: ImageRef, column: str, carry_columns: Sequence[str]) -> Ite
         number = 0
         for row_group in range(table.num_row_groups):
             batches = read_batches(table, row_group, carried, _MAX_BATCH_ROWS)
-            rows = (row for batch in batches for row in _to_attributes(batch, carry_columns, keys))
-            for row, attributes in enumerate(rows):
+            rows = (row for batch in batches for row in _to_carried(batch, carry_columns, keys))
+            for row, (fields, refused) in enumerate(rows):
                 uri, locator = f"{file.uri}::{number}", TableCell(row_group, row, column)
-                yield dataclasses.replace(cell, uri=uri, attributes=attributes, locator=locator)
+                ref = dataclasses.replace(cell, uri=uri, attributes=fields, locator=locator)
+                yield _refuse(ref, refused) if refused else ref
                 number += 1
+
+
+def _refuse(ref: ImageRef, problem: str) -> Failure:
+    return Failure.from_error(ref, ImageError(FailureCode.INVALID_REFERENCE, problem))
 
 
 @contextlib.contextmanager
@@ -153,49 +170,23 @@ def _pick_column(batch: pa.RecordBatch, name: str) -> pa.Array:
     return pc.struct_field(batch.column(outer), inner) if inner else batch.column(outer)
 
 
-def _to_attributes(
+def _to_carried(
     batch: pa.RecordBatch, names: Sequence[str], keys: Mapping[str, str | None]
-) -> Iterator[_Attributes]:
+) -> Iterator[_Carried]:
     """The columns to carry of each row; those that the batch lacks are keys of the file's path."""
     if not names:
-        return iter([None] * batch.num_rows)
+        return iter([(None, None)] * batch.num_rows)
     columns = [
-        _to_values(_pick_column(batch, name))
+        to_values(_pick_column(batch, name))
         if _split_name(batch.schema, name)[0] in batch.schema.names
         else [keys[name]] * batch.num_rows
         for name in names
     ]
-    rows = zip(*columns, strict=True)
-    return (dict(zip(names, row, strict=True)) for row in rows)
+    return (_name_values(names, row) for row in zip(*columns, strict=True))
 
 
-def _to_values(column: pa.Array) -> list[Any]:
-    """Python values; None where Python has none, e.g. for a date in the year 33658."""
-    if (known := _to_known_times(column.type)) != column.type:
-        column = column.cast(known, safe=False)
-    try:
-        return list(column.to_pylist())
-    except (ValueError, OverflowError):
-        return [_to_value(each) for each in column]
-
-
-def _to_value(scalar: pa.Scalar) -> Any:  # noqa: ANN401  any value of Parquet
-    try:
-        return scalar.as_py()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _to_known_times(found: pa.DataType) -> pa.DataType:
-    """The type with times that Python has: microseconds, and UTC for any time zone."""
-    if pa.types.is_timestamp(found) and (found.unit == "ns" or found.tz):
-        return pa.timestamp("us", found.tz and "UTC")
-    if pa.types.is_time64(found):
-        return pa.time64("us")
-    if pa.types.is_duration(found):
-        return pa.duration("us")
-    if pa.types.is_struct(found):
-        return pa.struct([field.with_type(_to_known_times(field.type)) for field in found])
-    if pa.types.is_list(found):
-        return pa.list_(found.value_field.with_type(_to_known_times(found.value_type)))
-    return found
+def _name_values(names: Sequence[str], row: Sequence[Any]) -> _Carried:
+    for name, value in zip(names, row, strict=True):
+        if isinstance(value, Unreadable):
+            return None, describe_column(name, value.problem)
+    return dict(zip(names, row, strict=True)), None

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from imgcls_beam.attributes import encode_attributes, find_attributes_problem
+from imgcls_beam.attributes import encode_attributes, find_attributes_problem, tell_attributes
 from imgcls_beam.elements import Failure, ImageRef
 
 _DIGEST_BYTES = 16
@@ -26,7 +26,7 @@ def ref_of(listed: ImageRef | Failure) -> ImageRef:
 def reference_digest(ref: ImageRef) -> bytes:
     """16 bytes that stand for a reference: equal ones name one image and carry the same."""
     try:
-        carried = None if ref.attributes is None else encode_attributes(ref.attributes)
+        carried = None if ref.attributes is None else tell_attributes(ref.attributes)
     except RecursionError:
         carried = _NESTED
     return _digest(ref.uri, carried, ref.request_id)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from imgcls_beam.attributes import find_surrogates
 from imgcls_beam.checks import is_scheme_allowed
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
@@ -19,6 +20,8 @@ from imgcls_beam.masking import has_secret_user
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores import find_host_problem, spell_uri, split_url
 
+NO_TEXT = "holds text that is not UTF-8"
+"""Behind the name of a column."""
 MAX_URI_CHARS = 8192
 """Twice the longest path that Linux takes; URLs of stores are shorter."""
 
@@ -71,15 +74,16 @@ class References:
 
     def to_listed(self, line: Line) -> ImageRef | Failure:
         """The image that a line names; a failure's URI is the manifest's, `::` and the number."""
+        carried, problem = line.attributes, line.problem or _find_problem(line.value)
+        if carried is not None and (name := find_surrogates(carried)) is not None:
+            carried, problem = None, problem or describe_column(name, NO_TEXT)
         try:
-            if problem := line.problem or _find_problem(line.value):
+            if problem is not None:
                 raise ImageError(FailureCode.INVALID_REFERENCE, problem)
-            return ImageRef(self._to_uri(str(line.value).strip()), attributes=line.attributes)
+            return ImageRef(self._to_uri(str(line.value).strip()), attributes=carried)
         except ImageError as error:
             uri = f"{self._manifest.uri}::{line.number}"
-            ref = dataclasses.replace(
-                self._manifest, uri=uri, size_bytes=None, attributes=line.attributes
-            )
+            ref = dataclasses.replace(self._manifest, uri=uri, size_bytes=None, attributes=carried)
             return Failure.from_error(ref, error)
 
     def _to_uri(self, text: str) -> str:
@@ -130,6 +134,11 @@ def refuse_column(option: str, name: str, known: Sequence[str], uri: str = "") -
     if near := find_near_column(name, known):
         problem += f"; did you mean {_spell(near)}?"
     return ConfigError(option, name, f"{problem}; {_show(known)}{f'; in {uri}' if uri else ''}")
+
+
+def describe_column(name: str, problem: str) -> str:
+    """A sentence about what a line has in a column."""
+    return f"the line's column {_spell(name)} {problem}"
 
 
 def find_near_column(name: str, known: Iterable[str]) -> str | None:

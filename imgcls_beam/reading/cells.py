@@ -52,15 +52,11 @@ def read_cells(
     return [results[index] for index in range(len(refs))]
 
 
-def _judge(
-    ref: ImageRef, answer: Cell | ImageError, tries: int, options: ReadOptions
-) -> EncodedImage | Failure:
-    if isinstance(answer, bytes) and answer:
+def _judge(ref: ImageRef, answer: Cell, tries: int, options: ReadOptions) -> EncodedImage | Failure:
+    if isinstance(answer, bytes):
         return EncodedImage(ref, answer, tries)
     if isinstance(answer, int):
         answer = too_many_bytes(options.max_bytes)
-    if not isinstance(answer, ImageError):
-        answer = ImageError(FailureCode.EMPTY, "the cell has no bytes")
     return Failure.from_error(ref, answer, tries=tries)
 
 
@@ -78,7 +74,7 @@ class _Cursor:
 
     def read(
         self, rows: Sequence[int], options: ReadOptions, sleep: Sleep
-    ) -> list[tuple[int, Cell | ImageError, int]]:
+    ) -> list[tuple[int, Cell, int]]:
         """Reads cells: the number of each row, its cell or the reason it has none, and the tries.
 
         Rows are in ascending order.
@@ -112,7 +108,7 @@ class _Cursor:
         self._file.tries = file.tries
         return self._file
 
-    def _take(self, row: int) -> Cell | ImageError:
+    def _take(self, row: int) -> Cell:
         if row in self._passed:
             return self._take_passed(row)
         if row < self._next_row:

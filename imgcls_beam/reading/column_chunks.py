@@ -26,9 +26,13 @@ _MAX_BATCH_ROWS = 256
 
 DAMAGED = "the Parquet file is damaged here"
 NO_CELL = "the Parquet file has no such cell of binary"
+_ONLY_A_PATH = (
+    "the cell has no bytes; where it has a path, read that: --uri_column={}.path in the place of "
+    "--image_column"
+)
 
-Cell = bytes | int | None
-"""An image; or the size of one that is too large; or nothing."""
+Cell = bytes | int | ImageError
+"""An image; or the size of one that is too large; or why there is none."""
 
 
 class RangeFile(io.RawIOBase):
@@ -116,19 +120,24 @@ def iterate_cells(file: RangeFile, row_group: int, column: str, max_bytes: int) 
         ImageError: the file cannot be read on.
     """
     held: pa.Array = ()
+    empty = ImageError(FailureCode.EMPTY, "the cell has no bytes")
     try:
-        for cells in _iterate_batches(file, row_group, column):
+        for cells, has_paths in _iterate_batches(file, row_group, column):
             ready, held = held, cells
-            yield from (_to_cell(scalar, max_bytes) for scalar in ready)
+            if has_paths:
+                empty = ImageError(FailureCode.EMPTY, _ONLY_A_PATH.format(column))
+            yield from (_to_cell(scalar, max_bytes, empty) for scalar in ready)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        yield from (_to_cell(scalar, max_bytes) for scalar in held)
+        yield from (_to_cell(scalar, max_bytes, empty) for scalar in held)
         raise ImageError(FailureCode.UNREADABLE, DAMAGED) from error
     # By now Arrow has let go of the last page, which may be a whole row group.
-    yield from (_to_cell(scalar, max_bytes) for scalar in held)
+    yield from (_to_cell(scalar, max_bytes, empty) for scalar in held)
 
 
-def _iterate_batches(file: RangeFile, row_group: int, column: str) -> Iterator[pa.Array]:
-    """Arrays of binary.
+def _iterate_batches(
+    file: RangeFile, row_group: int, column: str
+) -> Iterator[tuple[pa.Array, bool]]:
+    """Arrays of binary, and whether there is a field of paths beside them.
 
     Raises:
         ImageError: the file has no such row group or column of images.
@@ -139,16 +148,18 @@ def _iterate_batches(file: RangeFile, row_group: int, column: str) -> Iterator[p
             path = find_image_path(column, schema.field(column).type)
         if path is None:
             raise ImageError(FailureCode.UNREADABLE, NO_CELL)
+        kind = schema.field(column).type
+        has_paths = pa.types.is_struct(kind) and kind.get_field_index("path") >= 0
         for batch in read_batches(table, row_group, [path], _MAX_BATCH_ROWS):
             cells = batch.column(column)
             cells = pc.struct_field(cells, "bytes") if pa.types.is_struct(cells.type) else cells
             is_encoded = pa.types.is_dictionary(cells.type)
-            yield cells.dictionary_decode() if is_encoded else cells
+            yield cells.dictionary_decode() if is_encoded else cells, has_paths
 
 
-def _to_cell(scalar: pa.Scalar, max_bytes: int) -> Cell:
+def _to_cell(scalar: pa.Scalar, max_bytes: int, empty: ImageError) -> Cell:
     buffer = scalar.as_buffer()
-    if buffer is None:
-        return None
+    if buffer is None or not buffer.size:
+        return empty
     cell: Cell = buffer.size if buffer.size > max_bytes else buffer.to_pybytes()
     return cell

@@ -25,6 +25,7 @@ from imgcls_beam.stores.folder import Folder
 from imgcls_beam.stores.infos import has_protocol, is_local
 from imgcls_beam.stores.local_folder import LocalFolder
 from imgcls_beam.stores.patience import Patience, default_patience
+from imgcls_beam.stores.public_hosts import is_host
 
 _FOLDER = re.compile(r"((?:[^/]*://)?/?)(.*?)/*", re.DOTALL)
 _ANCHOR = re.compile(r"((?:[^/]*://)?/?)(.*)", re.DOTALL)
@@ -32,6 +33,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
 _LOCAL_URL = re.compile(r"(file|local):(?://localhost)?(/(?!/).*)", re.DOTALL | re.IGNORECASE)
 """Two more spellings of a local path: as Java writes it, and with the name of this machine."""
 _NOT_OF_AUTHORITY = frozenset({"version_aware", "url_query", "url_fragment"})
+_WEB = ("http", "https")
 _SECRETS = frozenset({"password", "token"})
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}|arn:.*|\$(root|web|logs)")
 _PACKAGES = {
@@ -252,6 +254,8 @@ def _describe(kind: type[AbstractFileSystem], scheme: str, authority: str) -> _K
     shared = _Known(StoreKey(_list_names(kind)[0]), kind, {})
     if authority.endswith(":"):
         raise ValueError("it has a URL where its host should be")
+    if scheme in _WEB and authority and not is_host(authority):
+        raise ValueError("no host can have its name")
     if issubclass(kind, LocalFileSystem):
         if authority and scheme in LocalFileSystem.protocol:
             raise ValueError("it names another machine; paths of this one begin with file:///")

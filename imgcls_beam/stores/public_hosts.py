@@ -10,6 +10,7 @@ import ipaddress
 import os
 import re
 import socket
+import unicodedata
 import urllib.parse
 
 REFUSED_HOST = (
@@ -26,6 +27,11 @@ _NEVER = (
 )
 """Link-local addresses and metadata services of clouds, whatever is named."""
 _NEVER_NETWORKS = tuple(map(ipaddress.ip_network, _NEVER))
+
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+_MAX_NAME_CHARS = 253
+_LABEL = re.compile(r"(?:[A-Za-z0-9_-]|[^\x00-\x7f\s]){1,63}")
+_PUNYCODE = "xn--"
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -52,6 +58,31 @@ def find_host_problem(url: str) -> str | None:
     if address is not None:
         is_local = not is_readable(host, address)
     return REFUSED_HOST if is_local and not _is_named(host) else None
+
+
+def is_host(authority: str) -> bool:
+    """Whether the host of a web address is a name, or a number, that a host can have.
+
+    Args:
+        authority: the host, with a user and a port or not; and a query, where there is no slash.
+    """
+    host = re.split(r"[?#\\]", authority, maxsplit=1)[0].rpartition("@")[2]
+    if host.startswith("["):  # a number of IPv6
+        return True
+    name = host.partition(":")[0].removesuffix(".")
+    return len(name) <= _MAX_NAME_CHARS and all(map(_is_label, _DOTS.split(name)))
+
+
+def _is_label(label: str) -> bool:
+    """Whether a part of a name between dots is one: not empty, and no mark without its letter."""
+    if not _LABEL.fullmatch(label) or unicodedata.category(label[0]).startswith("M"):
+        return False
+    if not label.lower().startswith(_PUNYCODE):
+        return True
+    try:
+        return bool(label.removeprefix(label[: len(_PUNYCODE)]).encode("ascii").decode("punycode"))
+    except UnicodeError:
+        return False
 
 
 def is_readable(host: str, address: _Address) -> bool:

@@ -40,20 +40,43 @@ _ADDED = {"shared_with": "VARCHAR", "duplicates": "INTEGER"}
 """Columns that files of before December 2026 lack."""
 _KEY_PATTERN = "run_date=([^/]+)/model=[^/]+/run_id=([^/]+)/[^/]+$"
 
-_GOOD = """(
+_ROWS = """(
+    SELECT p.*, r.preprocess,
+      CASE WHEN p.params.function_source = 'job' THEN p.params.function_to_apply END AS asked
+    FROM {predictions} AS p
+    JOIN (
+      SELECT r.run_id, MAX({preprocess}) AS preprocess
+      FROM {prediction_runs} AS r
+      WHERE r.state = 'DONE'
+      GROUP BY r.run_id) AS r
+      ON r.run_id = p.run_id)"""
+"""Rows of finished runs, each with what its job asked for beside `top_k`: how images are prepared,
+and the function, which is null where that was left to the model."""
+# BigQuery took QUALIFY only behind a WHERE at first, so there is always one.
+_LAST = "ORDER BY p.predicted_at DESC, p.run_id DESC"
+_GOOD = f"""(
+  SELECT p.*, ROW_NUMBER() OVER (PARTITION BY p.image_uri, p.model_key {_LAST}) AS place
+  FROM (
+    SELECT p.*
+    FROM {_ROWS} AS p
+    WHERE p.status = 'ok'
+    QUALIFY ROW_NUMBER() OVER (
+      PARTITION BY p.image_uri, p.model_key, p.image_version, p.params.top_k, p.asked, p.preprocess
+      {_LAST}) = 1) AS p)"""
+"""Of each image and model the last good row of each version and of each parameters; the last of all
+of them has place 1."""
+_SCORES = """(
   SELECT p.*
-  FROM {predictions} AS p
-  WHERE p.status = 'ok'
-    AND p.run_id IN (
-      SELECT r.run_id FROM {prediction_runs} AS r WHERE r.state = 'DONE')
+  FROM {predictions_latest} AS p
+  WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY p.image_uri, p.model_key
-    ORDER BY p.predicted_at DESC, p.run_id DESC) = 1)"""
-"""The last good row of each image and model; finished runs only."""
+    ORDER BY p.predicted_at DESC, p.predicted_run_id DESC) = 1)"""
+"""The scores of each image and model that hold now."""
 
 
 def _choose_row(name: str) -> str:
-    """The column of a row, or of its image's latest good row where it is not good itself."""
+    """The column of a row, or of the row that has its scores where it is not good itself."""
     if name in _OF_THE_REFERENCE:
         return f"  p.{name}"
     return f"  CASE WHEN p.status = 'ok' THEN p.{name} ELSE good.{name} END AS {name}"
@@ -68,29 +91,32 @@ _COLUMNS = textwrap.fill(
 )
 _LATEST_COLUMNS = ",\n".join(map(_choose_row, _NAMES))
 
-# How a list becomes rows: an element a row, its place from 1, and what FROM takes for it.
-# A lateral join, as BigQuery has it, takes DuckDB 2.0 twenty times as long: 6.0 s against 0.3 s
-# over 630,000 rows of five labels.
-_LIST_IN_DUCKDB = {
+# How a list becomes rows: an element a row, its place from 1, and what FROM takes for it; and how a
+# run has prepared its images. A lateral join, as BigQuery has it, takes DuckDB 2.0 twenty times as
+# long: 6.0 s against 0.3 s over 630,000 rows of five labels.
+_WORDS_IN_DUCKDB = {
     "item": "unnest(p.predictions)",
     "rank": "generate_subscripts(p.predictions, 1)",
     "unnest": "",
+    "preprocess": "COALESCE(json_extract_string(r.configuration, '$.decode.preprocess'), 'exact')",
 }
-_LIST_IN_BIGQUERY = {
+_WORDS_IN_BIGQUERY = {
     "item": "item",
     "rank": "position + 1",
     "unnest": "\n  CROSS JOIN UNNEST(p.predictions) AS item WITH OFFSET AS position",
+    "preprocess": "COALESCE(JSON_VALUE(r.configuration, '$.decode.preprocess'), 'exact')",
 }
 
-DUCKDB = {name: name for name in _RELATIONS} | _LIST_IN_DUCKDB
+DUCKDB = {name: name for name in _RELATIONS} | _WORDS_IN_DUCKDB
 """What stands in braces, as DuckDB spells it."""
 
 
 def render_views(words: Mapping[str, str]) -> str:
     """The statements that make all views; `words` are `DUCKDB`, or of `spell_bigquery`."""
-    good = _GOOD.format(**words)
-    given = {"columns": _COLUMNS, "latest_columns": _LATEST_COLUMNS, "good": good}
-    return _TEMPLATE.format(**given, **words)
+    parts = {"rows": _ROWS, "good": _GOOD, "scores": _SCORES}
+    given = {name: part.format(**words) for name, part in parts.items()}
+    columns = {"columns": _COLUMNS, "latest_columns": _LATEST_COLUMNS}
+    return _TEMPLATE.format(**given, **columns, **words)
 
 
 def render_duckdb(output: str = PLACEHOLDER_OUTPUT) -> str:
@@ -136,7 +162,7 @@ def render_bigquery(dataset: str = PLACEHOLDER_DATASET, table: str = PREDICTIONS
 def spell_bigquery(dataset: str, table: str = PREDICTIONS_NAME) -> dict[str, str]:
     """What stands in braces, as BigQuery spells it; see `render_bigquery`."""
     spelled = {name: f"`{dataset}.{_name_beside(table, name)}`" for name in _RELATIONS}
-    return spelled | _LIST_IN_BIGQUERY
+    return spelled | _WORDS_IN_BIGQUERY
 
 
 def quote(text: str) -> str:

@@ -10,6 +10,7 @@ from imgcls_beam.errors import ConfigError, FailureCode
 from imgcls_beam.listing import check_inputs, list_images
 from imgcls_beam.listing import references as reference_rules
 from imgcls_beam.listing.archives import MAX_PIECES
+from imgcls_beam.listing.csv_manifests import MAX_FIELD_CHARS, MAX_RECORD_LINES
 from imgcls_beam.listing.line_manifests import PACKED_LINES, PART_SUFFIXES, SUFFIXES
 from imgcls_beam.listing.manifest_text import HEAD_LINES, MAX_UNDECODED_RATIO
 from imgcls_beam.options import InputOptions, ManifestOptions
@@ -63,6 +64,8 @@ def test_the_formats_of_manifests_are_those_that_are_read() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     assert f"up to {MAX_PIECES:,} pieces" in PAGE
     assert f"longer than {reference_rules.MAX_URI_CHARS:,} characters" in PAGE
+    ends, chars = f"{MAX_RECORD_LINES:,} line ends", f"{MAX_FIELD_CHARS:,} characters"
+    assert f"at most {ends} and {chars}" in PAGE
     assert (HEAD_LINES, 1 / MAX_UNDECODED_RATIO, WRITTEN) == (1000, 20, 100)
 
 

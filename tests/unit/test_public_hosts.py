@@ -15,6 +15,7 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
 from imgcls_beam.stores import REFUSED_HOST, find_host_problem
 from imgcls_beam.stores.http_client import PublicHttp
+from imgcls_beam.stores.public_hosts import is_host
 
 _OPTIONS = ReadOptions(tries=1, timeout_s=2.0, allow_schemes=("http", "https"))
 INSIDE = (
@@ -43,6 +44,58 @@ def test_an_address_inside_is_refused_as_it_is_written(host: str, form: str) -> 
 @pytest.mark.parametrize("host", OUTSIDE)
 def test_other_addresses_are_left_to_the_resolver(host: str) -> None:
     assert find_host_problem(f"https://{host}/a.png") is None
+
+
+NO_NAMES = (
+    *("exa mple.com", "exa%20mple.com", "exa\u00a0mple.com", "xn--", "a.xn--.com", "XN--.com"),
+    *("xn--\u00e9.com", "xn--zz--zz\u00e9", "\u0301.com", "a.\u0301b.com", "a..b", ".com", "%zz"),
+    *(
+        "a" * 64 + ".com",
+        "ab." * 90 + "com",
+        "a|b.com",
+        "*.com",
+        "a,b",
+        "<host>",
+        "{host}",
+        "a b:80",
+    ),
+)
+NAMES = (
+    *OUTSIDE,
+    *(
+        "a_b.com",
+        "_dmarc.example.com",
+        "a-.com",
+        "example.com.",
+        "EXAMPLE.com:8080",
+        "a" * 63 + ".com",
+    ),
+    *("xn--bcher-kva.ch", "XN--BCHER-KVA.ch", "fa\u00df.de", "\u2603.net", "e\u0301.com"),
+    *(
+        "\u0915\u094d\u0937.in",
+        "\u05d01.il",
+        "a\u3002b",
+        "example.com?a=b c",
+        "example.com#a b",
+        "user@h",
+    ),
+)
+
+
+@pytest.mark.parametrize("host", NO_NAMES)
+def test_a_name_that_no_host_can_have_is_an_invalid_reference(host: str) -> None:
+    url = f"https://{host}/a.png"
+    failure = References(ImageRef("gs://bucket/m.csv"), ("https",)).to_listed(Line(3, url))
+    (read,) = read_images([ImageRef(url)], _OPTIONS)
+    for each in (failure, read):
+        assert isinstance(each, Failure)
+        assert (each.code, each.retryable) == (FailureCode.INVALID_REFERENCE, False)
+    assert not is_host(host)
+
+
+@pytest.mark.parametrize("host", NAMES)
+def test_a_name_that_a_host_may_have_is_asked_for(host: str) -> None:
+    assert is_host(host)
 
 
 def test_a_line_that_names_an_address_inside_is_a_failure_that_does_not_repeat_it() -> None:

@@ -151,6 +151,19 @@ def test_a_struct_that_is_null_or_only_names_a_path_has_no_image(tmp_path: pathl
     assert read_data(refs) == ["empty", "empty", b"x"]
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_cell_without_bytes_says_how_its_path_is_read(
+    tmp_path: pathlib.Path, kind: pa.DataType
+) -> None:
+    refs = write(tmp_path / "t.parquet", [b"x", None, b""], kind)
+    messages = [each.message for each in read_images(refs, READ) if isinstance(each, Failure)]
+    path = (
+        "; where it has a path, read that: --uri_column=image.path in the place of --image_column"
+    )
+    hint = path if pa.types.is_struct(kind) else ""
+    assert messages == [f"the cell has no bytes{hint}"] * 2
+
+
 def test_a_file_that_has_changed_or_gone_is_not_read(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "t.parquet"
     refs = write(path, make_images(40))
