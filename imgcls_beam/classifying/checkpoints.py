@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -107,23 +106,6 @@ def _load_pretrained(source: ModelSource, dtype: Dtype) -> tuple[Any, dict[str, 
         ignore_mismatched_sizes=True,  # they are in the info, and judged with what is missing
     )
     return loaded
-
-
-def check_finite(checkpoint: Checkpoint, source: ModelSource) -> None:
-    """Checks the weights that the files had.
-
-    Raises:
-        ModelError: one holds NaN or infinity.
-    """
-    for name, weight in _list_loaded(checkpoint):  # the running variance of a norm, too
-        if not bool(torch.isfinite(weight).all()):
-            problem = f"the weight {name} holds NaN or infinity; it cannot predict"
-            raise ModelError(f"{source.model_id}: {problem}")
-
-
-def _list_loaded(checkpoint: Checkpoint) -> Iterator[tuple[str, torch.Tensor]]:
-    weights = checkpoint.model.state_dict()
-    yield from ((name, weights[name]) for name in weights.keys() - set(checkpoint.missing))
 
 
 def _explain_nesting(source: ModelSource) -> str | None:

@@ -84,6 +84,72 @@ def test_one_that_matters_is_found_among_many_that_do_not(tmp_path: pathlib.Path
         score(folder)
 
 
+def spoil(folder: pathlib.Path, *parts: str, value: float = float("nan")) -> int:
+    """Puts what is no number into the first place of weights; returns how many."""
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    names = [name for name in weights if any(part in name for part in parts)]
+    for name in names:
+        weights[name].view(-1)[0] = value
+    save_file(weights, path, {"format": "pt"})
+    return len(names)
+
+
+SPOILED_UNREAD = {
+    "SiglipForImageClassification": "vision_model.head.",
+    "CLIPForImageClassification": "post_layernorm",
+    "Dinov2ForImageClassification": "mask_token",
+}
+
+
+@pytest.mark.parametrize("model_class", SPOILED_UNREAD)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_no_prediction_reads_may_hold_no_numbers(
+    model_class: str, value: float, tmp_path: pathlib.Path
+) -> None:
+    folder = make(model_class, tmp_path / "model")
+    whole = dict(score(folder))
+    assert spoil(folder, SPOILED_UNREAD[model_class], value=value) > 0
+    found = dict(score(folder))
+    assert found.keys() == whole.keys()
+    assert all(abs(found[label] - whole[label]) <= 1e-5 for label in whole)
+
+
+@pytest.mark.parametrize("model_class", READ)
+def test_what_a_prediction_reads_and_is_no_number_is_refused_by_name(
+    model_class: str, tmp_path: pathlib.Path
+) -> None:
+    folder = make(model_class, tmp_path / "model")
+    # Beside what no prediction reads, which is not to be blamed.
+    assert spoil(folder, READ[model_class], *filter(None, [SPOILED_UNREAD.get(model_class)])) > 0
+    with pytest.raises(ModelError, match="holds NaN or infinity; it cannot predict") as caught:
+        score(folder)
+    assert READ[model_class].rpartition(".")[2] in str(caught.value)
+
+
+def test_what_is_no_number_is_told_where_it_comes_in_by_a_zero_alone(
+    vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder = change(vit_folder, tmp_path / "model")
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    weights["classifier.weight"].zero_()
+    save_file(weights, path, {"format": "pt"})
+    assert spoil(folder, "vit.layernorm.bias") == 1
+    with pytest.raises(ModelError, match=r"the weight vit\.layernorm\.bias holds NaN"):
+        score(folder)
+
+
+def test_a_model_may_lack_one_weight_and_have_no_numbers_in_another(tmp_path: pathlib.Path) -> None:
+    folder = make("SiglipForImageClassification", tmp_path / "model")
+    assert spoil(folder, "head.layernorm.weight") == 1
+    assert drop(folder, "head.probe") == 1
+    assert score(folder)
+    assert drop(folder, "post_layernorm.bias") == 1
+    with pytest.raises(ModelError, match=r"reads \(vision_model\.post_layernorm\.bias\)"):
+        score(folder)
+
+
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module.", "net."])
 def test_names_that_a_wrapper_has_put_a_prefix_before_are_told(
     prefix: str, vit_folder: pathlib.Path, tmp_path: pathlib.Path
