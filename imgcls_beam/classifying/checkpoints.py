@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import pickle
+import zipfile
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from imgcls_beam.classifying.feeding import Tensors
 from imgcls_beam.errors import ModelError
 from imgcls_beam.model_options import Dtype
 from imgcls_beam.models import fetch_model, measure_weights
+from imgcls_beam.models.model_files import list_needed, read_bounded
 from imgcls_beam.reasons import describe_reason
 from imgcls_beam.scoring import ModelSource
 
@@ -66,13 +68,13 @@ def load_checkpoint(source: ModelSource, dtype: Dtype) -> Checkpoint:
         raise ModelError(f"{source.model_id}: {error}") from error
     except LOAD_FAULTS as error:
         problem = (
-            _explain_nesting(source)
+            _explain_pickle(source)
             or explain_settings(source)
             or f"the model cannot be loaded ({describe_reason(error)})"
         )
         raise ModelError(f"{source.model_id}: {problem}") from error
-    if info["missing_keys"] and (nesting := _explain_nesting(source)):
-        raise ModelError(f"{source.model_id}: {nesting}")
+    if info["missing_keys"] and (held := _explain_pickle(source)):
+        raise ModelError(f"{source.model_id}: {held}")
     misshapen = {name for name, *_ in info["mismatched_keys"]}
     return Checkpoint(
         model.eval(),
@@ -108,18 +110,24 @@ def _load_pretrained(source: ModelSource, dtype: Dtype) -> tuple[Any, dict[str, 
     return loaded
 
 
-def _explain_nesting(source: ModelSource) -> str | None:
-    """What to say of a trainer's checkpoint, which has the weights beside other things."""
-    if source.weights != "pytorch_model.bin":
+def _explain_pickle(source: ModelSource) -> str | None:
+    """What to say of a pickle that holds more than weights by their names, or none of these."""
+    if source.weights is None or not source.weights.startswith("pytorch_model"):
         return None
-    try:
-        held = torch.load(fetch_model(source) / source.weights, "cpu", weights_only=True, mmap=True)
-    except LOAD_FAULTS:
-        return None
-    for key, value in held.items() if isinstance(held, dict) else ():
-        if isinstance(value, dict) and any(map(torch.is_tensor, value.values())):
-            found = f"{source.weights} is a trainer's checkpoint, its weights lie under {key!r}"
-            return f"{found}; save them alone, or the model with save_pretrained()"
+    folder = fetch_model(source)
+    needed = list_needed(source.model_id, source.weights, lambda name: read_bounded(folder / name))
+    for path in (folder / name for name in needed if not name.endswith(".json")):
+        try:
+            held = torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        except LOAD_FAULTS:
+            return None
+        if not isinstance(held, dict):
+            problem = f"{path.name} holds no weights by their names but a {type(held).__name__}"
+            return f"{problem}; save the model with save_pretrained() where it was made"
+        for key, value in held.items():
+            if isinstance(value, dict) and any(map(torch.is_tensor, value.values())):
+                found = f"{path.name} is a trainer's checkpoint, its weights lie under {key!r}"
+                return f"{found}; save them alone, or the model with save_pretrained()"
     return None
 
 

@@ -221,6 +221,23 @@ def test_a_trainers_checkpoint_is_told_by_what_it_holds(
     assert "pytorch_model.bin" in str(caught.value)
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize(
+    ("held", "kind"),
+    [([torch.zeros(2)], "list"), (torch.zeros(2), "Tensor"), ((1,), "tuple"), (None, "NoneType")],
+)
+def test_a_pickle_of_no_weights_by_name_is_told_by_what_it_holds(
+    held: object, kind: str, is_new: bool, vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    for path in vit_folder.glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / "pytorch_model.bin"
+    torch.save(held, path, _use_new_zipfile_serialization=is_new)
+    said = rf"pytorch_model\.bin holds no weights by their names but a {kind}; save the model"
+    with pytest.raises(ModelError, match=said):
+        score(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
