@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import pickle
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,9 +12,10 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from imgcls_beam.classifying.building import OversizeError, bounded_building
-from imgcls_beam.classifying.configs import explain_misfits
+from imgcls_beam.classifying.configs import explain_misfits, explain_quantization
 from imgcls_beam.classifying.feeding import Tensors
 from imgcls_beam.errors import ModelError
+from imgcls_beam.json_bounds import load_bounded_file
 from imgcls_beam.model_options import Dtype
 from imgcls_beam.models import fetch_model, measure_weights
 from imgcls_beam.models.model_files import list_needed, read_bounded
@@ -38,11 +40,13 @@ class Checkpoint:
     Attributes:
         model: of transformers, ready to predict, on the CPU.
         missing: names of weights that no file had, or had in another shape.
+        misshapen: the latter, each with the shape in its file and the model's.
         unexpected: names of weights that a file had, and the model has not.
     """
 
     model: Any
     missing: tuple[str, ...]
+    misshapen: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
     unexpected: tuple[str, ...]
 
     def make_anew(self) -> Any:  # noqa: ANN401  transformers' own class
@@ -70,15 +74,19 @@ def load_checkpoint(source: ModelSource, dtype: Dtype) -> Checkpoint:
         problem = (
             _explain_pickle(source)
             or explain_settings(source)
+            or _explain_quantization(source, error)
             or f"the model cannot be loaded ({describe_reason(error)})"
         )
         raise ModelError(f"{source.model_id}: {problem}") from error
     if info["missing_keys"] and (held := _explain_pickle(source)):
         raise ModelError(f"{source.model_id}: {held}")
-    misshapen = {name for name, *_ in info["mismatched_keys"]}
+    misshapen = {
+        name: (tuple(found), tuple(wanted)) for name, found, wanted in info["mismatched_keys"]
+    }
     return Checkpoint(
         model.eval(),
         tuple(sorted({*info["missing_keys"], *misshapen})),
+        misshapen,
         tuple(sorted(info["unexpected_keys"])),
     )
 
@@ -131,6 +139,11 @@ def _explain_pickle(source: ModelSource) -> str | None:
     return None
 
 
+def _explain_quantization(source: ModelSource, error: Exception) -> str | None:
+    config = load_bounded_file(fetch_model(source) / "config.json")
+    return explain_quantization(config, describe_reason(error))
+
+
 def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str | None:
     """Which setting of a model's config is to blame that it cannot be made or asked; None for none.
 
@@ -150,4 +163,5 @@ def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str 
             if isinstance(outputs, tuple):
                 raise ValueError("scores without a name")
 
-    return explain_misfits(fetch_model(source) / "config.json", build, LOAD_FAULTS)
+    path, is_thorough = fetch_model(source) / "config.json", inputs is None
+    return explain_misfits(path, build, LOAD_FAULTS, is_thorough=is_thorough)

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 
 from imgcls_beam.classifying.checkpoints import Checkpoint
+from imgcls_beam.classifying.configs import explain_classes
 from imgcls_beam.errors import ModelError
+from imgcls_beam.json_bounds import load_bounded_file
+from imgcls_beam.models import fetch_model
 from imgcls_beam.scoring import ModelSource
 
 _SHOWN = 3
@@ -53,10 +56,26 @@ def check_gaps(checkpoint: Checkpoint, source: ModelSource, ask: Ask) -> None:
         problem = f"the names of its weights begin with {prefix!r}, as a wrapper of the model's has"
         advice = "save the model inside the wrapper, or take the prefix off"
         raise ModelError(f"{source.model_id}: {problem} them; {advice}")
-    kind = f" of a {checkpoint.architecture}" if checkpoint.architecture else ""
     names = ", ".join(read[:_SHOWN]) + (" …" if len(read) > _SHOWN else "")
+    if classes := _count_classes(checkpoint, read):
+        config = load_bounded_file(fetch_model(source) / "config.json")
+        wanted, found = classes
+        problem = explain_classes(config, wanted, f"{found:,} ({names})")
+        raise ModelError(f"{source.model_id}: {problem}")
+    kind = f" of a {checkpoint.architecture}" if checkpoint.architecture else ""
     problem = f"the checkpoint{kind} lacks or misshapes weights that a prediction reads ({names})"
     raise ModelError(f"{source.model_id}: {problem}; it would predict at random")
+
+
+def _count_classes(checkpoint: Checkpoint, read: list[str]) -> tuple[int, int] | None:
+    """How many classes the config and the weights have; None where that is not all."""
+    shapes = [checkpoint.misshapen.get(name, ((), ())) for name in read]
+    wanted = {shape[:1] for _, shape in shapes}
+    found = {shape[:1] for shape, _ in shapes}
+    is_head = wanted == {(checkpoint.model.config.num_labels,)} and len(found) == 1
+    if not is_head or any(here[1:] != there[1:] for here, there in shapes):
+        return None
+    return checkpoint.model.config.num_labels, next(iter(found))[0]
 
 
 def _find_prefix(checkpoint: Checkpoint) -> str | None:

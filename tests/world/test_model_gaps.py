@@ -189,6 +189,11 @@ def change(folder: pathlib.Path, to: pathlib.Path, **changes: Any) -> pathlib.Pa
         ("layer_norm_eps", None),
         ("num_channels", [3]),
         ("transformers_weights", "../other.safetensors"),
+        *(("hidden_act", "banana"), ("num_labels", None), ("use_return_dict", False)),
+        *(("hidden_dropout_prob", 2.0), ("num_hidden_layers", 2.0), ("hidden_size", 24.0)),
+        *(("id2label", {}), ("id2label", None)),
+        ("quantization_config", {"quant_method": "bitsandbytes", "load_in_8bit": True}),
+        ("quantization_config", {}),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(
@@ -198,6 +203,47 @@ def test_a_setting_that_cannot_be_is_named(
     with pytest.raises(ModelError, match=f"{name} of its config.json") as caught:
         score(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_a_package_that_quantized_weights_want_is_named(
+    vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    how = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    folder = change(vit_folder, tmp_path / "model", quantization_config=how)
+    with pytest.raises(ModelError, match=r'"bitsandbytes", which cannot be used here \(.*requires'):
+        score(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"id2label": None}, "id2label of its config.json is null, which makes 2 classes"),
+        ({"id2label": None, "num_labels": 3}, "num_labels of its config.json is 3"),
+        (
+            {"id2label": {str(i): f"l{i}" for i in range(3)}},
+            "id2label of its config.json names 3 classes",
+        ),
+    ],
+)
+def test_a_config_of_another_number_of_classes_is_told(
+    changes: dict[str, Any], said: str, vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder = change(vit_folder, tmp_path / "model", **changes)
+    with pytest.raises(ModelError) as caught:
+        score(folder)
+    count = len(json.loads((vit_folder / "config.json").read_text())["id2label"])
+    assert (
+        f": {said}, and its weights have {count} (classifier.bias, classifier.weight), so it would"
+        in str(caught.value)
+    )
+
+
+def test_a_config_without_a_model_type_is_told(
+    vit_folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder = change(vit_folder, tmp_path / "model", model_type=None)
+    with pytest.raises(ModelError, match=r"its config\.json names no model_type; take"):
+        score(folder)
 
 
 def test_a_setting_of_the_part_that_sees_is_named_with_its_part(tmp_path: pathlib.Path) -> None:
