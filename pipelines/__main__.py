@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one program; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        code = terminal.print_answer("imgcls", _USAGE)
-        return code if arguments else 2
+        shown = terminal.print_answer("imgcls", _USAGE)
+        return shown if arguments else 2
     if arguments[0] == "--version":
         return terminal.print_answer("imgcls", "\n".join(_name_versions()) + "\n")
     if arguments[0].partition("=")[0] == _COMPLETION:
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         program = importlib.import_module(f".{arguments[0]}", __package__)
-        code = program.main(arguments[1:])
+        code: int = program.main(arguments[1:])
     except KeyboardInterrupt:  # before the program could look after it
         sys.stderr.write(f"imgcls {arguments[0]}: interrupted; nothing was done yet\n")
         return 1
