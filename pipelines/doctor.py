@@ -49,7 +49,7 @@ def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]
             terminal.say(functools.partial(_describe, checked), _UNSEEN)
     if not how.json:
         end = f"{len(found)} problem(s)\n" if found else "all is well\n"
-        terminal.say(lambda: end, _UNSEEN)
+        terminal.say(functools.partial(str, end), _UNSEEN)
     is_usage = all(isinstance(problem, ConfigError) for problem in found)
     code = DONE if not found else USAGE if is_usage else FAILED
     return code, functools.partial(dict, checks=checks, problems=len(found))
