@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 
 from imgcls_beam import __version__
 
+from . import terminal
+
 _PROGRAMS = (
     *("classify", "retry", "plan", "report", "evaluate", "compare", "review", "sql", "doctor"),
     "template",
@@ -47,11 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one program; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        sys.stdout.write(_USAGE)
-        return 0 if arguments else 2
+        shown = terminal.print_answer("imgcls", _USAGE)
+        return shown if arguments else 2
     if arguments[0] == "--version":
-        sys.stdout.write("\n".join(_name_versions()) + "\n")
-        return 0
+        return terminal.print_answer("imgcls", "\n".join(_name_versions()) + "\n")
     if arguments[0].partition("=")[0] == _COMPLETION:
         return _complete("=".join(arguments).partition("=")[2])
     if arguments[0] not in _PROGRAMS:
@@ -75,11 +76,11 @@ def _complete(shell: str) -> int:
     from .completion import render_completion
 
     try:
-        sys.stdout.write(render_completion(_PROGRAMS, shell))
+        text = render_completion(_PROGRAMS, shell)
     except ConfigError as error:
         sys.stderr.write(f"imgcls: {error}\n")
         return 2
-    return 0
+    return terminal.print_answer("imgcls", text)
 
 
 def _name_versions() -> Iterator[str]:

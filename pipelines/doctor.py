@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SHOWN_IMAGES = 5
 _NAME_CHARS = 12
+_UNSEEN = "the checks go on, but they"
 
 Check = tuple[str, Callable[[argparse.Namespace], Iterator[str]]]
 
@@ -45,10 +46,10 @@ def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]
         checks.append(checked)
         found += [] if problem is None else [problem]
         if not how.json:
-            sys.stdout.write(_describe(checked))
-            sys.stdout.flush()
+            terminal.say(functools.partial(_describe, checked), _UNSEEN)
     if not how.json:
-        sys.stdout.write(f"{len(found)} problem(s)\n" if found else "all is well\n")
+        end = f"{len(found)} problem(s)\n" if found else "all is well\n"
+        terminal.say(functools.partial(str, end), _UNSEEN)
     is_usage = all(isinstance(problem, ConfigError) for problem in found)
     code = DONE if not found else USAGE if is_usage else FAILED
     return code, functools.partial(dict, checks=checks, problems=len(found))

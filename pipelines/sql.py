@@ -14,7 +14,6 @@ finished runs only; it reads nothing else, and writes nowhere. Questions to ask:
 
 import argparse
 import functools
-import os
 import sys
 from collections.abc import Sequence
 
@@ -43,8 +42,7 @@ def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]
         return DONE, None
     except OSError as error:  # a full disk behind standard output, or a file that is gone
         terminal.drop_stdout()
-        reason = type(error).__name__ if error.errno is None else os.strerror(error.errno)
-        problem = f"the answer was not written to its end: {reason}"
+        problem = terminal.describe_cut(error)
         return fail("sql", argparse.Namespace(json=False), FAILED, "run", problem), None
 
 

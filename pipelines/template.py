@@ -21,7 +21,7 @@ from typing import Any
 
 from imgcls_beam.errors import ConfigError
 
-from . import metadata, template_flags
+from . import metadata, template_flags, terminal
 from .program import DONE, Fields, run_main
 
 _DELIMITER = "~"
@@ -36,13 +36,11 @@ def _act(words: list[str], how: argparse.Namespace) -> tuple[int, Fields | None]
     flags = template_flags.parse_flags(words)
     is_metadata = flags.action == "metadata"
     text = metadata.render_metadata() if is_metadata else _render(flags)
-    if not how.json:
-        sys.stdout.write(text)
     if flags.action == "build" and flags.write:
         _write_spec(flags)
-        if not how.json:
-            sys.stdout.write(f"written: {flags.spec}\n")
-    return DONE, functools.partial(_to_fields, flags)
+        text += f"written: {flags.spec}\n"
+    code = DONE if how.json else terminal.print_answer("imgcls template", text)
+    return code, functools.partial(_to_fields, flags)
 
 
 def _to_fields(flags: argparse.Namespace) -> dict[str, Any]:

@@ -14,11 +14,15 @@ _LOG = logging.getLogger("imgcls")
 _PLAIN = str.maketrans({"─": "-", "·": "-", "×": "x", "–": "-", "…": "..."})
 
 
-def say(describe: Callable[[], str]) -> None:
+def say(describe: Callable[[], str], so_far: str = "all is done, but it") -> None:
     """Prints what was done. It is done: nothing that fails here may say otherwise.
 
     Standard output may be closed, full, or of an encoding that lacks a letter; rows that are to be
     shown may not be read. A log line says so.
+
+    Args:
+        describe: gives what is printed.
+        so_far: how the log line begins.
     """
     try:
         sys.stdout.write(_to_plain(describe()))
@@ -26,7 +30,34 @@ def say(describe: Callable[[], str]) -> None:
     except Exception as error:  # noqa: BLE001  whatever it is, what was done stays done
         drop_stdout()
         with contextlib.suppress(Exception):
-            _LOG.warning("all is done, but it could not be shown here: %s", type(error).__name__)
+            _LOG.warning("%s could not be shown here: %s", so_far, type(error).__name__)
+
+
+def print_answer(who: str, text: str) -> int:
+    """Prints a text that is all that was asked for; returns the exit code.
+
+    Args:
+        who: says what goes wrong.
+        text: the answer.
+    """
+    if sys.stdout is None:  # closed by who started the program
+        return 0
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; the interpreter must not flush at its end
+        drop_stdout()
+    except OSError as error:  # a full disk behind standard output
+        drop_stdout()
+        sys.stderr.write(f"{who}: {describe_cut(error)}\n")
+        return 1
+    return 0
+
+
+def describe_cut(error: OSError) -> str:
+    """What to say of an answer that could not be written, or only in part."""
+    reason = type(error).__name__ if error.errno is None else os.strerror(error.errno)
+    return f"the answer was not written to its end: {reason}"
 
 
 def _to_plain(text: str) -> str:

@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import pickle
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,11 +12,13 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from imgcls_beam.classifying.building import OversizeError, bounded_building
-from imgcls_beam.classifying.configs import explain_misfits
+from imgcls_beam.classifying.configs import explain_misfits, explain_quantization
 from imgcls_beam.classifying.feeding import Tensors
 from imgcls_beam.errors import ModelError
+from imgcls_beam.json_bounds import load_bounded_file
 from imgcls_beam.model_options import Dtype
 from imgcls_beam.models import fetch_model, measure_weights
+from imgcls_beam.models.model_files import list_needed, read_bounded
 from imgcls_beam.reasons import describe_reason
 from imgcls_beam.scoring import ModelSource
 
@@ -37,11 +40,13 @@ class Checkpoint:
     Attributes:
         model: of transformers, ready to predict, on the CPU.
         missing: names of weights that no file had, or had in another shape.
+        misshapen: the latter, each with the shape in its file and the model's.
         unexpected: names of weights that a file had, and the model has not.
     """
 
     model: Any
     missing: tuple[str, ...]
+    misshapen: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
     unexpected: tuple[str, ...]
 
     def make_anew(self) -> Any:  # noqa: ANN401  transformers' own class
@@ -67,17 +72,21 @@ def load_checkpoint(source: ModelSource, dtype: Dtype) -> Checkpoint:
         raise ModelError(f"{source.model_id}: {error}") from error
     except LOAD_FAULTS as error:
         problem = (
-            _explain_nesting(source)
+            _explain_pickle(source)
             or explain_settings(source)
+            or _explain_quantization(source, error)
             or f"the model cannot be loaded ({describe_reason(error)})"
         )
         raise ModelError(f"{source.model_id}: {problem}") from error
-    if info["missing_keys"] and (nesting := _explain_nesting(source)):
-        raise ModelError(f"{source.model_id}: {nesting}")
-    misshapen = {name for name, *_ in info["mismatched_keys"]}
+    if info["missing_keys"] and (held := _explain_pickle(source)):
+        raise ModelError(f"{source.model_id}: {held}")
+    misshapen = {
+        name: (tuple(found), tuple(wanted)) for name, found, wanted in info["mismatched_keys"]
+    }
     return Checkpoint(
         model.eval(),
         tuple(sorted({*info["missing_keys"], *misshapen})),
+        misshapen,
         tuple(sorted(info["unexpected_keys"])),
     )
 
@@ -109,36 +118,30 @@ def _load_pretrained(source: ModelSource, dtype: Dtype) -> tuple[Any, dict[str, 
     return loaded
 
 
-def check_finite(checkpoint: Checkpoint, source: ModelSource) -> None:
-    """Checks the weights that the files had.
-
-    Raises:
-        ModelError: one holds NaN or infinity.
-    """
-    for name, weight in _list_loaded(checkpoint):  # the running variance of a norm, too
-        if not bool(torch.isfinite(weight).all()):
-            problem = f"the weight {name} holds NaN or infinity; it cannot predict"
-            raise ModelError(f"{source.model_id}: {problem}")
-
-
-def _list_loaded(checkpoint: Checkpoint) -> Iterator[tuple[str, torch.Tensor]]:
-    weights = checkpoint.model.state_dict()
-    yield from ((name, weights[name]) for name in weights.keys() - set(checkpoint.missing))
-
-
-def _explain_nesting(source: ModelSource) -> str | None:
-    """What to say of a trainer's checkpoint, which has the weights beside other things."""
-    if source.weights != "pytorch_model.bin":
+def _explain_pickle(source: ModelSource) -> str | None:
+    """What to say of a pickle that holds more than weights by their names, or none of these."""
+    if source.weights is None or not source.weights.startswith("pytorch_model"):
         return None
-    try:
-        held = torch.load(fetch_model(source) / source.weights, "cpu", weights_only=True, mmap=True)
-    except LOAD_FAULTS:
-        return None
-    for key, value in held.items() if isinstance(held, dict) else ():
-        if isinstance(value, dict) and any(map(torch.is_tensor, value.values())):
-            found = f"{source.weights} is a trainer's checkpoint, its weights lie under {key!r}"
-            return f"{found}; save them alone, or the model with save_pretrained()"
+    folder = fetch_model(source)
+    needed = list_needed(source.model_id, source.weights, lambda name: read_bounded(folder / name))
+    for path in (folder / name for name in needed if not name.endswith(".json")):
+        try:
+            held = torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        except LOAD_FAULTS:
+            return None
+        if not isinstance(held, dict):
+            problem = f"{path.name} holds no weights by their names but a {type(held).__name__}"
+            return f"{problem}; save the model with save_pretrained() where it was made"
+        for key, value in held.items():
+            if isinstance(value, dict) and any(map(torch.is_tensor, value.values())):
+                found = f"{path.name} is a trainer's checkpoint, its weights lie under {key!r}"
+                return f"{found}; save them alone, or the model with save_pretrained()"
     return None
+
+
+def _explain_quantization(source: ModelSource, error: Exception) -> str | None:
+    config = load_bounded_file(fetch_model(source) / "config.json")
+    return explain_quantization(config, describe_reason(error))
 
 
 def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str | None:
@@ -160,4 +163,5 @@ def explain_settings(source: ModelSource, inputs: Tensors | None = None) -> str 
             if isinstance(outputs, tuple):
                 raise ValueError("scores without a name")
 
-    return explain_misfits(fetch_model(source) / "config.json", build, LOAD_FAULTS)
+    path, is_thorough = fetch_model(source) / "config.json", inputs is None
+    return explain_misfits(path, build, LOAD_FAULTS, is_thorough=is_thorough)

@@ -9,7 +9,6 @@ import torch
 from imgcls_beam.classifying.checkpoints import (
     LOAD_FAULTS,
     Checkpoint,
-    check_finite,
     explain_settings,
     load_checkpoint,
 )
@@ -19,7 +18,8 @@ from imgcls_beam.classifying.cpu import has_bfloat16
 from imgcls_beam.classifying.deciding import Plain
 from imgcls_beam.classifying.engines import choose_runner
 from imgcls_beam.classifying.feeding import Feed, Tensors
-from imgcls_beam.classifying.gaps import check_gaps
+from imgcls_beam.classifying.finiteness import check_finite
+from imgcls_beam.classifying.gaps import check_gaps, fill_gaps
 from imgcls_beam.classifying.judging import Judge, answer
 from imgcls_beam.classifying.known import load_other
 from imgcls_beam.classifying.protocol import ClassifierCard, ClassifierSpec, DrawProbes
@@ -114,8 +114,9 @@ def _load(spec: ClassifierSpec, device: torch.device) -> Checkpoint:
 def _check(spec: ClassifierSpec, checkpoint: Checkpoint, feed: Feed, probes: Tensors) -> Judge:
     """Checks a model; gives back what knows its plain answers."""
     source, model = spec.source, checkpoint.model
-    check_finite(checkpoint, source)
+    fill_gaps(checkpoint)
     with torch.no_grad():
+        check_finite(checkpoint, source, lambda: answer(model, feed, probes))
         try:
             plain = answer(model, feed, probes)
         except LOAD_FAULTS as error:

@@ -10,6 +10,7 @@ import dataclasses
 import io
 import pickle
 import posixpath
+import re
 import sqlite3
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,11 @@ MAX_PIECES = 1024
 
 # What tarfile raises at a header that is cut off, hostile, or none.
 _HEADER_ERRORS = (tarfile.TarError, ValueError, LookupError, OverflowError, RecursionError)
+
+_GNU_NOTES = (b"D", b"V")
+"""Types of what is no file in archives of GNU: the list of a folder's files, and a label."""
+_GNU_TIMES = re.compile(rb"(?:[0-7 \0]{12}|[\x80\xff].{11}){2}", re.DOTALL)
+"""When a file was read and changed: digits, or a number of 11 bytes."""
 
 _NO_ARCHIVE = "this is no tar archive, or a compressed one; unpack it, or pack it again as .tar"
 _NOT_READ = "the archive may not be read, or not to its end; what lies in it is not listed"
@@ -74,7 +80,7 @@ def _list_members(
             yield member
         elif (reason := _find_reason(member)) is None:
             yield members.to_listed(member)
-        elif passed_over is not None and not member.isdir():
+        elif passed_over is not None and not (member.isdir() or member.type in _GNU_NOTES):
             passed_over.add(reason, member.name)
 
 
@@ -87,6 +93,23 @@ def _find_reason(member: tarfile.TarInfo) -> Reason | None:
     if member.issym():
         return Reason.LINK
     return None if member.isreg() or member.islnk() else Reason.SPECIAL
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header, of which tar of GNU uses those bytes for times that are a prefix else.
+
+    Incremental archives have them. Python takes them for a folder, and then finds no hard link's
+    target. Others have written a prefix there with the mark of GNU.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        """Parses one block."""
+        header = super().frombuf(buf, encoding, errors)
+        if buf[257:265] == tarfile.GNU_MAGIC and _GNU_TIMES.fullmatch(buf[345:369]):
+            name = bytes(buf[:100]).partition(tarfile.NUL)[0].decode(encoding, errors)
+            header.name = name.rstrip("/") if header.isdir() else name
+        return header
 
 
 class _Members(Distinct):
@@ -105,7 +128,9 @@ class _Members(Distinct):
         """Reads the headers up to the end, or to where the archive is damaged."""
         offset = 0
         try:
-            with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as headers:
+            with tarfile.open(
+                fileobj=file, mode="r:", errors="surrogateescape", tarinfo=_Header
+            ) as headers:
                 while (member := headers.next()) is not None:
                     file.read_bytes = 0
                     headers.members.clear()  # type: ignore[attr-defined]  # it would keep them all

@@ -24,7 +24,7 @@ from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.listing.braces import expand_braces
 from imgcls_beam.listing.sifting import Sieve
 from imgcls_beam.listing.walking import UNLISTABLE, walk, walk_matching
-from imgcls_beam.passed_over import PassedOver
+from imgcls_beam.passed_over import PassedOver, Reason
 from imgcls_beam.stores import (
     FaultKind,
     Info,
@@ -64,18 +64,36 @@ def list_input(
         Refs; and a failure for each folder below the input that cannot be listed.
 
     Raises:
-        ConfigError: it is not there or may not be read, or is an archive of another kind.
+        ConfigError: it is not there or may not be read, or is an archive of another kind. One that
+            a glob matches beside others is passed over, as below a folder.
     """
+    passed_over = PassedOver() if passed_over is None else passed_over
+    _refuse_packed(url)
     wanted = (*IMAGE_SUFFIXES, ARCHIVE_SUFFIX)
     may_be_empty = allow_empty and not url.lower().endswith((*wanted, *PACKED_SUFFIXES))
     for ref in _list_places("input", url, wanted, passed_over, own_output, may_be_empty):
-        if isinstance(ref, Failure):
+        if isinstance(ref, ImageRef) and ref.uri.lower().endswith(PACKED_SUFFIXES):
+            passed_over.add(Reason.SUFFIX, ref.uri)
+        else:
             yield ref
+
+
+def _refuse_packed(url: str) -> None:
+    """Refuses an input that names packed archives: each name of its braces, before any is listed.
+
+    Raises:
+        ConfigError: it is such a file, or a glob for nothing else; or it is not there.
+    """
+    if not any(suffix in url.lower() for suffix in PACKED_SUFFIXES):
+        return
+    for each in _expand("input", url):
+        if not each.lower().endswith(PACKED_SUFFIXES):
             continue
-        if ref.uri.lower().endswith(PACKED_SUFFIXES):
-            problem = "images are read in a plain .tar only; unpack it, or pack it again as .tar"
-            raise ConfigError("input", ref.uri, problem)
-        yield ref
+        with refuse_store_faults("input", each):
+            store, path = open_store("input", each)
+            if _is_pattern("input", store, path) or find_info(store, path)["type"] != "directory":
+                problem = "images are read in a plain .tar only; unpack, or pack again as .tar"
+                raise ConfigError("input", each, problem)
 
 
 def list_files(

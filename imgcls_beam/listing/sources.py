@@ -91,7 +91,7 @@ def _check_input(url: str, options: InputOptions) -> None:
         problem = (
             f"no images there{beside}; a folder is searched for *{', *'.join(_SHOWN_SUFFIXES)} and "
             f"{len(_SUFFIXES.difference(_SHOWN_SUFFIXES))} more suffixes (docs/inputs.md); "
-            "a pattern such as FOLDER/** takes every file"
+            "a pattern such as FOLDER/** takes every file but packed archives"
         )
         _refuse_empty(options.allow_empty, "input", url, problem)
     if isinstance(first, Failure) and next(found, None) is None:

@@ -10,14 +10,14 @@ import pickletools
 import zipfile
 from collections.abc import Iterator
 
-from imgcls_beam.json_bounds import MAX_BYTES, JsonBoundsError, load_bounded, load_bounded_file
+from imgcls_beam.json_bounds import MAX_BYTES, JsonBoundsError, load_bounded
+from imgcls_beam.models.json_contents import AGAIN, find_json_problem, find_object_problem
 
 _HEAD_BYTES = 512
 _MAX_HEADER_BYTES = 100_000_000
 """Of safetensors; their own library takes no longer ones."""
 _MAX_PICKLE_BYTES = 64 << 20
 
-_AGAIN = "fetch it again"
 _SAVE = "save the model with save_pretrained() where it was made"
 
 _POINTERS = {
@@ -25,23 +25,35 @@ _POINTERS = {
         "is a pointer of Git LFS, not the file; run git lfs pull in the model's folder"
     ),
     b"/annex/objects/": "is a pointer of git-annex, not the file; run git annex get",
-}
-_ENCODINGS = {
-    b"\xef\xbb\xbf": "begins with a byte order mark; save it as UTF-8 without one",
-    b"\xff\xfe": "is UTF-16; save it as UTF-8",
-    b"\xfe\xff": "is UTF-16; save it as UTF-8",
-    b"{\x00": "is UTF-16; save it as UTF-8",
-    b"\x00{": "is UTF-16; save it as UTF-8",
-    b"\x1f\x8b": "is packed with gzip; unpack it",
+    b"# xet version": f"is a pointer of Xet, not the file; {AGAIN}",
 }
 _PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
 _PICKLES = 5
 """In a file of PyTorch before 1.6, the weights' own among them."""
-_PLAIN = ("torch", "collections", "numpy", "_codecs")
+_PLAIN = ("torch", "collections", "_codecs")
 _PLAIN_NAMES = {
     f"{module}.{kind}" for module in ("builtins", "__builtin__") for kind in ("set", "bytearray")
 }
 """Whose objects are in a pickle of weights."""
+_OTHER_TENSORS = {
+    "_rebuild_sparse_tensor": "sparse tensors",
+    "_rebuild_qtensor": "quantized tensors",
+    "_rebuild_nested_tensor": "nested tensors",
+    "_rebuild_meta_tensor_no_storage": "tensors of the device meta, without their numbers",
+}
+"""By the function of PyTorch that makes them, which a pickle names."""
+_ZIP = b"PK\x03\x04"
+_ZIP_FAULTS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
+_PICKLE = "/data.pkl"
+"""How the name of the weights' pickle ends in an archive of PyTorch."""
+_PACKED = {
+    _ZIP: "a zip archive",
+    b"\x1f\x8b": "packed with gzip",
+    b"BZh": "packed with bzip2",
+    b"\xfd7zXZ\x00": "packed with xz",
+    b"\x28\xb5\x2f\xfd": "packed with zstd",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+}
 
 
 def find_problem(path: pathlib.Path) -> str | None:
@@ -65,11 +77,16 @@ def find_problem(path: pathlib.Path) -> str | None:
     return f"{path.name} {problem}" if problem else None
 
 
+def find_index_problem(data: bytes) -> str | None:
+    """The same of an index of weights that was read, in a sentence that goes after its name."""
+    return _judge_head(data[:_HEAD_BYTES]) or find_json_problem(data)
+
+
 def _judge_head(head: bytes) -> str | None:
     if not head.strip():
-        return f"is empty; {_AGAIN}"
+        return f"is empty; {AGAIN}"
     if head.lstrip().lower().startswith(_PAGES):
-        return f"is a web page, not the file; {_AGAIN}, with HF_TOKEN where the model is not public"
+        return f"is a web page, not the file; {AGAIN}, with HF_TOKEN where the model is not public"
     return _look_up(head, _POINTERS)
 
 
@@ -77,24 +94,15 @@ def _look_up(head: bytes, starts: dict[bytes, str]) -> str | None:
     return next((says for start, says in starts.items() if head.startswith(start)), None)
 
 
-def _judge_json(path: pathlib.Path, head: bytes) -> str | None:
-    if found := _look_up(head, _ENCODINGS):
-        return found
-    try:
-        load_bounded_file(path)
-    except JsonBoundsError as error:
-        return f"{error}; no model's is"
-    except ValueError:
-        return None  # is said with more words by who reads it
-    return None
+def _judge_json(path: pathlib.Path, _: bytes) -> str | None:
+    with path.open("rb") as file:
+        return find_object_problem(file.read(MAX_BYTES + 1))
 
 
 def _judge_safetensors(path: pathlib.Path, head: bytes) -> str | None:
     header_bytes = int.from_bytes(head[:8], "little")  # so a file may begin with any byte
     if not 2 <= header_bytes <= _MAX_HEADER_BYTES or head[8:9] != b"{":
-        if head.startswith((b"PK\x03\x04", b"\x80")):
-            return "is a pickle under the name of safetensors; call it pytorch_model.bin"
-        return f"is not a safetensors file; {_AGAIN}"
+        return _judge_other(path, head)
     with path.open("rb") as file:
         file.seek(8)
         header = file.read(min(header_bytes, MAX_BYTES + 1))
@@ -109,19 +117,37 @@ def _judge_safetensors(path: pathlib.Path, head: bytes) -> str | None:
         whole_bytes = 8 + header_bytes if len(header) < header_bytes else 0
     size_bytes = path.stat().st_size
     if size_bytes < whole_bytes:
-        return f"is cut off: it has {size_bytes:,} bytes of {whole_bytes:,}; {_AGAIN}"
+        return f"is cut off: it has {size_bytes:,} bytes of {whole_bytes:,}; {AGAIN}"
     return None
+
+
+def _judge_other(path: pathlib.Path, head: bytes) -> str:
+    """What to say of a file that is called safetensors and is none."""
+    if head.startswith(b"\x80") or (head.startswith(_ZIP) and _has_pickle(path)):
+        return "is a pickle under the name of safetensors; call it pytorch_model.bin"
+    kind = next((name for start, name in _PACKED.items() if head.startswith(start)), None)
+    return f"is {kind}; unpack it" if kind else f"is not a safetensors file; {AGAIN}"
+
+
+def _has_pickle(path: pathlib.Path) -> bool:
+    """Whether a zip archive is one of PyTorch; one that is damaged may be."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(each.endswith(_PICKLE) for each in archive.namelist())
+    except _ZIP_FAULTS:
+        return False
 
 
 def _judge_pickle(path: pathlib.Path, head: bytes) -> str | None:
     if head[8:10] == b'{"':
         return "is a safetensors file under the name of a pickle; call it model.safetensors"
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(_ZIP):
         return _judge_archive(path)
     if head.startswith(b"\x80"):
         with path.open("rb") as file:
             return _judge_names(file.read(_MAX_PICKLE_BYTES))
-    return f"is no file of PyTorch; {_AGAIN}"
+    kind = next((name for start, name in _PACKED.items() if head.startswith(start)), None)
+    return f"is {kind}; unpack it" if kind else f"is no file of PyTorch; {AGAIN}"
 
 
 def _judge_archive(path: pathlib.Path) -> str | None:
@@ -133,19 +159,26 @@ def _judge_archive(path: pathlib.Path) -> str | None:
             parts = archive.infolist()
             if sum(each.file_size for each in parts) > path.stat().st_size:
                 return f"holds more than its size, packed or twice; {_SAVE}"
-            pickles = [each for each in names if each.endswith("/data.pkl")]
-            if not pickles or archive.getinfo(pickles[0]).file_size > _MAX_PICKLE_BYTES:
+            pickles = [each for each in names if each.endswith(_PICKLE)]
+            if not pickles:
+                return "is a zip archive without weights of PyTorch; unpack it"
+            if archive.getinfo(pickles[0]).file_size > _MAX_PICKLE_BYTES:
                 return None
             return _judge_names(archive.read(pickles[0]))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
-        return f"is cut off or damaged; {_AGAIN}"
+    except _ZIP_FAULTS:
+        return f"is cut off or damaged; {AGAIN}"
 
 
 def _judge_names(data: bytes) -> str | None:
     """Refuses what names other classes than tensors: opening it would run their code."""
-    foreign = next((each for each in _name_classes(data) if not _is_plain(each)), None)
+    found = list(_name_classes(data))
+    foreign = next((each for each in found if not _is_plain(each)), None)
     if foreign is None:
-        return None
+        makers = {each.rpartition(".")[2] for each in found}
+        kind = next((kind for maker, kind in _OTHER_TENSORS.items() if maker in makers), None)
+        return f"holds {kind}, which are not read; save plain tensors" if kind else None
+    if foreign.startswith("numpy."):
+        return f"holds numbers of numpy, not tensors; {_SAVE}"
     return f"holds more than weights ({foreign}), a whole model or a trainer's state; {_SAVE}"
 
 

@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Callable, Collection, Iterable
 
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.json_bounds import MAX_BYTES, JsonBoundsError, load_bounded
+from imgcls_beam.json_bounds import MAX_BYTES, load_bounded
 from imgcls_beam.models.absences import explain_no_config, explain_no_weights, refuse_pickle
-from imgcls_beam.models.contents import find_problem
+from imgcls_beam.models.contents import find_index_problem, find_problem
 from imgcls_beam.scoring import WeightsForm
 
 CONFIGS = ("config.json", "preprocessor_config.json", "processor_config.json")
@@ -74,10 +74,11 @@ def list_needed(model: str, weights: str, read: ReadFile) -> list[str]:
     """
     if not weights.endswith(".index.json"):
         return [*CONFIGS, weights]
+    index = read(weights)
+    if problem := find_index_problem(index):
+        raise ConfigError("model", model, f"{weights} {problem}")
     try:
-        shards = {str(each) for each in load_bounded(read(weights))["weight_map"].values()}
-    except JsonBoundsError as error:
-        raise ConfigError("model", model, f"{weights} {error}") from error
+        shards = {str(each) for each in load_bounded(index)["weight_map"].values()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         problem = f"{weights} has no weight_map of names and files; fetch the model again"
         raise ConfigError("model", model, problem) from error

@@ -16,16 +16,17 @@ import urllib.request
 from fsspec import AbstractFileSystem
 from fsspec.asyn import sync
 
-from imgcls_beam.errors import ConfigError
 from imgcls_beam.stores.client_faults import FaultKind, ask, code_of, kind_of
 from imgcls_beam.stores.infos import list_below
 from imgcls_beam.stores.opening import is_bucket_name, open_store, split_url
 from imgcls_beam.stores.store_refusals import (
+    NAMES,
     refuse_bucket_name,
     refuse_credentials,
     refuse_silence,
     refuse_store_faults,
 )
+from imgcls_beam.stores.store_settings import check_settings
 
 _ANSWER_S = 6.0
 _WAITS_S = (0.5, None)
@@ -53,8 +54,8 @@ def check_store(option: str, url: str) -> None:
     bucket, at, _ = authority.partition("@")  # container@account.dfs.core.windows.net
     if not is_bucket_name(bucket):
         raise refuse_bucket_name(option, url)
+    check_settings(option, url, NAMES[scheme])
     if scheme in _GCS_SCHEMES:  # its client looks for credentials for 20 s when it is opened
-        _check_key_file(option, url)
         _check_endpoint(option, url, os.environ.get("STORAGE_EMULATOR_HOST") or _GCS)
     if scheme in _AZURE_SCHEMES and not at and not any(map(os.environ.get, _ACCOUNT_SETTINGS)):
         raise refuse_credentials(option, url)
@@ -80,14 +81,6 @@ def _check_s3_client(option: str, url: str, store: AbstractFileSystem) -> None:
 def _may_be_read_still(fault: Exception) -> bool:
     """Whether it is a bucket that may not be listed: its objects may be read, for all we know."""
     return kind_of(fault) is FaultKind.DENIED and code_of(fault) not in _UNKNOWN_USER
-
-
-def _check_key_file(option: str, url: str) -> None:
-    """Google's client goes on as nobody where the file that it is told of is not there."""
-    path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    if path and not os.path.isfile(path):
-        problem = f"GOOGLE_APPLICATION_CREDENTIALS names no file ({path}); set it to a key file"
-        raise ConfigError(option, url, problem)
 
 
 def _check_endpoint(option: str, url: str, endpoint: str) -> None:

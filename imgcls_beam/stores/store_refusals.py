@@ -4,6 +4,7 @@ The words of a store's client are not passed on: they hold addresses and paths, 
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 from imgcls_beam.errors import ConfigError, ImgclsError
@@ -12,10 +13,11 @@ from imgcls_beam.stores.infos import has_pages, list_below
 from imgcls_beam.stores.opening import StoreKey, split_url
 from imgcls_beam.stores.public_hosts import REFUSED_HOST
 
-_NAMES = {
+NAMES = {
     **{"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"},
     **dict.fromkeys(("az", "abfs", "abfss"), "az"),
 }
+"""The kind of store of each scheme."""
 _SET = {
     "s3": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": (
@@ -36,6 +38,17 @@ _NETWORK = {
 }
 _BUCKETS = "a bucket's has 3 to 63 small letters, digits, dots and hyphens"
 _REGION = "its bucket lies in another region; set AWS_DEFAULT_REGION"
+_SETTINGS = {
+    r"\w*Region\w*Error:": (
+        "its region is none; set AWS_DEFAULT_REGION, or region in the profile, to one such as "
+        "eu-west-1"
+    ),
+    r"ValueError: Invalid endpoint|EndpointResolutionError: Custom endpoint": (
+        "the address of its store is none; set AWS_ENDPOINT_URL, or endpoint_url in the profile, "
+        "to one such as http://localhost:9000"
+    ),
+}
+"""What to say of a setting that a file of S3's client has, by the error: its class and words."""
 _REGION_CODES = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301")
 _SENTENCES = {
     FaultKind.NO_CREDENTIALS: "there are no credentials for {scheme}://; {set}",
@@ -88,7 +101,7 @@ def refuse_bucket_name(option: str, url: str) -> ConfigError:
 
 def refuse_silence(option: str, url: str, endpoint: str) -> ConfigError:
     """The error for an endpoint that does not answer."""
-    network = _NETWORK[_NAMES.get(split_url(url)[0], "")]
+    network = _NETWORK[NAMES.get(split_url(url)[0], "")]
     return ConfigError(option, url, f"{endpoint} does not answer; check {network}")
 
 
@@ -117,18 +130,25 @@ def _is_of_store(error: Exception) -> bool:
 
 
 def _describe(error: Exception, url: str) -> str:
-    name, kind = _NAMES.get(split_url(url)[0], ""), kind_of(error)
+    name, kind = NAMES.get(split_url(url)[0], ""), kind_of(error)
     if kind is FaultKind.DENIED and not name:
         return "it may not be read; check its permissions"
     if kind is FaultKind.NO_OBJECT and name and not has_bucket(url):
         kind = FaultKind.NO_BUCKET
+    said = f"{type(error).__name__}: {error}"
+    if name == "s3" and (setting := _find_setting(said)):
+        return setting
     code = code_of(error)
     return _REGION if code in _REGION_CODES else _fill(kind, url, code)
 
 
+def _find_setting(said: str) -> str | None:
+    return next((says for words, says in _SETTINGS.items() if re.match(words, said)), None)
+
+
 def _fill(kind: FaultKind, url: str, code: str = "") -> str:
     scheme, authority, _ = split_url(url)
-    name = _NAMES.get(scheme, "")
+    name = NAMES.get(scheme, "")
     return _SENTENCES[kind].format(
         scheme=scheme,
         bucket=authority,

@@ -20,9 +20,9 @@ TEXT_LABELS = Difference(
 )
 AT_RANDOM = Difference(
     "Models that would answer at random",
-    "A model whose weights are missing or not finite, or whose processor divides by zero, would "
-    "answer at random, or not with numbers. It is refused before the first image; the reference "
-    "draws missing weights by lot, with a warning.",
+    "A model that reads weights which are missing or not finite, or whose processor divides by "
+    "zero, would answer at random, or not with numbers. It is refused before the first image; the "
+    "reference draws missing weights by lot, with a warning.",
 )
 OLD_NAME = Difference(
     "Feature extractors",

@@ -39,10 +39,11 @@ names (whatever these `.safetensors` are called, never outside of the model's fo
 `--weights=safetensors` refuses such a model by the names of its files, before one is read. Weights
 that are missing matter if a prediction reads them: each gap is filled with two different values,
 and the model is asked about five pictures. Batch counters, the heads of other tasks, mask tokens
-and tables that a model computes itself may be missing; a weight that moves a score may not. What
-is there instead of a model (a pointer of Git LFS, a saved web page, another format, an adapter, a
-trainer's checkpoint, a cut file) is one sentence that names the file and the next step, and so is
-a setting that cannot be.
+and tables that a model computes itself may be missing; a weight that moves a score may not.
+Weights that hold NaN or infinity are looked at in the same way: they are refused by name where a
+prediction reads them. What is there instead of a model (a pointer of Git LFS, a saved web page,
+another format, an adapter, a trainer's checkpoint, a cut file) is one sentence that names the file
+and the next step, and so is a setting that cannot be.
 
 `--model` takes `owner/name`, `owner/name@revision`, the address of the model's page, a folder
 (`~/vit`) and the URL of a folder.

@@ -2,7 +2,10 @@
 
 import dataclasses
 import io
+import os
 import pathlib
+import shutil
+import subprocess
 import tarfile
 from typing import Any
 
@@ -15,6 +18,7 @@ from imgcls_beam.listing import list_images
 from imgcls_beam.listing.archives import list_archive
 from imgcls_beam.listing.folders import list_input
 from imgcls_beam.options import InputOptions
+from imgcls_beam.passed_over import PassedOver
 from tests.tars import BLOCK, FORMATS, list_tar, read_members, read_tar, write_tar
 
 
@@ -95,6 +99,65 @@ def test_a_sparse_member_above_the_limit_takes_no_memory(tmp_path: pathlib.Path)
     assert isinstance(hole, ImageRef)
     assert hole.size_bytes == 1 << 30
     assert read_members([hole, other]) == {"hole.jpg": "too_many_bytes", "b.jpg": b"2"}
+
+
+OCTAL = (b"%011o\0" % 1_700_000_000) * 2
+BINARY = (b"\x80" + (1_700_000_000).to_bytes(11, "big")) * 2
+
+
+def put_times(path: pathlib.Path, times: bytes) -> None:
+    """Writes times of reading and change into each header, where tar of GNU has them."""
+    data = bytearray(path.read_bytes())
+    for start in range(0, len(data), BLOCK):
+        if data[start + 257 : start + 265] == tarfile.GNU_MAGIC:
+            data[start + 345 : start + 345 + len(times)] = times
+            data[start + 148 : start + 156] = b" " * 8
+            data[start + 148 : start + 156] = b"%06o\0 " % sum(data[start : start + BLOCK])
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("times", [OCTAL, BINARY, OCTAL[:12] + bytes(12), bytes(12) + OCTAL[:12]])
+def test_the_times_in_a_header_of_gnu_are_no_part_of_a_name(
+    tmp_path: pathlib.Path, times: bytes
+) -> None:
+    long, path = f"{'d/' * 80}e.jpg", tmp_path / "s.tar"
+    write_tar(path, [("a.jpg", b"1"), (long, b"2"), ("x.jpg/", b"")], tarfile.GNU_FORMAT)
+    with tarfile.open(path, "a", format=tarfile.GNU_FORMAT) as archive:
+        for kind, name in ((tarfile.LNKTYPE, "b.jpg"), (tarfile.SYMTYPE, "c.jpg")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "a.jpg"
+            archive.addfile(member)
+        member = tarfile.TarInfo("f.jpg")
+        member.type, member.linkname = tarfile.LNKTYPE, long
+        archive.addfile(member)
+    put_times(path, times)
+    assert read_tar(path) == {"a.jpg": b"1", long: b"2", "b.jpg": b"1", "f.jpg": b"2"}
+
+
+def test_a_prefix_that_others_write_with_the_mark_of_gnu_is_one(tmp_path: pathlib.Path) -> None:
+    path = write_tar(tmp_path / "s.tar", [("a.jpg", b"1")], tarfile.GNU_FORMAT)
+    put_times(path, b"some/folder")  # as Go did before 1.8
+    assert read_tar(path) == {"some/folder/a.jpg": b"1"}
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar")
+def test_an_incremental_archive_of_gnu_has_the_names_of_its_files(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "deep.jpg").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"1")
+    (folder / "deep.jpg" / "c.jpg").write_bytes(b"3")
+    os.link(folder / "a.jpg", folder / "deep.jpg" / "b.jpg")
+    path, marks = tmp_path / "s.tar", str(tmp_path / "marks")
+    command = ["tar", "-C", str(folder), "-g", marks, "-V", "label", "-cf", str(path), "."]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this tar has no -g")
+    passed_over = PassedOver()
+    (archive,) = list_input(str(path))
+    assert isinstance(archive, ImageRef)
+    listed = list(list_archive(archive, passed_over))
+    expected = {"./a.jpg": b"1", "./deep.jpg/b.jpg": b"1", "./deep.jpg/c.jpg": b"3"}
+    assert read_members(listed) == expected
+    assert passed_over.to_json() == []
 
 
 def test_a_packed_archive_that_is_called_tar_is_a_failure(tmp_path: pathlib.Path) -> None:

@@ -199,7 +199,10 @@ def test_a_native_model_that_mentions_code_is_loaded_with_the_librarys_own(
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("[]", "not a JSON object"), ("{", "not JSON"), ("[" * 100_000, "nested deeper than 64")],
+    [
+        *(("[]", "not a JSON object"), ("{", "cut off in line 1"), ("{1", "not JSON in line 1")),
+        ("[" * 100_000, "nested deeper than 64"),
+    ],
 )
 def test_a_config_that_is_none_is_refused(folder: pathlib.Path, text: str, problem: str) -> None:
     (folder / "config.json").write_text(text)

@@ -33,7 +33,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     made = tmp_path / "model"
     made.mkdir()
     for name in ("config.json", "preprocessor_config.json"):
-        (made / name).write_text(name)
+        (made / name).write_text(json.dumps({"of": name}))
     write_weights(made / "model.safetensors", 1)
     return made
 
@@ -75,7 +75,7 @@ def test_the_hash_changes_with_names_and_contents_and_with_nothing_else(
     (folder / ".git").mkdir()
     (folder / "model-00001-of-00002.safetensors").write_text("a shard without its index")
     assert find_revision(folder) == found[0]
-    (folder / "config.json").write_text("changed")
+    (folder / "config.json").write_text('{"is": "changed"}')
     found.append(find_revision(folder))
     (folder / "preprocessor_config.json").rename(folder / "processor_config.json")
     found.append(find_revision(folder))

@@ -14,6 +14,7 @@ from PIL import Image
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode
 from imgcls_beam.listing import check_inputs, list_images
+from imgcls_beam.listing.folders import PACKED_SUFFIXES
 from imgcls_beam.options import InputOptions, ReadOptions
 from imgcls_beam.passed_over import PassedOver
 from imgcls_beam.preparing.formats import FORMATS
@@ -105,6 +106,36 @@ def test_an_archive_says_what_it_passes_over(tmp_path: pathlib.Path) -> None:
     taken, seen = look(str(path))
     assert sorted(uri.partition("::")[2] for uri in taken) == TAKEN
     assert seen == {**SEEN, ("link", ".jpg"): 1, ("special", ".jpg"): 1}
+
+
+# Packed archives
+
+
+@pytest.mark.parametrize("suffix", PACKED_SUFFIXES)
+@pytest.mark.parametrize("pattern", ["**", "*", "*{.jpg,z}*", "[bx]*", "{a.jpg,*}"])
+def test_a_packed_archive_that_a_glob_matches_is_passed_over(
+    tmp_path: pathlib.Path, suffix: str, pattern: str
+) -> None:
+    put(tmp_path, "a.jpg", "b.jpg", f"bz{suffix}", f"x.z{suffix.upper()}")
+    taken, seen = look_below(tmp_path, pattern)
+    assert taken
+    assert set(taken) <= {"a.jpg", "b.jpg"}
+    assert [reason for reason, _ in seen] == ["suffix"]
+    assert sum(seen.values()) == 2
+
+
+@pytest.mark.parametrize("pattern", ["z.tar.gz", "*.tar.gz", "**/*.ZIP", "{a.jpg,z.tar.gz}"])
+def test_a_packed_archive_that_is_named_is_refused_before_anything_is_listed(
+    tmp_path: pathlib.Path, pattern: str
+) -> None:
+    put(tmp_path, "a.jpg", "z.tar.gz", "y.zip")
+    with pytest.raises(ConfigError, match=r"images are read in a plain \.tar only"):
+        check_inputs(InputOptions((f"{tmp_path}/{pattern}",)))
+
+
+def test_a_folder_that_is_called_as_a_packed_archive_is_a_folder(tmp_path: pathlib.Path) -> None:
+    put(tmp_path, "x.zip/a.jpg", "x.zip/b.zip")
+    assert look_below(tmp_path, "x.zip") == (["x.zip/a.jpg"], {("suffix", ".zip"): 1})
 
 
 @pytest.mark.parametrize(("scheme", "root"), [("s3", ""), ("gs", ""), ("hf", "o/n/")])

@@ -1,12 +1,16 @@
 """A model's folder as people have it: shards, pointers, other formats."""
 
+import gzip
 import json
 import os
 import pathlib
+import pickle
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -84,7 +88,7 @@ def test_an_index_cannot_lead_out_of_the_folder(
         resolve_model(f"{prefix}{folder}", None)
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "{", '{"weight_map": [1]}', '{"weight_map": null}'])
+@pytest.mark.parametrize("text", ["[]", "{}", '{"weight_map": [1]}', '{"weight_map": null}'])
 def test_an_index_that_is_none_is_a_sentence(text: str, folder: pathlib.Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(text)
@@ -94,6 +98,80 @@ def test_an_index_that_is_none_is_a_sentence(text: str, folder: pathlib.Path) ->
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 1234567\n"
 PAGE = b"\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>"
+
+
+CONFIGS = ("config.json", "preprocessor_config.json", "model.safetensors.index.json")
+TEXTS: dict[str, tuple[bytes, str]] = {
+    "a pointer": (LFS, "is a pointer of Git LFS, not the file; run git lfs pull"),
+    "a pointer of Windows": (LFS.replace(b"\n", b"\r\n"), "is a pointer of Git LFS"),
+    "a pointer of Xet": (b"# xet version 0\nfilesize = 1\n", "is a pointer of Xet"),
+    "a page": (PAGE, "is a web page, not the file; fetch it again"),
+    "nothing": (b" \n", "is empty; fetch it again"),
+    "a byte order mark": (b"\xef\xbb\xbf{}", "begins with a byte order mark; save it as UTF-8"),
+    "UTF-16": ('{"a": 1}'.encode("utf-16"), "is UTF-16; save it as UTF-8"),
+    "another encoding": ('{"a": "é"}'.encode("latin-1"), "is not UTF-8; save it as UTF-8"),
+    "a zip": (b"PK\x03\x04" + bytes(90), "is a zip archive; unpack it"),
+    "no such file": (b"Entry not found", 'is not JSON but "Entry not found"; fetch it again'),
+    "a long text": (b"x" * 99, f'is not JSON but "{"x" * 39}…; fetch it again'),
+    "escapes": (b"\x1b[1mno\n{}", 'is not JSON but "\\u001b[1mno"; fetch it again'),
+    "a merge": (b"<<<<<<< HEAD\n{}", "has the marks of a merge in line 1; keep one side"),
+    "a merge within": (
+        b'{\n<<<<<<< HEAD\n"a": 1\n=======\n"a": 2\n>>>>>>> b\n}',
+        "has the marks of a merge in line 2",
+    ),
+    "a comment": (b"// mine\n{}", "has a comment in line 1, and JSON has none; take it out"),
+    "a comment within": (b'{"a": 1, // mine\n"b": 2}', "has a comment in line 1"),
+    "a comment behind": (b'{"a": 1 /* mine */}', "has a comment in line 1"),
+    "a comment of another kind": (b'{\n# mine\n"a": 1}', "has a comment in line 2"),
+    "a comment at the end": (b'{"a": 1}\n// mine', "has a comment in line 2"),
+    "a comma": (b'{"a": 1,\n}', "has a comma before a closing bracket in line"),
+    "a comma in a list": (b'{"a": [1, 2,]}', "has a comma before a closing bracket in line 1"),
+    "a cut text": (b'{"a": 1,', "is cut off in line 1; fetch it again"),
+    "a cut word": (b'{"a": "b', "is cut off in line 1; fetch it again"),
+    "Python": (b"{'a': 1}", "is not JSON in line 1, column 2; mend it, or fetch it again"),
+    "two": (b'{"a": 1}\n{"a": 2}', "is not JSON in line 2, column 1; mend it"),
+    "an error": (
+        b'{"error":"Invalid username or password."}',
+        'is what a server said, {"error": "Invalid username or password.…, not the file; fetch',
+    ),
+    "another error": (
+        b'{"message": "Not Found", "status": "404", "url": "x"}',
+        'is what a server said, {"message": "Not Found", "status": "404"…, not',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("what", TEXTS)
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_file_of_json_that_is_none_is_told_by_its_name_with_the_next_step(
+    what: str, name: str, prefix: str, folder: pathlib.Path
+) -> None:
+    content, words = TEXTS[what]
+    if "index" in name:
+        (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(f"{name} {words}")) as caught:
+        resolve_model(f"{prefix}{folder}", None)
+    assert "; " in caught.value.problem
+    assert "\n" not in caught.value.problem
+
+
+@pytest.mark.parametrize("name", CONFIGS[:2])
+@pytest.mark.parametrize("text", ["[]", "null", "5", '"text"', "true", "[{}]"])
+def test_a_file_of_settings_that_is_no_object_is_told(
+    text: str, name: str, folder: pathlib.Path
+) -> None:
+    (folder / name).write_text(text)
+    said = f"{name} is not a JSON object but {text}; fetch it again"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        resolve_model(str(folder), None)
+
+
+def test_settings_that_are_named_as_what_servers_say_are_settings(folder: pathlib.Path) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "error": "x", "message": "y"}))
+    assert resolve_model(str(folder), None).weights
 
 
 class Whole(torch.nn.Linear):
@@ -106,6 +184,15 @@ def write_program(path: pathlib.Path) -> None:
 
 def write_renamed(path: pathlib.Path) -> None:
     save_file({"a": torch.zeros(2)}, path)
+
+
+def write_zip(path: pathlib.Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/model.safetensors", b"x")
+
+
+def write_sparse(path: pathlib.Path) -> None:
+    torch.save({"a": torch.eye(3).to_sparse()}, path)
 
 
 CONTENTS: dict[str, tuple[str, bytes | Callable[[pathlib.Path], None], str]] = {
@@ -134,6 +221,27 @@ CONTENTS: dict[str, tuple[str, bytes | Callable[[pathlib.Path], None], str]] = {
     "safetensors as a pickle": ("pytorch_model.bin", write_renamed, "call it model.safetensors"),
     "a pickle as safetensors": (
         *("model.safetensors", lambda path: torch.save({}, path), "call it pytorch_model.bin"),
+    ),
+    "a zip as safetensors": ("model.safetensors", write_zip, "is a zip archive; unpack it"),
+    "a cut zip as safetensors": ("model.safetensors", b"PK\x03\x04" + bytes(99), "zip archive"),
+    "gzip as safetensors": ("model.safetensors", gzip.compress(b"x" * 999), "packed with gzip"),
+    "a pointer of Xet": ("model.safetensors", b"# xet version 0\n" + bytes(99), "pointer of Xet"),
+    "a zip as a pickle": ("pytorch_model.bin", write_zip, "is a zip archive without weights"),
+    "arrays": (
+        "pytorch_model.bin",
+        lambda path: torch.save({"a": np.zeros(3, np.float32)}, path),
+        "holds numbers of numpy, not tensors",
+    ),
+    "old arrays": (
+        "pytorch_model.bin",
+        lambda path: path.write_bytes(pickle.dumps({"a": np.zeros(3, np.float32)})),
+        "holds numbers of numpy, not tensors",
+    ),
+    "sparse tensors": ("pytorch_model.bin", write_sparse, "holds sparse tensors"),
+    "tensors without numbers": (
+        "pytorch_model.bin",
+        lambda path: torch.save({"a": torch.zeros(3, device="meta")}, path),
+        "of the device meta",
     ),
     "a cut archive": ("pytorch_model.bin", b"PK\x03\x04" + bytes(500), "cut off or damaged"),
 }
