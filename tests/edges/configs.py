@@ -174,7 +174,7 @@ WEIGHTS = (
 
 CONFIGS = (
     _config("none", "ValueError", "ConfigError", model="no config"),
-    _config("broken JSON", "OSError", "ModelError", model="a broken config"),
+    _config("broken JSON", "OSError", "ConfigError", model="a broken config"),
     _config("no model type", "ValueError", "ModelError", model="no model type"),
     _config("an unknown model type", "ValueError", "ModelError", model="an unknown model type"),
     _config("a model of text", "ValueError", "ModelError", model="a model of text"),
@@ -185,7 +185,7 @@ CONFIGS = (
     _config("no architecture", model="no architecture"),
     _config("dropout", model="dropout"),
     _processor("none", "OSError", "ModelError", model="no processor"),
-    _processor("broken JSON", "OSError", "ModelError", model="a broken processor"),
+    _processor("broken JSON", "OSError", "ConfigError", model="a broken processor"),
     _processor("of an old type", "ValueError", ANSWERS, OLD_NAME, model="processor of an old type"),
     _processor("of an unknown type", "ValueError", "ModelError", model="an unknown processor"),
     _processor("of no type", model="processor without a type"),
