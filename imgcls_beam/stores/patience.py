@@ -26,7 +26,7 @@ BYTES_PER_S = 128 << 10
 """The slowest link on which everything is still read and written, for all that goes on at once."""
 
 _SILENCE_VARIABLE = "IMGCLS_STORE_TIMEOUT_S"
-_MOST_WAIT_S, _BRIEF_WAIT_S = 4.0, 0.5
+_MOST_WAIT_S, _BRIEF_WAIT_S = 4.0, 0.3
 _BRIEF_WAITS = 7
 """So many are brief at the most: what goes on failing may be gone for a while by itself."""
 _MOST_RETRIES = 200
@@ -150,7 +150,7 @@ def iterate_waits(
 def find_wait_s(number: int, first_wait_s: float, *, is_brief: bool = False) -> float:
     """The wait after the try of this number, from 0: doubled each time, and jittered.
 
-    4 s at most, and 0.5 s where it is brief. By half, so that workers that failed together do not
+    4 s at most, and 0.3 s where it is brief. By half, so that workers that failed together do not
     return together.
     """
     most_s = min(_BRIEF_WAIT_S, _MOST_WAIT_S) if is_brief else _MOST_WAIT_S

@@ -174,16 +174,16 @@ def test_what_fails_where_others_are_answered_is_asked_for_again_soon_seven_time
     (ref,) = _put_scripted(1, _fail_always)
     assert _note_waits([ref]) == [[0.5, 1, 2, *[4] * 8]]
     _answer_many(ref)
-    assert _note_waits([ref]) == [[*[0.5] * 7, *[4] * 4]]
+    assert _note_waits([ref]) == [[*[0.3] * 7, *[4] * 4]]
 
 
 @pytest.mark.usefixtures("scripted")
 def test_an_outage_is_ridden_out_with_waits_that_double() -> None:
     """As many objects fail at once as are under way; the first tries of all say it."""
-    refs = _put_scripted(17, _fail_always)
+    refs = _put_scripted(18, _fail_always)
     _answer_many(refs[0])
-    assert _note_waits(refs) == [[0.5, 1, 2, *[4] * 8]] * 17
-    assert len(ScriptedStore.silences_s) == 17 * ReadOptions().tries
+    assert _note_waits(refs) == [[0.5, 1, 2, *[4] * 8]] * 18
+    assert len(ScriptedStore.silences_s) == 18 * ReadOptions().tries
 
 
 @pytest.mark.usefixtures("scripted")
@@ -196,7 +196,7 @@ def test_what_others_were_answered_meanwhile_counts_before_the_next_try() -> Non
         yield from _fail_always()
 
     (ref,) = _put_scripted(1, fail)
-    assert _note_waits([ref]) == [[0.5, 1, 2, *[0.5] * 4, *[4] * 4]]
+    assert _note_waits([ref]) == [[0.5, 1, 2, *[0.3] * 4, *[4] * 4]]
 
 
 @pytest.mark.usefixtures("scripted")
