@@ -13,6 +13,21 @@ from PIL import Image
 from imgcls_beam.options import DecodeOptions
 from imgcls_beam.preparing.decode import DecodedImage, try_decode
 
+JPEG2000_OF_16_BITS = (
+    "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAACAAAAAwAAw8HAAAAAAAP"
+    "Y29scgEAAAAAABAAAAJTanAyY/9P/1EALwAAAAAADAAAAAgAAAAAAAAAAAAAAAwAAAAIAAAAAAAAAAAAAw8BAQ8B"
+    "AQ8BAf9SAAwAAAABAQAEBAAB/1wABECA/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS40/5AA"
+    "CgAAAAAB2wAB/5PD/wBDgBQAK3odJ9rg1RCVea+K9VGFBApIpAgG6MnFm++IZLjZx4DOVon85B4nLwoxKHR5UwZS"
+    "2CmtIAKgGBXU5dV5rz7zXn3Qphuv6Vx3Yjw4a9WNvnALga/33FiHxhF4BPiUmIfF+IvMiG5EEo+KLqlzV0JnAnaF"
+    "bdorANxmqKz8xviLWGKgoCKsL9/4lIgSjjU2Z4cfXV2o98VPLc9cExCGlHWleCPkgNIb3JKq08NEUXgmJSc6NCIq"
+    "qqqqw6sAAAAAZgFAAAAAQIC4zMgAYSEtBb7OEbwNCWfmZmZmK7n/f/+ACQA//3//enGJSc5znOc5znOc5znOep/P"
+    "t0UWa242ChryFDUpxLARnUTUnIKPCSmfqJgNT3pu81DmZ8s/3/iVQBFPB7OqiVeEelQEzsX+SPQPYzYnFxFUASMZ"
+    "arxs3RAYsjJaA5fqaFbq/bsP3IB0UqxUlZpmJwjlXO+RsrN9ul0/MuGe9GVjqHNSKrjouGG/uh9oIVAnU4faD7Qq"
+    "WsvK30pUyN7dXXzfLI3zMPoWiyEpR+g+4m+qSJ36xlIWd+LUguW4IxjK0nM/ZTqPPHeeLvXQjT6DeHUjAD14R00N"
+    "FYZl2O5i8UPDv//Z"
+)
+"""RGB from black to white, 12 × 8, by imagecodecs: Pillow writes none."""
+
 SIZE_PX = (46, 30)
 
 

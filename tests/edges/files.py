@@ -10,24 +10,10 @@ from PIL import Image, ImageCms
 
 from tests import pictures
 from tests.edges.case import PHOTO
-from tests.pictures import png_chunk
+from tests.pictures import JPEG2000_OF_16_BITS, png_chunk
 from tests.tiffs import TiffForm, write_tiff
 
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
-_JPEG2000_OF_16_BITS = (
-    "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAACAAAAAwAAw8HAAAAAAAP"
-    "Y29scgEAAAAAABAAAAJTanAyY/9P/1EALwAAAAAADAAAAAgAAAAAAAAAAAAAAAwAAAAIAAAAAAAAAAAAAw8BAQ8B"
-    "AQ8BAf9SAAwAAAABAQAEBAAB/1wABECA/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS40/5AA"
-    "CgAAAAAB2wAB/5PD/wBDgBQAK3odJ9rg1RCVea+K9VGFBApIpAgG6MnFm++IZLjZx4DOVon85B4nLwoxKHR5UwZS"
-    "2CmtIAKgGBXU5dV5rz7zXn3Qphuv6Vx3Yjw4a9WNvnALga/33FiHxhF4BPiUmIfF+IvMiG5EEo+KLqlzV0JnAnaF"
-    "bdorANxmqKz8xviLWGKgoCKsL9/4lIgSjjU2Z4cfXV2o98VPLc9cExCGlHWleCPkgNIb3JKq08NEUXgmJSc6NCIq"
-    "qqqqw6sAAAAAZgFAAAAAQIC4zMgAYSEtBb7OEbwNCWfmZmZmK7n/f/+ACQA//3//enGJSc5znOc5znOc5znOep/P"
-    "t0UWa242ChryFDUpxLARnUTUnIKPCSmfqJgNT3pu81DmZ8s/3/iVQBFPB7OqiVeEelQEzsX+SPQPYzYnFxFUASMZ"
-    "arxs3RAYsjJaA5fqaFbq/bsP3IB0UqxUlZpmJwjlXO+RsrN9ul0/MuGe9GVjqHNSKrjouGG/uh9oIVAnU4faD7Qq"
-    "WsvK30pUyN7dXXzfLI3zMPoWiyEpR+g+4m+qSJ36xlIWd+LUguW4IxjK0nM/ZTqPPHeeLvXQjT6DeHUjAD14R00N"
-    "FYZl2O5i8UPDv//Z"
-)
-"""RGB from black to white, 12 × 8, by imagecodecs: Pillow writes none."""
 _ADAM7 = (
     *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4)),
     *((0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
@@ -188,7 +174,7 @@ def jpeg2000_with_long_box() -> bytes:
 
 
 def jpeg2000_of_16_bits() -> bytes:
-    return base64.b64decode(_JPEG2000_OF_16_BITS)
+    return base64.b64decode(JPEG2000_OF_16_BITS)
 
 
 def jpeg2000_of_4_bits() -> bytes:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from imgcls_beam.preparing import jpeg2000_reader
 from tests import pictures
+from tests.pictures import JPEG2000_OF_16_BITS
 
 RATIO = np.add.outer(np.arange(8) * 4, np.arange(12) * 2) / 50
 """The picture, from black to white."""
@@ -32,19 +33,7 @@ DEEP = {
         "qolXhHpUBM7F/kj0D2M2JxcRVAEjGWq8bN0QGLIyWgOX6mhW6v27D9yAdFKsVJWaZicI5VzvkbKzfbpdPzLhnvRl"
         "Y6hzUiq46LhhPBo80uu0Wyd4faEZ692nEi30pUyN7dXXv+GBp0lgaQ30cD8Yr2IaYoozot//2Q=="
     ),
-    "RGB, 16 bits": (
-        "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAACAAAAAwAAw8HAAAAAAAP"
-        "Y29scgEAAAAAABAAAAJTanAyY/9P/1EALwAAAAAADAAAAAgAAAAAAAAAAAAAAAwAAAAIAAAAAAAAAAAAAw8BAQ8B"
-        "AQ8BAf9SAAwAAAABAQAEBAAB/1wABECA/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS40/5AA"
-        "CgAAAAAB2wAB/5PD/wBDgBQAK3odJ9rg1RCVea+K9VGFBApIpAgG6MnFm++IZLjZx4DOVon85B4nLwoxKHR5UwZS"
-        "2CmtIAKgGBXU5dV5rz7zXn3Qphuv6Vx3Yjw4a9WNvnALga/33FiHxhF4BPiUmIfF+IvMiG5EEo+KLqlzV0JnAnaF"
-        "bdorANxmqKz8xviLWGKgoCKsL9/4lIgSjjU2Z4cfXV2o98VPLc9cExCGlHWleCPkgNIb3JKq08NEUXgmJSc6NCIq"
-        "qqqqw6sAAAAAZgFAAAAAQIC4zMgAYSEtBb7OEbwNCWfmZmZmK7n/f/+ACQA//3//enGJSc5znOc5znOc5znOep/P"
-        "t0UWa242ChryFDUpxLARnUTUnIKPCSmfqJgNT3pu81DmZ8s/3/iVQBFPB7OqiVeEelQEzsX+SPQPYzYnFxFUASMZ"
-        "arxs3RAYsjJaA5fqaFbq/bsP3IB0UqxUlZpmJwjlXO+RsrN9ul0/MuGe9GVjqHNSKrjouGG/uh9oIVAnU4faD7Qq"
-        "WsvK30pUyN7dXXzfLI3zMPoWiyEpR+g+4m+qSJ36xlIWd+LUguW4IxjK0nM/ZTqPPHeeLvXQjT6DeHUjAD14R00N"
-        "FYZl2O5i8UPDv//Z"
-    ),
+    "RGB, 16 bits": JPEG2000_OF_16_BITS,
     "RGBA, 16 bits": (
         "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAACAAAAAwABA8HAAAAAAAP"
         "Y29scgEAAAAAABAAAAM8anAyY/9P/1EAMgAAAAAADAAAAAgAAAAAAAAAAAAAAAwAAAAIAAAAAAAAAAAABA8BAQ8B"
