@@ -42,7 +42,7 @@ demo: $(VENV)/.demo  ## score the demo images with the demo model; rows, counts 
 test: $(VENV)/.dev $(APART) lint  ## everything that must hold
 	$(BIN)/python -m pytest $(PARALLEL)
 
-check: $(VENV)/.dev $(APART) lint  ## the quick part of it, under two minutes
+check: $(VENV)/.dev $(APART) lint  ## the quick part of it, two to six minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" -x
 
 servers: $(SERVERS)/.installed  ## Prism, MinIO, fake-gcs-server and Azurite for the tests, with Go and npm (5 min, once)
