@@ -21,6 +21,8 @@ deep for 3.11, and 40,000 are not for 3.12."""
 _MAX_BITS = 14280
 """Of an integer that Python spells: log2 of 10 to the power of 4,300 is 14,284."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NUMBERS = (int, float, type(None))
+"""What is spelled in ASCII."""
 
 
 def encode_attributes(attributes: Mapping[str, Any]) -> str:
@@ -89,7 +91,8 @@ def find_surrogates(attributes: Mapping[str, Any]) -> str | None:
     Such text is U+FFFD in a row, and two of them may look alike there.
     """
     for name, value in attributes.items():
-        if name.isascii() and (value is None or (isinstance(value, str) and value.isascii())):
+        has_no_such = value.isascii() if isinstance(value, str) else isinstance(value, _NUMBERS)
+        if name.isascii() and has_no_such:
             continue
         with contextlib.suppress(RecursionError):
             if _SURROGATE.search(encode_attributes({name: value})):

@@ -11,7 +11,12 @@ import zipfile
 from collections.abc import Iterator
 
 from imgcls_beam.json_bounds import MAX_BYTES, JsonBoundsError, load_bounded
-from imgcls_beam.models.json_contents import AGAIN, find_json_problem, find_object_problem
+from imgcls_beam.models.json_contents import (
+    AGAIN,
+    PACKED,
+    find_json_problem,
+    find_object_problem,
+)
 
 _HEAD_BYTES = 512
 _MAX_HEADER_BYTES = 100_000_000
@@ -46,14 +51,6 @@ _ZIP = b"PK\x03\x04"
 _ZIP_FAULTS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
 _PICKLE = "/data.pkl"
 """How the name of the weights' pickle ends in an archive of PyTorch."""
-_PACKED = {
-    _ZIP: "a zip archive",
-    b"\x1f\x8b": "packed with gzip",
-    b"BZh": "packed with bzip2",
-    b"\xfd7zXZ\x00": "packed with xz",
-    b"\x28\xb5\x2f\xfd": "packed with zstd",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-}
 
 
 def find_problem(path: pathlib.Path) -> str | None:
@@ -125,8 +122,7 @@ def _judge_other(path: pathlib.Path, head: bytes) -> str:
     """What to say of a file that is called safetensors and is none."""
     if head.startswith(b"\x80") or (head.startswith(_ZIP) and _has_pickle(path)):
         return "is a pickle under the name of safetensors; call it pytorch_model.bin"
-    kind = next((name for start, name in _PACKED.items() if head.startswith(start)), None)
-    return f"is {kind}; unpack it" if kind else f"is not a safetensors file; {AGAIN}"
+    return _look_up(head, PACKED) or f"is not a safetensors file; {AGAIN}"
 
 
 def _has_pickle(path: pathlib.Path) -> bool:
@@ -146,8 +142,7 @@ def _judge_pickle(path: pathlib.Path, head: bytes) -> str | None:
     if head.startswith(b"\x80"):
         with path.open("rb") as file:
             return _judge_names(file.read(_MAX_PICKLE_BYTES))
-    kind = next((name for start, name in _PACKED.items() if head.startswith(start)), None)
-    return f"is {kind}; unpack it" if kind else f"is no file of PyTorch; {AGAIN}"
+    return _look_up(head, PACKED) or f"is no file of PyTorch; {AGAIN}"
 
 
 def _judge_archive(path: pathlib.Path) -> str | None:

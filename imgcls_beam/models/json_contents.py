@@ -8,14 +8,22 @@ from imgcls_beam.json_bounds import JsonBoundsError, load_bounded
 
 AGAIN = "fetch it again"
 
+PACKED = {
+    b"PK\x03\x04": "is a zip archive; unpack it",
+    b"\x1f\x8b": "is packed with gzip; unpack it",
+    b"BZh": "is packed with bzip2; unpack it",
+    b"\xfd7zXZ\x00": "is packed with xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd; unpack it",
+    b"7z\xbc\xaf\x27\x1c": "is a 7z archive; unpack it",
+}
+"""What to say of a file that is packed, by how it begins."""
 _ENCODINGS = {
+    **PACKED,
     b"\xef\xbb\xbf": "begins with a byte order mark; save it as UTF-8 without one",
     b"\xff\xfe": "is UTF-16; save it as UTF-8",
     b"\xfe\xff": "is UTF-16; save it as UTF-8",
     b"{\x00": "is UTF-16; save it as UTF-8",
     b"\x00{": "is UTF-16; save it as UTF-8",
-    b"\x1f\x8b": "is packed with gzip; unpack it",
-    b"PK\x03\x04": "is a zip archive; unpack it",
 }
 _MERGE_MARK = re.compile(r"^(<<<<<<<|=======|>>>>>>>)", re.MULTILINE)
 _COMMENT = re.compile(r"[\s,]*(//|/\*|#)")
@@ -35,29 +43,34 @@ def find_json_problem(data: bytes) -> str | None:
     Args:
         data: the file, or so much of it that it is seen to be too large.
     """
-    if problem := next(
-        (says for start, says in _ENCODINGS.items() if data.startswith(start)), None
-    ):
-        return problem
-    try:
-        value = load_bounded(data)
-    except JsonBoundsError as error:
-        return f"{error}; no model's is"
-    except UnicodeDecodeError:
-        return "is not UTF-8; save it as UTF-8"
-    except json.JSONDecodeError as error:
-        return _describe_fault(error)
-    except ValueError:  # a number of thousands of digits
-        return f"is no JSON that can be read; {AGAIN}"
-    return _describe_answer(value)
+    _, problem = _load(data)
+    return problem
 
 
 def find_object_problem(data: bytes) -> str | None:
     """The same of a file that holds an object."""
-    if problem := find_json_problem(data):
-        return problem
-    value = load_bounded(data)
-    return None if isinstance(value, dict) else f"is not a JSON object but {_show(value)}; {AGAIN}"
+    value, problem = _load(data)
+    if problem is None and not isinstance(value, dict):
+        return f"is not a JSON object but {_show(value)}; {AGAIN}"
+    return problem
+
+
+def _load(data: bytes) -> tuple[Any, str | None]:
+    """The value, or what there is instead; see `find_json_problem`."""
+    for start, says in _ENCODINGS.items():
+        if data.startswith(start):
+            return None, says
+    try:
+        value = load_bounded(data)
+    except JsonBoundsError as error:
+        return None, f"{error}; no model's is"
+    except UnicodeDecodeError:
+        return None, "is not UTF-8; save it as UTF-8"
+    except json.JSONDecodeError as error:
+        return None, _describe_fault(error)
+    except ValueError:  # a number of thousands of digits
+        return None, f"is no JSON that can be read; {AGAIN}"
+    return value, _describe_answer(value)
 
 
 def _describe_fault(error: json.JSONDecodeError) -> str:
