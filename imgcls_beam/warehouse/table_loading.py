@@ -11,12 +11,14 @@ again. A session that comes after a later one loads nothing, and its error says 
 
 import dataclasses
 import functools
+import time
 from collections.abc import Sequence
 
 from imgcls_beam.bigquery import OUTPUT_OPTION, TableName, connect, quote_text, to_line
 from imgcls_beam.errors import PublishError
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.stores.opening import open_folder
+from imgcls_beam.stores.patience import find_wait_s
 from imgcls_beam.warehouse.bigquery_jobs import run_job
 from imgcls_beam.warehouse.bigquery_session import BigQuerySession
 from imgcls_beam.warehouse.check_files import check_files
@@ -24,6 +26,7 @@ from imgcls_beam.warehouse.columns import FILE_COLUMNS, RUNS, Column
 from imgcls_beam.warehouse.current_run import CurrentRun, read_current
 from imgcls_beam.warehouse.staging_tables import TRIES, abandon, stage
 
+_FIRST_WAIT_S = 0.5
 _GUARD = "the tables changed while this run was loaded"
 
 
@@ -85,12 +88,13 @@ def _publish(session: BigQuerySession, current: CurrentRun, expected_session: st
     """Stages and commits until the tables hold the run.
 
     Once is enough, unless another program loads the same run at the same time: it may commit
-    another session, or drop the staging tables that it shares with this one.
+    another session, or drop the staging tables that it shares with this one. The wait between two
+    tries is random, so that two programs do not get into each other's way again and again.
     """
     from google.api_core.exceptions import GoogleAPICallError, NotFound
 
     record, problem, number, spent = session.record, "", 0, set[str]()
-    for _ in range(TRIES):
+    for tries in range(TRIES):
         _check_may_replace(session, current, expected_session)
         try:
             if _commit(session, stage(session, number), current, spent):
@@ -99,6 +103,7 @@ def _publish(session: BigQuerySession, current: CurrentRun, expected_session: st
             if not isinstance(error, NotFound) and _GUARD not in str(error):
                 raise
             problem = to_line(error.message)
+        time.sleep(find_wait_s(tries, _FIRST_WAIT_S))
         seen, current = current, read_current(session.client, session.table, record.run_id)
         if current.session_id == record.session_id:
             return
