@@ -3,8 +3,9 @@
 Its batch does not wait for it: one silent object would hold up sixty-three others. It waits and is
 tried in a thread of its own, which costs little while it waits, and ends with the process: nobody
 waits for it there. Where each thread has a client of its own (FTP, SFTP, Hugging Face) two threads
-make the requests for all of them. What it may take of the process's retries is taken before each
-wait. While its store answers others (`store_health`) it waits less, and gives up a silence sooner.
+make the requests for all of them. Each try is one of the process's retries, and is waited for where
+none is left: a store that was away is read when it is back. While its store answers others
+(`store_health`) it waits less, and gives up a silence sooner.
 
 Only faults that look passing are tried again: time-outs, connections that are refused or break,
 HTTP 408, 425, 429 and 5xx, credentials that could not be had, and bytes that lack the listed
@@ -14,6 +15,7 @@ checksum while the store has the listed version. Content that is not what was li
 import concurrent.futures
 import dataclasses
 import functools
+import time
 from collections.abc import Sequence
 
 from imgcls_beam.elements import ImageRef
@@ -42,11 +44,13 @@ def _try_again(failure: Result, asking: Asking) -> Result:
     options, result = asking.options, failure
     is_prompt = functools.partial(STORE_HEALTH.is_prompt, failure.ref.object_uri)
     waits = iterate_waits(options.tries, options.first_wait_s, options.retry_s, is_prompt)
+    retry_until_s = time.monotonic() + options.retry_s
     for tries, wait_s in enumerate(waits, start=2):
-        is_free = tries == 2 and failure.ref.object_uri in asking.given_up
-        if not is_free and not RETRIES.take(1):
-            break
         asking.sleep(wait_s)
+        is_free = tries == 2 and failure.ref.object_uri in asking.given_up
+        left_s = retry_until_s - time.monotonic()
+        if not is_free and not RETRIES.take_in_time(left_s, asking.sleep):
+            break
         result = _try(failure.ref, dataclasses.replace(asking, tries=tries))
         if not is_passing(result):
             RETRIES.give_back(1)

@@ -29,7 +29,8 @@ _SILENCE_VARIABLE = "IMGCLS_STORE_TIMEOUT_S"
 _MOST_WAIT_S, _BRIEF_WAIT_S = 4.0, 0.3
 _BRIEF_WAITS = 7
 """So many are brief at the most: what goes on failing may be gone for a while by itself."""
-_MOST_RETRIES = 200
+_MOST_RETRIES, _RETRIES_PER_S = 200, 4.0
+_POLL_S = 0.5
 _shorter_s: contextvars.ContextVar[float] = contextvars.ContextVar("shorter_s", default=math.inf)
 
 
@@ -77,14 +78,19 @@ class Patience:
         if self.request_s is not None:
             limit_s = find_limit_s(self.request_s, self.sharing * size_bytes)
         waits = iterate_waits(self.tries, self.first_wait_s, self.retry_s)
+        retry_until_s = time.monotonic() + self.retry_s
         while True:
             try:
                 answer = await asyncio.wait_for(request(), limit_s)
             except Exception as error:  # clients have exceptions of their own, and share no base
                 wait_s = next(waits, None) if is_passing(error) else None
-                if wait_s is None or not RETRIES.take(1):
+                if wait_s is None:
                     raise
                 await asyncio.sleep(wait_s)
+                while not RETRIES.take(1):
+                    if time.monotonic() > retry_until_s:
+                        raise
+                    await asyncio.sleep(_POLL_S)
             else:
                 RETRIES.give_back(1)
                 return answer
@@ -165,25 +171,59 @@ def is_passing(error: BaseException) -> bool:
 class RetryBudget:
     """What all threads of a process may try again: as much as was answered, and 200 beside.
 
-    A store that is overloaded gets the work of its clients once, and not four times.
+    Four more come with each second. A store that is overloaded gets the work of its clients once,
+    and not four times. Whoever finds nothing left waits for it: so a store that is away for a while
+    is asked four times a second, and what failed meanwhile is read when it is back.
     """
 
-    def __init__(self, most: int = _MOST_RETRIES) -> None:
-        """Begins with all that may be tried again without an answer."""
+    def __init__(
+        self, most: int = _MOST_RETRIES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Begins with all that may be tried again without an answer.
+
+        Args:
+            most: so many.
+            clock: seconds.
+        """
         self._lock = threading.Lock()
-        self._most = self._left = most
+        self._most, self._left = most, float(most)
+        self._clock, self._counted_s = clock, clock()
 
     def take(self, wanted: int) -> int:
-        """How many of so many retries may be made."""
+        """How many of so many retries may be made now."""
         with self._lock:
-            granted = min(wanted, self._left)
+            self._add(0)
+            granted = min(wanted, int(self._left))
             self._left -= granted
         return granted
+
+    def take_in_time(self, left_s: float, sleep: Callable[[float], object]) -> bool:
+        """Waits until one may be made, and takes it.
+
+        Args:
+            left_s: so long at the most.
+            sleep: waits so many seconds.
+
+        Returns:
+            Whether there was one in time.
+        """
+        polls = max(0, math.ceil(left_s / _POLL_S))
+        while not self.take(1):
+            if not polls:
+                return False
+            sleep(_POLL_S)
+            polls -= 1
+        return True
 
     def give_back(self, answers: int) -> None:
         """Notes requests that were answered."""
         with self._lock:
-            self._left = min(self._left + answers, self._most)
+            self._add(answers)
+
+    def _add(self, answers: int) -> None:
+        now_s = self._clock()
+        earned = answers + (now_s - self._counted_s) * _RETRIES_PER_S
+        self._left, self._counted_s = min(self._left + earned, self._most), now_s
 
 
 RETRIES = RetryBudget()

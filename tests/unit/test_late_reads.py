@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import math
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from fsspec.asyn import AsyncFileSystem
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, StoreError
 from imgcls_beam.options import ReadOptions
-from imgcls_beam.reading import breaker, ranges, read_images
+from imgcls_beam.reading import breaker, late_reads, ranges, read_images
 from imgcls_beam.reading.breaker import Breaker, begin_or_give_up
 from imgcls_beam.reading.gate import Gate
 from imgcls_beam.reading.ranges import Asking
@@ -24,6 +25,7 @@ from imgcls_beam.reading.read import begin_images
 from imgcls_beam.reading.shared_reads import LateRead, wait_for
 from imgcls_beam.reading.store_health import STORE_HEALTH
 from imgcls_beam.stores import RETRIES, Patience, patience
+from imgcls_beam.stores.patience import RetryBudget
 from tests import flaky
 from tests.flaky import OPTIONS, FlakyStore, put, read
 
@@ -94,9 +96,8 @@ def test_each_object_has_its_own_tries_and_its_own_wait_before_each() -> None:
     assert len(waits) == 1 + 2 + 3 + 3 + 3
 
 
-def test_retries_of_all_objects_come_out_of_one_budget() -> None:
-    RETRIES.take(1_000_000)
-    RETRIES.give_back(5)
+def test_retries_of_all_objects_come_out_of_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late_reads, "RETRIES", RetryBudget(5, clock=lambda: 0.0))
     refs = [put(f"{index}.jpg", *[TimeoutError()] * 9) for index in range(20)]
     results = read(*refs)
     assert {type(each) for each in results} == {Failure}
@@ -109,6 +110,32 @@ def test_what_answers_in_a_batch_pays_for_what_is_tried_again_in_it() -> None:
     good = [put(f"good{index}.jpg") for index in range(3)]
     refs = [put(f"{index}.jpg", TimeoutError()) for index in range(3)]
     assert [each.tries for each in read(*good, *refs)] == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_store_that_is_away_for_a_while_costs_no_image_and_is_asked_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time goes fifty times faster: sixty-four objects are asked for while it is away for 15 s."""
+
+    def clock() -> float:
+        return 50 * time.monotonic()
+
+    began_s, away_s = clock(), 15.0
+    refused: list[None] = []
+
+    def stay_away() -> Iterator[Exception | None]:
+        while clock() < began_s + away_s:
+            refused.append(None)
+            yield ConnectionRefusedError()
+
+    monkeypatch.setattr(late_reads, "RETRIES", RetryBudget(10, clock=clock))
+    refs = [put(f"{index}.jpg") for index in range(64)]
+    for index in range(len(refs)):
+        FlakyStore.faults[f"/{index}.jpg"] = stay_away()
+    options = dataclasses.replace(OPTIONS, tries=12)
+    results = read_images(refs, options, sleep=lambda wait_s: time.sleep(wait_s / 50))
+    assert [type(each) for each in results] == [EncodedImage] * len(refs)
+    assert len(refused) <= len(refs) + 10 + 4 * away_s
 
 
 class ScriptedStore(AsyncFileSystem):
