@@ -68,7 +68,8 @@ def test_waits_and_retries_are_the_codes(monkeypatch: pytest.MonkeyPatch) -> Non
     assert _ROWS["waits between them"] == (others + brief, others)
     assert patience._BRIEF_WAITS == 7
     assert _IMAGES.first_wait_s == _OTHERS.first_wait_s
-    retries = f"as many as there were answers, and {patience._MOST_RETRIES} beside"
+    most, each_s = patience._MOST_RETRIES, patience._RETRIES_PER_S
+    retries = f"as many as there were answers, and {most} beside; {each_s:g} more each second"
     assert _ROWS["retries of a process"] == (retries, "the same")
     token, _ = _ROWS["a token of Google's"]
     assert token.startswith(f"{gcs_client._TOKEN_S:g} s,")
