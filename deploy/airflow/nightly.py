@@ -1,15 +1,20 @@
 """An Airflow DAG that launches the template once a day and waits for its job.
 
 Needs `apache-airflow-providers-google` and, because its operator imports it,
-`apache-airflow-providers-apache-beam`. The run id is made of the day that Airflow is working on, so
-a task that is tried again, or a day that is run again, is the same run: rows are replaced, not
-doubled. It is not made of the job's name, to which the operator adds a random suffix.
+`apache-airflow-providers-apache-beam`.
+
+The job of 03:00 classifies the images of the day before. The timetable has a data interval, so `ds`
+is the day on which the interval begins; with a plain cron string Airflow 3 would make it the day of
+the start, whose images are not there yet. The run id is made of that day, so a task that is tried
+again, or a day that is run again, is the same run: rows are replaced, not doubled. It is not made of
+the job's name, to which the operator adds a random suffix.
 """
 
 import datetime
 
 from airflow import DAG
 from airflow.providers.google.cloud.operators.dataflow import DataflowStartFlexTemplateOperator
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 BODY = {
     "launchParameter": {
@@ -37,7 +42,7 @@ BODY = {
 
 with DAG(
     dag_id="imgcls_nightly",
-    schedule="0 3 * * *",
+    schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
     start_date=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
     catchup=False,
     max_active_runs=1,

@@ -15,7 +15,8 @@ from pipelines.template_flags import list_parameters
 ROOT = pathlib.Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "python"
-DAY = "2026-11-22"
+DAY, STARTED = "2026-11-22", "2026-11-23"
+"""Whose images are classified, and on which the job starts."""
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -25,9 +26,9 @@ def read_json(path: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def dag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What Airflow makes of the DAG on a day."""
+    """What Airflow makes of the DAG on the day on which it starts a run."""
     home = str(tmp_path_factory.mktemp("airflow"))
-    program = [str(AIRFLOW), str(ROOT / "tests" / "airflow_dag.py"), DAY]
+    program = [str(AIRFLOW), str(ROOT / "tests" / "airflow_dag.py"), STARTED]
     settings = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     ended = subprocess.run(program, capture_output=True, text=True, env=settings, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -97,7 +98,7 @@ def test_the_schedule_of_data_pipelines_is_that_of_cloud_scheduler() -> None:
     assert set(pipeline) == {"name", "displayName", "type", "state", "scheduleInfo", "workload"}
 
 
-def test_airflow_takes_the_dag_and_fills_in_the_day(dag: dict[str, Any]) -> None:
+def test_airflow_takes_the_dag_and_fills_in_the_day_before(dag: dict[str, Any]) -> None:
     assert dag["errors"] == {}
     (task,) = dag["tasks"]
     assert (task["dag"], task["task"]) == ("imgcls_nightly", "classify")
@@ -105,6 +106,7 @@ def test_airflow_takes_the_dag_and_fills_in_the_day(dag: dict[str, Any]) -> None
     assert (task["retries"], task["runs_at_once"], task["catchup"]) == (2, 1, False)
     parameters = task["body"]["launchParameter"]["parameters"]
     assert (parameters["run_id"], parameters["run_date"]) == (f"nightly-{DAY}", DAY)
+    assert parameters["input"].endswith(f"/photos/{DAY}")
     assert "{{" not in json.dumps(task["body"])
 
 
