@@ -4,10 +4,10 @@ Needs `apache-airflow-providers-google` and, because its operator imports it,
 `apache-airflow-providers-apache-beam`.
 
 The job of 03:00 classifies the images of the day before. The timetable has a data interval, so `ds`
-is the day on which the interval begins; with a plain cron string Airflow 3 would make it the day of
-the start, whose images are not there yet. The run id is made of that day, so a task that is tried
-again, or a day that is run again, is the same run: rows are replaced, not doubled. It is not made of
-the job's name, to which the operator adds a random suffix.
+is the day on which the interval begins; with a plain cron string Airflow 3 would make it the day
+of the start, whose images are not there yet. The run id is made of that day, so a task that is
+tried again, or a day that is run again, is the same run: rows are replaced, not doubled. It is not
+made of the job's name, to which the operator adds a random suffix.
 """
 
 import datetime

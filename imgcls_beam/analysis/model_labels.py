@@ -11,6 +11,8 @@ from imgcls_beam.sinks import RecordedModel
 from imgcls_beam.stores import open_folder
 
 _CONFIG = "config.json"
+_UNNAMED = 2
+"""Classes of a config that names none and gives no number, as transformers' default is."""
 
 
 def read_model_labels(model: RecordedModel) -> tuple[str, ...] | None:
@@ -31,7 +33,11 @@ def _read_config(model: RecordedModel) -> bytes:
 
 
 def _name_labels(config: dict[str, Any]) -> tuple[str, ...] | None:
+    """The names that transformers gives the classes; those of timm only where the file has them."""
+    if "architecture" in config:
+        return tuple(map(str, config.get("label_names") or ())) or None
     names = {int(index): str(label) for index, label in (config.get("id2label") or {}).items()}
-    if not names or max(names) >= MAX_LABELS:
+    count = max([*names, int(config.get("num_labels") or 0) - 1, -1]) + 1 or _UNNAMED
+    if count > MAX_LABELS:
         return None
-    return tuple(names.get(index, f"LABEL_{index}") for index in range(max(names) + 1))
+    return tuple(names.get(index, f"LABEL_{index}") for index in range(count))

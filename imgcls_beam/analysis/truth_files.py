@@ -12,6 +12,7 @@ A mapping gives labels for other names of them: JSON `{"kitty": "cat"}`, or a CS
 has the value and whose second has the label.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -43,7 +44,8 @@ def read_mapping(url: str) -> dict[str, str]:
         if isinstance(found, dict):
             return {value: _to_text(label) for value, label in found.items()}
         raise ConfigError("truth_mapping", url, "it is no JSON object of values and labels")
-    rows = list(csv.reader(io.StringIO(text)))[1:]
+    with _refuse_csv("truth_mapping", url):
+        rows = list(csv.reader(io.StringIO(text)))[1:]
     if not rows or any(len(row) < 2 for row in rows if row):
         problem = "it has no lines of two columns below a head: the value, and its label"
         raise ConfigError("truth_mapping", url, problem)
@@ -104,12 +106,24 @@ def _find_pairs(url: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _read_csv(url: str, text: str) -> Iterator[tuple[str, str]]:
-    reader = csv.DictReader(io.StringIO(text))
-    if not {URI_COLUMN, TRUTH_COLUMN} <= {*(reader.fieldnames or ())}:
+    with _refuse_csv("truth_file", url):
+        reader = csv.DictReader(io.StringIO(text))
+        names, rows = {*(reader.fieldnames or ())}, list(reader)
+    if not {URI_COLUMN, TRUTH_COLUMN} <= names:
         problem = f"its head lacks {URI_COLUMN} or {TRUTH_COLUMN}"
         raise ConfigError("truth_file", url, problem)
-    for row in reader:
+    for row in rows:
         yield _restore(row[URI_COLUMN] or ""), _restore((row[TRUTH_COLUMN] or "").strip())
+
+
+@contextlib.contextmanager
+def _refuse_csv(option: str, url: str) -> Iterator[None]:
+    """Turns what the reader of CSV cannot read into an error about the file."""
+    try:
+        yield
+    except csv.Error as error:
+        problem = f"it is no CSV that can be read: {error}; is a quote closed, are its lines ended?"
+        raise ConfigError(option, url, problem) from error
 
 
 def _read_label_studio(tasks: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -113,13 +113,13 @@ def _add_labels(
     Where the model's labels are not known, every name that is no number counts as one of them: the
     image is judged, and wrong.
     """
-    count = len(ids)
+    count, names = len(ids), frozenset(known or ())
     yield from ids.items()
     by_name = dict(ids)
     for value in strange:
         number = _CLASS_ID.fullmatch(value)
         name = value
-        if known is not None and value not in known:
+        if known is not None and value not in names:
             if number is None or int(number[1]) >= len(known):
                 continue
             name = known[int(number[1])]
@@ -133,7 +133,12 @@ def _add_labels(
 
 
 def _map(value: str | None, mapping: Mapping[str, str]) -> str | None:
-    return None if value is None else mapping.get(value, value)
+    """What it maps to; None for a value that maps to nothing. A mapping's 3 means 3.0, too."""
+    if value is None:
+        return None
+    number = _CLASS_ID.fullmatch(value)
+    spelled = number[1] if number and value not in mapping else value
+    return mapping.get(spelled, value) or None
 
 
 def _to_text(value: Any, column: str) -> str | None:  # noqa: ANN401  any value of JSON

@@ -22,6 +22,11 @@ from imgcls_beam.stores import show_store
 _OBJECTS = 64
 _GONE_S = 30.0
 _PAUSE_S = 2.0
+_WITHOUT_AN_ANSWER = (
+    FailureCode.INVALID_REFERENCE,
+    FailureCode.TOO_MANY_BYTES,
+    FailureCode.EMPTY,
+)
 
 
 class Breaker:
@@ -62,7 +67,10 @@ class Breaker:
         Raises:
             StoreError: nothing has been delivered for too long.
         """
+        results = [each for each in results if not _may_be_unasked(each)]
         gone = [each for each in results if _is_silence(each)]
+        if not results:
+            return
         with self._lock:
             if len(gone) < len(results):
                 self._failed, self._answered = 0, self._clock()
@@ -111,6 +119,11 @@ def begin_or_give_up(refs: Sequence[Given], asking: Asking) -> list[Begun]:
 
 def _note(began: float, result: Result) -> None:
     BREAKER.note([result], began)
+
+
+def _may_be_unasked(result: Result) -> bool:
+    """Whether it is judged by its name or its listed size, so that it says nothing of its store."""
+    return isinstance(result, Failure) and result.code in _WITHOUT_AN_ANSWER
 
 
 def _is_silence(result: Result) -> bool:

@@ -48,6 +48,10 @@ class FaultKind(enum.Enum):
 
 
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSING_CODES = frozenset(
+    {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"}
+)
+"""S3's words for a body that stalled or was damaged on its way, with the status 400."""
 _PASSING_ERRNO = frozenset(
     {
         *(errno.EAGAIN, errno.EINTR, errno.EIO, errno.EBUSY, errno.ETIMEDOUT, errno.ESTALE),
@@ -155,7 +159,8 @@ def _find_kind(error: BaseException) -> FaultKind:
         return FaultKind.NO_OBJECT
     if isinstance(error, PermissionError) or status in (401, 403) or _is_gcs_refusal(error):
         return FaultKind.DENIED
-    return FaultKind.UNREACHABLE if _is_passing(error, status) else FaultKind.OTHER
+    is_passing = code in _PASSING_CODES or _is_passing(error, status)
+    return FaultKind.UNREACHABLE if is_passing else FaultKind.OTHER
 
 
 def _has_no_token(error: BaseException) -> bool:

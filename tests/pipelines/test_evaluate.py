@@ -163,6 +163,42 @@ def test_a_mapping_names_labels_for_other_words(
     assert found["unknown"] == [{"value": "cow", "images": 1}]
 
 
+@pytest.mark.usefixtures("model")
+def test_a_mapping_takes_integers_that_a_table_spells_as_floats_and_may_map_to_nothing(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [2.0, "2", "unsure", "cat"]
+    says = [Said(f"gs://b/{i}.jpg", CAT, {"t": word}) for i, word in enumerate(words)]
+    publish_said(str(tmp_path / "out"), says)
+    (tmp_path / "m.json").write_text('{"2": "dog", "unsure": null}')
+    flags = ("--truth_column=t", f"--truth_mapping={tmp_path / 'm.json'}")
+    found = ask(tmp_path / "out", capsys, *flags)
+    assert {each["label"]: each["images"] for each in found["labels"]} == {"cat": 1, "dog": 2}
+    assert (found["without_truth"], found["unknown"]) == (1, [])
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("config", "count"),
+    [
+        ({}, 2),
+        ({"num_labels": 3}, 3),
+        ({"id2label": {"0": "LABEL_0"}, "num_labels": 3}, 3),
+        ({"architecture": "resnet18", "label_names": ["LABEL_0", "LABEL_1", "newt"]}, 3),
+    ],
+)
+def test_class_ids_of_a_model_that_names_no_labels_are_its_numbered_ones(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], config: dict[str, Any], count: int
+) -> None:
+    (tmp_path / "owner" / "model" / "config.json").write_text(json.dumps(config))
+    labels = [("LABEL_1", 0.9), ("LABEL_0", 0.1)]
+    says = [Said(f"gs://b/{i}.jpg", labels, {"id": i}) for i in range(4)]
+    publish_said(str(tmp_path / "out"), says)
+    found = ask(tmp_path / "out", capsys, "--truth_column=id")
+    assert (found["judged"], found["unknown_truth"]) == (count, 4 - count)
+    assert found["accuracy"] == pytest.approx(1 / count)
+
+
 def test_without_the_models_labels_a_name_that_no_row_has_counts_as_wrong(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +254,14 @@ BAD_FILES = {
     "two labels": (
         *("t.csv", "image_uri,truth\ngs://b/0.jpg,cat\ngs://b/0.jpg,dog\n"),
         "it has two labels for gs://b/0.jpg: 'cat' and 'dog'",
+    ),
+    "lines of an old Mac": (
+        *("t.csv", "image_uri,truth\rgs://b/0.jpg,cat\r"),
+        "it is no CSV that can be read: new-line character seen in unquoted field",
+    ),
+    "an open quote": (
+        *("t.csv", 'image_uri,truth\ngs://b/0.jpg,"cat\n' + "gs://b/1.jpg,dog\n" * 10_000),
+        "it is no CSV that can be read: field larger than field limit",
     ),
     "not UTF-8": ("t.csv", b"image_uri,truth\ngs://b/0.jpg,\xe4\n", "it is not UTF-8"),
 }

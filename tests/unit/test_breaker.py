@@ -54,6 +54,21 @@ def test_few_objects_or_a_short_time_do_not_end_it(breaker: Breaker, clock: Cloc
     breaker.note([_GONE] * 100, clock.now_s)
 
 
+@pytest.mark.parametrize(
+    "code", [FailureCode.EMPTY, FailureCode.TOO_MANY_BYTES, FailureCode.INVALID_REFERENCE]
+)
+def test_what_nobody_was_asked_for_is_no_answer(
+    breaker: Breaker, clock: Clock, code: FailureCode
+) -> None:
+    """Objects of no bytes, too large ones and refused names are in many buckets."""
+    unasked = Failure.from_error(_REF, ImageError(code, "as listed"))
+    breaker.note([_GONE] * 3, clock.now_s)
+    clock.now_s = 31.0
+    breaker.note([unasked], 31.0)
+    with pytest.raises(StoreError):
+        breaker.note([unasked, _GONE], 31.0)
+
+
 @pytest.mark.parametrize("answer", [_READ, _MISSING])
 def test_any_answer_begins_anew(
     breaker: Breaker, clock: Clock, answer: EncodedImage | Failure

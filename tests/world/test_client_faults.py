@@ -57,6 +57,20 @@ def _no_token() -> HttpError:
 
 
 KINDS: dict[str, tuple[Exception, FaultKind]] = {
+    **{
+        f"s3: 400 {code}": (
+            boto.ClientError(
+                {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "PutObject"
+            ),
+            kind,
+        )
+        for code, kind in (
+            ("RequestTimeout", FaultKind.UNREACHABLE),
+            ("IncompleteBody", FaultKind.UNREACHABLE),
+            ("BadDigest", FaultKind.UNREACHABLE),
+            ("InvalidArgument", FaultKind.OTHER),
+        )
+    },
     "s3: a bucket with a space": (boto.ParamValidationError(report="x"), FaultKind.MALFORMED),
     "s3: a label of a host": (boto.InvalidDNSNameError(bucket_name="-"), FaultKind.MALFORMED),
     "s3: an ARN": (boto.UnsupportedS3ArnError(arn="arn:x"), FaultKind.MALFORMED),
