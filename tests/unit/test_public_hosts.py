@@ -1,5 +1,7 @@
 """Web addresses that lead inside are read by none of the ways in which they can be written."""
 
+import contextlib
+import dataclasses
 import http.server
 import socket
 import threading
@@ -13,7 +15,7 @@ from imgcls_beam.errors import FailureCode
 from imgcls_beam.listing.references import Line, References
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
-from imgcls_beam.stores import REFUSED_HOST, find_host_problem
+from imgcls_beam.stores import REFUSED_HOST, Patience, find_host_problem
 from imgcls_beam.stores.http_client import PublicHttp
 from imgcls_beam.stores.public_hosts import is_host
 
@@ -108,10 +110,17 @@ def test_a_line_that_names_an_address_inside_is_a_failure_that_does_not_repeat_i
     )
 
 
+_PIECES, _PIECE_BYTES = 1000, 64 << 10
+
+
 class Answers(http.server.BaseHTTPRequestHandler):
-    """An image, and redirects: `/to/URL` leads there, `/hops/N` to itself, N times."""
+    """An image, what has no end, and redirects: `/to/URL` there, `/hops/N` to itself, N times.
+
+    It knows no ranges.
+    """
 
     asked: list[str] = []  # noqa: RUF012
+    sent_bytes = 0
 
     def do_GET(self) -> None:
         Answers.asked.append(self.path)
@@ -121,6 +130,14 @@ class Answers(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "5")
             self.end_headers()
             self.wfile.write(b"image")
+            return
+        if what == "endless":
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(_PIECES):
+                    self.wfile.write(bytes(_PIECE_BYTES))
+                    Answers.sent_bytes += _PIECE_BYTES
             return
         hops = int(rest) if what == "hops" else 0
         place = rest if what == "to" else f"/hops/{hops - 1}" if hops else "/image/a"
@@ -167,6 +184,26 @@ def test_a_host_that_is_named_is_read_and_three_redirects_are_followed(port: int
     assert read.data == b"image"
     assert isinstance(_read(f"http://images.example:{port}/hops/9"), Failure)
     assert len(Answers.asked) <= 3 + 5
+
+
+def test_no_more_is_read_than_an_image_may_have_whatever_a_server_sends(port: int) -> None:
+    Answers.sent_bytes = 0
+    ref = ImageRef(f"http://images.example:{port}/endless")
+    options = dataclasses.replace(_OPTIONS, max_bytes=100_000)
+    (failure,) = read_images([ref], options)
+    assert isinstance(failure, Failure)
+    assert failure.code is FailureCode.TOO_MANY_BYTES
+    # What stands in the buffers of two sockets was sent, too.
+    assert Answers.sent_bytes < _PIECES * _PIECE_BYTES / 2
+
+
+@pytest.mark.parametrize(("start", "end"), [(1, 3), (0, 9), (None, 2), (3, 3), (4, 9)])
+def test_a_server_that_knows_no_ranges_gives_what_was_asked_for(
+    port: int, start: int | None, end: int
+) -> None:
+    store = PublicHttp(patience=Patience())
+    read = store.cat_file(f"http://images.example:{port}/image/a", start=start, end=end)
+    assert read == b"image"[start:end]
 
 
 @pytest.mark.parametrize(
