@@ -27,6 +27,7 @@ _WITHOUT_AN_ANSWER = (
     FailureCode.TOO_MANY_BYTES,
     FailureCode.EMPTY,
 )
+"""Codes of objects that may have been judged without a request."""
 
 
 class Breaker:

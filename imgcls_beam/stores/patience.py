@@ -87,10 +87,8 @@ class Patience:
                 if wait_s is None:
                     raise
                 await asyncio.sleep(wait_s)
-                while not RETRIES.take(1):
-                    if time.monotonic() > retry_until_s:
-                        raise
-                    await asyncio.sleep(_POLL_S)
+                if not await RETRIES.take_meanwhile(retry_until_s - time.monotonic()):
+                    raise
             else:
                 RETRIES.give_back(1)
                 return answer
@@ -212,6 +210,16 @@ class RetryBudget:
             if not polls:
                 return False
             sleep(_POLL_S)
+            polls -= 1
+        return True
+
+    async def take_meanwhile(self, left_s: float) -> bool:
+        """`take_in_time` that lets other tasks of its loop go on."""
+        polls = max(0, math.ceil(left_s / _POLL_S))
+        while not self.take(1):
+            if not polls:
+                return False
+            await asyncio.sleep(_POLL_S)
             polls -= 1
         return True
 
