@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imgcls_beam.stores import RETRIES
+from imgcls_beam.stores import OTHER_RETRIES, RETRIES
 from tests.built_servers import SKIPPED
 from tests.programs import Mother, start_mother
 
@@ -80,7 +80,8 @@ def interruptible() -> None:
 @pytest.fixture(autouse=True)
 def full_budget() -> None:
     """No test lacks the retries that others have made in its process."""
-    RETRIES.give_back(1_000_000)
+    for budget in (RETRIES, OTHER_RETRIES):
+        budget.give_back(1_000_000)
 
 
 @pytest.fixture(autouse=True)

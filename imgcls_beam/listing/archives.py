@@ -20,6 +20,7 @@ from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.listing.folders import open_file
 from imgcls_beam.listing.on_disk import Distinct, uri_digest
+from imgcls_beam.listing.outages import refuse_outage
 from imgcls_beam.listing.sifting import is_hidden
 from imgcls_beam.passed_over import PassedOver, Reason
 from imgcls_beam.suffixes import IMAGE_SUFFIXES
@@ -61,6 +62,9 @@ def list_archive(
         Refs, and failures for what cannot be listed. Where the archive is damaged or cut off, the
         failure's URI ends in `::` and the byte at which reading stopped. An archive without an end
         mark counts as cut off. Where its store does not give it, the failure has its own name.
+
+    Raises:
+        StoreError: its store does not answer.
     """
     if "::" in archive.uri:
         yield _to_failure(archive, _COLONS)
@@ -69,6 +73,8 @@ def list_archive(
         with open_file("input", archive.uri) as file, _Members(archive) as members:
             yield from _list_members(members, _HeaderReader(file), passed_over)
     except ConfigError as error:
+        if error.__cause__ is not None:
+            refuse_outage(archive.uri, error.__cause__)
         yield _to_failure(archive, _NOT_READ, cause=error, code=FailureCode.UNLISTABLE)
 
 

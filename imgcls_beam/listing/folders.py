@@ -22,6 +22,7 @@ from fsspec.utils import glob_translate
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import ConfigError, FailureCode, ImageError
 from imgcls_beam.listing.braces import expand_braces
+from imgcls_beam.listing.outages import refuse_outage
 from imgcls_beam.listing.sifting import Sieve
 from imgcls_beam.listing.walking import UNLISTABLE, walk, walk_matching
 from imgcls_beam.passed_over import PassedOver, Reason
@@ -143,6 +144,7 @@ def _list_places(
             for info in _find(option, store, path, sieve, may_be_empty):
                 uri = key.uri_of(info["name"])
                 if info["type"] == UNLISTABLE:
+                    refuse_outage(uri, info["fault"])
                     yield _to_failure(uri, info["fault"])
                 else:
                     yield ImageRef(uri, **facts_of(info))

@@ -25,6 +25,7 @@ from imgcls_beam.listing.bigquery_manifests import PREFIX, read_bigquery
 from imgcls_beam.listing.braces import has_range
 from imgcls_beam.listing.folders import ARCHIVE_SUFFIX, PACKED_SUFFIXES, list_files
 from imgcls_beam.listing.line_manifests import PART_SUFFIXES, Head, look_at_lines, read_lines
+from imgcls_beam.listing.outages import refuse_outage
 from imgcls_beam.listing.references import Line, References, find_near_column, refuse_column
 from imgcls_beam.options import ManifestOptions
 from imgcls_beam.stores import (
@@ -58,6 +59,7 @@ def list_manifest(
 
     Raises:
         ConfigError: it is not there, may not be read, is of no known format, or has no such column.
+        StoreError: the store of an archive that it names does not answer.
     """
     if options.url.lower().startswith(PREFIX):
         table = ImageRef(f"{PREFIX}{options.url[len(PREFIX) :]}")
@@ -168,6 +170,7 @@ def _open_archive(named: ImageRef) -> Iterator[ImageRef | Failure]:
     if isinstance(archive, ImageRef):
         yield from list_archive(archive)
         return
+    refuse_outage(named.uri, archive)
     kind = kind_of(archive)
     is_missing = kind in (FaultKind.NO_OBJECT, FaultKind.NO_BUCKET)
     message = _NO_ARCHIVE if is_missing else _CLOSED_ARCHIVE

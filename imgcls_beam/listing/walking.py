@@ -11,13 +11,17 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 from fsspec import AbstractFileSystem
 
 from imgcls_beam.listing.on_disk import Distinct
 from imgcls_beam.passed_over import Reason
-from imgcls_beam.stores import Info, ask, is_local
+from imgcls_beam.stores import Info, ask, is_local, is_passing, iterate_waits
+
+_TRIES, _FIRST_WAIT_S = 5, 0.5
+"""Of a listing of one folder, with some 8 s of waits; buckets have a patience of their own."""
 
 FOLDER = "directory"
 """fsspec's word. Beside it and `file`, an info is of the type of a `Reason` to pass it over."""
@@ -138,7 +142,8 @@ def _list_disk(folder: str) -> Iterator[Info]:
 
 
 def _list_store(store: AbstractFileSystem, folder: str) -> Iterator[Info]:
-    for info in sorted(store.ls(folder, detail=True), key=lambda found: str(found["name"])):
+    listed = _ask_again(functools.partial(store.ls, folder, detail=True))
+    for info in sorted(listed, key=lambda found: str(found["name"])):
         # Some stores list a folder among its own content, as an object of no bytes.
         if info["type"] == FOLDER and str(info["name"]).rstrip("/") == folder.rstrip("/"):
             continue
@@ -147,3 +152,14 @@ def _list_store(store: AbstractFileSystem, folder: str) -> Iterator[Info]:
         else:
             is_link = info["type"] in (FOLDER, "link")
             yield {"name": info["name"], "type": Reason.LINK if is_link else Reason.SPECIAL}
+
+
+def _ask_again(question: Callable[[], Sequence[Info]]) -> Sequence[Info]:
+    """Asks a store whose client may try only once; again while its fault looks passing."""
+    waits = iterate_waits(_TRIES, _FIRST_WAIT_S, math.inf)
+    while isinstance(answer := ask(question), Exception):
+        wait_s = next(waits, None) if is_passing(answer) else None
+        if wait_s is None:
+            raise answer
+        time.sleep(wait_s)
+    return answer

@@ -1,8 +1,10 @@
 """A store that is gone ends the run, in place of an error row for each of a million images.
 
 One object that its store does not deliver is a row. When none of the last 64 objects that this
-process has asked for was delivered, whatever store they lie in, and that for half a minute, it is
-no fault of theirs.
+process has asked for was delivered, and that for half a minute, it is no fault of theirs. Stores of
+one kind (all of S3, all of the web, the machine's own disks) are one here: they fail together where
+the network or the credentials do, and one dead host of many is no reason to end a run. An archive
+is one object, however many images lie in it.
 """
 
 import dataclasses
@@ -10,14 +12,15 @@ import datetime
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from imgcls_beam.elements import Failure, ImageRef
 from imgcls_beam.errors import FailureCode, StoreError
+from imgcls_beam.reading.faults import EXPIRED_CREDENTIALS
 from imgcls_beam.reading.ranges import Asking
 from imgcls_beam.reading.read import begin_images
 from imgcls_beam.reading.shared_reads import Begun, Given, LateRead, Result
-from imgcls_beam.stores import show_store
+from imgcls_beam.stores import show_store, split_url
 
 _OBJECTS = 64
 _GONE_S = 30.0
@@ -30,6 +33,21 @@ _WITHOUT_AN_ANSWER = (
 """Codes of objects that may have been judged without a request."""
 
 
+@dataclasses.dataclass(slots=True)
+class _Silence:
+    """What stores of one kind have not delivered since they delivered something.
+
+    Attributes:
+        failed: objects, by their URIs; as many as are needed to end a run.
+        since: when the first of them was asked for, in seconds since 1970.
+        answered: when something was delivered last.
+    """
+
+    failed: set[str] = dataclasses.field(default_factory=set)
+    since: float = 0.0
+    answered: float = 0.0
+
+
 class Breaker:
     """What the threads of this process were delivered lately."""
 
@@ -40,7 +58,7 @@ class Breaker:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Begins with a store that answers.
+        """Begins with stores that answer.
 
         Args:
             objects: so many must have failed, one after the other.
@@ -51,11 +69,15 @@ class Breaker:
         self._lock = threading.Lock()
         self._objects, self._gone_s = objects, gone_s
         self._clock, self._sleep = clock, sleep
-        self._failed, self._since, self._answered = 0, 0.0, 0.0
+        self._silences: dict[str, _Silence] = {}
 
-    def wait(self) -> None:
+    def wait(self, refs: Iterable[Given]) -> None:
         """Before a batch: where nothing is delivered any more it waits, so that little is lost."""
-        if self._failed >= self._objects:
+        kinds = {_kind_of(each) for each in refs if isinstance(each, ImageRef)}
+        with self._lock:
+            silences = [self._silences[each] for each in kinds if each in self._silences]
+            is_gone = any(len(each.failed) >= self._objects for each in silences)
+        if is_gone:
             self._sleep(_PAUSE_S)
 
     def note(self, results: Sequence[Result], began: float) -> None:
@@ -68,30 +90,47 @@ class Breaker:
         Raises:
             StoreError: nothing has been delivered for too long.
         """
-        results = [each for each in results if not _may_be_unasked(each)]
-        gone = [each for each in results if _is_silence(each)]
-        if not results:
-            return
+        asked = [each for each in results if not _may_be_unasked(each)]
+        for kind in sorted({_kind_of(each.ref) for each in asked}):
+            self._note_kind(kind, [each for each in asked if _kind_of(each.ref) == kind], began)
+
+    def _note_kind(self, kind: str, results: Sequence[Result], began: float) -> None:
+        gone = [each for each in results if isinstance(each, Failure) and _is_silence(each)]
         with self._lock:
+            silence = self._silences.setdefault(kind, _Silence())
             if len(gone) < len(results):
-                self._failed, self._answered = 0, self._clock()
+                self._silences[kind] = _Silence(answered=self._clock())
                 return
-            # One that was asked for again and again began long before the last answer.
-            self._since = self._since if self._failed else max(began, self._answered)
-            self._failed += len(gone)
-            if self._failed < self._objects or self._clock() - self._since < self._gone_s:
+            if not silence.failed:
+                # One that was asked for again and again began long before the last answer.
+                silence.since = max(began, silence.answered)
+            for each in gone[: self._objects]:
+                if len(silence.failed) < self._objects:
+                    silence.failed.add(each.ref.object_uri)
+            is_long = self._clock() - silence.since >= self._gone_s
+            if len(silence.failed) < self._objects or not is_long:
                 return
-            failed, self._failed = self._failed, 0
-        since = datetime.datetime.fromtimestamp(self._since, datetime.UTC)
-        store = show_store(gone[-1].ref.object_uri)
-        raise StoreError(
-            f"{store} does not answer since {since:%H:%M:%S} UTC: none of "
-            f"the last {failed} images could be read there; start the run again when it does"
-        )
+            self._silences[kind] = _Silence(answered=silence.answered)
+        raise _give_up(gone[-1], silence)
 
     def now(self) -> float:
         """By the clock."""
         return self._clock()
+
+
+def _give_up(last: Failure, silence: _Silence) -> StoreError:
+    store = show_store(last.ref.object_uri)
+    since = datetime.datetime.fromtimestamp(silence.since, datetime.UTC)
+    images = f"none of the last {len(silence.failed)} images could be read there"
+    if last.message == EXPIRED_CREDENTIALS:
+        return StoreError(
+            f"{store} takes these credentials no more since {since:%H:%M:%S} UTC: {images}; renew "
+            "them, and start the run again"
+        )
+    return StoreError(
+        f"{store} does not answer since {since:%H:%M:%S} UTC: {images}; start the run again when "
+        "it does"
+    )
 
 
 BREAKER = Breaker()
@@ -104,7 +143,7 @@ def begin_or_give_up(refs: Sequence[Given], asking: Asking) -> list[Begun]:
     Raises:
         StoreError: that; and so may a result that is to come.
     """
-    BREAKER.wait()
+    BREAKER.wait(refs)
     began = BREAKER.now()
     asking = dataclasses.replace(asking, conclude=functools.partial(_note, began))
     begun = begin_images(refs, asking)
@@ -122,10 +161,16 @@ def _note(began: float, result: Result) -> None:
     BREAKER.note([result], began)
 
 
+def _kind_of(ref: ImageRef) -> str:
+    """Stores that fail together: those of one scheme, as it is spelled."""
+    scheme = split_url(ref.object_uri)[0]
+    return "http" if scheme == "https" else scheme
+
+
 def _may_be_unasked(result: Result) -> bool:
     """Whether it is judged by its name or its listed size, so that it says nothing of its store."""
     return isinstance(result, Failure) and result.code in _WITHOUT_AN_ANSWER
 
 
-def _is_silence(result: Result) -> bool:
-    return isinstance(result, Failure) and result.code is FailureCode.UNAVAILABLE
+def _is_silence(failure: Failure) -> bool:
+    return failure.code is FailureCode.UNAVAILABLE

@@ -8,6 +8,11 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.store_health import STORE_HEALTH
 from imgcls_beam.stores import REFUSED_HOST, FaultKind, is_fault, iterate_waits, kind_of
 
+EXPIRED_CREDENTIALS = (
+    "the store takes these credentials no more: they have expired, or were withdrawn"
+)
+"""The message of an object that was asked for with them."""
+
 _LISTED_NO_MORE = "the object was listed but is not there any more"
 _OF_KIND = {
     FaultKind.MALFORMED: (
@@ -32,6 +37,7 @@ _OF_KIND = {
         FailureCode.UNAVAILABLE,
         "no credentials for the store were found, or what gives them did not answer",
     ),
+    FaultKind.EXPIRED: (FailureCode.UNAVAILABLE, EXPIRED_CREDENTIALS),
     FaultKind.NOT_PUBLIC: (FailureCode.UNREADABLE, REFUSED_HOST),
     FaultKind.UNREACHABLE: (FailureCode.UNAVAILABLE, "the store did not deliver the object"),
     FaultKind.OUT_OF_RANGE: (FailureCode.UNREADABLE, "the object is shorter than it was"),

@@ -22,6 +22,7 @@ from imgcls_beam.stores.opening import (
     split_url,
 )
 from imgcls_beam.stores.patience import (
+    OTHER_RETRIES,
     RETRIES,
     Patience,
     bear_silence,
@@ -44,6 +45,7 @@ from imgcls_beam.stores.versions import (
 )
 
 __all__ = [
+    "OTHER_RETRIES",
     "REFUSED_HOST",
     "RETRIES",
     "FaultKind",

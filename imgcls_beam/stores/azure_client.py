@@ -19,7 +19,7 @@ from azure.storage.blob._shared.policies_async import AsyncStorageRetryPolicy
 from azure.storage.blob.aio import BlobServiceClient
 from fsspec.asyn import sync_wrapper
 
-from imgcls_beam.stores.patience import RETRIES, Patience, find_wait_s
+from imgcls_beam.stores.patience import OTHER_RETRIES, Patience, find_wait_s
 
 _COPY_POLL_S = 0.5
 _NO_ACCOUNT = "neither a connection string nor an account is set"
@@ -187,13 +187,20 @@ class _Persistence(AsyncStorageRetryPolicy):
         """Whether there is another try."""
         began = settings.setdefault("began", time.monotonic())
         is_late = time.monotonic() - began > self._patience.retry_s
-        return not is_late and super().increment(settings, *args, **kwargs) and RETRIES.take(1) > 0
+        return not is_late and super().increment(settings, *args, **kwargs)
+
+    async def sleep(self, settings: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Waits before another try, and until it may be made."""
+        await super().sleep(settings, *args, **kwargs)
+        until_s = settings["began"] + self._patience.retry_s
+        await OTHER_RETRIES.take_meanwhile(until_s - time.monotonic())
 
     async def send(self, request: Any) -> Any:  # noqa: ANN401
         """Makes a request, again where its fault looks passing."""
         request.context.options["read_timeout"] = self._patience.find_silence_s()
         answer = await super().send(request)
-        RETRIES.give_back(1)
+        if self._patience.tries > 1:  # an image's, which its reader counts
+            OTHER_RETRIES.give_back(1)
         return answer
 
 

@@ -36,6 +36,8 @@ class FaultKind(enum.Enum):
     """The store knows who asks, or that nobody does, and refuses."""
     NO_CREDENTIALS = enum.auto()
     """None were found; or the service that gives them to a machine was busy."""
+    EXPIRED = enum.auto()
+    """Whoever asks is not known any more: the credentials have run out, or were withdrawn."""
     WRONG_SETTINGS = enum.auto()
     """A profile that is not there, credentials of which a part is missing."""
     NOT_PUBLIC = enum.auto()
@@ -82,6 +84,16 @@ _WRONG_SETTINGS_NAME = re.compile(
     r"|Unknown(Credential|Endpoint|Region|Signature|TokenProvider)|SSO|Login|MissingDependency"
     r"|NonRetryable"
 )
+_EXPIRED_CODES = frozenset(
+    {
+        *("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"),
+        *("InvalidAccessKeyId", "RequestTimeTooSkewed", "RequestExpired"),
+        *("AuthenticationFailed", "InvalidAuthenticationInfo"),  # Azure's
+    }
+)
+"""What is said of who asks, whatever the object: some with the status 400, some with 403."""
+_EXPIRED_WORDS = re.compile("invalid credentials", re.IGNORECASE)
+"""Of a 401 of Google or Hugging Face; without a token the words are others."""
 _MALFORMED_CODES = frozenset(
     {"InvalidBucketName", "InvalidURI", "KeyTooLongError", "InvalidResourceName", "InvalidUri"}
 )
@@ -149,6 +161,8 @@ def _find_kind(error: BaseException) -> FaultKind:
     ):
         if _has_name(error, pattern):
             return kind
+    if code in _EXPIRED_CODES or (status == 401 and _EXPIRED_WORDS.search(str(error))):
+        return FaultKind.EXPIRED
     if code in ("NoSuchBucket", "ContainerNotFound"):
         return FaultKind.NO_BUCKET
     if _is_malformed(error, status, code):

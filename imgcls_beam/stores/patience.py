@@ -26,6 +26,8 @@ BYTES_PER_S = 128 << 10
 """The slowest link on which everything is still read and written, for all that goes on at once."""
 
 _SILENCE_VARIABLE = "IMGCLS_STORE_TIMEOUT_S"
+_RETRIED_SILENCES, _LEAST_RETRY_S = 4, 20.0
+"""Who bears less silence waits less all in all: for so many of them, and for so long at least."""
 _MOST_WAIT_S, _BRIEF_WAIT_S = 4.0, 0.3
 _BRIEF_WAITS = 7
 """So many are brief at the most: what goes on failing may be gone for a while by itself."""
@@ -39,8 +41,8 @@ class Patience:
     """How long and how often the requests of one client are tried.
 
     Attributes:
-        tries: of a request, while its fault looks passing. With eight, one in 15,000 is given up
-            where three in ten fail.
+        tries: of a request, while its fault looks passing: more than `retry_s` has room for, so
+            that a store is waited for as long whether it is silent or refuses at once.
         retry_s: after the first try; no other begins later.
         first_wait_s: before the second try; doubled from one to the next.
         connect_s: until a connection is there.
@@ -50,7 +52,7 @@ class Patience:
         sharing: how many requests share the link.
     """
 
-    tries: int = 8
+    tries: int = 1000
     retry_s: float = 120.0
     first_wait_s: float = 0.5
     connect_s: float = 5.0
@@ -87,10 +89,11 @@ class Patience:
                 if wait_s is None:
                     raise
                 await asyncio.sleep(wait_s)
-                if not await RETRIES.take_meanwhile(retry_until_s - time.monotonic()):
+                if not await OTHER_RETRIES.take_meanwhile(retry_until_s - time.monotonic()):
                     raise
             else:
-                RETRIES.give_back(1)
+                if self.tries > 1:  # an image's, which its reader counts
+                    OTHER_RETRIES.give_back(1)
                 return answer
 
 
@@ -120,7 +123,10 @@ def default_patience() -> Patience:
     if not 0 < silence_s < float("inf"):
         return usual
     connect_s = min(usual.connect_s, silence_s)
-    return Patience(connect_s=connect_s, silence_s=silence_s, request_s=2 * silence_s)
+    retry_s = min(usual.retry_s, max(_LEAST_RETRY_S, _RETRIED_SILENCES * silence_s))
+    return Patience(
+        retry_s=retry_s, connect_s=connect_s, silence_s=silence_s, request_s=2 * silence_s
+    )
 
 
 def find_limit_s(base_s: float, size_bytes: int) -> float:
@@ -167,7 +173,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 class RetryBudget:
-    """What all threads of a process may try again: as much as was answered, and 200 beside.
+    """What the threads of a process may try again: as much as was answered, and 200 beside.
 
     Four more come with each second. A store that is overloaded gets the work of its clients once,
     and not four times. Whoever finds nothing left waits for it: so a store that is away for a while
@@ -235,4 +241,7 @@ class RetryBudget:
 
 
 RETRIES = RetryBudget()
-"""Of this process."""
+"""Of the images of this process."""
+
+OTHER_RETRIES = RetryBudget()
+"""Of its other requests: hosts of images that are gone leave enough to write what was found."""

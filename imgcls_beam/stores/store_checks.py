@@ -33,10 +33,7 @@ _WAITS_S = (0.5, None)
 _GCS = "https://storage.googleapis.com"
 _GCS_SCHEMES, _S3_SCHEMES = ("gs", "gcs"), ("s3", "s3a")
 _AZURE_SCHEMES = ("az", "abfs", "abfss")
-_UNKNOWN_USER = (
-    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"),
-    *("AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"),
-)
+_UNKNOWN_USER = ("SignatureDoesNotMatch", "NoAuthenticationInformation")
 _ACCOUNT_SETTINGS = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_NAME")
 
 

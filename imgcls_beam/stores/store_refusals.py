@@ -56,6 +56,9 @@ _SENTENCES = {
         "the credentials for {scheme}:// cannot be used: their profile, or a part of them, is "
         "missing or wrong; {set}"
     ),
+    FaultKind.EXPIRED: (
+        "these credentials for {scheme}:// are not taken{code}; renew them, or {set}"
+    ),
     FaultKind.DENIED: "it may not be read{code}; check its permissions, or {set}",
     FaultKind.NO_BUCKET: "there is no bucket {bucket}; check its name and the account",
     FaultKind.NO_OBJECT: "there is no such file or folder",

@@ -51,7 +51,7 @@ def test_each_deadline_is_the_codes() -> None:
         (
             "tries",
             f"{_IMAGES.tries}, none later than {_IMAGES.retry_s:g} s after the first",
-            f"{_OTHERS.tries}, none later than {_OTHERS.retry_s:g} s after the first",
+            f"as many as there is time for: none later than {_OTHERS.retry_s:g} s after the first",
         ),
     ):
         assert _ROWS[row] == (images, others), row
@@ -70,7 +70,7 @@ def test_waits_and_retries_are_the_codes(monkeypatch: pytest.MonkeyPatch) -> Non
     assert _IMAGES.first_wait_s == _OTHERS.first_wait_s
     most, each_s = patience._MOST_RETRIES, patience._RETRIES_PER_S
     retries = f"as many as there were answers, and {most} beside; {each_s:g} more each second"
-    assert _ROWS["retries of a process"] == (retries, "the same")
+    assert _ROWS["retries of a process"] == (retries, "the same, counted apart")
     token, _ = _ROWS["a token of Google's"]
     assert token.startswith(f"{gcs_client._TOKEN_S:g} s,")
 
@@ -115,6 +115,16 @@ def test_an_object_that_stays_silent_is_a_row_in_time(
     said = re.search(r"a row after (\d+) to (\d+) s", _SECTION)
     assert said is not None
     assert clock.now_s <= float(said[2])
+
+
+def test_how_long_a_shorter_silence_is_retried_is_the_codes() -> None:
+    assert patience._RETRIED_SILENCES == 4
+    said = (
+        f"makes the {_OTHERS.retry_s:g} s shorter: four times as long as it says, "
+        f"{patience._LEAST_RETRY_S:g} s at least"
+    )
+    assert said in " ".join(_SECTION.split())
+    assert f"a run waits for {_OTHERS.retry_s:g} s for a store" in _SECTION
 
 
 def test_when_a_store_is_gone_is_the_codes() -> None:

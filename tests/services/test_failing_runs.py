@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imgcls_beam.reading import breaker
-from imgcls_beam.stores import RETRIES, Folder, open_folder, patience
+from imgcls_beam.stores import OTHER_RETRIES, Folder, open_folder, patience
 from pipelines.__main__ import main
 from tests.scenes import draw_photo, encode
 from tests.servers import Server, forget_clients
@@ -36,6 +36,7 @@ def quick(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Clients whose patience is short."""
     monkeypatch.setenv("IMGCLS_STORE_TIMEOUT_S", "0.5")
     monkeypatch.setattr(patience, "_MOST_WAIT_S", 0.05)
+    monkeypatch.setattr(patience, "_LEAST_RETRY_S", 3.0)
     forget_clients(server.scheme)
     yield
     server.take_asked()
@@ -97,7 +98,7 @@ def test_thirty_runs_that_write_under_faults_are_published_once_or_not_at_all(
     server: Server, quick: None
 ) -> None:
     for seed in range(30):
-        RETRIES.give_back(1_000_000)
+        OTHER_RETRIES.give_back(1_000_000)
         _write_disturbed(server, 100 + seed)
 
 
@@ -133,7 +134,7 @@ def _spoil_after_the_commit(
     def swap_and_spoil(self: Folder, *given: Any) -> None:
         swap(self, *given)
         server.spoil("503", *patterns, for_ever=True)
-        RETRIES.take(1_000_000)
+        OTHER_RETRIES.take(1_000_000)
 
     monkeypatch.setattr(Folder, "swap", swap_and_spoil)
 
@@ -148,7 +149,7 @@ def test_a_record_that_cannot_be_read_back_leaves_the_run_published(
     _spoil_after_the_commit(server, monkeypatch, _RECORD_READS[server.scheme])
     code = _run(server, output)
     server.take_asked()
-    RETRIES.give_back(1_000_000)
+    OTHER_RETRIES.give_back(1_000_000)
     assert code == 0
     assert (
         f"the rows were published, but {server.root}/{output}/runs/r1.json cannot be" in caplog.text
@@ -166,7 +167,7 @@ def test_what_cannot_be_cleared_after_the_commit_leaves_the_run_published(
     _spoil_after_the_commit(server, monkeypatch, _CLEARING[server.scheme])
     code = _run(server, output)
     server.take_asked()
-    RETRIES.give_back(1_000_000)
+    OTHER_RETRIES.give_back(1_000_000)
     assert code == 0
     assert "run r1 is published; what it staged could not be removed" in caplog.text
     _check_once_or_not_at_all(server, output, code)
@@ -186,14 +187,14 @@ def test_a_run_that_fails_where_its_record_cannot_be_read_says_that_it_is_not_kn
     def spoil_and_swap(self: Folder, *given: Any) -> None:
         server.spoil("lose", writes, for_ever=True)
         server.spoil("503", _RECORD_READS[server.scheme], for_ever=True)
-        RETRIES.take(1_000_000)
+        OTHER_RETRIES.take(1_000_000)
         swap(self, *given)
 
     monkeypatch.setattr(Folder, "swap", spoil_and_swap)
     code = _run(server, output)
     said = capsys.readouterr().err.splitlines()[-1]
     server.take_asked()
-    RETRIES.give_back(1_000_000)
+    OTHER_RETRIES.give_back(1_000_000)
     assert code == 1
     record = json.loads(server.store.cat_file(f"{server.root}/{output}/runs/r1.json"))
     assert "it is not known whether the rows were published" in said

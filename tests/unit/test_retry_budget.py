@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from imgcls_beam.stores import Patience, patience
-from imgcls_beam.stores.patience import RetryBudget
+from imgcls_beam.stores.patience import RetryBudget, default_patience
 
 
 class Clock:
@@ -65,7 +65,7 @@ def test_a_request_waits_for_a_retry_that_others_have_used_up(
 ) -> None:
     budget = RetryBudget(3)
     budget.take(3)
-    monkeypatch.setattr(patience, "RETRIES", budget)
+    monkeypatch.setattr(patience, "OTHER_RETRIES", budget)
     assert asyncio.run(Patience(first_wait_s=0.01).persist(_fail(2))) == 7
     assert budget.take(1) == 1  # as it was answered
 
@@ -73,7 +73,42 @@ def test_a_request_waits_for_a_retry_that_others_have_used_up(
 def test_a_request_for_which_no_retry_is_left_in_time_fails_as_it_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(patience, "RETRIES", RetryBudget(0))
+    monkeypatch.setattr(patience, "OTHER_RETRIES", RetryBudget(0))
     monkeypatch.setattr(patience, "_POLL_S", 0.01)
     with pytest.raises(ConnectionResetError):
         asyncio.run(Patience(first_wait_s=0.01, retry_s=0.1).persist(_fail(2)))
+
+
+def test_a_store_that_refuses_at_once_is_waited_for_as_long_as_one_that_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was given up after eight tries, which are over in 20 s."""
+    monkeypatch.setattr(patience, "_MOST_WAIT_S", 0.01)
+    assert asyncio.run(Patience(first_wait_s=0.01).persist(_fail(60))) == 7
+
+
+def test_dead_hosts_of_images_leave_the_output_its_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "RETRIES", RetryBudget(0))
+    monkeypatch.setattr(patience, "OTHER_RETRIES", others := RetryBudget(3, clock=lambda: 0.0))
+    assert asyncio.run(Patience(first_wait_s=0.01, retry_s=1.0).persist(_fail(2))) == 7
+    assert others.take(9) == 2
+
+
+def test_a_try_of_an_image_earns_no_retry_of_another_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its reader counts it."""
+    monkeypatch.setattr(patience, "OTHER_RETRIES", others := RetryBudget(3, clock=lambda: 0.0))
+    others.take(3)
+    asyncio.run(Patience(tries=1).persist(_fail(0)))
+    assert others.take(9) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "retry_s"), [("", 120), ("0.5", 20), ("10", 40), ("30", 120), ("90", 120)]
+)
+def test_who_bears_less_silence_waits_less_all_in_all(
+    given: str, retry_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGCLS_STORE_TIMEOUT_S", given)
+    assert default_patience().retry_s == retry_s

@@ -56,6 +56,13 @@ def _no_token() -> HttpError:
     return HttpError({"code": 401, "message": "Invalid Credentials"})
 
 
+def _of_azure(status: int, code: str) -> Exception:
+    """As azure's client raises it."""
+    error = PermissionError("words of the store")
+    error.status_code, error.error_code = status, code  # type: ignore[attr-defined]
+    return error
+
+
 KINDS: dict[str, tuple[Exception, FaultKind]] = {
     **{
         f"s3: 400 {code}": (
@@ -91,6 +98,20 @@ KINDS: dict[str, tuple[Exception, FaultKind]] = {
     "gs: 404": (HttpError({"code": 404}), FaultKind.NO_OBJECT),
     "s3: Glacier": (_of_code("InvalidObjectState", PermissionError()), FaultKind.ARCHIVED),
     "s3: AccessDenied": (_of_code("AccessDenied", PermissionError()), FaultKind.DENIED),
+    **{
+        f"s3: {code}": (_of_code(code, made), FaultKind.EXPIRED)
+        for code, made in (
+            ("ExpiredToken", PermissionError()),
+            ("InvalidAccessKeyId", PermissionError()),
+            ("RequestTimeTooSkewed", PermissionError()),
+        )
+    },
+    "az: a SAS that ran out": (_of_azure(403, "AuthenticationFailed"), FaultKind.EXPIRED),
+    "az: a blob that is not given": (
+        _of_azure(403, "AuthorizationPermissionMismatch"),
+        FaultKind.DENIED,
+    ),
+    "gs: a token that ran out": (_no_token(), FaultKind.EXPIRED),
     "gs: 401": (HttpError({"code": 401, "message": "Anonymous caller"}), FaultKind.DENIED),
     "gs: 403": (OSError("Forbidden: b/o\nno access"), FaultKind.DENIED),
     "google: 403": (api.Forbidden("x"), FaultKind.DENIED),
@@ -150,7 +171,7 @@ KINDS: dict[str, tuple[Exception, FaultKind]] = {
     ),
     "gs: a token server that refuses": (
         _caused_by(_no_token(), gauth.RefreshError("invalid_grant")),
-        FaultKind.DENIED,
+        FaultKind.EXPIRED,
     ),
     "gs: requester pays": (
         _caused_by(ValueError("x"), HttpError({"code": 400})),
@@ -168,6 +189,7 @@ CODE_OF = {
     FaultKind.DENIED: FailureCode.PERMISSION_DENIED,
     FaultKind.WRONG_SETTINGS: FailureCode.PERMISSION_DENIED,
     FaultKind.NO_CREDENTIALS: FailureCode.UNAVAILABLE,
+    FaultKind.EXPIRED: FailureCode.UNAVAILABLE,
     FaultKind.UNREACHABLE: FailureCode.UNAVAILABLE,
     FaultKind.NOT_PUBLIC: FailureCode.UNREADABLE,
     FaultKind.OTHER: FailureCode.UNREADABLE,

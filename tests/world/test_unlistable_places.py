@@ -1,5 +1,6 @@
 """A folder or an archive that may not be read: a row under its own name; the rest is scored."""
 
+import contextlib
 import os
 import pathlib
 import stat
@@ -10,11 +11,12 @@ from typing import Any
 
 import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from imgcls_beam.elements import Failure, ImageRef
-from imgcls_beam.errors import ConfigError, FailureCode, Stage
-from imgcls_beam.listing import check_inputs, list_images
+from imgcls_beam.errors import ConfigError, FailureCode, Stage, StoreError
+from imgcls_beam.listing import check_inputs, list_images, walking
+from imgcls_beam.listing.outages import refuse_outage
 from imgcls_beam.options import InputOptions, ManifestOptions
 from tests.tars import write_tar
 
@@ -49,6 +51,12 @@ def guarded() -> Iterator[type[Guarded]]:
     Guarded.faults.clear()
     yield Guarded
     Guarded.store.clear()
+
+
+def _expire() -> Exception:
+    error = PermissionError("words of the store")
+    error.error_code = "ExpiredToken"  # type: ignore[attr-defined]
+    return error
 
 
 def _split(url: str, *schemes: str) -> tuple[list[str], list[Failure]]:
@@ -139,9 +147,7 @@ for each in list_images(InputOptions(({str(photos)!r},))):
     ]
 
 
-@pytest.mark.parametrize(
-    "fault", [PermissionError("x"), RuntimeError("of a client"), TimeoutError()], ids=repr
-)
+@pytest.mark.parametrize("fault", [PermissionError("x"), RuntimeError("of a client")], ids=repr)
 def test_a_folder_of_any_store_is_a_row(guarded: type[Guarded], fault: Exception) -> None:
     for name in ("photos/a.jpg", "photos/private/b.jpg", "photos/z/c.jpg"):
         guarded().pipe(f"/{name}", b"x")
@@ -149,7 +155,105 @@ def test_a_folder_of_any_store_is_a_row(guarded: type[Guarded], fault: Exception
     refs, (failure,) = _split("guarded://photos", "guarded")
     assert [uri.rpartition("/")[2] for uri in refs] == ["a.jpg", "c.jpg"]
     assert failure.ref.uri.endswith("/photos/private")
-    assert failure.retryable is isinstance(fault, TimeoutError)
+    assert not failure.retryable
+
+
+@pytest.fixture
+def unwaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking, "_FIRST_WAIT_S", 0.001)
+
+
+_TREE = ("photos/a.jpg", "photos/away/b.jpg", "photos/z/c.jpg")
+
+
+@pytest.mark.usefixtures("unwaited")
+@pytest.mark.parametrize(
+    ("fault", "problem", "remedy"),
+    [
+        (TimeoutError(), "does not answer", "start the run again when it does"),
+        (ConnectionRefusedError(), "does not answer", "start the run again when it does"),
+        (
+            _expire(),
+            "takes no credentials of this process",
+            "renew them, and start the run again",
+        ),
+    ],
+    ids=["silent", "refused", "expired"],
+)
+def test_a_store_that_goes_away_while_it_is_listed_ends_the_run(
+    guarded: type[Guarded], fault: Exception, problem: str, remedy: str
+) -> None:
+    """Its images would be left out, and no row would name them."""
+    for name in _TREE:
+        guarded().pipe(f"/{name}", b"x")
+    guarded.faults["away"] = fault
+    with pytest.raises(StoreError) as raised:
+        _split("guarded://photos", "guarded")
+    said = "so what guarded:///photos/away holds is not known"
+    assert str(raised.value) == f"guarded:// {problem}, {said}; {remedy}"
+
+
+@pytest.mark.usefixtures("unwaited")
+def test_a_store_that_comes_back_is_listed_whole(
+    guarded: type[Guarded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in _TREE:
+        guarded().pipe(f"/{name}", b"x")
+    listed, left = Guarded.ls, iter([TimeoutError(), ConnectionResetError()])
+
+    def fail_at_first(self: Guarded, path: str, detail: bool = True, **kwargs: Any) -> Any:
+        if path.endswith("away") and (fault := next(left, None)) is not None:
+            raise fault
+        return listed(self, path, detail=detail, **kwargs)
+
+    monkeypatch.setattr(Guarded, "ls", fail_at_first)
+    refs, failures = _split("guarded://photos", "guarded")
+    assert ([uri.rpartition("/")[2] for uri in refs], failures) == (["a.jpg", "b.jpg", "c.jpg"], [])
+
+
+@pytest.mark.parametrize("is_manifest", [False, True], ids=["folder", "manifest"])
+@pytest.mark.parametrize("moment", ["open", "read"])
+def test_an_archive_whose_store_goes_away_ends_the_run(
+    moment: str,
+    is_manifest: bool,
+    guarded: type[Guarded],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tar = write_tar(tmp_path / "s.tar", [("x.jpg", b"1")])
+    guarded().pipe("/photos/s.tar", tar.read_bytes())
+    (tmp_path / "m.txt").write_text("guarded://photos/s.tar")
+
+    def refuse(*args: Any, **more: Any) -> Any:
+        raise ConnectionRefusedError(111, "refused")
+
+    if moment == "open":
+        monkeypatch.setattr(Guarded, "open", refuse)
+    else:
+        monkeypatch.setattr(MemoryFile, "read", refuse)
+    manifest = ManifestOptions(str(tmp_path / "m.txt"), uri_column=None)
+    options = (
+        InputOptions(manifest=manifest, allow_schemes=("guarded",))
+        if is_manifest
+        else InputOptions(("guarded://photos",), allow_schemes=("guarded",))
+    )
+    with pytest.raises(StoreError, match=r"so what guarded:///?photos/s\.tar holds is not known"):
+        list(list_images(options))
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_refused"),
+    [
+        ("s3://bucket/s.tar", True),
+        ("hf://datasets/a/b/s.tar", True),
+        ("https://host.example/s.tar", False),
+        ("file:///photos/s.tar", False),
+    ],
+)
+def test_one_host_of_the_web_and_one_place_of_a_disk_are_a_row(uri: str, is_refused: bool) -> None:
+    with pytest.raises(StoreError) if is_refused else contextlib.nullcontext():
+        refuse_outage(uri, TimeoutError())
+    refuse_outage(uri, FileNotFoundError())
 
 
 @pytest.mark.parametrize(

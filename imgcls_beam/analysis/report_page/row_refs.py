@@ -7,7 +7,7 @@ from typing import Any
 
 from imgcls_beam.analysis.report_page.page_facts import ReportedImage
 from imgcls_beam.elements import Failure, ImageRef
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.errors import ConfigError, StoreError
 from imgcls_beam.listing.archives import list_archive
 from imgcls_beam.listing.folders import ARCHIVE_SUFFIX
 from imgcls_beam.listing.parquet_manifests import list_cells
@@ -34,7 +34,9 @@ def find_refs(
         else:
             refs[image.uri] = ImageRef(image.uri, image.version, image.size_bytes)
     for container, members in inside.items():
-        with contextlib.suppress(ConfigError):  # it is gone, or is something else by now
+        with contextlib.suppress(
+            ConfigError, StoreError
+        ):  # it is gone, or is something else by now
             refs |= _find_members(container, members, configuration)
     return refs
 
