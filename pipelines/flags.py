@@ -238,13 +238,29 @@ _READ_COUNTS = {"max_image_bytes": "max_bytes", "read_concurrency": "concurrency
 _DECODE_COUNTS = {"max_image_pixels": "max_pixels", "max_image_seconds": "max_seconds"}
 
 
-def to_limits(flags: argparse.Namespace) -> tuple[ReadOptions, DecodeOptions]:
-    """The limits of reading and decoding."""
-    read = _to_counts(flags, _READ_COUNTS)
+def to_limits(
+    flags: argparse.Namespace,
+    read: ReadOptions | None = None,
+    decode: DecodeOptions | None = None,
+) -> tuple[ReadOptions, DecodeOptions]:
+    """The limits of reading and decoding: those of the flags that are given, and else these.
+
+    Args:
+        flags: the flags of `classify`, or of `retry`.
+        read: what holds where no flag is given; None: our defaults.
+        decode: likewise.
+
+    Raises:
+        ConfigError: a value that is not allowed.
+    """
+    given = _to_counts(flags, _READ_COUNTS)
     if flags.read_timeout_s is not None:
-        read["timeout_s"] = to_float("read_timeout_s", flags.read_timeout_s, "seconds")
-    decode = DecodeOptions(sandbox=flags.sandbox, **_to_counts(flags, _DECODE_COUNTS))
-    return ReadOptions(allow_schemes=tuple(flags.allow_scheme), **read), decode
+        given["timeout_s"] = to_float("read_timeout_s", flags.read_timeout_s, "seconds")
+    read = dataclasses.replace(
+        read or ReadOptions(), allow_schemes=tuple(flags.allow_scheme), **given
+    )
+    counts = _to_counts(flags, _DECODE_COUNTS)
+    return read, dataclasses.replace(decode or DecodeOptions(), sandbox=flags.sandbox, **counts)
 
 
 def _to_counts(flags: argparse.Namespace, fields: dict[str, str]) -> dict[str, Any]:

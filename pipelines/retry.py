@@ -6,7 +6,8 @@
     imgcls retry --output=gs://bucket/labels --run_id=r1 --max_image_pixels=200000000
 
 The run record says what was listed and how it was classified, so nothing else has to be given.
-Model and parameters are the run's own. Images that are no longer listed keep their error rows.
+Model, parameters and limits are the run's own; a flag that is given wins.
+Images that are no longer listed keep their error rows.
 """
 
 import sys

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.model_options import ModelOptions
-from imgcls_beam.options import InputOptions, JobOptions, ManifestOptions, OutputOptions
+from imgcls_beam.options import (
+    DecodeOptions,
+    InputOptions,
+    JobOptions,
+    ManifestOptions,
+    OutputOptions,
+    ReadOptions,
+)
 
 from . import flags as classify_flags
 from .arguments import parse_known, to_count, to_float
@@ -97,12 +104,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--output_table", metavar="P.D.T", help="BigQuery table that has the rows too")
     add = parser.add_argument_group("limits").add_argument
     add("--allow_scheme", action="append", default=[], metavar="S", help="read S:// too")
-    add("--read_concurrency", metavar="N", help="objects that are read at once (64)")
-    add("--read_timeout_s", metavar="S", help="silence of a store, then it is asked again (8)")
-    add("--max_image_bytes", metavar="N", help="a larger object is an error row")
-    add("--max_image_pixels", metavar="N", help="a larger image is an error row")
-    add("--max_image_seconds", default="30", metavar="N", help="to decode an image (30)")
-    add("--sandbox", default="auto", metavar="W", help="for decoding: auto, require, off")
+    add("--read_concurrency", metavar="N", help="objects that are read at once (as the run)")
+    add("--read_timeout_s", metavar="S", help="silence of a store, then again (as the run)")
+    add("--max_image_bytes", metavar="N", help="a larger object is an error row (as the run)")
+    add("--max_image_pixels", metavar="N", help="a larger image is an error row (as the run)")
+    add("--max_image_seconds", metavar="N", help="to decode an image (as the run)")
+    add("--sandbox", default="auto", metavar="W", help="for decoding: auto, require, off (auto)")
     add("--batch_size", metavar="N", help="images in a forward pass, or auto (as the run)")
     add("--device", metavar="D", help="auto, cpu, cuda (as the run)")
     add("--max_error_ratio", default="0.05", metavar="R", help="of the whole run; else exit 3")
@@ -115,16 +122,29 @@ def _to_job(record: "RunRecord", flags: argparse.Namespace, output: OutputOption
     try:
         images = _to_input(record.configuration["input"], flags)
         model = _to_model(record, flags)
-    except (KeyError, TypeError) as error:
+        limits = _to_limits(record.configuration)
+    except (KeyError, TypeError, AttributeError) as error:
         problem = "its record does not say how it was run; use imgcls classify --only=errors"
         raise ConfigError("run_id", record.run_id, problem) from error
     flags.allow_scheme = list(images.allow_schemes)
-    read, decode = classify_flags.to_limits(flags)
-    recorded = record.configuration.get("read", {})
-    read = dataclasses.replace(read, dedupe=recorded.get("dedupe", read.dedupe))
+    read, decode = classify_flags.to_limits(flags, *limits)
     decode = dataclasses.replace(decode, preprocess=record.models[0].preprocess)
     max_error_ratio = to_float("max_error_ratio", flags.max_error_ratio)
     return JobOptions(images, model, output, read, decode, max_error_ratio)
+
+
+def _to_limits(configuration: Mapping[str, Any]) -> tuple[ReadOptions, DecodeOptions]:
+    """How the run read and decoded; our defaults for what its record does not say."""
+    return (
+        ReadOptions(**_take_fields(ReadOptions, configuration.get("read", {}))),
+        DecodeOptions(**_take_fields(DecodeOptions, configuration.get("decode", {}))),
+    )
+
+
+def _take_fields(options: type, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of options; another version's record may say more."""
+    names = {field.name for field in dataclasses.fields(options)}
+    return {name: value for name, value in recorded.items() if name in names}
 
 
 def _to_input(fields: Mapping[str, Any], flags: argparse.Namespace) -> InputOptions:
