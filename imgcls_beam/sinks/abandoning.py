@@ -54,11 +54,10 @@ def abandon_on_error(abandon: Callable[[], None]) -> Iterator[None]:
 
 def _is_done(abandon: Callable[[], None]) -> bool:
     """Abandons a session; the error of its run is the one to be seen."""
-    try:
+    with contextlib.suppress(Exception):
         abandon()
-    except Exception:  # noqa: BLE001  of whatever client
-        return False
-    return True
+        return True
+    return False
 
 
 def abandon_with(
