@@ -38,7 +38,7 @@ from imgcls_beam.sinks import (
     find_missing_folders,
     list_own,
 )
-from imgcls_beam.stores import FaultKind, ask, kind_of
+from imgcls_beam.stores import FaultKind, ask, kind_of, share_haste
 from imgcls_beam.transforms import (
     ClassifyImages,
     ClassifyImagesByModel,
@@ -120,7 +120,7 @@ def _run_checked(
     if not is_local(options):  # here it is loaded before anything is read
         for each in scorings:
             check_model(each.model)
-    with contextlib.ExitStack() as begun:
+    with share_haste(), contextlib.ExitStack() as begun:
         try:
             rows = _begin_rows(begun, job.output, scorings, started_at)
         except RunExistsError:

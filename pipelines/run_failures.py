@@ -3,38 +3,40 @@
 import contextlib
 import functools
 import logging
-import re
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 
 from imgcls_beam.board import read_words
-from imgcls_beam.errors import GoesOnError, PublishError
+from imgcls_beam.errors import GoesOnError, PublishError, StoreError
 from imgcls_beam.metrics import RunCounts, read_counts
 from imgcls_beam.options import OutputOptions
-from imgcls_beam.sinks import JsonlSession, Session, abandon_jsonl, abandon_session, is_committed
-from imgcls_beam.stopping import hold_up, stop_process, stoppable
+from imgcls_beam.sinks import (
+    JsonlSession,
+    Session,
+    abandon_jsonl,
+    abandon_session,
+    is_committed,
+    keep_unpublished,
+)
+from imgcls_beam.stopping import hold_up, stoppable
+from imgcls_beam.stores import hasten
 
 from .far_jobs import Watch, ask_to_cancel, cancel_job, is_lost, name_job, needs_program
 from .held_signals import hold_signals
-from .runners import is_local
-from .told_errors import describe_error
-from .worker_processes import kill_workers, quieten_threads
+from .runners import is_local, is_spread
+from .told_errors import describe_error, is_kind
+from .worker_ends import end_with_workers
+from .worker_processes import quieten_threads
 
 _LOG = logging.getLogger("imgcls")
 
-_WORKER_ENDED = re.compile(r"Worker subprocess exited with return code (-?\d+)")
 _CANCELLED = (
     "interrupted; the job was cancelled, nothing was published and nothing of this run is kept; "
     "the same command starts it again"
 )
-_SHELL_SIGNALS = 128
-"""A shell adds it to the signal by which its program was ended."""
 
 
 def run_to_end(
@@ -65,7 +67,7 @@ def run_to_end(
     abandon = functools.partial(_abandon, rows, lines)
     if not is_local(pipeline.options):
         quieten_threads()
-    with stoppable(abandon) as run, _watched_workers():
+    with stoppable(abandon) as run, end_with_workers():
         result = None
         try:
             with hold_signals() if _is_handed_over(pipeline.options) else contextlib.nullcontext():
@@ -75,8 +77,14 @@ def run_to_end(
             result.wait_until_finish()
             return read_counts(result)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the edge: all of it is told
-            _end(error, run.reason, result, pipeline.options, rows, output)
+            with hasten() if _is_interrupt(error) else contextlib.nullcontext():
+                _end(error, run.reason, result, pipeline.options, rows, output)
         return None
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Beam wraps an interrupt that comes in the middle of a step."""
+    return isinstance(error, KeyboardInterrupt) or str(error).startswith("KeyboardInterrupt")
 
 
 def _end(
@@ -90,22 +98,21 @@ def _end(
     far = None if is_local(options) else result
     if not is_local(options):
         hold_up()  # threads of its client, whose service may be gone
-    is_wrapped = str(error).startswith("KeyboardInterrupt")
     if isinstance(error, KeyboardInterrupt) and reason is None:
         if far is not None:
             _end_far(far, options, rows, output, error)
         elif _is_handed_over(options):
             raise KeyboardInterrupt(_explain_unnamed("interrupted", rows, output)) from error
         else:
-            _end_interrupted(rows, output, error)
-    elif is_wrapped and reason is None and not _is_published(rows):
-        raise KeyboardInterrupt from error  # Beam wraps what comes in the middle of a step
+            _end_interrupted(options, rows, output, error)
+    elif _is_interrupt(error) and reason is None and not _is_published(rows):
+        raise KeyboardInterrupt from error
     elif not is_local(options) and is_lost(error):
         _end_lost(far, options, rows, output, error)
     else:
         if far is not None and reason is not None:
             ask_to_cancel(far)
-        _end_failed(reason or _describe(error), rows, output, error)
+        _end_failed(reason or _describe(error), options, rows, output, error)
 
 
 def _is_handed_over(options: PipelineOptions) -> bool:
@@ -122,7 +129,7 @@ def _end_lost(
 ) -> None:
     """The service of a job does not answer any more; without a result the job was not named yet."""
     if needs_program(options) or _is_published(rows):
-        _end_failed("the job service stopped answering", rows, output, error)
+        _end_failed("the job service stopped answering", options, rows, output, error)
         return
     if result is None:
         lost = _explain_unnamed("the service stopped answering", rows, output)
@@ -148,7 +155,7 @@ def _end_far(
         has_ended = cancel_job(result, rows, is_needed=needs_program(options))
     if _is_published(rows) and not output.is_scratch:
         _LOG.warning("interrupted, but the rows were published before the job could be stopped")
-        _end_interrupted(rows, output, error)
+        _end_interrupted(options, rows, output, error)
     elif has_ended:
         is_sure = rows is not None or needs_program(options)
         raise KeyboardInterrupt(_CANCELLED if is_sure else _explain_lines(output)) from error
@@ -160,10 +167,14 @@ def _end_far(
 
 
 def _end_failed(
-    problem: str, rows: Session | None, output: OutputOptions, error: BaseException
+    problem: str,
+    options: PipelineOptions,
+    rows: Session | None,
+    output: OutputOptions,
+    error: BaseException,
 ) -> None:
     what = "the run failed and nothing was published"
-    if rows is not None and is_committed(rows) is None:
+    if rows is not None and _is_unknown(rows, options, error):
         raise PublishError(f"the run failed, and {_explain_unknown(rows)} ({problem})") from error
     if _is_published(rows) and not output.is_scratch:
         missing = _name_later(output)
@@ -174,8 +185,10 @@ def _end_failed(
     raise PublishError(f"{what} ({problem})") from error
 
 
-def _end_interrupted(rows: Session | None, output: OutputOptions, error: BaseException) -> None:
-    if rows is not None and is_committed(rows) is None:
+def _end_interrupted(
+    options: PipelineOptions, rows: Session | None, output: OutputOptions, error: BaseException
+) -> None:
+    if rows is not None and _is_unknown(rows, options, error):
         raise PublishError(f"interrupted, and {_explain_unknown(rows)}") from error
     if not _is_published(rows) or output.is_scratch:
         raise error
@@ -199,59 +212,6 @@ def _abandon(rows: Session | None, lines: JsonlSession | None) -> None:
         abandon_jsonl(lines)
 
 
-@contextlib.contextmanager
-def _watched_workers() -> Iterator[None]:
-    """Beam's runner waits for its worker processes, whatever has become of them and of itself.
-
-    One that ends by itself ends the run, and with an interrupt of this process all of them end: a
-    terminal interrupts them too, who sends a signal does not.
-    """
-    before, ended = threading.excepthook, threading.Event()
-    threading.excepthook = functools.partial(_hear, before, ended)
-    handlers: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, functools.partial(_interrupt, handler, ended))
-    try:
-        yield
-    finally:
-        threading.excepthook = before
-        for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
-
-
-def _interrupt(
-    before: Callable[[int, object], object], ended: threading.Event, number: int, frame: object
-) -> None:
-    ended.set()
-    kill_workers()
-    before(number, frame)
-
-
-def _hear(
-    before: Callable[[threading.ExceptHookArgs], object],
-    is_over: threading.Event,
-    arguments: threading.ExceptHookArgs,
-) -> None:
-    before(arguments)
-    ended = _WORKER_ENDED.match(str(arguments.exc_value))
-    if ended and not is_over.is_set():
-        words = read_words()
-        stop_process(words[0] if words else _explain_end(int(ended[1])))
-
-
-def _explain_end(code: int) -> str:
-    number = -code if code < 0 else code - _SHELL_SIGNALS
-    if number == 9:
-        return "a worker process was killed: by hand, or because memory ran out"
-    if number > 0:
-        return f"a worker process was ended by signal {number}"
-    return f"a worker process ended with exit code {code}"
-
-
 def _name_later(output: OutputOptions) -> str:
     """What is written after the rows are published."""
     later = {"the table": output.table, "the responses": output.jsonl}
@@ -261,6 +221,18 @@ def _name_later(output: OutputOptions) -> str:
 def _is_published(session: Session | None) -> bool:
     """Whether this very session is known to have committed its rows."""
     return session is not None and is_committed(session) is True
+
+
+def _is_unknown(session: Session, options: PipelineOptions, error: BaseException) -> bool:
+    """Whether a session may have committed its rows, for all that is known without its store.
+
+    Rows are published by a later step than the one in which images are read, and where the runner
+    has no other processes it is known whether that step has begun.
+    """
+    if is_committed(session) is not None:
+        return False
+    is_before = not is_spread(options) or is_kind(error, StoreError)
+    return not (is_local(options) and is_before and keep_unpublished(session))
 
 
 def _explain_lines(output: OutputOptions) -> str:

@@ -39,6 +39,13 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[-1] if lines else _NO_REASON}"
 
 
+def is_kind(error: BaseException, kind: type[ImgclsError]) -> bool:
+    """Whether it is of this kind, or the text of a worker's error that is."""
+    lines = map(str.strip, str(error).splitlines())
+    named = {found["name"] for line in lines if (found := _NAMED.match(line))}
+    return isinstance(error, kind) or kind.__name__ in named
+
+
 def _list_own(kind: type[ImgclsError]) -> Iterator[type[ImgclsError]]:
     yield kind
     for each in kind.__subclasses__():

@@ -37,6 +37,7 @@ from imgcls_beam.sinks.session import (
     find_missing_folders,
     give_up,
     is_committed,
+    keep_unpublished,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ __all__ = [
     "find_missing_folders",
     "give_up",
     "is_committed",
+    "keep_unpublished",
     "list_own",
     "locate_record",
     "read_record",

@@ -15,9 +15,14 @@ import apache_beam as beam
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from imgcls_beam.errors import GoesOnError
+from imgcls_beam.stores.haste import hasten
 from imgcls_beam.stores.local_folder import remove_empty
 from imgcls_beam.time_limits import ask_within
 
+NOT_CLEARED = (
+    "interrupted; nothing was published; what this run has staged could not be removed now, which "
+    "a later run does"
+)
 _ANSWER_S = 10.0
 """For a runner that is asked whether a job has ended."""
 
@@ -26,16 +31,33 @@ _ANSWER_S = 10.0
 def abandon_on_error(abandon: Callable[[], None]) -> Iterator[None]:
     """Abandons a session where the block raises anything, an interrupt too; that is raised on.
 
-    A session whose job may go on elsewhere is left to that.
+    A session whose job may go on elsewhere is left to that. After an interrupt a store that does
+    not answer is not waited for.
+
+    Raises:
+        KeyboardInterrupt: as it was raised; with a sentence where what was staged is still there.
     """
     try:
         yield
     except GoesOnError:
         raise
+    except KeyboardInterrupt as stop:
+        with hasten():
+            is_cleared = _is_done(abandon)
+        if is_cleared or stop.args:
+            raise
+        raise KeyboardInterrupt(NOT_CLEARED) from stop
     except BaseException:
-        with contextlib.suppress(Exception):  # the error of the run is the one to be seen
-            abandon()
+        _is_done(abandon)
         raise
+
+
+def _is_done(abandon: Callable[[], None]) -> bool:
+    """Abandons a session; the error of its run is the one to be seen."""
+    with contextlib.suppress(Exception):
+        abandon()
+        return True
+    return False
 
 
 def abandon_with(

@@ -24,6 +24,7 @@ from imgcls_beam.library_versions import find_versions
 from imgcls_beam.passed_over import PassedOver, merge_passed_over
 from imgcls_beam.sinks.leftovers import (
     Note,
+    begin_to_publish,
     clear_finished,
     read_note_with_etag,
     roll_back,
@@ -137,6 +138,7 @@ def _begin_to_move(work: Work) -> Note:
     earlier, etag = read_note_with_etag(folder, staging)
     if etag is None or (earlier is not None and earlier.is_given_up):
         raise PublishError(_GIVEN_UP)
+    begin_to_publish(folder, staging)
     moved = {work.locate(each) for each in work.published}
     note = make_note(work.session, sorted(moved.union(earlier.moved if earlier else ())))
     try:

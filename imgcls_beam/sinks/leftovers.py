@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import json
 import re
+import threading
 from collections.abc import Iterator
 
 from imgcls_beam.errors import PublishError
@@ -44,6 +45,10 @@ class Note:
 
 _ABANDONED: set[str] = set()
 """Staging folders that this process has cleared, by URL, and has not begun again."""
+_PUBLISHING: set[str] = set()
+"""Staging folders out of which this process has begun to publish, by URL."""
+_STEPS = threading.Lock()
+"""Of the step from the one to the other."""
 
 
 def check_staging(folder: Folder, staging: str) -> None:
@@ -54,6 +59,24 @@ def check_staging(folder: Folder, staging: str) -> None:
     """
     if folder.url_of(staging) in _ABANDONED:
         raise PublishError(f"{folder.url_of(staging)} was abandoned meanwhile")
+
+
+def begin_to_publish(folder: Folder, staging: str) -> None:
+    """Notes that this process publishes what a session has staged.
+
+    Raises:
+        PublishError: it has abandoned the session, or said that it does not publish.
+    """
+    with _STEPS:
+        check_staging(folder, staging)
+        _PUBLISHING.add(folder.url_of(staging))
+
+
+def keep_from_publishing(folder: Folder, staging: str) -> bool:
+    """Whether this process has not begun to publish what a session has staged, and never will."""
+    with _STEPS:
+        _ABANDONED.add(folder.url_of(staging))
+        return folder.url_of(staging) not in _PUBLISHING
 
 
 def write_note(folder: Folder, staging: str, note: Note) -> None:

@@ -21,6 +21,7 @@ from imgcls_beam.sinks.leftovers import (
     abandon_staging,
     clear_run,
     give_up_note,
+    keep_from_publishing,
     read_note_with_etag,
     sweep_sessions,
     write_note,
@@ -108,6 +109,11 @@ def is_committed(session: Session) -> bool | None:
     if isinstance(current, Exception):
         return None
     return current is not None and current.record.session_id == session.session_id
+
+
+def keep_unpublished(session: Session) -> bool:
+    """Whether this process has not begun to publish a session, and never will; asks no store."""
+    return keep_from_publishing(session.folder, session.paths.staging)
 
 
 def give_up(session: Session) -> bool:

@@ -2,6 +2,7 @@
 
 from imgcls_beam.stores.client_faults import FaultKind, ask, is_fault, kind_of
 from imgcls_beam.stores.folder import FileState, Folder
+from imgcls_beam.stores.haste import hasten, share_haste
 from imgcls_beam.stores.infos import (
     Info,
     find_info,
@@ -67,6 +68,7 @@ __all__ = [
     "has_protocol",
     "has_secret_etag",
     "has_version",
+    "hasten",
     "is_bucket_name",
     "is_content",
     "is_fault",
@@ -80,6 +82,7 @@ __all__ = [
     "open_parent",
     "open_store",
     "refuse_store_faults",
+    "share_haste",
     "show_store",
     "size_of",
     "spell_uri",

@@ -1,6 +1,7 @@
 """Requests of one kind, many at once: a store that is far away answers 32 as fast as one."""
 
 import concurrent.futures
+import contextvars
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
@@ -38,7 +39,8 @@ def run_at_once(
     queue = _Queue(operation, items)
     threads = min(at_once, len(items))
     with concurrent.futures.ThreadPoolExecutor(threads, "imgcls-store") as pool:
-        working = [pool.submit(queue.work) for _ in range(threads)]
+        contexts = [contextvars.copy_context() for _ in range(threads)]
+        working = [pool.submit(each.run, queue.work) for each in contexts]
         try:
             concurrent.futures.wait(working)
         finally:

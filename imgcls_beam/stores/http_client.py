@@ -5,6 +5,7 @@ from typing import Any
 import aiohttp
 from fsspec.implementations.http import HTTPFileSystem
 
+from imgcls_beam.stores.client_faults import FaultKind, kind_of
 from imgcls_beam.stores.patience import Patience
 from imgcls_beam.stores.public_hosts import check_address
 
@@ -41,6 +42,21 @@ class PublicHttp(HTTPFileSystem):
             max_redirects=_REDIRECTS,
             **kwargs,
         )
+
+    async def _info(self, url: str, **kwargs: Any) -> Any:  # noqa: ANN401
+        """What a server says of an object.
+
+        Raises:
+            FileNotFoundError: there is none.
+            Exception: what the look-up raised; fsspec makes a `FileNotFoundError` of all of it.
+        """
+        try:
+            return await super()._info(url, **kwargs)
+        except FileNotFoundError as error:
+            fault = error.__cause__
+            if not isinstance(fault, Exception) or kind_of(fault) is FaultKind.NO_OBJECT:
+                raise
+            raise fault from fault.__cause__
 
     async def _cat_file(
         self,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from imgcls_beam import stopping
-from pipelines import run_failures
+from pipelines import worker_ends
 from pipelines.worker_processes import find_workers
 from tests.programs import ROOT
 from tests.scenes import write_slow
@@ -22,7 +22,7 @@ PROCESSES = pathlib.Path("/proc")
 only_linux = pytest.mark.skipif(
     not PROCESSES.exists(), reason="only Linux says which processes a program has started"
 )
-watched = run_failures._watched_workers
+watched = worker_ends.end_with_workers
 MODES = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
 
 
@@ -131,4 +131,4 @@ def test_a_worker_that_is_killed_or_a_signal_ends_the_run_and_all_workers(
     ],
 )
 def test_the_end_of_a_worker_is_explained(code: int, words: str) -> None:
-    assert run_failures._explain_end(code) == f"a worker process {words}"
+    assert worker_ends._explain_end(code) == f"a worker process {words}"

@@ -121,6 +121,29 @@ def test_a_store_that_is_gone_ends_the_run_with_a_sentence(
     assert not server.store.exists(f"{server.root}/{output}/runs/r1.json")
 
 
+def test_a_run_that_ends_before_its_commit_has_published_nothing_whatever_its_store_says(
+    server: Server,
+    quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Images and rows lie in one bucket, which does not answer any more."""
+
+    class Breaker(breaker.Breaker):
+        def wait(self) -> None:
+            server.spoil("503", "", for_ever=True)
+            RETRIES.take(1_000_000)
+
+    monkeypatch.setattr(breaker, "BREAKER", Breaker(objects=4, gone_s=0))
+    code = _run(server, f"away-{uuid.uuid4().hex}")
+    said = capsys.readouterr().err.splitlines()[-1]
+    server.take_asked()
+    RETRIES.give_back(1_000_000)
+    assert code == 1
+    assert "the run failed and nothing was published" in said
+    assert f"{server.root} does not answer since" in said
+
+
 _RECORD_READS = {"gs": "^GET /download/.*runs/r1.json", "s3": r"^GET .*/runs/r1\.json"}
 _CLEARING = {"gs": "^DELETE .*_staging/r1-", "s3": r"^POST /[^/]+/?\?delete|^DELETE .*_staging/r1-"}
 
