@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,17 +23,23 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import changed_object, no_file
 from imgcls_beam.reading.store_groups import open_stores
 from imgcls_beam.stores import (
+    RETRIES,
     facts_of,
     find_info,
     has_secret_etag,
     has_version,
     is_content,
     is_local,
+    is_passing,
+    iterate_waits,
 )
 
 _SHORT = "the store gave fewer bytes than the object has"
 _DAMAGED = "the bytes that were read do not have the checksum that the store gives for the object"
 
+_LOOK_UP_TRIES = 5
+"""Of an object that a manifest names, with some 8 s of waits. An image that is not found to be the
+one of an earlier run is scored again, which costs more than to ask."""
 _LOOK_UPS_AT_ONCE = 16
 _LOOK_UPS_TOGETHER = 256
 
@@ -87,11 +94,32 @@ def look_up_versions(
     for indices, store, paths in open_stores([ref for _, ref in unknown], options):
         if isinstance(store, ImageError):
             continue
-        for index, info in zip(indices, look_up(store, paths), strict=True):
+        for index, info in zip(indices, _look_up_again(store, paths, options), strict=True):
             if not isinstance(info, BaseException):
                 position, ref = unknown[index]
                 found[position] = dataclasses.replace(ref, **facts_of(info))
     return found
+
+
+def _look_up_again(
+    store: AbstractFileSystem, paths: Sequence[str], options: ReadOptions
+) -> list[Mapping[str, Any] | BaseException]:
+    """`look_up`; what fails in passing is asked for again, as long as retries are left."""
+    infos = look_up(store, paths)
+    RETRIES.give_back(sum(not _is_passing(each) for each in infos))
+    for wait_s in iterate_waits(_LOOK_UP_TRIES, options.first_wait_s, options.retry_s):
+        failed = [index for index, info in enumerate(infos) if _is_passing(info)]
+        again = failed[: RETRIES.take(len(failed))]
+        if not again:
+            break
+        time.sleep(wait_s)
+        for index, info in zip(again, look_up(store, [paths[i] for i in again]), strict=True):
+            infos[index] = info
+    return infos
+
+
+def _is_passing(info: Mapping[str, Any] | BaseException) -> bool:
+    return isinstance(info, BaseException) and is_passing(info)
 
 
 def look_up(

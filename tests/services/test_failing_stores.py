@@ -112,6 +112,16 @@ def test_a_name_without_an_object_is_looked_up_once(server: Server, ref: ImageRe
     assert len(server.take_asked()) == 1
 
 
+def test_a_look_up_that_fails_in_passing_is_made_again(server: Server, ref: ImageRef) -> None:
+    """Without its version an image that was scored before would be scored again."""
+    server.take_asked()
+    server.spoil("503", r"x\.png")
+    (found,) = look_up_versions([ImageRef(ref.uri)], _OPTIONS)
+    assert isinstance(found, ImageRef)
+    assert (found.version, found.size_bytes) == (ref.version, ref.size_bytes)
+    assert len(server.take_asked()) == 2
+
+
 @pytest.mark.parametrize("how", ["short", "damage"])
 def test_what_was_cut_or_flipped_once_is_read_again(
     server: Server, ref: ImageRef, how: str
