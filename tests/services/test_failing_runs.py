@@ -132,13 +132,13 @@ def test_a_run_that_ends_before_its_commit_has_published_nothing_whatever_its_st
     class Breaker(breaker.Breaker):
         def wait(self) -> None:
             server.spoil("503", "", for_ever=True)
-            RETRIES.take(1_000_000)
+            OTHER_RETRIES.take(1_000_000)
 
     monkeypatch.setattr(breaker, "BREAKER", Breaker(objects=4, gone_s=0))
     code = _run(server, f"away-{uuid.uuid4().hex}")
     said = capsys.readouterr().err.splitlines()[-1]
     server.take_asked()
-    RETRIES.give_back(1_000_000)
+    OTHER_RETRIES.give_back(1_000_000)
     assert code == 1
     assert "the run failed and nothing was published" in said
     assert f"{server.root} does not answer since" in said

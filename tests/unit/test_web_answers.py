@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
-from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
 from imgcls_beam.stores import StoreKey, find_info, kind_of
@@ -89,6 +88,6 @@ def test_a_look_up_that_fails_says_why(
     """fsspec says of all of them that there is no such file."""
     monkeypatch.setenv("IMGCLS_STORE_TIMEOUT_S", "0.5")
     store = StoreKey.of(url(path)).open()
-    with pytest.raises(Exception) as raised:  # noqa: PT011  each has a class of its own
+    with pytest.raises(Exception) as raised:
         find_info(store, url(path), is_object=True)
     assert kind_of(raised.value) is kind
