@@ -130,7 +130,7 @@ def test_a_run_that_ends_before_its_commit_has_published_nothing_whatever_its_st
     """Images and rows lie in one bucket, which does not answer any more."""
 
     class Breaker(breaker.Breaker):
-        def wait(self) -> None:
+        def wait(self, refs: object) -> None:
             server.spoil("503", "", for_ever=True)
             OTHER_RETRIES.take(1_000_000)
 
