@@ -66,7 +66,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("sql 'select 1'", "output", "give the folder of the rows"),
     ("template", "action", "allowed: show, build, run, metadata"),
     ("template show", "image", "give the image"),
-    ("doctor --parityy=3", "flag='--parityy=3'", "did you mean --parity?"),
+    ("doctor --parityy=3", "flag='--parityy'", "did you mean --parity?"),
 ]
 JOB = "--input=photos --output=out"
 HEAVY = ("apache_beam", "torch", "transformers")
