@@ -38,12 +38,15 @@ if TYPE_CHECKING:
     from imgcls_beam.errors import (
         ConfigError,
         FailureCode,
+        GoesOnError,
         ImageError,
         ImgclsError,
         ModelError,
         PublishError,
         RunExistsError,
+        SickModelError,
         Stage,
+        StoreError,
     )
     from imgcls_beam.handler import ImageClassificationModelHandler
     from imgcls_beam.model_options import ModelKeywords, ModelOptions
@@ -85,6 +88,7 @@ if TYPE_CHECKING:
         ListImages,
         PrepareImages,
         ReadImages,
+        SpreadImages,
     )
 
 _NAMES = {
@@ -95,8 +99,8 @@ _NAMES = {
         "Prediction RequestLine Skipped TableCell"
     ),
     "errors": (
-        "ConfigError FailureCode ImageError ImgclsError ModelError PublishError "
-        "RunExistsError Stage"
+        "ConfigError FailureCode GoesOnError ImageError ImgclsError ModelError PublishError "
+        "RunExistsError SickModelError Stage StoreError"
     ),
     "handler": "ImageClassificationModelHandler",
     "model_options": "ModelKeywords ModelOptions",
@@ -109,7 +113,8 @@ _NAMES = {
     "spec": "FunctionToApply LabelScore Parameters ResponseElement SpecError",
     "stores": "FileState Folder",
     "transforms": (
-        "Classified ClassifyImages ClassifyImagesByModel ListImages PrepareImages ReadImages"
+        "Classified ClassifyImages ClassifyImagesByModel ListImages PrepareImages ReadImages "
+        "SpreadImages"
     ),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -136,6 +141,7 @@ __all__ = [
     "Folder",
     "ForwardPass",
     "FunctionToApply",
+    "GoesOnError",
     "ImageClassificationModelHandler",
     "ImageError",
     "ImageFacts",
@@ -174,9 +180,12 @@ __all__ = [
     "SandboxState",
     "Scoring",
     "Session",
+    "SickModelError",
     "Skipped",
     "SpecError",
+    "SpreadImages",
     "Stage",
+    "StoreError",
     "TableCell",
     "WriteJsonl",
     "WriteParquet",

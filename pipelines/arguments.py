@@ -71,14 +71,6 @@ def _find_values(name: str, words: Sequence[str]) -> Iterator[str]:
             yield value if equals else after
 
 
-def suggest(argument: str, parser: argparse.ArgumentParser) -> str:
-    """What to say of a flag that a parser does not know: the one that it is most like."""
-    flag = argument.partition("=")[0]
-    near = difflib.get_close_matches(flag, _list_names(parser), 1, _SIMILAR_RATIO)
-    program = parser.prog
-    return f"did you mean {near[0]}?" if near else f"{program} --help lists those that there are"
-
-
 def underscore(argument: str, names: Sequence[str]) -> str:
     """`--top-k=3` → `--top_k=3`, where that is one of our flags."""
     name, equals, value = argument.partition("=")

@@ -5,7 +5,8 @@
     imgcls doctor --model=google/vit-base-patch16-224 --input=photos/ --output=out/
     imgcls doctor --model=demo/model --input=demo/images --parity=20 --preprocess=fast
 
-Each check is a line; one that fails says what to do, and the others go on.
+Each check is a line; one that fails says what to do, and the others go on. Every flag of `classify`
+is taken: put `doctor` for `classify` in the command line of a job.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from . import beam_imports, doctor_flags, surroundings, terminal
 from .program import DONE, FAILED, USAGE, Fields, run_main
 
 if TYPE_CHECKING:
+    from imgcls_beam.model_options import ModelOptions
     from imgcls_beam.parity import Comparison, Shift
 
 _SHOWN_IMAGES = 5
@@ -97,6 +99,11 @@ def _describe(checked: dict[str, Any]) -> str:
 
 
 def _check_model(asked: argparse.Namespace) -> Iterator[str]:
+    for model in asked.models:
+        yield from _load(model)
+
+
+def _load(asked: "ModelOptions") -> Iterator[str]:
     from imgcls_beam.classifying.running import RunningClassifier
     from imgcls_beam.models import resolve_model
     from imgcls_beam.outcome_handler import OutcomeHandler
@@ -104,9 +111,9 @@ def _check_model(asked: argparse.Namespace) -> Iterator[str]:
 
     from . import preflight
 
-    preflight.check_stores(model=asked.model)
-    source = resolve_model(asked.model.model, asked.model.revision, asked.model.weights)
-    model = OutcomeHandler(asked.model, source=source).load_model()
+    preflight.check_stores(model=asked)
+    source = resolve_model(asked.model, asked.revision, asked.weights)
+    model = OutcomeHandler(asked, source=source).load_model()
     if isinstance(model, RunningClassifier):
         model.settle()  # a run would find out in its course, if it is long enough
     card = model.describe()

@@ -279,10 +279,14 @@ def _to_date(text: str) -> datetime.date:
     today = datetime.datetime.now(datetime.UTC).date()
     if text in ("today", "yesterday"):
         return today - datetime.timedelta(days=int(text == "yesterday"))
+    problem = "allowed: today, yesterday, YYYY-MM-DD"
     try:
-        return datetime.date.fromisoformat(text)
+        run_date = datetime.date.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError("run_date", text, "allowed: today, yesterday, YYYY-MM-DD") from error
+        raise ConfigError("run_date", text, problem) from error
+    if run_date.isoformat() != text:  # 20261122 and 2026-W47-7 are ISO's, too
+        raise ConfigError("run_date", text, problem)
+    return run_date
 
 
 def _to_run_id(template: str, run_date: datetime.date) -> str:

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from packaging.requirements import Requirement
@@ -60,6 +61,12 @@ def read_declared() -> set[str]:
     return {name for name in names if not any(each.startswith(f"{name}[") for each in names)}
 
 
+def read_build_requirements() -> set[str]:
+    """Names of what builds the package."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return {Requirement(each).name for each in settings["build-system"]["requires"]}
+
+
 def run(*command: str | pathlib.Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **environment}
@@ -92,7 +99,7 @@ def test_the_versions_of_beam_and_python_are_those_that_are_tested() -> None:
 
 
 def test_the_image_installs_what_setup_py_declares_and_each_is_pinned() -> None:
-    assert read_requirements() == read_declared()
+    assert read_requirements() == read_declared() | read_build_requirements()
     pins = read_pins()
     assert {name.split("[")[0] for name in read_requirements()} <= pins.keys()
 
@@ -111,6 +118,25 @@ def test_what_the_image_installs_has_hashes_and_the_versions_that_are_tested() -
         if "==" in line
     ]
     assert len(pinned) == len(cpu) + len(cuda), "a pin without a hash"
+
+
+def test_nothing_is_built_with_what_has_no_hash() -> None:
+    """A build by itself (`pip install FOLDER`) fetches setuptools as it comes."""
+    commands = re.split("[;\n]", INSTRUCTIONS)
+    installs = [each for each in commands if "pip install" in each and "imgcls/source" in each]
+    assert len(installs) == 1
+    assert "--no-build-isolation" in installs[0]
+    assert "--no-deps" in installs[0]
+    fits = Requirement("setuptools>=77").specifier
+    assert read_hashed("hashed.txt")["setuptools"] in fits
+    assert (DOCKER / "Dockerfile").read_text().startswith("# syntax=docker/dockerfile:1\n")
+
+
+def test_the_extras_of_the_image_are_those_that_the_pages_name() -> None:
+    (named,) = re.findall(r"--build-arg EXTRAS=([a-z,]+)", (DOCKER / "Dockerfile").read_text())
+    assert f"`--build-arg EXTRAS={named}`" in (ROOT / "docs" / "operations.md").read_text()
+    setup = (ROOT / "setup.py").read_text()
+    assert all(f'    "{each}": [' in setup for each in named.split(","))
 
 
 def test_no_pin_is_of_a_build_that_pypi_lacks() -> None:

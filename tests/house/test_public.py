@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import imgcls_beam
-from imgcls_beam import metrics
+from imgcls_beam import errors, metrics
 from imgcls_beam.classifying import ClassifierCard, ClassifierSpec
 from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import Stage
@@ -37,6 +37,21 @@ def test_all_names_are_there_and_come_from_where_they_are_said_to() -> None:
         value = getattr(imgcls_beam, name)
         assert name in ALIASES or value.__name__ == name
     assert set(imgcls_beam.__all__) <= set(dir(imgcls_beam))
+
+
+def test_what_callers_catch_and_what_the_pages_name_is_public() -> None:
+    """Every error of the tree; every transform that a page names."""
+    tree = {name for name, kind in vars(errors).items() if _is_error(kind)}
+    pages = (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+    named = {word for page in pages for word in re.findall(r"`(\w+Images)\b", page.read_text())}
+    assert {"ImgclsError", "StoreError"} < tree
+    assert "SpreadImages" in named
+    private = {"SelectImages"}  # of the programs; docs/architecture.md names it
+    assert (tree | named) - private <= set(imgcls_beam.__all__)
+
+
+def _is_error(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, errors.ImgclsError)
 
 
 def find_ours(annotation: Any) -> Iterator[type]:

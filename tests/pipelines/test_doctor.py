@@ -1,13 +1,17 @@
 """`imgcls doctor`: what is well, what is not, and how close the scores are."""
 
+import argparse
 import pathlib
 import re
+import shlex
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from imgcls_beam.preparing import geometry
+from pipelines import doctor_flags
+from pipelines import flags as classify_flags
 from pipelines.__main__ import main
 from tests.scenes import write_broken, write_photos
 
@@ -139,11 +143,87 @@ def test_each_problem_is_a_line_and_the_other_checks_go_on(
     "flag",
     [
         *("--parity=0", "--parity=many", "--parityy=3", "--top_k=0", "--preprocess=rough"),
+        *("--max_error_ratio=2", "--file_bytes=0", "--run_date=tomorrow", "--only=old"),
+        *(
+            "--gpu=v9",
+            "--gpu=l4",
+            "--uri_column=photo",
+            "--compare_with=google/vit-base-patch16-224",
+        ),
     ],
 )
 def test_a_wrong_flag_is_refused(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", flag]) == 2
     assert capsys.readouterr().err.startswith("imgcls doctor: ")
+
+
+VALUES = {
+    "image_column": None,  # one of the two columns
+    "output_jsonl": None,  # compare_with wants rows
+    "limit": "3",
+    "sample": "0.5",
+    "allow_empty": "true",
+    "manifest_encoding": "cp1252",
+    "read_timeout_s": "9",
+    "sandbox": "off",
+    "weights": "safetensors",
+    "function_to_apply": "sigmoid",
+    "device": "cpu",
+    "dtype": "float32",
+    "engine": "torch",
+    "dedupe": "off",
+    "preprocess": "fast",
+    "run_id": "nightly-{run_date}",
+    "run_date": "yesterday",
+    "if_exists": "replace",
+    "max_error_ratio": "0.2",
+    "gpu": "none",
+    "gpu_stages": "all",
+    "only": "all",
+}
+"""A value of each flag of `classify` that takes no number; None where another excludes it."""
+
+
+def test_every_flag_of_a_job_is_taken_and_reaches_the_checks() -> None:
+    flags = []
+    for action in classify_flags.make_parser()._actions:
+        name = action.dest
+        if isinstance(action, argparse._StoreTrueAction):
+            flags.append(f"--{name}")
+        elif action.nargs != 0 and VALUES.get(name, "7") is not None:
+            flags.append(f"--{name}={VALUES.get(name, '7')}")
+    asked = doctor_flags.parse_flags([*flags, "--direct_num_workers=2"])
+    assert (asked.input.limit, asked.input.manifest.encoding) == (3, "cp1252")
+    assert (asked.read.max_bytes, asked.read.dedupe, asked.read.timeout_s) == (7, "off", 9.0)
+    assert (asked.decode.max_pixels, asked.decode.preprocess) == (7, "fast")
+    assert (asked.output.if_exists, asked.output.report) == ("replace", True)
+    assert (asked.model.top_k, asked.model.threads) == (7, 7)
+    assert [each.function_to_apply for each in asked.models] == ["sigmoid"] * 2
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/usage.md", "docs/engines.md"])
+def test_a_command_of_the_pages_can_be_checked_as_it_is(page: str) -> None:
+    text = (DEMO.parent / page).read_text().replace("\\\n", " ")
+    lines = re.findall(r"^imgcls classify (.*-.*)$", text, re.MULTILINE)
+    assert lines
+    for line in lines:
+        flags = [word for word in shlex.split(line) if word != "--help_all"]
+        doctor_flags.parse_flags(flags)
+
+
+def test_workers_with_a_gpu_ask_for_none_on_this_machine() -> None:
+    cloud = ["--runner=DataflowRunner", "--project=p", "--region=us-central1", "--gpu=l4"]
+    asked = doctor_flags.parse_flags(cloud)
+    assert asked.model.device == "auto"
+    assert asked.beam.machine_type == "g2-standard-8"
+
+
+def test_both_models_of_a_comparison_are_checked(
+    tmp_path: pathlib.Path, vit_folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = f"--compare_with={tmp_path / 'gone'}"
+    assert main(["doctor", f"--model={vit_folder}", f"--output={tmp_path / 'out'}", other]) == 2
+    assert re.search(r"BAD model .*gone", capsys.readouterr().out)
 
 
 def test_the_token_is_never_shown(

@@ -114,8 +114,8 @@ def test_flink_starts_its_service_with_java_and_a_jar(
             "found by an address",
         ),
         (["--runner=SparkRunner", "--job_endpoint=nowhere"], "job_endpoint", "HOST:PORT"),
-        (["--runner=PrismRunner", "--parties=3"], "flag", "doctor has no such flag"),
-        (["--job_endpoint=localhost:1"], "flag", "doctor has no such flag"),
+        (["--runner=FnApiRunner", "--parties=3"], "flag", "nor Beam has such a flag"),
+        (["localhost:1"], "argument", "it belongs to no flag"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(

@@ -38,6 +38,8 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("doctor --weights=bin", "weights='bin'", "allowed: auto, safetensors"),
     ("classify {job} --function_to_apply=relu", "function_to_apply='relu'", "sigmoid, softmax"),
     ("classify {job} --run_date=tomorrow", "run_date='tomorrow'", "today, yesterday, YYYY-MM-DD"),
+    ("classify {job} --run_date=20261122", "run_date='20261122'", "today, yesterday, YYYY-MM-DD"),
+    ("classify {job} --run_date=2026-W47-7", "run_date='2026-W47-7'", "yesterday, YYYY-MM-DD"),
     ("classify {job} --run_id=a/b", "run_id='a/b'", "letters, digits, dots"),
     ("classify {job} --if_exists=overwrite", "if_exists='overwrite'", "fail, replace, append"),
     ("classify {job} --only=failed", "only='failed'", "allowed: all, new, errors"),
@@ -66,7 +68,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("sql 'select 1'", "output", "give the folder of the rows"),
     ("template", "action", "allowed: show, build, run, metadata"),
     ("template show", "image", "give the image"),
-    ("doctor --parityy=3", "flag='--parityy=3'", "did you mean --parity?"),
+    ("doctor --parityy=3", "flag='--parityy'", "did you mean --parity?"),
 ]
 JOB = "--input=photos --output=out"
 HEAVY = ("apache_beam", "torch", "transformers")
