@@ -34,7 +34,15 @@ from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers import buckets, objects
 from gcp_storage_emulator.storage import Storage
 
-from tests.controls import ON_THE_WIRE, STATUSES, Controls, damage, spoil_on_the_wire
+from tests.controls import (
+    LESS,
+    ON_THE_WIRE,
+    STATUSES,
+    Controls,
+    damage,
+    lessen,
+    spoil_on_the_wire,
+)
 
 _PAGE_ITEMS = 1000
 
@@ -203,6 +211,10 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
         if fault in STATUSES:
             self._send(STATUSES[fault], b'{"error": {"code": %d}}' % STATUSES[fault])
             return
+        if fault == LESS:
+            wanted, fault = lessen(self.headers["Range"]), ""
+            del self.headers["Range"]
+            self.headers["Range"] = wanted
         if fault == "stall":
             self._spoil(fault, b"")
             return

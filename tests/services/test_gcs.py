@@ -69,6 +69,16 @@ def test_what_is_kept_as_gzip_is_read_unpacked(gcs_server: Server, is_listed: bo
     assert failure.code is FailureCode.TOO_MANY_BYTES
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 10), (5, 10), (None, 7), (90, 300)])
+def test_of_what_is_kept_as_gzip_no_more_is_unpacked_than_was_asked_for(
+    gcs_server: Server, start: int | None, end: int
+) -> None:
+    data = bytes(range(200))
+    gcs_server.fill({"stretch/a.png": gzip.compress(data)}, contentEncoding="gzip")
+    path = f"{gcs_server.root}/stretch/a.png"
+    assert gcs_server.store.cat_file(path, start=start, end=end) == data[start:end]
+
+
 def test_what_is_kept_as_gzip_and_has_changed_is_found_out(gcs_server: Server) -> None:
     gcs_server.fill({"packed/a.png": gzip.compress(_LONG)}, contentEncoding="gzip")
     ref = _list(f"{gcs_server.root}/packed")

@@ -128,6 +128,16 @@ def test_what_always_arrives_damaged_is_a_failure(server: Server, folder: str) -
     assert "checksum" in failure.message
 
 
+def test_a_part_of_an_object_of_unknown_size_is_not_taken_for_the_object(
+    server: Server, folder: str
+) -> None:
+    _put(f"{folder}/a.png", bytes(range(100)), server)
+    server.spoil("less", "^GET .*a.png")
+    (read,) = _read([ImageRef(f"{folder}/a.png")])
+    assert isinstance(read, EncodedImage)
+    assert (read.data, read.tries) == (bytes(range(100)), 2)
+
+
 def test_an_object_without_a_checksum_is_looked_up_after_it_was_read(
     server: Server, folder: str
 ) -> None:
