@@ -209,7 +209,8 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
             return
         fault = self.controls.note(f"{method} {urllib.parse.unquote(self.path)}")
         if fault in STATUSES:
-            self._send(STATUSES[fault], b'{"error": {"code": %d}}' % STATUSES[fault])
+            body = b'{"error": {"code": %d, "message": "invalid, as told"}}'  # a word that misleads
+            self._send(STATUSES[fault], body % STATUSES[fault])
             return
         if fault == LESS:
             wanted, fault = lessen(self.headers["Range"]), ""

@@ -20,8 +20,9 @@ import gcsfs
 from fsspec.asyn import sync_wrapper
 from gcsfs.core import GCSFileSystem
 from gcsfs.credentials import LOCAL_REFRESH_BUFFER
-from gcsfs.retry import validate_response
+from gcsfs.retry import HttpError, validate_response
 
+from imgcls_beam.stores.client_faults import PASSING_STATUS
 from imgcls_beam.stores.patience import Patience
 from imgcls_beam.stores.range_answers import make_short_error, read_piece
 
@@ -50,7 +51,11 @@ class PatientGcs(_Client):
         """Takes what gcsfs takes, and the patience."""
         self._patience = patience
         self._refreshing: asyncio.Task[None] | None = None
-        super().__init__(*args, **kwargs)
+        session = {
+            "raise_for_status": _refuse_passing,
+            **(kwargs.pop("session_kwargs", None) or {}),
+        }
+        super().__init__(*args, session_kwargs=session, **kwargs)
 
     @property
     def requests_timeout(self) -> aiohttp.ClientTimeout:
@@ -140,6 +145,16 @@ class PatientGcs(_Client):
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.ensure_future(asyncio.to_thread(held.maybe_refresh))
         await asyncio.wait_for(asyncio.shield(self._refreshing), _TOKEN_S)
+
+
+async def _refuse_passing(answer: aiohttp.ClientResponse) -> None:
+    """Raises what says to come back later; gcsfs goes by its words, and may take it for a refusal.
+
+    Raises:
+        HttpError: that.
+    """
+    if answer.status in PASSING_STATUS:
+        raise HttpError({"code": answer.status, "message": "the store says to come back later"})
 
 
 def _find_range_bytes(given: dict[str, Any]) -> int:

@@ -103,6 +103,7 @@ _LOOK_UPS = [
     ("status/503", FaultKind.UNREACHABLE),
     ("reset", FaultKind.UNREACHABLE),
     ("stall", FaultKind.UNREACHABLE),
+    ("garbled", FaultKind.UNREACHABLE),
 ]
 
 
@@ -133,5 +134,11 @@ def test_parts_that_do_not_belong_together_are_no_image(
     url: Callable[[str], str], how: str
 ) -> None:
     failure = read(ImageRef(url(f"parts/40/{how}")))
+    assert isinstance(failure, Failure)
+    assert (failure.code, failure.retryable) == (FailureCode.UNAVAILABLE, True)
+
+
+def test_an_answer_that_is_garbled_is_no_refusal(url: Callable[[str], str]) -> None:
+    failure = read(ImageRef(url("garbled")))
     assert isinstance(failure, Failure)
     assert (failure.code, failure.retryable) == (FailureCode.UNAVAILABLE, True)
