@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineResult
+from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from imgcls_beam.board import read_words
 from imgcls_beam.errors import GoesOnError, PublishError, StoreError
@@ -24,7 +24,15 @@ from imgcls_beam.sinks import (
 from imgcls_beam.stopping import hold_up, stoppable
 from imgcls_beam.stores import hasten
 
-from .far_jobs import Watch, ask_to_cancel, cancel_job, is_lost, name_job, needs_program
+from .far_jobs import (
+    Watch,
+    ask_to_cancel,
+    cancel_job,
+    is_lost,
+    name_job,
+    needs_program,
+    read_state,
+)
 from .held_signals import hold_signals
 from .runners import is_local, is_spread
 from .told_errors import describe_error, is_kind
@@ -159,6 +167,11 @@ def _end_far(
     elif has_ended:
         is_sure = rows is not None or needs_program(options)
         raise KeyboardInterrupt(_CANCELLED if is_sure else _explain_lines(output)) from error
+    elif (state := read_state(result)) and PipelineState.is_terminal(state):
+        raise GoesOnError(
+            f"interrupted; {job} has ended, as its service says, and may have begun to publish; "
+            "nothing was published so far; the same command begins anew, and clears what it left"
+        ) from error
     else:
         raise GoesOnError(
             f"interrupted, but {job} goes on: it was asked to stop, and has not; nothing was "

@@ -90,6 +90,9 @@ def unknown_stores() -> None:
     store_health = sys.modules.get("imgcls_beam.reading.store_health")
     if store_health is not None:
         store_health.STORE_HEALTH.forget()
+    missing_buckets = sys.modules.get("imgcls_beam.reading.missing_buckets")
+    if missing_buckets is not None:
+        missing_buckets.KNOWN_BUCKETS.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,10 @@ STATUSES = {"429": 429, "500": 500, "503": 503, "403": 403, "404": 404}
 ON_THE_WIRE = ("reset", "short", "stall", "stall_within", "drip")
 """What goes wrong with the connection; the request is carried out, but for `stall`."""
 
+LESS = "less"
+"""The first bytes of a range in place of all of it, as a server may give (RFC 9110, 14.2)."""
+_LESS_BYTES = 10
+
 _STALL_S = 300.0
 _MEETING_S = 60.0
 _DRIP_S = 0.05
@@ -43,8 +47,8 @@ class Controls:
         """Remembers a request.
 
         Returns:
-            `lose`: carry it out and answer 503; `damage`: give another last byte; one of `STATUSES`
-            or of `ON_THE_WIRE`; else nothing.
+            `less`: see `LESS`; `lose`: carry it out and answer 503; `damage`: give another last
+            byte; one of `STATUSES` or of `ON_THE_WIRE`; else nothing.
         """
         self._meet(asked)
         with self._lock:
@@ -108,6 +112,12 @@ class Controls:
                 self._faults, self._for_ever = [], []
             return json.dumps(asked).encode()
         return b"{}"
+
+
+def lessen(asked: str) -> str:
+    """The range that is given in place of the one that was asked for."""
+    start = int(asked.removeprefix("bytes=").partition("-")[0])
+    return f"bytes={start}-{start + _LESS_BYTES - 1}"
 
 
 def damage(answer: bytes) -> bytes:

@@ -34,7 +34,15 @@ from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers import buckets, objects
 from gcp_storage_emulator.storage import Storage
 
-from tests.controls import ON_THE_WIRE, STATUSES, Controls, damage, spoil_on_the_wire
+from tests.controls import (
+    LESS,
+    ON_THE_WIRE,
+    STATUSES,
+    Controls,
+    damage,
+    lessen,
+    spoil_on_the_wire,
+)
 
 _PAGE_ITEMS = 1000
 
@@ -201,8 +209,13 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
             return
         fault = self.controls.note(f"{method} {urllib.parse.unquote(self.path)}")
         if fault in STATUSES:
-            self._send(STATUSES[fault], b'{"error": {"code": %d}}' % STATUSES[fault])
+            body = b'{"error": {"code": %d, "message": "invalid, as told"}}'  # a word that misleads
+            self._send(STATUSES[fault], body % STATUSES[fault])
             return
+        if fault == LESS:
+            wanted, fault = lessen(self.headers["Range"]), ""
+            del self.headers["Range"]
+            self.headers["Range"] = wanted
         if fault == "stall":
             self._spoil(fault, b"")
             return

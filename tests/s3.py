@@ -19,7 +19,15 @@ from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.controls import ON_THE_WIRE, STATUSES, Controls, damage, spoil_on_the_wire
+from tests.controls import (
+    LESS,
+    ON_THE_WIRE,
+    STATUSES,
+    Controls,
+    damage,
+    lessen,
+    spoil_on_the_wire,
+)
 
 _REGION = "us-east-1"
 _ERROR = b"<?xml version='1.0'?><Error><Code>%s</Code><Message>as told</Message></Error>"
@@ -55,6 +63,8 @@ class Application:
             head = [("Content-Length", str(len(body))), ("Content-Type", "application/xml")]
             start_response(f"{STATUSES[fault]} {fault}", head)
             return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+        if fault == LESS:
+            environ["HTTP_RANGE"], fault = lessen(environ["HTTP_RANGE"]), ""
         if fault == "stall":
             return _spoil(environ, fault, b"")
         is_writing = environ["REQUEST_METHOD"] not in ("GET", "HEAD")

@@ -93,7 +93,7 @@ class Server:
         """Spoils one request of each pattern, or all of them until `take_asked`.
 
         Args:
-            how: one of `controls.STATUSES` or `controls.ON_THE_WIRE`, `lose` or `damage`.
+            how: one of `controls.STATUSES` or `controls.ON_THE_WIRE`, `less`, `lose` or `damage`.
             patterns: regular expressions, of method, path and query.
             for_ever: whether all such requests are spoiled.
         """

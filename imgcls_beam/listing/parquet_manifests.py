@@ -25,6 +25,7 @@ from imgcls_beam.listing.references import (
     refuse_column,
 )
 from imgcls_beam.options import ManifestOptions
+from imgcls_beam.stores import FaultKind, kind_of
 from imgcls_beam.stores.parquet_batches import (
     find_image_path,
     is_binary,
@@ -113,7 +114,7 @@ def _open_table(file: ImageRef) -> Iterator[pq.ParquetFile]:
             with open_parquet(source, _BUFFER_BYTES) as table:
                 yield table
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            if isinstance(error, OSError) and type(error) is not OSError:
+            if isinstance(error, OSError) and kind_of(error) is not FaultKind.OTHER:
                 raise  # Arrow's own has no kind: this one is the store's
             problem = "it cannot be read as Parquet: it is something else, or damaged"
             raise ConfigError("input_manifest", file.uri, problem) from error

@@ -131,6 +131,8 @@ class BoundedReads:
 
     def _go_on(self) -> None:
         """Has the next ones read while those that are there are used."""
+        if self._reading is not None and self._reading.done():
+            self._reading.result()  # what it raised may end the run
         if self._reading is None or self._reading.done():
             self._reading = _pool().submit(self.prefetch)
 

@@ -1,6 +1,6 @@
 """The stores of the objects that are read: each is opened once for all of its objects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from fsspec import AbstractFileSystem
 
@@ -12,12 +12,9 @@ from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import to_image_error
 from imgcls_beam.reading.ranges import patience_of
 from imgcls_beam.stores import (
-    FaultKind,
     StoreKey,
     ask,
-    has_bucket,
     is_bucket_name,
-    kind_of,
     split_url,
 )
 
@@ -29,7 +26,6 @@ _NO_NAME = (
     "its URI is no name of an object: a bucket has 3 to 63 small letters, digits, dots and "
     "hyphens, a key at most 1,024 bytes"
 )
-_NO_BUCKET = "there is no such bucket"
 _NO_STORE = "its URI names no store that can be opened; check its host and the credentials"
 
 _MAX_KEY_BYTES = 1024
@@ -66,33 +62,6 @@ def open_stores(refs: Sequence[ImageRef], options: ReadOptions) -> Iterator[_Gro
             yield indices, store, []
         else:
             yield indices, store, [places[index] for index in indices]
-
-
-def find_missing_buckets(
-    refs: Sequence[ImageRef], answers: Mapping[int, bytes | BaseException]
-) -> dict[int, ImageError]:
-    """The answers that mean a bucket that is not there; each bucket is asked for once.
-
-    GCS says the same of a bucket as of an object.
-    """
-    found: dict[int, ImageError] = {}
-    known: dict[tuple[str, str], bool] = {}
-    for index, answer in answers.items():
-        uri = refs[index].object_uri
-        name = split_url(uri)[:2]
-        if name[0] not in _BUCKETS or not _is_missing(answer):
-            continue
-        if name not in known:
-            known[name] = has_bucket(uri)
-        if not known[name]:
-            found[index] = ImageError(FailureCode.NOT_FOUND, _NO_BUCKET)
-    return found
-
-
-def _is_missing(answer: bytes | BaseException) -> bool:
-    if isinstance(answer, bytes | ImageError):
-        return False
-    return kind_of(answer) is FaultKind.NO_OBJECT
 
 
 def _find_store(uri: str, options: ReadOptions) -> StoreKey | ImageError:

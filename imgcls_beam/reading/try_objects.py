@@ -17,11 +17,12 @@ from imgcls_beam.elements import ByteSpan, EncodedImage, Failure, ImageRef, Requ
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.faults import changed_object, no_file, to_image_error, too_many_bytes
+from imgcls_beam.reading.missing_buckets import tell_missing_buckets
 from imgcls_beam.reading.pinning import find_faults
 from imgcls_beam.reading.ranges import Asking, Stretch, ask_ranges
 from imgcls_beam.reading.request_images import limit_line_bytes, open_request
 from imgcls_beam.reading.shared_reads import Result
-from imgcls_beam.reading.store_groups import find_missing_buckets, open_stores
+from imgcls_beam.reading.store_groups import open_stores
 from imgcls_beam.stores import FaultKind, has_version, is_local, kind_of
 
 _STRETCHES = (ByteSpan, RequestLine)
@@ -33,6 +34,7 @@ def try_objects(refs: Sequence[ImageRef], asking: Asking) -> list[Result]:
         return []
     with asking.bear_silence(refs[0].object_uri):  # look-ups, too
         answers = _fetch(refs, asking)
+    answers = tell_missing_buckets(refs, answers, asking.options)
     return [_judge(ref, answer, asking) for ref, answer in zip(refs, answers, strict=True)]
 
 
@@ -57,7 +59,6 @@ def _fetch(refs: Sequence[ImageRef], asking: Asking) -> list[bytes | BaseExcepti
         )
         got = _fetch_ranges(store, paths, [refs[i] for i in asked], asking)
         answers |= zip(asked, got, strict=True)
-    answers |= find_missing_buckets(refs, answers)
     return list(answers.values())
 
 

@@ -33,7 +33,7 @@ from imgcls_beam.stores.patience import (
 )
 from imgcls_beam.stores.public_hosts import REFUSED_HOST, find_host_problem
 from imgcls_beam.stores.store_checks import check_store
-from imgcls_beam.stores.store_refusals import has_bucket, refuse_store_faults
+from imgcls_beam.stores.store_refusals import find_bucket, has_bucket, refuse_store_faults
 from imgcls_beam.stores.versions import (
     checksum_of,
     facts_of,
@@ -60,6 +60,7 @@ __all__ = [
     "check_store",
     "checksum_of",
     "facts_of",
+    "find_bucket",
     "find_host_problem",
     "find_info",
     "find_limit_s",

@@ -49,7 +49,8 @@ class FaultKind(enum.Enum):
     OTHER = enum.auto()
 
 
-_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Of HTTP: it says to come back later."""
 _PASSING_CODES = frozenset(
     {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"}
 )
@@ -94,6 +95,8 @@ _EXPIRED_CODES = frozenset(
 """What is said of who asks, whatever the object: some with the status 400, some with 403."""
 _EXPIRED_WORDS = re.compile("invalid credentials", re.IGNORECASE)
 """Of a 401 of Google or Hugging Face; without a token the words are others."""
+_GARBLED_NAME = re.compile("HttpProcessingError")
+"""What aiohttp's parser raises: it gives 400, or 0, for the status of an answer that is no HTTP."""
 _MALFORMED_CODES = frozenset(
     {"InvalidBucketName", "InvalidURI", "KeyTooLongError", "InvalidResourceName", "InvalidUri"}
 )
@@ -153,7 +156,8 @@ def _find_kind(error: BaseException) -> FaultKind:
     if isinstance(error, PrivateHostError):
         return FaultKind.NOT_PUBLIC
     status, code = http_status(error), code_of(error)
-    if status == 401 and _has_no_token(error):
+    is_garbled = _has_name(error, _GARBLED_NAME) or _has_name(error.__cause__, _GARBLED_NAME)
+    if is_garbled or (status == 401 and _has_no_token(error)):
         return FaultKind.UNREACHABLE
     for kind, pattern in (
         (FaultKind.WRONG_SETTINGS, _WRONG_SETTINGS_NAME),
@@ -186,7 +190,7 @@ def _has_no_token(error: BaseException) -> bool:
     return is_unreached or bool(getattr(refused, "retryable", False))
 
 
-def _has_name(error: BaseException, pattern: re.Pattern[str]) -> bool:
+def _has_name(error: BaseException | None, pattern: re.Pattern[str]) -> bool:
     """Whether one of its classes, which are not those of Python itself, is named so."""
     return any(
         pattern.search(kind.__name__)
@@ -212,7 +216,7 @@ def _is_missing(error: BaseException) -> bool:
 
 
 def _is_passing(error: BaseException, status: int | None) -> bool:
-    if status in _PASSING_STATUS:
+    if status in PASSING_STATUS:
         return True
     if isinstance(error, TimeoutError | ConnectionError | EOFError | socket.gaierror):
         return True

@@ -20,10 +20,14 @@ import gcsfs
 from fsspec.asyn import sync_wrapper
 from gcsfs.core import GCSFileSystem
 from gcsfs.credentials import LOCAL_REFRESH_BUFFER
+from gcsfs.retry import HttpError, validate_response
 
+from imgcls_beam.stores.client_faults import PASSING_STATUS
 from imgcls_beam.stores.patience import Patience
+from imgcls_beam.stores.range_answers import make_short_error, read_piece
 
 _TOKEN_S = 20.0
+_REFUSED = 400
 
 _VARIABLE = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
 _is_asked_for = os.environ.get(_VARIABLE, "").lower() in ("true", "1")  # gcsfs takes none for true
@@ -47,7 +51,11 @@ class PatientGcs(_Client):
         """Takes what gcsfs takes, and the patience."""
         self._patience = patience
         self._refreshing: asyncio.Task[None] | None = None
-        super().__init__(*args, **kwargs)
+        session = {
+            "raise_for_status": _refuse_passing,
+            **(kwargs.pop("session_kwargs", None) or {}),
+        }
+        super().__init__(*args, session_kwargs=session, **kwargs)
 
     @property
     def requests_timeout(self) -> aiohttp.ClientTimeout:
@@ -79,6 +87,43 @@ class PatientGcs(_Client):
 
     call = sync_wrapper(_call)
 
+    async def _cat_file(
+        self,
+        path: str,
+        start: int | None = None,
+        end: int | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> bytes:
+        """Reads no more than was asked for; gcsfs's reads and unpacks whatever is sent.
+
+        An object that GCS keeps as gzip is unpacked there, which then ignores the range.
+        """
+        if end is None or end < 0 or (start or 0) < 0:
+            whole: bytes = await super()._cat_file(path, start, end, **kwargs)
+            return whole
+        url, first = self.url(path, generation=kwargs.get("generation")), start or 0
+        if end <= first:
+            return b""
+        ask = functools.partial(self._ask_piece, url, first, end)
+        return await self._patience.persist(ask, end - first)
+
+    async def _ask_piece(self, url: str, start: int, end: int) -> bytes:
+        await self._refresh_token()
+        session = await self._set_session()
+        asked = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+        async with session.get(
+            self._format_path(url, ()),
+            params=self._get_params({}),
+            headers=self._get_headers(asked),
+            timeout=self.requests_timeout,
+        ) as answer:
+            if answer.status >= _REFUSED:
+                validate_response(answer.status, await answer.read(), url)
+            piece = await read_piece(answer, start, end)
+        if not piece.is_last:
+            raise make_short_error()
+        return piece.data
+
     async def _get_file_request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """A whole file to this machine's disk: only a silence ends a try."""
         patience = dataclasses.replace(self._patience, request_s=None)
@@ -100,6 +145,16 @@ class PatientGcs(_Client):
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.ensure_future(asyncio.to_thread(held.maybe_refresh))
         await asyncio.wait_for(asyncio.shield(self._refreshing), _TOKEN_S)
+
+
+async def _refuse_passing(answer: aiohttp.ClientResponse) -> None:
+    """Raises what says to come back later; gcsfs goes by its words, and may take it for a refusal.
+
+    Raises:
+        HttpError: that.
+    """
+    if answer.status in PASSING_STATUS:
+        raise HttpError({"code": answer.status, "message": "the store says to come back later"})
 
 
 def _find_range_bytes(given: dict[str, Any]) -> int:

@@ -8,10 +8,11 @@ from fsspec.implementations.http import HTTPFileSystem
 from imgcls_beam.stores.client_faults import FaultKind, kind_of
 from imgcls_beam.stores.patience import Patience
 from imgcls_beam.stores.public_hosts import check_address
+from imgcls_beam.stores.range_answers import Piece, make_short_error, read_piece
 
 _CONNECTIONS_TO_A_HOST = 8
 _REDIRECTS = 3
-_PARTIAL_CONTENT = 206
+_NO_SUCH_RANGE = 416
 
 
 class _PublicConnector(aiohttp.TCPConnector):
@@ -67,28 +68,44 @@ class PublicHttp(HTTPFileSystem):
     ) -> bytes:
         """Reads no more than was asked for, whatever the server sends: fsspec's reads all of it.
 
-        A server may ignore the range, or send without an end. The status is looked at first.
+        A server may ignore the range, give a part of it, or send without an end. What a part lacks
+        is asked for. The status is looked at first.
         """
         if end is None or end < 0 or (start or 0) < 0:
             whole: bytes = await super()._cat_file(url, start, end, **kwargs)
             return whole
-        first = start or 0
-        if end <= first:
-            return b""
+        data, first, version = b"", start or 0, None
+        while first + len(data) < end:
+            try:
+                piece, found = await self._ask_piece(url, first + len(data), end, **kwargs)
+            except aiohttp.ClientResponseError as error:
+                if data and error.status == _NO_SUCH_RANGE:  # it did not say where the object ends
+                    break
+                raise
+            is_other = data and found != version
+            if is_other or not (piece.data or piece.is_last):
+                raise make_short_error()
+            data, version = data + piece.data, found
+            if piece.is_last:
+                break
+        return data
+
+    async def _ask_piece(
+        self,
+        url: str,
+        start: int,
+        end: int,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> tuple[Piece, str | None]:
+        """Asks for a stretch; what is given of it, and of which version."""
         headers = {**self.kwargs.get("headers", {}), **kwargs.pop("headers", {})}
-        headers["Range"] = f"bytes={first}-{end - 1}"
+        headers |= {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
         session = await self.set_session()
         options = {**self.kwargs, **kwargs, "headers": headers}
         async with session.get(self.encode_url(url), **options) as response:
             self._raise_not_found_for_status(response, url)
-            skipped = 0 if response.status == _PARTIAL_CONTENT else first
-            data = bytearray()
-            async for chunk in response.content.iter_any():
-                data += chunk
-                if len(data) > skipped + end - first:
-                    response.close()
-                    break
-        return bytes(data[skipped : skipped + end - first])
+            version = response.headers.get("ETag") or response.headers.get("Last-Modified")
+            return await read_piece(response, start, end), version
 
 
 async def _make_client(**kwargs: Any) -> aiohttp.ClientSession:  # noqa: ANN401

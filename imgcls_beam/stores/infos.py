@@ -105,6 +105,20 @@ def list_below(store: AbstractFileSystem, start: str, *, is_deep: bool) -> Itera
             return
 
 
+def ask_bucket(store: AbstractFileSystem, bucket: str) -> None:
+    """Asks for one key of a bucket, the least that shows that it is there; of a `has_pages` store.
+
+    Raises:
+        Exception: what its client raises, where there is no such bucket.
+    """
+    if has_protocol(store, "s3"):
+        store.call_s3("list_objects_v2", Bucket=bucket, MaxKeys=1, **store.req_kw)
+    elif has_protocol(store, "gs"):
+        store.call("GET", "b/{}/o", bucket, json_out=True, maxResults=1, fields="nextPageToken")
+    else:
+        next(list_below(store, f"{bucket}/", is_deep=False), None)
+
+
 def _ask_gcs(store: AbstractFileSystem, bucket: str, key: str) -> Info:
     found = store.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
     return {**found, "size": int(found["size"])}

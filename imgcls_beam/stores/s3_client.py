@@ -12,6 +12,7 @@ from typing import Any
 from s3fs import S3FileSystem
 
 from imgcls_beam.stores.patience import Patience
+from imgcls_beam.stores.range_answers import is_all, make_short_error
 
 _HELD_BYTES = 64 << 20
 _CONNECTIONS = 128
@@ -52,12 +53,23 @@ async def _persist(patience: Patience, make: Any, operation: str, given: dict[st
         answer = await make(operation, dict(given))  # botocore puts a stream in the body's place
         size_bytes = answer.get("ContentLength")
         if operation == "GetObject" and size_bytes is not None and size_bytes <= _HELD_BYTES:
-            answer["Body"] = _HeldBody(await _read(answer["Body"]))
+            data = await _read(answer["Body"])
+            _check_range(given, answer, len(data))
+            answer["Body"] = _HeldBody(data)
         return answer
 
     body = given.get("Body")
     sent_bytes = len(body) if isinstance(body, bytes | bytearray | memoryview) else 0
     return await patience.persist(make_once, sent_bytes + _find_range_bytes(given))
+
+
+def _check_range(given: dict[str, Any], answer: dict[str, Any], size_bytes: int) -> None:
+    """Whether an answer is all of the stretch that was asked for; a proxy may give a part of it."""
+    start, _, last = str(given.get("Range", "")).removeprefix("bytes=").partition("-")
+    if not (start.isdigit() and last.isdigit()):
+        return
+    if not is_all(answer.get("ContentRange"), int(start), int(last) + 1, size_bytes):
+        raise make_short_error()
 
 
 def _limit_silence(patience: Patience, context: dict[str, Any], **_: Any) -> None:  # noqa: ANN401

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from imgcls_beam.errors import ConfigError, ImgclsError
 from imgcls_beam.stores.client_faults import FaultKind, ask, code_of, is_fault, kind_of
-from imgcls_beam.stores.infos import has_pages, list_below
+from imgcls_beam.stores.infos import ask_bucket, has_pages
 from imgcls_beam.stores.opening import StoreKey, split_url
+from imgcls_beam.stores.patience import Patience
 from imgcls_beam.stores.public_hosts import REFUSED_HOST
 
 NAMES = {
@@ -113,18 +114,30 @@ def has_bucket(url: str) -> bool:
 
     True for stores without buckets, and where the bucket may not be listed.
     """
+    return find_bucket(url) is not False
 
-    def look() -> bool:
+
+def find_bucket(url: str, patience: Patience | None = None) -> bool | None:
+    """`has_bucket`; None where the store did not say, which may pass.
+
+    Args:
+        url: of anything in the bucket.
+        patience: with the request; the usual one where there is none.
+    """
+
+    def look() -> None:
         key = StoreKey.of(url)
-        store = key.open()
+        store = key.open(patience)
         if has_pages(store):
-            start = f"{key.path_of(url).partition('/')[0]}/"
-            next(list_below(store, start, is_deep=False), None)
-        return True
+            ask_bucket(store, key.path_of(url).partition("/")[0])
 
     found = ask(look)
-    missing = (FaultKind.NO_BUCKET, FaultKind.NO_OBJECT)
-    return not isinstance(found, Exception) or kind_of(found) not in missing
+    if not isinstance(found, Exception):
+        return True
+    kind = kind_of(found)
+    if kind in (FaultKind.UNREACHABLE, FaultKind.NO_CREDENTIALS):
+        return None
+    return kind not in (FaultKind.NO_BUCKET, FaultKind.NO_OBJECT)
 
 
 def _is_of_store(error: Exception) -> bool:

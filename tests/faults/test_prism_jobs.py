@@ -195,4 +195,8 @@ def test_a_job_whose_prism_does_not_answer_goes_on_under_its_id(
     )
     assert found is not None, last
     assert found[2] == prism.endpoint
+    prism.process.send_signal(signal.SIGCONT)  # it may not have come to write of the job
+    until_s = time.monotonic() + 60.0
+    while found[1] not in prism.log.read_text() and time.monotonic() < until_s:
+        time.sleep(0.2)
     assert found[1] in prism.log.read_text()

@@ -55,6 +55,20 @@ def test_a_composed_object_is_checked_by_its_crc(gcs_server: Server) -> None:
     assert failure.code is FailureCode.CHANGED
 
 
+@pytest.mark.parametrize("status", ["429", "500", "503"])
+def test_a_busy_store_is_asked_again_whatever_its_page_says(
+    gcs_server: Server, status: str
+) -> None:
+    """gcsfs takes one with the word "invalid" for a fault of the name."""
+    gcs_server.fill({"busy/a.png": b"image"})
+    gcs_server.spoil(status, "^GET .*busy/a.png")
+    read = _read(ImageRef(f"{gcs_server.root}/busy/a.png"))
+    assert isinstance(read, EncodedImage)
+    assert (read.data, read.tries) == (b"image", 2)
+    gcs_server.spoil(status, "^GET /storage/.*busy/a.png")
+    assert gcs_server.store.info(f"{gcs_server.root}/busy/a.png")["size"] == 5
+
+
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_what_is_kept_as_gzip_is_read_unpacked(gcs_server: Server, is_listed: bool) -> None:
     gcs_server.fill({"gzip/a.png": gzip.compress(_LONG)}, contentEncoding="gzip")
@@ -67,6 +81,16 @@ def test_what_is_kept_as_gzip_is_read_unpacked(gcs_server: Server, is_listed: bo
     failure = _read(ref, max_bytes=len(_LONG) - 1)
     assert isinstance(failure, Failure)
     assert failure.code is FailureCode.TOO_MANY_BYTES
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 10), (5, 10), (None, 7), (90, 300)])
+def test_of_what_is_kept_as_gzip_no_more_is_unpacked_than_was_asked_for(
+    gcs_server: Server, start: int | None, end: int
+) -> None:
+    data = bytes(range(200))
+    gcs_server.fill({"stretch/a.png": gzip.compress(data)}, contentEncoding="gzip")
+    path = f"{gcs_server.root}/stretch/a.png"
+    assert gcs_server.store.cat_file(path, start=start, end=end) == data[start:end]
 
 
 def test_what_is_kept_as_gzip_and_has_changed_is_found_out(gcs_server: Server) -> None:

@@ -128,6 +128,16 @@ def test_what_always_arrives_damaged_is_a_failure(server: Server, folder: str) -
     assert "checksum" in failure.message
 
 
+def test_a_part_of_an_object_of_unknown_size_is_not_taken_for_the_object(
+    server: Server, folder: str
+) -> None:
+    _put(f"{folder}/a.png", bytes(range(100)), server)
+    server.spoil("less", "^GET .*a.png")
+    (read,) = _read([ImageRef(f"{folder}/a.png")])
+    assert isinstance(read, EncodedImage)
+    assert (read.data, read.tries) == (bytes(range(100)), 2)
+
+
 def test_an_object_without_a_checksum_is_looked_up_after_it_was_read(
     server: Server, folder: str
 ) -> None:
@@ -164,6 +174,35 @@ def _forbid_s3(server: Server) -> None:
 
 def test_a_bucket_that_is_not_there_is_not_found(server: Server) -> None:
     assert _fail(ImageRef(f"{server.scheme}://no-bucket-1/a.png")).code is FailureCode.NOT_FOUND
+
+
+def test_a_bucket_is_asked_for_once_whatever_it_lacks(server: Server, folder: str) -> None:
+    """GCS does not say whether it is the bucket that is missing; S3 does."""
+    missing = [ImageRef(f"{folder}/{number}.png") for number in range(3)]
+    nowhere = [ImageRef(f"{server.scheme}://no-bucket-2/{number}.png") for number in range(3)]
+    server.take_asked()
+    failures = [_fail(each) for each in (*missing, *nowhere, *missing)]
+    asked = [each for each in server.take_asked() if ".png" not in each]
+    assert {each.code for each in failures if isinstance(each, Failure)} == {FailureCode.NOT_FOUND}
+    assert ["bucket" in each.message for each in failures] == [
+        *[False] * 3,
+        *[True] * 3,
+        *[False] * 3,
+    ]
+    if server.scheme == "s3":
+        assert asked == []
+    else:
+        assert len(asked) == 2
+        assert all("maxResults=1&" in f"{each}&" for each in asked)
+
+
+def test_a_bucket_that_is_silent_keeps_no_row_waiting_for_its_reason(gcs_server: Server) -> None:
+    gcs_server.take_asked()
+    gcs_server.spoil("503", "^GET /storage/v1/b/imgcls-test/o\\?", for_ever=True)
+    failure = _fail(ImageRef(f"{gcs_server.root}/read/not-there.png"))
+    asked = [each for each in gcs_server.take_asked() if "/o?" in each]
+    assert (failure.code, failure.message) == (FailureCode.NOT_FOUND, "there is no such object")
+    assert len(asked) == 1
 
 
 def test_members_of_an_archive_are_read_and_pinned(

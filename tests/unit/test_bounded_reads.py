@@ -1,5 +1,6 @@
 """Batches of images that are read as far as memory goes."""
 
+import concurrent.futures
 import pathlib
 from collections.abc import Sequence
 
@@ -7,7 +8,7 @@ import pytest
 
 from imgcls_beam.byte_budget import ByteBudget
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef, TableCell
-from imgcls_beam.errors import FailureCode
+from imgcls_beam.errors import FailureCode, StoreError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import bounded_reads
 from imgcls_beam.reading.bounded_reads import FIRST_BYTES, BoundedReads
@@ -103,3 +104,11 @@ def test_what_is_known_comes_first_and_the_last_is_kept(
 def test_of_cells_whose_sizes_nobody_knows_eight_are_read_at_once() -> None:
     refs = [ImageRef("t.parquet", locator=TableCell(0, row, "image")) for row in range(20)]
     assert len(BoundedReads(refs, ReadOptions())._choose_wave()) == 8
+
+
+def test_what_reading_on_has_raised_is_raised_before_it_goes_on() -> None:
+    reads = BoundedReads([], ReadOptions())
+    reads._reading = concurrent.futures.Future()
+    reads._reading.set_exception(StoreError("it is gone"))
+    with pytest.raises(StoreError, match="gone"):
+        reads._go_on()

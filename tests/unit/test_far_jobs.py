@@ -1,6 +1,7 @@
 """Jobs that a service runs: cancelled, waited for, and said of what is known."""
 
 import argparse
+import functools
 import pathlib
 import signal
 import threading
@@ -289,6 +290,20 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
         return cancel(job, rows, limit_s=LONG_S if is_over else SHORT_S, **more)
 
     monkeypatch.setattr(run_failures, "cancel_job", cancel_soon)
+
+
+def test_a_cancelled_job_that_died_while_it_moved_files_does_not_go_on(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        run_failures, "cancel_job", functools.partial(far_jobs.cancel_job, limit_s=SHORT_S)
+    )
+    moved = [session.paths.locate_file(RUN.model_key, 0, 1)]
+    write_note(session.folder, session.paths.staging, make_note(session, moved))
+    with pytest.raises(GoesOnError) as told:
+        interrupt(Job(PipelineState.CANCELLED), session, ELSEWHERE)
+    assert "job-7 of the job service at host:1 has ended" in str(told.value)
+    assert "goes on" not in str(told.value)
 
 
 @pytest.mark.usefixtures("soon")
