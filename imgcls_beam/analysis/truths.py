@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from imgcls_beam.analysis.scored_rows import Integers, ScoredRows
+from imgcls_beam.analysis.scored_rows import Integers
 from imgcls_beam.errors import ConfigError
 
 NO_TRUTH, UNKNOWN = -1, -2
@@ -45,19 +45,23 @@ class Truths:
         return int(np.count_nonzero(self.ids == NO_TRUTH))
 
 
-def find_carried(rows: ScoredRows, column: str) -> list[str | None]:
+def find_carried(attributes: pa.ChunkedArray, column: str) -> list[str | None]:
     """The values of a carried column, as text; None where there is none.
+
+    Args:
+        attributes: what each row carries, as JSON; null where nothing.
+        column: its name.
 
     Raises:
         ConfigError: no row carries it, or a value is none of one label.
     """
     found: list[str | None] = []
     seen: set[str] = set()
-    for text in rows.attributes.to_pylist():
+    for text in attributes.to_pylist():
         carried = json.loads(text) if text else {}
         seen.update(carried)
         found.append(_to_text(carried.get(column), column))
-    if column not in seen and rows.rows:
+    if column not in seen and found:
         names = ", ".join(sorted(seen)[:_SHOWN_COLUMNS]) or "nothing"
         problem = f"no row carries it; rows carry {names}; see --carry_columns of imgcls classify"
         raise ConfigError("truth_column", column, problem)
