@@ -39,10 +39,10 @@ truth → label  images
 dog → cat           1
 
 thresholds for precision 0.9
-label   score ≥  precision  recall  images  known above
-─────  ────────  ─────────  ──────  ──────  ───────────
-cat        none                                        
-dog    0.600000      1.000   0.500       1             
+label  score ≥  precision  recall  images  known above
+─────  ───────  ─────────  ──────  ──────  ───────────
+cat       none                                        
+dog      0.600      1.000   0.500       1             
 """
 
 
