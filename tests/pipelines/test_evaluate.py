@@ -112,6 +112,47 @@ def test_odd_labels_are_judged_as_they_are_and_shown_as_escapes(
     assert not set(out) & {"\x1b", "\u202e", "\t"}
 
 
+PADDED = [(" cat", 0.9), ("dog ", 0.1)]
+
+
+@pytest.mark.parametrize("truth", [" cat", "cat", "cat  "])
+@pytest.mark.parametrize("how", ["column", "csv", "json", "mapping", "label_studio"])
+def test_a_label_with_blanks_around_can_be_the_truth(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], how: str, truth: str
+) -> None:
+    publish_said(str(tmp_path / "out"), [Said("gs://b/0.jpg", PADDED, {"t": truth, "w": " kitty"})])
+    task = {"data": {"image": "gs://b/0.jpg"}, "annotations": [annotate(truth)]}
+    files = {
+        "csv": f"image_uri,truth\ngs://b/0.jpg,{truth}\n",
+        "json": json.dumps({"gs://b/0.jpg": truth}),
+        "label_studio": json.dumps([task]),
+        "mapping": json.dumps({"kitty ": truth}),
+        "column": "",
+    }
+    (tmp_path / "file").write_text(files[how])
+    flags = {
+        "column": ["--truth_column=t"],
+        "mapping": ["--truth_column=w", f"--truth_mapping={tmp_path / 'file'}"],
+    }
+    found = ask(tmp_path / "out", capsys, *flags.get(how, [f"--truth_file={tmp_path / 'file'}"]))
+    assert [(each["label"], each["recall"]) for each in found["labels"]] == [(" cat", 1.0)]
+
+
+def annotate(choice: str) -> dict[str, Any]:
+    """An annotation as Label Studio exports it."""
+    return {"result": [{"type": "choices", "value": {"choices": [choice]}}]}
+
+
+def test_of_labels_that_differ_by_blanks_the_same_text_is_meant(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = [(" cat", 0.9), ("cat", 0.1)]
+    says = [Said(f"gs://b/{i}.jpg", labels, {"t": t}) for i, t in enumerate((" cat", "cat"))]
+    publish_said(str(tmp_path), says)
+    found = ask(tmp_path, capsys, "--truth_column=t")
+    assert {each["label"]: each["images"] for each in found["labels"]} == {" cat": 1, "cat": 1}
+
+
 @pytest.fixture
 def model(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The labels of the model, which no row has in full."""
