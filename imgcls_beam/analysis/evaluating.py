@@ -61,13 +61,16 @@ class Evaluation:
         return self.top_accuracies[0]
 
 
-def evaluate_rows(rows: ScoredRows, truths: Truths, wanted: Wanted | None = None) -> Evaluation:
+def evaluate_rows(
+    rows: ScoredRows, truths: Truths, wanted: Wanted | None = None, option: str = "truth_column"
+) -> Evaluation:
     """Holds rows against their truths.
 
     Args:
         rows: N good rows.
         truths: of these rows.
         wanted: what thresholds are chosen for; None for the best F1.
+        option: that says where the truth is.
 
     Raises:
         ConfigError: no row has a truth that is a label.
@@ -76,7 +79,7 @@ def evaluate_rows(rows: ScoredRows, truths: Truths, wanted: Wanted | None = None
     judged = take_rows(rows, np.flatnonzero(truths.ids >= 0))
     if not judged.rows:
         problem = f"no image can be judged: {truths.without:,} of {rows.rows:,} have no truth"
-        raise ConfigError("truth_column", None, f"{problem}, {unknown:,} another")
+        raise ConfigError(option, None, f"{problem}, {unknown:,} another")
     ids = truths.ids[truths.ids >= 0]
     ranks, top_ids = rank_truths(judged, ids), judged.top_ids
     labels, macro, weighted = score_labels(truths.labels, ids, top_ids)

@@ -82,4 +82,6 @@ def judge_run(
     )
     read_labels = functools.partial(read_model_labels, chosen)
     truths = resolve_truths(values, rows.labels, read_labels, mapping)
-    return JudgedRun(run.record, chosen, rows, truths, evaluate_rows(rows, truths, wanted))
+    option = "truth_column" if truth.file is None else "truth_file"
+    evaluation = evaluate_rows(rows, truths, wanted, option)
+    return JudgedRun(run.record, chosen, rows, truths, evaluation)

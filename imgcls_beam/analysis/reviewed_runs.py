@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from imgcls_beam.analysis.compared_runs import choose_other
 from imgcls_beam.analysis.comparing import find_changed
 from imgcls_beam.analysis.reviewing import (
     FAILED_COLUMNS,
@@ -67,14 +68,15 @@ def review_run(
         known: images whose truth is known.
 
     Raises:
-        ConfigError: there is no such model or column, no such file, or no image in both runs.
+        ConfigError: there is no such model or column, no such file, no image in both runs,
+            or both are one.
     """
     chosen = choose_model(run.record, model)
+    side = None if other is None else choose_other(run, chosen, other, other_model)
     rows = read_scored_rows(run, chosen.key, (*COMPARED, "attributes"))
     changed = None
-    if other is not None:
-        key = choose_model(other.record, other_model).key
-        changed = find_changed(rows, read_scored_rows(other, key, COMPARED))
+    if other is not None and side is not None:
+        changed = find_changed(rows, read_scored_rows(other, side.model.key, COMPARED))
     failed = list(run.read(FAILED_COLUMNS, chosen.key, "error"))
     left_out = _list_known(rows, failed, known or KnownOptions())
     images = choose_images(rows, list_failed(failed), budget, changed, left_out)

@@ -132,7 +132,7 @@ def cut_down(threshold: float, below: float | None) -> float:
         below: the next lower score; None for none.
     """
     for digits in range(_LEAST_DIGITS, _MOST_DIGITS):
-        found = math.floor(threshold * 10**digits) / 10**digits
+        found: float = math.floor(threshold * 10**digits) / 10**digits
         if found <= threshold and (below is None or found > below):
             return found
     return threshold

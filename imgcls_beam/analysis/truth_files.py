@@ -142,9 +142,11 @@ def _read_fiftyone(url: str, found: Mapping[str, Any]) -> Iterator[tuple[str, st
     if PREDICTED in found:
         problem = "its labels are the model's; label the images in FiftyOne, and export that"
         raise ConfigError("truth_file", url, problem)
-    folder = open_parent("truth_file", url)[0]
-    with refuse_store_faults("truth_file", folder.url_of(_DATA_FILE)):
-        paths = json.loads(folder.open_existing(_DATA_FILE).read())
+    data_url = open_parent("truth_file", url)[0].url_of(_DATA_FILE)
+    paths = _parse_json("truth_file", data_url, _read_text("truth_file", data_url))
+    missing = next((key for key in found["labels"] if key not in paths), None)
+    if missing is not None:
+        raise ConfigError("truth_file", data_url, f"it has no path for {missing!r} of labels.json")
     classes = found.get("classes") or ()
     for key, target in found["labels"].items():
         if isinstance(target, dict):

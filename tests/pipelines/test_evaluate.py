@@ -378,3 +378,27 @@ def test_sql_has_views_over_the_truth_where_its_column_is_named(
     for dialect in ("duckdb", "bigquery"):
         assert main(["sql", f"--dialect={dialect}", "--truth_column=label"]) == 0
         assert "evaluation_confusion" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"), [("{", "it is not JSON"), ("{}", "no path for '0' of labels.json")]
+)
+def test_a_data_file_of_fiftyone_that_is_wrong_is_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], data: str, sentence: str
+) -> None:
+    publish_said(str(tmp_path / "out"), BASE)
+    (tmp_path / "labels.json").write_text('{"classes": ["cat"], "labels": {"0": 0}}')
+    (tmp_path / "data.json").write_text(data)
+    flags = [f"--output={tmp_path / 'out'}", f"--truth_file={tmp_path / 'labels.json'}"]
+    code, _, err = run(flags, capsys)
+    assert (code, "data.json" in err, sentence in err) == (2, True, True)
+
+
+def test_a_file_that_is_about_other_images_is_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_said(str(tmp_path / "out"), BASE)
+    (tmp_path / "t.json").write_text('{"gs://other/0.jpg": "cat"}')
+    flags = [f"--output={tmp_path / 'out'}", f"--truth_file={tmp_path / 't.json'}"]
+    code, _, err = run(flags, capsys)
+    assert (code, "truth_file" in err, "truth_column" in err) == (2, True, False)

@@ -171,6 +171,20 @@ def test_nobodys_work_is_written_over(
     assert [each.name for each in folder.iterdir()] == ["labels.json"]
 
 
+def test_no_file_is_written_where_another_is_there(
+    output: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, fresh = tmp_path / "tasks.json", tmp_path / "review.csv"
+    there.write_text("filled in")
+    flags = [f"--output={output}", f"--csv={fresh}", f"--label_studio={there}"]
+    code, _, err = run("review", flags, capsys)
+    assert (code, "label_studio=" in err, fresh.exists()) == (2, True, False)
+    flags = [f"--output={output}", f"--csv={fresh}", f"--label_studio={fresh}"]
+    code, _, err = run("review", flags, capsys)
+    assert (code, "two of the files would be this one" in err) == (2, True)
+    assert not fresh.exists()
+
+
 def test_images_of_known_truth_are_left_out(
     output: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +213,8 @@ def test_people_see_what_is_chosen_and_what_to_do(
     [
         (["--budget=0"], "an integer of 1 or more"),
         (["--with=none"], "there is no such finished run"),
+        (["--run_id=r1", "--with=r1"], "it is the same run and model"),
+        (["--with=r0", "--with_model=x"], "with_model='x': run r0 has"),
         (["--truth_column=shop"], "no row carries it"),
         (["--truth_column=a", "--truth_file=b"], "give it or --truth_column"),
         (["--csv=https://host/x.csv"], "its scheme is not allowed"),
