@@ -86,7 +86,7 @@ class RunComparison:
             would always agree.
         flipped: how many have another best label.
         other_content: how many were other bytes in B than in A.
-        same_function: whether scores of both mean the same: adding up to 1, or not.
+        same_function: whether the same function made the scores of both.
         pairs: of labels, those of the most images first.
         shifts: each label that stands in A or B, the largest change in images first.
         flips: those to look at first: of which both are the most sure.
@@ -154,7 +154,7 @@ def compare_rows(a: ScoredRows, b: ScoredRows, shown_flips: int = 1000) -> RunCo
         kappa=find_kappa(tops_a, tops_b, len(labels)),
         flipped=len(flipped),
         other_content=pc.sum(pc.invert(contents), min_count=0).as_py(),
-        same_function=bool((a.is_softmax == b.is_softmax).all()),
+        same_function=bool((a.functions == b.functions).all()),
         pairs=tuple(_count_pairs(labels, tops_a[flipped], tops_b[flipped])),
         shifts=tuple(_find_shifts(labels, a, b)),
         flips=tuple(_list_flips(labels, a, b, flipped[:shown_flips], contents)),

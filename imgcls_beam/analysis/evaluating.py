@@ -95,7 +95,9 @@ def evaluate_rows(
         weighted=weighted,
         labels=tuple(labels),
         confusions=tuple(count_confusions(truths.labels, ids, top_ids)),
-        calibration=calibrate(judged.top_scores, ids == top_ids),
+        calibration=(
+            None if judged.has_raw_scores else calibrate(judged.top_scores, ids == top_ids)
+        ),
         thresholds=tuple(find_thresholds(judged, truths.labels, ids, wanted or Wanted())),
     )
 

@@ -1,5 +1,7 @@
 """An evaluation has the numbers of scikit-learn, and says only what the rows say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn import metrics  # type: ignore[import-untyped]
@@ -18,6 +20,7 @@ from imgcls_beam.analysis.thresholds import (
 )
 from imgcls_beam.analysis.truths import NO_TRUTH, UNKNOWN, Truths
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.spec import FUNCTIONS
 from tests.drawn import Drawn, draw
 
 SEEDS = range(20)
@@ -216,6 +219,14 @@ def test_a_label_that_no_row_has_counts_against_the_run() -> None:
 @pytest.mark.parametrize("scores", [[], [0.5, 1.5], [-0.1, 0.5]])
 def test_scores_that_are_no_probabilities_have_no_calibration(scores: list[float]) -> None:
     assert calibrate(np.array(scores), np.ones(len(scores), np.bool_)) is None
+
+
+def test_scores_to_which_no_function_was_applied_have_no_calibration_wherever_they_lie() -> None:
+    drawn = draw(4, "sigmoid", classes=3, count=9)
+    rows = drawn.to_rows(3)
+    raw = dataclasses.replace(rows, functions=np.full(9, FUNCTIONS.index("none")))
+    assert evaluate_rows(rows, drawn.to_truths()).calibration is not None
+    assert evaluate_rows(raw, drawn.to_truths()).calibration is None
 
 
 def test_scores_at_the_ends_of_bins_lie_below() -> None:
