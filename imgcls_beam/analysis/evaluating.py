@@ -76,7 +76,8 @@ def evaluate_rows(
         ConfigError: no row has a truth that is a label.
     """
     unknown = sum(truths.unknown.values())
-    judged = take_rows(rows, np.flatnonzero(truths.ids >= 0))
+    is_judged = truths.ids >= 0
+    judged = rows if is_judged.all() else take_rows(rows, np.flatnonzero(is_judged))
     if not judged.rows:
         problem = f"no image can be judged: {truths.without:,} of {rows.rows:,} have no truth"
         raise ConfigError(option, None, f"{problem}, {unknown:,} another")

@@ -1,7 +1,8 @@
 """The good rows of one model in a run, as arrays: what is judged, compared and reviewed.
 
-Scores lie flat, as in Arrow: those of row i from `starts[i]` to `starts[i + 1]`, best first. About
-20 bytes are held for each score, and the URI and the attributes of each row.
+Scores lie flat, as in Arrow: those of row i from `starts[i]` to `starts[i + 1]`, best first. They
+and their label ids are 16 bytes a score; while they are read, the rows are held too. To evaluate
+2,000 rows of 1,000 scores took 10.5 bytes a score on top of that, where every row has a truth.
 """
 
 import collections

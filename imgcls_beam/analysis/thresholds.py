@@ -169,13 +169,15 @@ def trace_curves(
     falling = np.argsort(-bounds, kind="stable")
     places = np.empty_like(falling)
     places[falling] = np.arange(len(falling))
-    order = np.lexsort((-rows.scores, rows.label_ids))
-    owners, scores, ids = rows.row_ids[order], rows.scores[order], rows.label_ids[order]
+    order = np.argsort(rows.label_ids, kind="stable")  # all else is made label by label: memory
+    ends = np.cumsum(np.bincount(rows.label_ids, minlength=len(images)))
     for at in np.flatnonzero(images):
-        low, high = np.searchsorted(ids, (at, at + 1))
+        own = order[ends[at - 1] if at else 0 : ends[at]]
+        own = own[np.argsort(-rows.scores[own], kind="stable")]
+        kept, own = rows.scores[own], np.searchsorted(rows.starts, own, side="right") - 1
         # Two classes of one name: the better score counts, which comes first.
-        first = np.sort(np.unique(owners[low:high], return_index=True)[1])
-        own, kept = owners[low:high][first], scores[low:high][first]
+        first = np.sort(np.unique(own, return_index=True)[1])
+        own, kept = own[first], kept[first]
         first_absent = _find_gap(np.sort(places[own]))
         exact_above = float(bounds[falling[first_absent]]) if first_absent < rows.rows else None
         if exact_above is not None:
