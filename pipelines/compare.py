@@ -42,7 +42,8 @@ def _answer(asked: argparse.Namespace) -> asking.FieldsOrText:
     else:
         from imgcls_beam.analysis.comparison_page.comparison_writing import write_comparison
 
-        found = write_comparison(run_a, run_b, asked.to, asked.model, asked.with_model)
+        models = asked.model, asked.with_model
+        found = write_comparison(run_a, run_b, asked.to, *models, asked.limit)
     if asked.json:
         return to_json(found, asked.limit) | {"report": asked.to}
     written = [] if asked.to is None else ["", f"report: {terminal.escape(asked.to)}"]

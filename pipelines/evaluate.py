@@ -12,7 +12,6 @@ images and labels. Nothing is written. More: docs/evaluation.md.
 
 import argparse
 import dataclasses
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -119,6 +118,8 @@ def _describe_confusions(found: "Evaluation") -> Iterator[str]:
 
 
 def _describe_thresholds(found: "Evaluation", asked: argparse.Namespace) -> Iterator[str]:
+    from imgcls_beam.analysis.thresholds import spell_threshold
+
     goal = "the best F1"
     for name in ("precision", "recall"):
         if (wanted := getattr(asked, f"wanted_{name}")) is not None:
@@ -129,7 +130,7 @@ def _describe_thresholds(found: "Evaluation", asked: argparse.Namespace) -> Iter
         cells = ["none", "", "", ""]
         if (best := each.best) is not None:
             ratios = map(_to_digits, (best.precision, best.recall))
-            cells = [_to_score(best.threshold), *ratios, f"{best.taken:,}"]
+            cells = [spell_threshold(best.rounded), *ratios, f"{best.taken:,}"]
         floor = "" if each.exact_above is None else _to_score(each.exact_above)
         rows.append((each.label, *cells, floor))
     yield f"thresholds for {goal}"
@@ -144,8 +145,7 @@ def _by_images(each: Any) -> tuple[int, str]:  # noqa: ANN401  scores or thresho
 
 
 def _to_score(score: float) -> str:
-    """Six digits, cut off: what is typed again is not above the score that was meant."""
-    return f"{math.floor(score * 1e6) / 1e6:.6f}"
+    return f"{score:.6f}"
 
 
 def _to_digits(ratio: float) -> str:

@@ -63,10 +63,12 @@ def _find_other(asked: argparse.Namespace, rows: "RunRows") -> "EarlierRun | Non
     if not other_run_flags.has_other(asked):
         return None
     from imgcls_beam.analysis import choose_model
+    from imgcls_beam.analysis.compared_runs import choose_other
     from imgcls_beam.analysis.report_page.gathering import EarlierRun
 
+    own = choose_model(rows.record, asked.model)
     other = other_run_flags.open_other(asked, rows)
-    return EarlierRun(other, choose_model(other.record, asked.with_model))
+    return EarlierRun(other, choose_other(rows, own, other, asked.with_model).model)
 
 
 def _judge(asked: argparse.Namespace, rows: "RunRows") -> "JudgedRun | None":

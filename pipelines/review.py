@@ -40,9 +40,14 @@ def _answer(asked: argparse.Namespace) -> asking.FieldsOrText:
     other = other_run_flags.open_other(asked, run) if other_run_flags.has_other(asked) else None
     known = KnownOptions(asked.truth_column, asked.truth_file)
     found = review_run(run, asked.budget, asked.model, other, asked.with_model, known)
-    for name in review_flags.FORMATS:
-        if (url := getattr(asked, name)) is not None:
-            write_files(name, FORMATS[name](url, found.images, found.model.key))
+    asked_files = ((name, getattr(asked, name)) for name in review_flags.FORMATS)
+    write_files(
+        {
+            name: FORMATS[name](url, found.images, found.model.key)
+            for name, url in asked_files
+            if url is not None
+        }
+    )
     return to_json(found, asked) if asked.json else "\n".join([*_describe(found, asked), ""])
 
 

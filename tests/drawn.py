@@ -30,7 +30,7 @@ class Drawn:
             label_ids=order.ravel(),
             scores=scores.ravel(),
             margins=np.full(count, np.nan),
-            is_softmax=np.full(count, np.allclose(self.every.sum(axis=1), 1.0)),
+            functions=np.full(count, int(np.allclose(self.every.sum(axis=1), 1.0))),
             attributes=pa.chunked_array([pa.nulls(count, pa.string())]),
             contents=pa.chunked_array([pa.nulls(count, pa.string())]),
             statuses={"ok": count},

@@ -100,6 +100,7 @@ def draw_facts(count: int = 60) -> ReportFacts:
             run_id="nightly-2026-11-25",
             run_date=DAY - datetime.timedelta(days=1),
             models=("google/vit-base-patch16-224@3f49326eb077",),
+            classified=len(good) + 9,
             compared=len(good),
             flipped=len(flipped),
             flips=(LabelChange("cat", HOSTILE[1], 2), LabelChange(HOSTILE[4], "dog", 1)),
@@ -116,7 +117,7 @@ def draw_truth(labels: list[str], images: tuple[int, ...]) -> TruthFacts:
     scores = tuple(LabelScores(label, 9, 8, 0.8, 0.7, 0.75) for label in labels)
     wrong = [ConfusionCell(labels[0], label, 1) for label in labels[1:]]
     right = [ConfusionCell(label, label, 7) for label in labels]
-    point = ThresholdPoint(0.61, 0.9, 0.5, 0.64, 11)
+    point = ThresholdPoint(0.6184, 0.618, 0.9, 0.5, 0.64, 11)
     bins = tuple(ReliabilityBin(n / 5, (n + 1) / 5, 9, n / 5 + 0.1, n / 6) for n in range(5))
     evaluation = Evaluation(
         judged=99,

@@ -58,13 +58,30 @@ def compare_runs(
     Raises:
         ConfigError: there is no such model, both are one, or no image is in both.
     """
-    a, b = (
-        ComparedSide(run.place, run.record, choose_model(run.record, model))
-        for run, model in ((run_a, model_a), (run_b, model_b))
-    )
-    if (a.place, a.record.run_id, a.model.key) == (b.place, b.record.run_id, b.model.key):
-        problem = "it is the same run and model; name another run, or another of its models"
-        raise ConfigError("with", b.record.run_id, problem)
+    a = ComparedSide(run_a.place, run_a.record, choose_model(run_a.record, model_a))
+    b = choose_other(run_a, a.model, run_b, model_b)
     rows_a = read_scored_rows(run_a, a.model.key, COMPARED)
     rows_b = read_scored_rows(run_b, b.model.key, COMPARED)
     return ComparedRuns(a, b, compare_rows(rows_a, rows_b, shown_flips))
+
+
+def choose_other(
+    run: RunRows, model: RecordedModel, other: RunRows, other_model: str | None = None
+) -> ComparedSide:
+    """The other side of a comparison.
+
+    Args:
+        run: one.
+        model: of it.
+        other: the other; may be the same for another of its models.
+        other_model: id or key; needed where the other has several.
+
+    Raises:
+        ConfigError: there is no such model, or both are one.
+    """
+    found = choose_model(other.record, other_model, "with_model")
+    own = (run.place.rstrip("/"), run.record.run_id, model.key)
+    if own == (other.place.rstrip("/"), other.record.run_id, found.key):
+        problem = "it is the same run and model; name another run, or another of its models"
+        raise ConfigError("with", other.record.run_id, problem)
+    return ComparedSide(other.place, other.record, found)

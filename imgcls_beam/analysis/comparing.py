@@ -86,7 +86,7 @@ class RunComparison:
             would always agree.
         flipped: how many have another best label.
         other_content: how many were other bytes in B than in A.
-        same_function: whether scores of both mean the same: adding up to 1, or not.
+        same_function: whether the same function made the scores of both.
         pairs: of labels, those of the most images first.
         shifts: each label that stands in A or B, the largest change in images first.
         flips: those to look at first: of which both are the most sure.
@@ -105,6 +105,30 @@ class RunComparison:
     flips: tuple[ChangedImage, ...]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class ChangedRows:
+    """The F rows of A whose image has another best label in B.
+
+    Attributes:
+        at: indices in A; those of which both are the most sure come first, F.
+        labels_b: the best label in B, F.
+    """
+
+    at: Integers
+    labels_b: Sequence[str]
+
+
+def find_changed(a: ScoredRows, b: ScoredRows) -> ChangedRows:
+    """All rows of A whose image has another best label in B.
+
+    Raises:
+        ConfigError: no image is in both.
+    """
+    own, a, b = _put_together(a, b)
+    flipped = _find_flipped(a, b)
+    return ChangedRows(own[flipped], [b.labels[each] for each in b.top_ids[flipped].tolist()])
+
+
 def compare_rows(a: ScoredRows, b: ScoredRows, shown_flips: int = 1000) -> RunComparison:
     """Compares the rows of two runs or models.
 
@@ -116,15 +140,11 @@ def compare_rows(a: ScoredRows, b: ScoredRows, shown_flips: int = 1000) -> RunCo
     Raises:
         ConfigError: no image is in both.
     """
-    own, other = _join(a.uris, b.uris)
-    if not len(own):
-        raise ConfigError("with", None, "no image has a good row in both, by its URI")
-    labels, ids_of_b = _name_together(a.labels, b.labels)
     unique_a, unique_b = len(pc.unique(a.uris)), len(pc.unique(b.uris))
-    a, b = take_rows(a, own), take_rows(b, other)
-    b = dataclasses.replace(b, labels=labels, label_ids=ids_of_b[b.label_ids])
+    own, a, b = _put_together(a, b)
+    labels = b.labels
     tops_a, tops_b = a.top_ids, b.top_ids
-    flipped = np.flatnonzero(tops_a != tops_b)
+    flipped = _find_flipped(a, b)
     contents = pc.equal(a.contents, b.contents)
     return RunComparison(
         images=len(own),
@@ -134,10 +154,10 @@ def compare_rows(a: ScoredRows, b: ScoredRows, shown_flips: int = 1000) -> RunCo
         kappa=find_kappa(tops_a, tops_b, len(labels)),
         flipped=len(flipped),
         other_content=pc.sum(pc.invert(contents), min_count=0).as_py(),
-        same_function=bool((a.is_softmax == b.is_softmax).all()),
+        same_function=bool((a.functions == b.functions).all()),
         pairs=tuple(_count_pairs(labels, tops_a[flipped], tops_b[flipped])),
         shifts=tuple(_find_shifts(labels, a, b)),
-        flips=tuple(_list_flips(labels, a, b, flipped, contents, shown_flips)),
+        flips=tuple(_list_flips(labels, a, b, flipped[:shown_flips], contents)),
     )
 
 
@@ -161,6 +181,23 @@ def _join(uris_a: pa.ChunkedArray, uris_b: pa.ChunkedArray) -> tuple[Integers, I
     is_in_both = found.is_valid().to_numpy(zero_copy_only=False)
     other = found.drop_null().to_numpy(zero_copy_only=False).astype(np.int64)
     return own[is_in_both], other
+
+
+def _put_together(a: ScoredRows, b: ScoredRows) -> tuple[Integers, ScoredRows, ScoredRows]:
+    """Indices in A of the images that are in both; A's rows of them; B's, with labels of both."""
+    own, other = _join(a.uris, b.uris)
+    if not len(own):
+        raise ConfigError("with", None, "no image has a good row in both, by its URI")
+    labels, ids_of_b = _name_together(a.labels, b.labels)
+    a, b = take_rows(a, own), take_rows(b, other)
+    return own, a, dataclasses.replace(b, labels=labels, label_ids=ids_of_b[b.label_ids])
+
+
+def _find_flipped(a: ScoredRows, b: ScoredRows) -> Integers:
+    """Rows with another best label, those of which both are the most sure first."""
+    flipped = np.flatnonzero(a.top_ids != b.top_ids)
+    sure = np.minimum(a.top_scores[flipped], b.top_scores[flipped])
+    return flipped[np.argsort(-sure, kind="stable")]
 
 
 def _name_together(
@@ -209,12 +246,9 @@ def _list_flips(
     labels: Sequence[str],
     a: ScoredRows,
     b: ScoredRows,
-    flipped: Integers,
+    at: Integers,
     contents: pa.ChunkedArray,
-    shown: int,
 ) -> list[ChangedImage]:
-    sure = np.minimum(a.top_scores[flipped], b.top_scores[flipped])
-    at = flipped[np.argsort(-sure, kind="stable")][:shown]
     columns = (
         a.uris.take(at).to_pylist(),
         [labels[each] for each in a.top_ids[at].tolist()],

@@ -61,22 +61,26 @@ class Evaluation:
         return self.top_accuracies[0]
 
 
-def evaluate_rows(rows: ScoredRows, truths: Truths, wanted: Wanted | None = None) -> Evaluation:
+def evaluate_rows(
+    rows: ScoredRows, truths: Truths, wanted: Wanted | None = None, option: str = "truth_column"
+) -> Evaluation:
     """Holds rows against their truths.
 
     Args:
         rows: N good rows.
         truths: of these rows.
         wanted: what thresholds are chosen for; None for the best F1.
+        option: that says where the truth is.
 
     Raises:
         ConfigError: no row has a truth that is a label.
     """
     unknown = sum(truths.unknown.values())
-    judged = take_rows(rows, np.flatnonzero(truths.ids >= 0))
+    is_judged = truths.ids >= 0
+    judged = rows if is_judged.all() else take_rows(rows, np.flatnonzero(is_judged))
     if not judged.rows:
         problem = f"no image can be judged: {truths.without:,} of {rows.rows:,} have no truth"
-        raise ConfigError("truth_column", None, f"{problem}, {unknown:,} another")
+        raise ConfigError(option, None, f"{problem}, {unknown:,} another")
     ids = truths.ids[truths.ids >= 0]
     ranks, top_ids = rank_truths(judged, ids), judged.top_ids
     labels, macro, weighted = score_labels(truths.labels, ids, top_ids)
@@ -92,7 +96,9 @@ def evaluate_rows(rows: ScoredRows, truths: Truths, wanted: Wanted | None = None
         weighted=weighted,
         labels=tuple(labels),
         confusions=tuple(count_confusions(truths.labels, ids, top_ids)),
-        calibration=calibrate(judged.top_scores, ids == top_ids),
+        calibration=(
+            None if judged.has_raw_scores else calibrate(judged.top_scores, ids == top_ids)
+        ),
         thresholds=tuple(find_thresholds(judged, truths.labels, ids, wanted or Wanted())),
     )
 

@@ -76,8 +76,12 @@ def judge_run(
     known = None if truth.file is None else read_truths(truth.file)
     rows = read_scored_rows(run, chosen.key)
     values = (
-        find_carried(rows, str(truth.column)) if known is None else find_by_uri(rows.uris, known)
+        find_carried(rows.attributes, str(truth.column))
+        if known is None
+        else find_by_uri(rows.uris, known)
     )
     read_labels = functools.partial(read_model_labels, chosen)
     truths = resolve_truths(values, rows.labels, read_labels, mapping)
-    return JudgedRun(run.record, chosen, rows, truths, evaluate_rows(rows, truths, wanted))
+    option = "truth_column" if truth.file is None else "truth_file"
+    evaluation = evaluate_rows(rows, truths, wanted, option)
+    return JudgedRun(run.record, chosen, rows, truths, evaluation)

@@ -11,13 +11,13 @@ Formats, as their documentation and importers have them (November 2026):
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from imgcls_beam.analysis.reviewing import ReviewImage
 from imgcls_beam.analysis.truth_files import PREDICTED, TRUTH_COLUMN, URI_COLUMN, disarm
 from imgcls_beam.errors import ConfigError
-from imgcls_beam.stores import join_url, open_parent, refuse_store_faults
+from imgcls_beam.stores import Folder, join_url, open_parent, refuse_store_faults
 
 _HEAD = (URI_COLUMN, TRUTH_COLUMN, "label", "score", "margin", "reason", "other_label", "error")
 _FILE = "file://"
@@ -69,21 +69,31 @@ FORMATS: dict[str, Callable[[str, Sequence[ReviewImage], str], Files]] = {
 }
 
 
-def write_files(option: str, files: Files) -> None:
-    """Writes new files.
+def write_files(every: Mapping[str, Files]) -> None:
+    """Writes new files, once it is known that none of them is there.
+
+    Args:
+        every: by the option that names them.
 
     Raises:
-        ConfigError: one is there already, which may hold somebody's work; or cannot be written.
+        ConfigError: one is there already, which may hold somebody's work; two are one; or one
+            cannot be written.
     """
-    places = {url: open_parent(option, url) for url in files}
-    for url, (folder, name) in places.items():
-        with refuse_store_faults(option, url):
-            if folder.find_size(name) is not None:
-                problem = "it is there, and may hold somebody's labels; give another name"
-                raise ConfigError(option, url, problem)
-    for url, (folder, name) in places.items():
+    places: dict[str, tuple[Folder, str]] = {}
+    for option, files in every.items():
+        for url in files:
+            folder, name = open_parent(option, url)
+            if folder.url_of(name) in places:
+                raise ConfigError(option, url, "two of the files would be this one; name another")
+            with refuse_store_faults(option, url):
+                if folder.find_size(name) is not None:
+                    problem = "it is there, and may hold somebody's labels; give another name"
+                    raise ConfigError(option, url, problem)
+            places[folder.url_of(name)] = folder, name
+    texts = [text for files in every.values() for text in files.values()]
+    for (folder, name), text in zip(places.values(), texts, strict=True):
         with folder.refuse_unwritable():
-            folder.write(name, files[url].encode("utf-8", "replace"))
+            folder.write(name, text.encode("utf-8", "replace"))
 
 
 def _make_task(image: ReviewImage, model_key: str) -> dict[str, Any]:

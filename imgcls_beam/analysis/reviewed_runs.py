@@ -1,17 +1,24 @@
 """A run and the images of it to be labelled: what `imgcls review` begins with."""
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 
-from imgcls_beam.analysis.comparing import compare_rows
-from imgcls_beam.analysis.reviewing import ReviewImage, choose_images, list_failed
+import pyarrow as pa
+
+from imgcls_beam.analysis.compared_runs import choose_other
+from imgcls_beam.analysis.comparing import find_changed
+from imgcls_beam.analysis.reviewing import (
+    FAILED_COLUMNS,
+    ReviewImage,
+    choose_images,
+    list_failed,
+)
 from imgcls_beam.analysis.run_rows import RunRows, choose_model
 from imgcls_beam.analysis.scored_rows import COMPARED, ScoredRows, read_scored_rows
 from imgcls_beam.analysis.truth_files import read_truths
 from imgcls_beam.analysis.truths import find_carried
 from imgcls_beam.sinks import RecordedModel, RunRecord
-
-_FLIPS = 10
-"""Flips that are looked at for each image of the budget, so that labels can take turns."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,26 +68,32 @@ def review_run(
         known: images whose truth is known.
 
     Raises:
-        ConfigError: there is no such model or column, no such file, or no image in both runs.
+        ConfigError: there is no such model or column, no such file, no image in both runs,
+            or both are one.
     """
     chosen = choose_model(run.record, model)
+    side = None if other is None else choose_other(run, chosen, other, other_model)
     rows = read_scored_rows(run, chosen.key, (*COMPARED, "attributes"))
-    compared = None
-    if other is not None:
-        key = choose_model(other.record, other_model).key
-        compared = compare_rows(rows, read_scored_rows(other, key, COMPARED), _FLIPS * budget)
-    failed = list_failed(run, chosen.key)
-    images = choose_images(rows, failed, budget, compared, _list_known(rows, known))
+    changed = None
+    if other is not None and side is not None:
+        changed = find_changed(rows, read_scored_rows(other, side.model.key, COMPARED))
+    failed = list(run.read(FAILED_COLUMNS, chosen.key, "error"))
+    left_out = _list_known(rows, failed, known or KnownOptions())
+    images = choose_images(rows, list_failed(failed), budget, changed, left_out)
     return ReviewedRun(run.record, chosen, tuple(images))
 
 
-def _list_known(rows: ScoredRows, known: KnownOptions | None) -> set[str]:
-    """URIs of images whose truth is known."""
-    if known is None:
-        return set()
+def _list_known(
+    rows: ScoredRows, failed: Sequence[pa.RecordBatch], known: KnownOptions
+) -> set[str]:
+    """URIs of images whose truth is known, of good and of failed rows."""
     if known.file is not None:
         return {*read_truths(known.file)}
     if known.column is None:
         return set()
-    pairs = zip(rows.uris.to_pylist(), find_carried(rows, known.column), strict=True)
-    return {uri for uri, truth in pairs if truth is not None}
+    uris = itertools.chain(rows.uris, *(batch["image_uri"] for batch in failed))
+    attributes = pa.chunked_array(
+        [*rows.attributes.chunks, *(batch["attributes"] for batch in failed)], pa.string()
+    )
+    pairs = zip(uris, find_carried(attributes, known.column), strict=True)
+    return {uri.as_py() for uri, truth in pairs if truth is not None}

@@ -2,12 +2,12 @@
 
 Three reasons: another run or model gives another label (`disagreement`), the two best scores lie
 close together (`margin`), the image failed (`error`). Of each, labels take turns, so that no label
-fills the list; a failure's code stands for its label. An image, and its bytes, are asked for once.
+fills the list; a failure's code stands for its label. An image, and its bytes, are asked for once;
+what is left out takes no turn.
 """
 
 import dataclasses
 import enum
-import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -15,12 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imgcls_beam.analysis.comparing import RunComparison
-from imgcls_beam.analysis.run_rows import RunRows
+from imgcls_beam.analysis.comparing import ChangedRows
 from imgcls_beam.analysis.scored_rows import Floats, Integers, ScoredRows
 
 _ERROR_SHARE, _DISAGREEMENT_SHARE = 0.1, 0.5
 """Of the budget, at the most; the rest goes to margins, and what these leave to more errors."""
+
+
+_UNKNOWN = -1
+"""In the place of a content's number: the image was not read."""
 
 
 class ReviewReason(enum.StrEnum):
@@ -59,11 +62,15 @@ class ReviewImage:
         return str(self.label if self.error is None else self.error)
 
 
+FAILED_COLUMNS = ("image_uri", "error", "status", "attributes")
+"""Of a failed row: what `list_failed` and the search for known truths need."""
+
+
 def choose_images(
     rows: ScoredRows,
     failed: Sequence[ReviewImage],
     budget: int,
-    compared: RunComparison | None = None,
+    changed: ChangedRows | None = None,
     known: Collection[str] = (),
 ) -> list[ReviewImage]:
     """Chooses images, the reasons in turn: errors, disagreement, margins.
@@ -72,26 +79,38 @@ def choose_images(
         rows: good rows.
         failed: as `list_failed` gives them.
         budget: how many images at the most.
-        compared: these rows as A, beside those of another run or model.
+        changed: these rows as A, beside those of another run or model.
         known: URIs of images whose truth is known; they are left out.
     """
-    taken = {*known}
-    errors = [each for each in _take_turns(failed) if each.image_uri not in taken]
-    chosen = errors[: math.ceil(budget * _ERROR_SHARE)]
-    seen: set[str] = set()
-    if compared is not None:
-        share = min(math.ceil(budget * _DISAGREEMENT_SHARE), budget - len(chosen))
-        chosen += itertools.islice(_take_new(_list_flipped(rows, compared), taken, seen), share)
-    left = budget - len(chosen)
-    chosen += itertools.islice(_take_new(_list_close(rows, compared), taken, seen), left)
-    more = errors[math.ceil(budget * _ERROR_SHARE) :]
+    errors = _take_turns(each for each in failed if each.image_uri not in known)
+    most = math.ceil(budget * _ERROR_SHARE)
+    chosen, more = errors[:most], errors[most:]
+    unasked = _Unasked(rows, {*known, *(each.image_uri for each in chosen)})
+    others: dict[int, str] = {}
+    if changed is not None:
+        codes = unasked.uris[changed.at].tolist()
+        others = dict(zip(codes, changed.labels_b, strict=True))
+        most = min(math.ceil(budget * _DISAGREEMENT_SHARE), budget - len(chosen))
+        for at in unasked.choose(changed.at, most):
+            other = others.get(int(unasked.uris[at]))
+            chosen.append(_describe(rows, at, ReviewReason.DISAGREEMENT, other))
+    closest = np.argsort(find_margins(rows), kind="stable")
+    for at in unasked.choose(closest, budget - len(chosen)):
+        other = others.get(int(unasked.uris[at]))
+        chosen.append(_describe(rows, at, ReviewReason.MARGIN, other))
+    asked = {each.image_uri for each in chosen}
+    more = [each for each in more if each.image_uri not in asked]
     return [*chosen, *more[: budget - len(chosen)]]
 
 
-def list_failed(run: RunRows, model_key: str) -> list[ReviewImage]:
-    """The images that failed, each once; what a listing could not even name is left out."""
+def list_failed(batches: Iterable[pa.RecordBatch]) -> list[ReviewImage]:
+    """The images that failed, each once; what a listing could not even name is left out.
+
+    Args:
+        batches: failed rows, with `FAILED_COLUMNS`.
+    """
     failed: dict[str, ReviewImage] = {}
-    for batch in run.read(("image_uri", "error", "status"), model_key, "error"):
+    for batch in batches:
         pairs = zip(batch["image_uri"].to_pylist(), batch["error"].to_pylist(), strict=True)
         for uri, error in pairs:
             if error["stage"] != "list":
@@ -106,41 +125,56 @@ def find_margins(rows: ScoredRows) -> Floats:
     return np.where(np.isnan(rows.margins), alone, rows.margins)
 
 
-def _list_flipped(
-    rows: ScoredRows, compared: RunComparison
-) -> Iterator[tuple[ReviewImage, str | None]]:
-    """Images of which A and B say different things, and their contents.
+class _Unasked:
+    """The images of rows that nobody is asked about yet: each URI, and each content, once.
 
-    Labels take turns; in a turn, those of which both are sure come first.
+    Attributes:
+        uris: a number for each row, the same for the same URI, N.
     """
-    flips = {flip.image_uri: flip for flip in compared.flips}
-    places = pc.index_in(pa.array(list(flips), pa.string()), value_set=rows.uris)
-    found = {
-        uri: _describe(rows, at, ReviewReason.DISAGREEMENT, flips[uri].label_b)
-        for uri, at in zip(flips, places.to_pylist(), strict=True)
-    }
-    for each in _take_turns([image for image, _ in found.values()]):
-        yield found[each.image_uri]
+
+    def __init__(self, rows: ScoredRows, taken: Collection[str]) -> None:
+        """Begins with the URIs that are taken."""
+        self._labels = rows.top_ids
+        self.uris, self._contents = _number(rows.uris), _number(rows.contents)
+        pairs = zip(rows.uris.to_pylist(), self.uris.tolist(), strict=True)
+        self._taken = {code for uri, code in pairs if uri in taken}
+        self._seen: set[int] = set()
+
+    def choose(self, order: Integers, most: int) -> list[int]:
+        """Up to so many of these rows: labels in turn, in a turn in this order; they are taken."""
+        fresh = np.array(list(self._list_fresh(order)), np.int64)
+        in_turn = np.argsort(_find_turns(self._labels[fresh]), kind="stable")
+        chosen = fresh[in_turn[:most]]
+        self._taken.update(self.uris[chosen].tolist())
+        self._seen.update(self._contents[chosen].tolist())
+        return list(map(int, chosen))
+
+    def _list_fresh(self, order: Integers) -> Iterator[int]:
+        """Those of these rows that are not taken; of equal images the first."""
+        taken, seen = self._taken.copy(), self._seen - {_UNKNOWN}
+        columns = (order.tolist(), self.uris[order].tolist(), self._contents[order].tolist())
+        for at, uri, content in zip(*columns, strict=True):
+            if uri not in taken and content not in seen:
+                taken.add(uri)
+                if content != _UNKNOWN:
+                    seen.add(content)
+                yield at
 
 
-def _list_close(
-    rows: ScoredRows, compared: RunComparison | None
-) -> Iterator[tuple[ReviewImage, str | None]]:
-    """Every image and its content. Labels take turns; in a turn, the least margin comes first."""
-    others = {} if compared is None else {flip.image_uri: flip.label_b for flip in compared.flips}
-    margins = find_margins(rows)
-    turns = _find_turns(rows.top_ids, margins)
-    for at in np.lexsort((margins, turns)).tolist():
-        yield _describe(rows, at, ReviewReason.MARGIN, others.get(rows.uris[at].as_py()))
+def _number(texts: pa.ChunkedArray) -> Integers:
+    """A number for each text, the same for the same one; `_UNKNOWN` for null. N."""
+    codes = texts.cast(pa.large_string()).combine_chunks().dictionary_encode().indices
+    found: Integers = pc.fill_null(codes, _UNKNOWN).to_numpy(zero_copy_only=False)
+    return found.astype(np.int64)
 
 
 def _describe(
     rows: ScoredRows, at: int, reason: ReviewReason, other_label: str | None
-) -> tuple[ReviewImage, str | None]:
+) -> ReviewImage:
     start, end = rows.starts[at : at + 2].tolist()
     scores = rows.scores[start:end].tolist()
     margin = float(rows.margins[at])
-    image = ReviewImage(
+    return ReviewImage(
         image_uri=rows.uris[at].as_py(),
         reason=reason,
         label=rows.labels[rows.label_ids[start]],
@@ -148,12 +182,11 @@ def _describe(
         margin=None if np.isnan(margin) else margin,
         other_label=other_label,
     )
-    return image, rows.contents[at].as_py()
 
 
-def _find_turns(ids: Integers, margins: Floats) -> Integers:
-    """The place of each row among those of its label, from 0 for the least margin. N."""
-    order = np.lexsort((margins, ids))
+def _find_turns(ids: Integers) -> Integers:
+    """The place of each row among those of its label, from 0 for the first. N."""
+    order = np.argsort(ids, kind="stable")
     sizes = np.bincount(ids)
     starts = np.cumsum(sizes) - sizes
     turns = np.empty(len(ids), np.int64)
@@ -173,15 +206,3 @@ def _take_turns(images: Iterable[ReviewImage]) -> list[ReviewImage]:
 
 def _get_turn(placed: tuple[int, ReviewImage]) -> int:
     return placed[0]
-
-
-def _take_new(
-    images: Iterable[tuple[ReviewImage, str | None]], taken: set[str], seen: set[str]
-) -> Iterator[ReviewImage]:
-    """Those whose URI is not taken and whose bytes were not seen; adds them to both."""
-    for image, content in images:
-        if image.image_uri in taken or content in seen:
-            continue
-        taken.add(image.image_uri)
-        seen.update(() if content is None else (content,))
-        yield image

@@ -113,12 +113,15 @@ def list_runs(place: RunPlace) -> list[RunRecord]:
     return sorted(records, key=_get_age)
 
 
-def choose_model(record: RunRecord, named: str | None = None) -> RecordedModel:
+def choose_model(
+    record: RunRecord, named: str | None = None, option: str = "model"
+) -> RecordedModel:
     """The model of a run whose rows are meant.
 
     Args:
         record: of the run.
         named: its id or key; needed where the run has several.
+        option: that names it.
 
     Raises:
         ConfigError: the run has none of this name, or several and none is named.
@@ -127,9 +130,10 @@ def choose_model(record: RunRecord, named: str | None = None) -> RecordedModel:
     if len(found) == 1:
         return found[0]
     if not record.models:
-        raise ConfigError("run_id", record.run_id, "it has no rows of any model")
+        run_option = "run_id" if option == "model" else "with"
+        raise ConfigError(run_option, record.run_id, "it has no rows of any model")
     keys = ", ".join(each.key for each in record.models)
-    raise ConfigError("model", named, f"run {record.run_id} has {keys}; name one of them")
+    raise ConfigError(option, named, f"run {record.run_id} has {keys}; name one of them")
 
 
 def _find_run(place: RunPlace, run_id: str | None) -> RunRows | None:

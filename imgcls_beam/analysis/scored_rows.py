@@ -1,7 +1,8 @@
 """The good rows of one model in a run, as arrays: what is judged, compared and reviewed.
 
-Scores lie flat, as in Arrow: those of row i from `starts[i]` to `starts[i + 1]`, best first. About
-20 bytes are held for each score, and the URI and the attributes of each row.
+Scores lie flat, as in Arrow: those of row i from `starts[i]` to `starts[i + 1]`, best first. They
+and their label ids are 16 bytes a score; while they are read, the rows are held too. To evaluate
+2,000 rows of 1,000 scores took 10.5 bytes a score on top of that, where every row has a truth.
 """
 
 import collections
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imgcls_beam.analysis.run_rows import RunRows
+from imgcls_beam.spec import FUNCTIONS
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -35,7 +37,7 @@ class ScoredRows:
         label_ids: of the scores, M.
         scores: best first in each row, M.
         margins: best score minus the second best over all classes, N; NaN where there is one class.
-        is_softmax: whether a row's scores over all labels add up to 1, N.
+        functions: what made each row's scores, an index in `spec.FUNCTIONS`; -1 unknown, N.
         attributes: what the rows carry, as JSON, N; null where nothing.
         contents: SHA-256 of the images, N; null where it was not read.
         statuses: rows of the run by status, those of other statuses too.
@@ -47,7 +49,7 @@ class ScoredRows:
     label_ids: Integers
     scores: Floats
     margins: Floats
-    is_softmax: Booleans
+    functions: Integers
     attributes: pa.ChunkedArray
     contents: pa.ChunkedArray
     statuses: Mapping[str, int]
@@ -66,6 +68,17 @@ class ScoredRows:
     def top_scores(self) -> Floats:
         """Each row's best score, N."""
         return self.scores[self.starts[:-1]]
+
+    @property
+    def is_softmax(self) -> Booleans:
+        """Whether a row's scores over all labels add up to 1, N."""
+        found: Booleans = self.functions == FUNCTIONS.index("softmax")
+        return found
+
+    @property
+    def has_raw_scores(self) -> bool:
+        """Whether a row's scores are no probabilities, as no function was applied to them."""
+        return bool((self.functions == FUNCTIONS.index("none")).any())
 
     @property
     def lengths(self) -> Integers:
@@ -113,7 +126,7 @@ def take_rows(rows: ScoredRows, indices: Integers) -> ScoredRows:
         label_ids=rows.label_ids[flat],
         scores=rows.scores[flat],
         margins=rows.margins[indices],
-        is_softmax=rows.is_softmax[indices],
+        functions=rows.functions[indices],
         attributes=rows.attributes.take(indices),
         contents=rows.contents.take(indices),
     )
@@ -147,7 +160,7 @@ def _join(
         label_ids=_concatenate([ids for _, ids in good], np.int64),
         scores=_concatenate(scores, np.float64),
         margins=_concatenate([_find_margins(batch) for batch in batches], np.float64),
-        is_softmax=_concatenate([_find_softmax(batch) for batch in batches], np.bool_),
+        functions=_concatenate([_find_functions(batch) for batch in batches], np.int64),
         attributes=_collect_texts(batches, "attributes"),
         contents=_collect_texts(batches, "image_sha256"),
         statuses=statuses,
@@ -160,13 +173,12 @@ def _find_margins(batch: pa.RecordBatch) -> Floats:
     return _to_floats(batch["top_margin"])
 
 
-def _find_softmax(batch: pa.RecordBatch) -> Booleans:
+def _find_functions(batch: pa.RecordBatch) -> Integers:
     if "params" not in batch.schema.names:
-        return np.zeros(batch.num_rows, np.bool_)
-    functions = pc.struct_field(batch["params"], "function_to_apply")
-    is_softmax = pc.fill_null(pc.equal(functions, "softmax"), False)
-    found: Booleans = is_softmax.to_numpy(zero_copy_only=False)
-    return found
+        return np.full(batch.num_rows, -1)
+    names = pc.struct_field(batch["params"], "function_to_apply")
+    found = pc.index_in(names, value_set=pa.array(FUNCTIONS, names.type))
+    return _to_integers(pc.fill_null(found, -1))
 
 
 def _collect_texts(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:

@@ -7,6 +7,7 @@ recall are exact there. Below it they are not known, and no threshold is given.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,6 +35,8 @@ class ThresholdPoint:
 
     Attributes:
         threshold: a score that an image has.
+        rounded: the same images are taken at this: `threshold`, cut down to the fewest digits
+            that are above the next lower score, three at least.
         precision: of the images that are taken, the share of those that have the label in truth.
         recall: of those that have the label in truth, the share that is taken.
         f1: harmonic mean of the two.
@@ -41,6 +44,7 @@ class ThresholdPoint:
     """
 
     threshold: float
+    rounded: float
     precision: float
     recall: float
     f1: float
@@ -69,6 +73,7 @@ class LabelThresholds:
 
 POINTS = 21
 """Points of a curve at the most: its ends, and those between at equal steps."""
+_LEAST_DIGITS, _MOST_DIGITS = 3, 18
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -80,12 +85,14 @@ class Curve:
         taken: images that are not below.
         right: those of them that have the label in truth.
         images: how many have it in truth, at whatever score.
+        below: what every threshold is above; None where there is no such bound.
     """
 
     thresholds: Floats
     taken: Integers
     right: Integers
     images: int
+    below: float | None
 
     @property
     def precision(self) -> Floats:
@@ -104,13 +111,36 @@ class Curve:
 
     def point_at(self, index: int) -> ThresholdPoint:
         """One of the points."""
+        threshold, is_last = float(self.thresholds[index]), index + 1 == len(self.thresholds)
         return ThresholdPoint(
-            threshold=float(self.thresholds[index]),
+            threshold=threshold,
+            rounded=cut_down(
+                threshold, self.below if is_last else float(self.thresholds[index + 1])
+            ),
             precision=float(self.precision[index]),
             recall=float(self.recall[index]),
             f1=float(self.f1[index]),
             taken=int(self.taken[index]),
         )
+
+
+def cut_down(threshold: float, below: float | None) -> float:
+    """A number of few digits that is not above the threshold, but above the next lower score.
+
+    Args:
+        threshold: at which images are taken.
+        below: the next lower score; None for none.
+    """
+    for digits in range(_LEAST_DIGITS, _MOST_DIGITS):
+        found: float = math.floor(threshold * 10**digits) / 10**digits
+        if found <= threshold and (below is None or found > below):
+            return found
+    return threshold
+
+
+def spell_threshold(rounded: float) -> str:
+    """Its digits, three after the point at least; never in powers of ten, so it can be typed."""
+    return np.format_float_positional(rounded, min_digits=_LEAST_DIGITS)
 
 
 def find_thresholds(
@@ -139,18 +169,21 @@ def trace_curves(
     falling = np.argsort(-bounds, kind="stable")
     places = np.empty_like(falling)
     places[falling] = np.arange(len(falling))
-    order = np.lexsort((-rows.scores, rows.label_ids))
-    owners, scores, ids = rows.row_ids[order], rows.scores[order], rows.label_ids[order]
+    order = np.argsort(rows.label_ids, kind="stable")  # all else is made label by label: memory
+    ends = np.cumsum(np.bincount(rows.label_ids, minlength=len(images)))
     for at in np.flatnonzero(images):
-        low, high = np.searchsorted(ids, (at, at + 1))
+        own = order[ends[at - 1] if at else 0 : ends[at]]
+        own = own[np.argsort(-rows.scores[own], kind="stable")]
+        kept, own = rows.scores[own], np.searchsorted(rows.starts, own, side="right") - 1
         # Two classes of one name: the better score counts, which comes first.
-        first = np.sort(np.unique(owners[low:high], return_index=True)[1])
-        own, kept = owners[low:high][first], scores[low:high][first]
+        first = np.sort(np.unique(own, return_index=True)[1])
+        own, kept = own[first], kept[first]
         first_absent = _find_gap(np.sort(places[own]))
         exact_above = float(bounds[falling[first_absent]]) if first_absent < rows.rows else None
         if exact_above is not None:
             kept = kept[kept > exact_above]
-        yield int(at), exact_above, _trace(kept, truths[own[: len(kept)]] == at, int(images[at]))
+        is_right = truths[own[: len(kept)]] == at
+        yield int(at), exact_above, _trace(kept, is_right, int(images[at]), exact_above)
 
 
 def bound_absent(rows: ScoredRows) -> Floats:
@@ -167,11 +200,11 @@ def _find_gap(places: Integers) -> int:
     return int(gaps[0]) if len(gaps) else len(places)
 
 
-def _trace(scores: Floats, is_right: Integers, images: int) -> Curve:
+def _trace(scores: Floats, is_right: Integers, images: int, below: float | None) -> Curve:
     """A point for each distinct score, of scores that fall."""
     is_last = np.append(scores[1:] != scores[:-1], np.ones(min(len(scores), 1), np.bool_))
     at = np.flatnonzero(is_last)
-    return Curve(scores[at], at + 1, np.cumsum(is_right)[at], images)
+    return Curve(scores[at], at + 1, np.cumsum(is_right)[at], images, below)
 
 
 def _choose(label: str, exact_above: float | None, curve: Curve, wanted: Wanted) -> LabelThresholds:

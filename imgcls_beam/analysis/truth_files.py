@@ -42,14 +42,14 @@ def read_mapping(url: str) -> dict[str, str]:
     if _is_json(url, text):
         found = _parse_json("truth_mapping", url, text)
         if isinstance(found, dict):
-            return {value: _to_text(label) for value, label in found.items()}
+            return _strip_keys({value: _to_text(label) for value, label in found.items()})
         raise ConfigError("truth_mapping", url, "it is no JSON object of values and labels")
     with _refuse_csv("truth_mapping", url):
         rows = list(csv.reader(io.StringIO(text)))[1:]
     if not rows or any(len(row) < 2 for row in rows if row):
         problem = "it has no lines of two columns below a head: the value, and its label"
         raise ConfigError("truth_mapping", url, problem)
-    return {row[0].strip(): _restore(row[1].strip()) for row in rows if row}
+    return _strip_keys({row[0]: _restore(row[1]) for row in rows if row})
 
 
 def read_truths(url: str) -> dict[str, str]:
@@ -64,10 +64,10 @@ def read_truths(url: str) -> dict[str, str]:
     pairs = list(_find_pairs(url, text))
     truths: dict[str, str] = {}
     for uri, label in pairs:
-        if not label:
+        if not label.strip():
             continue
         uri = _spell(uri)
-        if truths.setdefault(uri, label) != label:
+        if truths.setdefault(uri, label).strip() != label.strip():
             problem = f"it has two labels for {uri}: {truths[uri]!r} and {label!r}"
             raise ConfigError("truth_file", url, problem)
     if not truths:
@@ -113,7 +113,7 @@ def _read_csv(url: str, text: str) -> Iterator[tuple[str, str]]:
         problem = f"its head lacks {URI_COLUMN} or {TRUTH_COLUMN}"
         raise ConfigError("truth_file", url, problem)
     for row in rows:
-        yield _restore(row[URI_COLUMN] or ""), _restore((row[TRUTH_COLUMN] or "").strip())
+        yield _restore(row[URI_COLUMN] or ""), _restore(row[TRUTH_COLUMN] or "")
 
 
 @contextlib.contextmanager
@@ -142,9 +142,11 @@ def _read_fiftyone(url: str, found: Mapping[str, Any]) -> Iterator[tuple[str, st
     if PREDICTED in found:
         problem = "its labels are the model's; label the images in FiftyOne, and export that"
         raise ConfigError("truth_file", url, problem)
-    folder = open_parent("truth_file", url)[0]
-    with refuse_store_faults("truth_file", folder.url_of(_DATA_FILE)):
-        paths = json.loads(folder.open_existing(_DATA_FILE).read())
+    data_url = open_parent("truth_file", url)[0].url_of(_DATA_FILE)
+    paths = _parse_json("truth_file", data_url, _read_text("truth_file", data_url))
+    missing = next((key for key in found["labels"] if key not in paths), None)
+    if missing is not None:
+        raise ConfigError("truth_file", data_url, f"it has no path for {missing!r} of labels.json")
     classes = found.get("classes") or ()
     for key, target in found["labels"].items():
         if isinstance(target, dict):
@@ -178,7 +180,12 @@ def _parse_json(option: str, url: str, text: str) -> Any:  # noqa: ANN401  any v
 
 
 def _to_text(value: object) -> str:
-    return "" if value is None else str(value).strip()
+    return "" if value is None else str(value)
+
+
+def _strip_keys(mapping: Mapping[str, str]) -> dict[str, str]:
+    """The mapping, by its values as they stand and, where nothing else does, without blanks."""
+    return {value.strip(): label for value, label in mapping.items()} | dict(mapping)
 
 
 def disarm(text: str) -> str:
@@ -187,8 +194,9 @@ def disarm(text: str) -> str:
 
 
 def _restore(text: str) -> str:
-    """A cell as it was before `disarm`."""
-    return text[1:] if text.startswith(tuple(f"'{mark}" for mark in FORMULA_MARKS)) else text
+    """A cell as it was before `disarm`, whatever blanks somebody has put around it."""
+    is_armed = text.lstrip().startswith(tuple(f"'{mark}" for mark in FORMULA_MARKS))
+    return text.lstrip()[1:] if is_armed else text
 
 
 def _spell(uri: str) -> str:

@@ -1,20 +1,21 @@
 """What is on each image in truth: a carried column or a file → the labels' names.
 
 The truth of an image is one label: its name, or its class id in the model (`id2label`). A name wins
-over an id. A mapping gives names or ids for values that are neither.
+over an id. A mapping gives names or ids for values that are neither. Blanks around a value, and
+around a name, count only where a name is just the same.
 """
 
 import collections
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from imgcls_beam.analysis.scored_rows import Integers, ScoredRows
+from imgcls_beam.analysis.scored_rows import Integers
 from imgcls_beam.errors import ConfigError
 
 NO_TRUTH, UNKNOWN = -1, -2
@@ -45,19 +46,23 @@ class Truths:
         return int(np.count_nonzero(self.ids == NO_TRUTH))
 
 
-def find_carried(rows: ScoredRows, column: str) -> list[str | None]:
+def find_carried(attributes: pa.ChunkedArray, column: str) -> list[str | None]:
     """The values of a carried column, as text; None where there is none.
+
+    Args:
+        attributes: what each row carries, as JSON; null where nothing.
+        column: its name.
 
     Raises:
         ConfigError: no row carries it, or a value is none of one label.
     """
     found: list[str | None] = []
     seen: set[str] = set()
-    for text in rows.attributes.to_pylist():
+    for text in attributes.to_pylist():
         carried = json.loads(text) if text else {}
         seen.update(carried)
         found.append(_to_text(carried.get(column), column))
-    if column not in seen and rows.rows:
+    if column not in seen and found:
         names = ", ".join(sorted(seen)[:_SHOWN_COLUMNS]) or "nothing"
         problem = f"no row carries it; rows carry {names}; see --carry_columns of imgcls classify"
         raise ConfigError("truth_column", column, problem)
@@ -88,57 +93,57 @@ def resolve_truths(
         ConfigError: no value at all is a label.
     """
     mapped = [_map(value, mapping or {}) for value in values]
-    ids = {name: index for index, name in enumerate(labels)}
-    strange = sorted({each for each in mapped if each is not None} - ids.keys())
+    distinct = sorted({each for each in mapped if each is not None})
+    meant = _match(distinct, labels)
+    strange = [each for each in distinct if each not in meant]
     if strange:
-        ids = dict(_add_labels(strange, ids, read_labels()))
-    unknown = collections.Counter(each for each in mapped if each is not None and each not in ids)
-    found = [NO_TRUTH if each is None else ids.get(each, UNKNOWN) for each in mapped]
-    if unknown and max(found) < 0:
+        meant |= _match_beyond(strange, read_labels())
+    unknown = collections.Counter(
+        each.strip() for each in mapped if each is not None and each not in meant
+    )
+    if unknown and not meant:
         shown = ", ".join(map(repr, list(unknown)[:3]))
         problem = f"none of its values is a label or class id of the model: {shown}; give a mapping"
         raise ConfigError("truth_mapping", None, problem)
-    names: dict[int, str] = {}
-    for name, index in ids.items():
-        names.setdefault(index, name)
-    every = tuple(names[index] for index in range(len(names)))
+    every = tuple(dict.fromkeys((*labels, *meant.values())))
+    ids = {name: index for index, name in enumerate(every)}
+    id_of = {None: NO_TRUTH} | {value: ids[name] for value, name in meant.items()}
+    found = [id_of.get(each, UNKNOWN) for each in mapped]
     return Truths(every, np.array(found, np.int64), dict(unknown.most_common()))
 
 
-def _add_labels(
-    strange: Iterable[str], ids: Mapping[str, int], known: Sequence[str] | None
-) -> Iterator[tuple[str, int]]:
-    """The ids by name, and by what else means one of them: labels that no row has, class ids.
+def _match(values: Iterable[str], names: Sequence[str]) -> dict[str, str]:
+    """The name that each value means: the same text or, if there is none, but for blanks around."""
+    same, stripped = frozenset(names), {name.strip(): name for name in reversed(names)}
+    meant = {each: each if each in same else stripped.get(each.strip()) for each in values}
+    return {value: name for value, name in meant.items() if name is not None}
+
+
+def _match_beyond(strange: Sequence[str], known: Sequence[str] | None) -> dict[str, str]:
+    """What else means a label: names that no row has, and class ids.
 
     Where the model's labels are not known, every name that is no number counts as one of them: the
     image is judged, and wrong.
     """
-    count, names = len(ids), frozenset(known or ())
-    yield from ids.items()
-    by_name = dict(ids)
-    for value in strange:
-        number = _CLASS_ID.fullmatch(value)
-        name = value
-        if known is not None and value not in names:
-            if number is None or int(number[1]) >= len(known):
-                continue
-            name = known[int(number[1])]
-        elif known is None and number is not None:
-            continue
-        if name not in by_name:
-            by_name[name] = count
-            count += 1
-            yield name, by_name[name]
-        yield value, by_name[name]
+    numbers = {each: _CLASS_ID.fullmatch(each.strip()) for each in strange}
+    if known is None:
+        return {each: each.strip() for each, number in numbers.items() if number is None}
+    meant = _match(strange, known)
+    for value, number in numbers.items():
+        if value not in meant and number is not None and int(number[1]) < len(known):
+            meant[value] = known[int(number[1])]
+    return meant
 
 
 def _map(value: str | None, mapping: Mapping[str, str]) -> str | None:
     """What it maps to; None for a value that maps to nothing. A mapping's 3 means 3.0, too."""
-    if value is None:
-        return None
-    number = _CLASS_ID.fullmatch(value)
-    spelled = number[1] if number and value not in mapping else value
-    return mapping.get(spelled, value) or None
+    if value is None or not mapping:
+        return value
+    number = _CLASS_ID.fullmatch(value.strip())
+    for spelled in (value, value.strip(), number[1] if number else value):
+        if spelled in mapping:
+            return mapping[spelled] if mapping[spelled].strip() else None
+    return value
 
 
 def _to_text(value: Any, column: str) -> str | None:  # noqa: ANN401  any value of JSON
@@ -148,5 +153,5 @@ def _to_text(value: Any, column: str) -> str | None:  # noqa: ANN401  any value 
         problem = "an image has several labels there; one label an image is evaluated"
         raise ConfigError("truth_column", column, problem)
     if value is None or isinstance(value, str):
-        return value.strip() or None if value else None
+        return value if value and value.strip() else None
     return json.dumps(value)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from imgcls_beam.analysis.comparison_page import comparison_writing
 from pipelines.__main__ import main
 from schemas import load_schema
 from tests.said import Said, publish_said
@@ -119,6 +120,18 @@ def test_the_page_changes_nothing_of_what_is_listed(
     assert "Every image with another label." in to.read_text(encoding="utf-8")
 
 
+def test_a_limit_above_what_a_page_has_holds_for_the_object(
+    output: str,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(comparison_writing, "MAX_CHANGED", 0)
+    flags = [f"--output={output}", "--run_id=before", "--with=after", "--json", "--limit=5"]
+    _, out, _ = run([*flags, f"--to={tmp_path / 'both.html'}"], capsys)
+    assert len(json.loads(out)["flips"]) == 1
+
+
 def test_odd_labels_are_shown_as_escapes(output: str, capsys: pytest.CaptureFixture[str]) -> None:
     run_3 = dataclasses.replace(RUN, run_id="later")
     publish_said(output, [Said("gs://b/3.jpg", [("=cmd()", 1.0)])], run_3)
@@ -146,7 +159,7 @@ def test_another_output_is_compared_by_its_newest_run(
         (["--run_id=none", "--with=after"], "run_id='none': there is no such finished run"),
         (["--with_output=nowhere"], "with_output='nowhere': "),
         (["--run_id=after", "--with=after"], "it is the same run and model"),
-        (["--with_model=other"], "run after has owner/model"),
+        (["--with_model=other"], "with_model='other': run after has owner/model"),
         (["--with=before", "--limit=0"], "an integer of 1 or more"),
         (["--with=before", "--limit=many"], "an integer of 1 or more"),
         (["--with_output=x", "--with_output_table=p.d.t"], "give a folder or a table"),

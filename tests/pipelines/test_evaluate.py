@@ -39,10 +39,10 @@ truth → label  images
 dog → cat           1
 
 thresholds for precision 0.9
-label   score ≥  precision  recall  images  known above
-─────  ────────  ─────────  ──────  ──────  ───────────
-cat        none                                        
-dog    0.600000      1.000   0.500       1             
+label  score ≥  precision  recall  images  known above
+─────  ───────  ─────────  ──────  ──────  ───────────
+cat       none                                        
+dog      0.600      1.000   0.500       1             
 """
 
 
@@ -110,6 +110,47 @@ def test_odd_labels_are_judged_as_they_are_and_shown_as_escapes(
     _, out, _ = run([f"--output={tmp_path}", "--truth_column=t"], capsys)
     assert r"\x1b[2J" in out and r"a\u202eb" in out
     assert not set(out) & {"\x1b", "\u202e", "\t"}
+
+
+PADDED = [(" cat", 0.9), ("dog ", 0.1)]
+
+
+@pytest.mark.parametrize("truth", [" cat", "cat", "cat  "])
+@pytest.mark.parametrize("how", ["column", "csv", "json", "mapping", "label_studio"])
+def test_a_label_with_blanks_around_can_be_the_truth(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], how: str, truth: str
+) -> None:
+    publish_said(str(tmp_path / "out"), [Said("gs://b/0.jpg", PADDED, {"t": truth, "w": " kitty"})])
+    task = {"data": {"image": "gs://b/0.jpg"}, "annotations": [annotate(truth)]}
+    files = {
+        "csv": f"image_uri,truth\ngs://b/0.jpg,{truth}\n",
+        "json": json.dumps({"gs://b/0.jpg": truth}),
+        "label_studio": json.dumps([task]),
+        "mapping": json.dumps({"kitty ": truth}),
+        "column": "",
+    }
+    (tmp_path / "file").write_text(files[how])
+    flags = {
+        "column": ["--truth_column=t"],
+        "mapping": ["--truth_column=w", f"--truth_mapping={tmp_path / 'file'}"],
+    }
+    found = ask(tmp_path / "out", capsys, *flags.get(how, [f"--truth_file={tmp_path / 'file'}"]))
+    assert [(each["label"], each["recall"]) for each in found["labels"]] == [(" cat", 1.0)]
+
+
+def annotate(choice: str) -> dict[str, Any]:
+    """An annotation as Label Studio exports it."""
+    return {"result": [{"type": "choices", "value": {"choices": [choice]}}]}
+
+
+def test_of_labels_that_differ_by_blanks_the_same_text_is_meant(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = [(" cat", 0.9), ("cat", 0.1)]
+    says = [Said(f"gs://b/{i}.jpg", labels, {"t": t}) for i, t in enumerate((" cat", "cat"))]
+    publish_said(str(tmp_path), says)
+    found = ask(tmp_path, capsys, "--truth_column=t")
+    assert {each["label"]: each["images"] for each in found["labels"]} == {" cat": 1, "cat": 1}
 
 
 @pytest.fixture
@@ -337,3 +378,27 @@ def test_sql_has_views_over_the_truth_where_its_column_is_named(
     for dialect in ("duckdb", "bigquery"):
         assert main(["sql", f"--dialect={dialect}", "--truth_column=label"]) == 0
         assert "evaluation_confusion" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"), [("{", "it is not JSON"), ("{}", "no path for '0' of labels.json")]
+)
+def test_a_data_file_of_fiftyone_that_is_wrong_is_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], data: str, sentence: str
+) -> None:
+    publish_said(str(tmp_path / "out"), BASE)
+    (tmp_path / "labels.json").write_text('{"classes": ["cat"], "labels": {"0": 0}}')
+    (tmp_path / "data.json").write_text(data)
+    flags = [f"--output={tmp_path / 'out'}", f"--truth_file={tmp_path / 'labels.json'}"]
+    code, _, err = run(flags, capsys)
+    assert (code, "data.json" in err, sentence in err) == (2, True, True)
+
+
+def test_a_file_that_is_about_other_images_is_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_said(str(tmp_path / "out"), BASE)
+    (tmp_path / "t.json").write_text('{"gs://other/0.jpg": "cat"}')
+    flags = [f"--output={tmp_path / 'out'}", f"--truth_file={tmp_path / 't.json'}"]
+    code, _, err = run(flags, capsys)
+    assert (code, "truth_file" in err, "truth_column" in err) == (2, True, False)

@@ -62,6 +62,7 @@ def test_it_is_written_where_it_is_asked_for(
         (["--output={output}", "--wanted_recall=0.5"], "wanted_recall"),
         (["--output={output}", "--truth_column=absent"], "truth_column"),
         (["--output={output}", "--with=absent"], "there is no such finished run"),
+        (["--output={output}", f"--with={RUN.run_id}"], "it is the same run and model"),
         (["--output={output}", "--run_id=absent"], "there is no such finished run"),
         (["--output={output}", "--model=owner/other"], "name one of them"),
         (["--output={output}", "--to=/proc/none/r.html"], "no file can be written"),

@@ -171,6 +171,20 @@ def test_nobodys_work_is_written_over(
     assert [each.name for each in folder.iterdir()] == ["labels.json"]
 
 
+def test_no_file_is_written_where_another_is_there(
+    output: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, fresh = tmp_path / "tasks.json", tmp_path / "review.csv"
+    there.write_text("filled in")
+    flags = [f"--output={output}", f"--csv={fresh}", f"--label_studio={there}"]
+    code, _, err = run("review", flags, capsys)
+    assert (code, "label_studio=" in err, fresh.exists()) == (2, True, False)
+    flags = [f"--output={output}", f"--csv={fresh}", f"--label_studio={fresh}"]
+    code, _, err = run("review", flags, capsys)
+    assert (code, "two of the files would be this one" in err) == (2, True)
+    assert not fresh.exists()
+
+
 def test_images_of_known_truth_are_left_out(
     output: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +213,8 @@ def test_people_see_what_is_chosen_and_what_to_do(
     [
         (["--budget=0"], "an integer of 1 or more"),
         (["--with=none"], "there is no such finished run"),
+        (["--run_id=r1", "--with=r1"], "it is the same run and model"),
+        (["--with=r0", "--with_model=x"], "with_model='x': run r0 has"),
         (["--truth_column=shop"], "no row carries it"),
         (["--truth_column=a", "--truth_file=b"], "give it or --truth_column"),
         (["--csv=https://host/x.csv"], "its scheme is not allowed"),
@@ -213,3 +229,36 @@ def test_wrong_usage_is_a_sentence_and_exit_2(
     assert (code, out) == (2, "")
     assert err.startswith("imgcls review: ")
     assert sentence in err
+
+
+def test_labels_take_turns_among_all_images_that_changed(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One label with many sure changes hides no other."""
+    cats = [f"file:///cats/{index:02d}.jpg" for index in range(90)]
+    output = str(tmp_path / "out")
+    says = [Said(uri, [("cat", 0.99), ("dog", 0.01)]) for uri in cats]
+    publish_said(output, [*says, Said("file:///fox.jpg", [("fox", 0.6), ("dog", 0.4)])])
+    says = [Said(uri, [("dog", 0.99), ("cat", 0.01)]) for uri in cats]
+    run_1 = dataclasses.replace(RUN, run_id="r0")
+    publish_said(output, [*says, Said("file:///fox.jpg", [("dog", 0.6), ("fox", 0.4)])], run_1)
+    found = review(output, capsys, "--run_id=r1", "--with=r0", "--budget=4")["images"]
+    disputed = [each["label"] for each in found if each["reason"] == "disagreement"]
+    assert disputed == ["cat", "fox"]
+
+
+def test_a_failed_image_of_known_truth_is_left_out(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "out")
+    known, unknown = {"label": "cat"}, {"label": ""}
+    publish_said(
+        output,
+        [
+            Said("file:///0.jpg", (), known),
+            Said("file:///1.jpg", (), unknown),
+            Said("file:///2.jpg", [("cat", 0.9), ("dog", 0.1)], unknown),
+        ],
+    )
+    found = review(output, capsys, "--truth_column=label")["images"]
+    assert [each["image_uri"] for each in found] == ["file:///1.jpg", "file:///2.jpg"]

@@ -10,6 +10,7 @@ from sklearn import metrics  # type: ignore[import-untyped]
 from imgcls_beam.analysis.comparing import ChangedImage, compare_rows, find_kappa
 from imgcls_beam.analysis.scored_rows import ScoredRows, take_rows
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.spec import FUNCTIONS
 from tests.drawn import Drawn, draw
 
 
@@ -82,6 +83,11 @@ def test_other_bytes_and_other_functions_are_said() -> None:
     changed = dataclasses.replace(b, contents=pa.chunked_array([["f" * 64, "f" * 64]]))
     assert compare_rows(a, changed).other_content == 2
     assert compare_rows(a, a).same_function
+    sigmoid, raw = (
+        dataclasses.replace(b, functions=np.full(2, FUNCTIONS.index(name)))
+        for name in ("sigmoid", "none")
+    )
+    assert not compare_rows(sigmoid, raw).same_function
 
 
 def test_one_label_in_both_has_no_kappa() -> None:

@@ -1,5 +1,7 @@
 """An evaluation has the numbers of scikit-learn, and says only what the rows say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn import metrics  # type: ignore[import-untyped]
@@ -9,9 +11,16 @@ from imgcls_beam.analysis.calibration import BINS, calibrate
 from imgcls_beam.analysis.class_scores import rank_truths
 from imgcls_beam.analysis.evaluating import evaluate_rows, list_misjudged
 from imgcls_beam.analysis.scored_rows import take_rows
-from imgcls_beam.analysis.thresholds import Wanted, bound_absent, trace_curves
+from imgcls_beam.analysis.thresholds import (
+    Wanted,
+    bound_absent,
+    cut_down,
+    spell_threshold,
+    trace_curves,
+)
 from imgcls_beam.analysis.truths import NO_TRUTH, UNKNOWN, Truths
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.spec import FUNCTIONS
 from tests.drawn import Drawn, draw
 
 SEEDS = range(20)
@@ -150,6 +159,36 @@ def test_a_curve_that_is_shown_has_few_points_and_both_ends() -> None:
     assert (thresholds[0], thresholds[-1]) == (drawn.every[:, 0].max(), drawn.every[:, 0].min())
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_threshold_that_is_typed_as_it_is_shown_takes_the_same_images(seed: int) -> None:
+    drawn = draw_one(seed)
+    found = evaluate_rows(drawn.to_rows(3), drawn.to_truths()).thresholds
+    for each in found:
+        at = drawn.labels.index(each.label)
+        for point in filter(None, (each.best, *each.curve)):
+            typed = float(spell_threshold(point.rounded))
+            assert np.count_nonzero(drawn.every[:, at] >= typed) == point.taken
+
+
+@pytest.mark.parametrize(
+    ("threshold", "below", "shown"),
+    [
+        (0.6127, 0.61, "0.612"),
+        (0.6127, 0.6126, "0.6127"),
+        (0.61279, 0.6126, "0.6127"),
+        (3.7e-7, 2.9e-7, "0.0000003"),
+        (0.9999999, 0.9999998, "0.9999999"),
+        (0.5, None, "0.500"),
+        (-3.21456, -3.5, "-3.215"),
+        (0.1 + 0.2, 0.3, "0.30000000000000004"),
+    ],
+)
+def test_a_threshold_has_the_digits_that_it_needs(
+    threshold: float, below: float | None, shown: str
+) -> None:
+    assert spell_threshold(cut_down(threshold, below)) == shown
+
+
 def test_what_cannot_be_judged_is_counted_and_left_out() -> None:
     drawn = draw(2, classes=3, count=10)
     ids = drawn.truths.copy()
@@ -180,6 +219,14 @@ def test_a_label_that_no_row_has_counts_against_the_run() -> None:
 @pytest.mark.parametrize("scores", [[], [0.5, 1.5], [-0.1, 0.5]])
 def test_scores_that_are_no_probabilities_have_no_calibration(scores: list[float]) -> None:
     assert calibrate(np.array(scores), np.ones(len(scores), np.bool_)) is None
+
+
+def test_scores_to_which_no_function_was_applied_have_no_calibration_wherever_they_lie() -> None:
+    drawn = draw(4, "sigmoid", classes=3, count=9)
+    rows = drawn.to_rows(3)
+    raw = dataclasses.replace(rows, functions=np.full(9, FUNCTIONS.index("none")))
+    assert evaluate_rows(rows, drawn.to_truths()).calibration is not None
+    assert evaluate_rows(raw, drawn.to_truths()).calibration is None
 
 
 def test_scores_at_the_ends_of_bins_lie_below() -> None:

@@ -16,6 +16,7 @@ from imgcls_beam.analysis.report_page.earlier_labels import measure_shift, read_
 from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
 from imgcls_beam.analysis.report_page.kept_rows import digest_uri
 from imgcls_beam.analysis.report_page.page_facts import LabelShare, ReportFacts
+from imgcls_beam.analysis.report_page.page_values import list_values
 from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction, Skipped
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.rows import to_record_batch
@@ -234,6 +235,14 @@ def test_flips_are_counted_and_the_surest_come_first() -> None:
     assert names_of(facts, facts.change.images) == ["3", "2", "1", "0"]
     assert {facts.images[index].label_before for index in facts.change.images} == {"cat"}
     assert {share.label: share.count_before for share in facts.labels} == {"cat": 10, "dog": 0}
+
+
+def test_bars_of_the_previous_run_are_shares_of_all_that_it_classified() -> None:
+    """Also of labels that this run does not have."""
+    before = [ok(f"{n}", ("cat" if n < 3 else "fox", 0.8), ("dog", 0.1)) for n in range(12)]
+    after = [ok(f"{n}", ("cat", 0.8), ("dog", 0.1)) for n in range(12)]
+    (cat,) = list_values(gather(after, before))["labels"]
+    assert (cat["width"], cat["width_before"]) == (100, 25)
 
 
 def test_of_a_long_earlier_run_a_share_of_the_images_is_compared() -> None:

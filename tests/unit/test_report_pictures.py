@@ -166,7 +166,12 @@ def test_images_inside_archives_tables_and_requests_are_found(tmp_path: pathlib.
     )
     assert (len(cells), len(others)) == (3, 6)
     configuration = {"input": {"manifest": {"image_column": "image"}}}
-    for picture in (*picture_all(*cells, configuration=configuration), *picture_all(*others)):
+    (tmp_path / "a::b.jpg").write_bytes(photos["0.jpg"])
+    (named,) = list_refs(inputs=(str(tmp_path / "a::b.jpg"),))
+    for picture in (
+        *picture_all(*cells, *others, named, configuration=configuration),
+        *picture_all(*others),
+    ):
         assert open_picture(picture).size == (40, 30)
     gone = ImageRef(f"file://{tmp_path}/shard.tar::9.jpg", "1")
     lost = ImageRef(f"file://{tmp_path}/lost.tar::9.jpg", "1")

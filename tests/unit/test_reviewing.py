@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from imgcls_beam.analysis.comparing import compare_rows
+from imgcls_beam.analysis.comparing import find_changed
 from imgcls_beam.analysis.reviewing import ReviewImage, ReviewReason, choose_images, find_margins
 from imgcls_beam.analysis.scored_rows import ScoredRows
 from tests.drawn import Drawn
@@ -64,7 +64,7 @@ def test_what_failed_has_a_share_and_codes_take_turns() -> None:
 def test_what_two_models_dispute_comes_before_what_one_is_unsure_of() -> None:
     rows = make_rows(*[("cat", 0.9)] * 6, ("dog", 0.99))
     other = make_rows(*[("cat", 0.9)] * 2, *[("dog", 0.8)] * 4, ("fox", 0.7))
-    chosen = choose_images(rows, [], 4, compare_rows(rows, other))
+    chosen = choose_images(rows, [], 4, find_changed(rows, other))
     assert name(chosen)[:2] == ["2", "6"]
     assert [each.reason for each in chosen] == [ReviewReason.DISAGREEMENT] * 2 + [
         ReviewReason.MARGIN
@@ -82,6 +82,25 @@ def test_bytes_and_uris_are_asked_for_once_and_known_images_not_at_all() -> None
     known = {"gs://b/3.jpg", "gs://b/x1.jpg"}
     chosen = choose_images(rows, [fail(0, "e"), fail(1, "e")], 9, known=known)
     assert name(chosen) == ["x0", "2", "1"]
+
+
+def test_images_that_are_left_out_take_no_turns() -> None:
+    """What is known, or was taken for another reason, does not put its label back."""
+    rows = make_rows(("cat", 0.5), ("cat", 0.6), ("cat", 0.7), ("dog", 0.8), ("dog", 0.9))
+    known = {"gs://b/0.jpg", "gs://b/1.jpg"}
+    assert name(choose_images(rows, [], 3, known=known)) == ["2", "3", "4"]
+    assert name(choose_images(rows, [], 2, known=known)) == ["2", "3"]
+    same = make_rows(*FEW[:1], *[("cat", 0.6)] * 3, contents=["d", "c", "c", None])
+    assert name(choose_images(same, [], 3)) == ["1", "0", "3"]
+    codes = [fail(0, "read: empty"), fail(1, "read: empty"), fail(2, "prepare: corrupt")]
+    chosen = choose_images(make_rows(*FEW), codes, 10, known={"gs://b/x0.jpg"})
+    assert name(chosen)[:1] == ["x1"]
+
+
+def test_an_image_that_failed_in_one_line_is_asked_for_once() -> None:
+    rows = make_rows(("cat", 0.5), ("dog", 0.9))
+    failed = [dataclasses.replace(fail(0, "e"), image_uri="gs://b/0.jpg")]
+    assert name(choose_images(rows, failed, 9)) == ["0", "1"]
 
 
 def test_a_model_of_one_class_is_the_least_sure_at_one_half() -> None:

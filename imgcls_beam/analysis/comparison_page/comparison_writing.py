@@ -21,6 +21,7 @@ def write_comparison(
     target: str,
     model_a: str | None = None,
     model_b: str | None = None,
+    shown_flips: int = MAX_CHANGED,
 ) -> ComparedRuns:
     """Compares two runs, and writes the page of that, over one that is there.
 
@@ -30,6 +31,7 @@ def write_comparison(
         target: path or URL of the file.
         model_a: id or key; needed where A has several.
         model_b: of B.
+        shown_flips: how many flips the comparison lists at the least; the page has `MAX_CHANGED`.
 
     Returns:
         Both, and their comparison.
@@ -37,7 +39,7 @@ def write_comparison(
     Raises:
         ConfigError: they cannot be compared, or the file cannot be written.
     """
-    compared = compare_runs(run_a, run_b, model_a, model_b, MAX_CHANGED)
+    compared = compare_runs(run_a, run_b, model_a, model_b, max(shown_flips, MAX_CHANGED))
     facts = gather_changed(run_a, run_b, compared)
     pictures = make_pictures(facts, run_b.record.configuration)
     write_page("to", target, draw_comparison(facts, pictures))

@@ -169,6 +169,7 @@ def _to_change(tally: Tally, earlier: EarlierRun, known: EarlierLabels, pool: _P
         run_id=record.run_id,
         run_date=record.run_date,
         models=(earlier.model.display_name,),
+        classified=sum(known.counts.values()),
         compared=tally.compared,
         flipped=tally.flips.total(),
         flips=tuple(LabelChange(*labels, count) for labels, count in flips[:_MAX_FLIPS]),

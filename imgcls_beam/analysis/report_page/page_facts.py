@@ -132,6 +132,7 @@ class RunChange:
         run_id: of the previous run.
         run_date: of the previous run.
         models: of the previous run.
+        classified: its rows with a prediction.
         compared: images with a good row in both.
         flipped: of these, those with another best label.
         flips: from which label to which, the most frequent first.
@@ -144,6 +145,7 @@ class RunChange:
     run_id: str
     run_date: datetime.date
     models: tuple[str, ...]
+    classified: int
     compared: int
     flipped: int
     flips: tuple[LabelChange, ...]

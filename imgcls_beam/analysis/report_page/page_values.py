@@ -129,7 +129,8 @@ def make_tile(name: str, value: str, note: str) -> Values:
 
 def _list_labels(facts: ReportFacts) -> list[Values]:
     total = max(facts.run.counts["ok"], 1)
-    before = sum(share.count_before or 0 for share in facts.labels)
+    # Of all that it classified, as this run's: also of labels that are not in this table.
+    before = 0 if facts.change is None else facts.change.classified
     widest = max((_widths(share, total, before)[0] for share in facts.labels), default=1.0)
     widest = max(widest, *(_widths(share, total, before)[1] or 0 for share in facts.labels), 1e-9)
     return [

@@ -29,8 +29,9 @@ def find_refs(
     refs: dict[str, ImageRef] = {}
     inside: dict[str, list[ReportedImage]] = {}
     for image in images:
-        if "::" in image.uri:
-            inside.setdefault(image.uri.partition("::")[0], []).append(image)
+        container, _, member = image.uri.partition("::")
+        if member and (container.lower().endswith(ARCHIVE_SUFFIX) or member.isdecimal()):
+            inside.setdefault(container, []).append(image)
         else:
             refs[image.uri] = ImageRef(image.uri, image.version, image.size_bytes)
     for container, members in inside.items():
@@ -62,7 +63,10 @@ def _list_inside(
     images = configuration.get("input") or {}
     manifest = images.get("manifest") or {}
     if container.uri.lower().endswith(ARCHIVE_SUFFIX):
-        return list_archive(container)
+        yield from list_archive(container)
+        return
     if manifest.get("image_column"):
-        return list_cells(container, manifest["image_column"], ())
-    return list_lines(container)
+        with contextlib.suppress(ConfigError):  # it is no Parquet file, but one of requests
+            yield from list_cells(container, manifest["image_column"], ())
+            return
+    yield from list_lines(container)

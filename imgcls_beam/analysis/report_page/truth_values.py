@@ -111,11 +111,13 @@ def _list_labels(found: "Evaluation") -> list[dict[str, str]]:
 
 
 def _spell_threshold(found: "LabelThresholds | None") -> dict[str, str]:
+    from imgcls_beam.analysis.thresholds import spell_threshold  # loaded where a run was judged
+
     if found is None or found.best is None:
         return {"threshold": "–", "there": ""}
     best = found.best
     there = f"{spell_ratio(best.precision, 1)} / {spell_ratio(best.recall, 1)}"
-    return {"threshold": f"{best.threshold:.3f}", "there": there}
+    return {"threshold": spell_threshold(best.rounded), "there": there}
 
 
 def _list_bins(calibration: "Calibration") -> dict[str, Any]:
