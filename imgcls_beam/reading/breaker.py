@@ -4,7 +4,7 @@ One object that its store does not deliver is a row. When none of the last 64 ob
 process has asked for was delivered, and that for half a minute, it is no fault of theirs. Stores of
 one kind (all of S3, all of the web, the machine's own disks) are one here: they fail together where
 the network or the credentials do, and one dead host of many is no reason to end a run. An archive
-is one object, however many images lie in it.
+that is not delivered is one object, however many images lie in it: it takes four of them.
 """
 
 import dataclasses
@@ -22,9 +22,13 @@ from imgcls_beam.reading.read import begin_images
 from imgcls_beam.reading.shared_reads import Begun, Given, LateRead, Result
 from imgcls_beam.stores import show_store, split_url
 
-_OBJECTS = 64
+_IMAGES = 64
+_OBJECTS = 4
+"""At the least, that the images lie in."""
 _GONE_S = 30.0
 _PAUSE_S = 2.0
+_SAME = {"https": "http", "gcs": "gs", "s3a": "s3", "abfs": "az", "abfss": "az"}
+"""Schemes that are read by the client of another."""
 _WITHOUT_AN_ANSWER = (
     FailureCode.INVALID_REFERENCE,
     FailureCode.TOO_MANY_BYTES,
@@ -38,14 +42,31 @@ class _Silence:
     """What stores of one kind have not delivered since they delivered something.
 
     Attributes:
-        failed: objects, by their URIs; as many as are needed to end a run.
+        images: that were not.
+        objects: that they lie in, by their URIs; as many as are needed to end a run.
+        is_expired: whether the last of them was refused to expired credentials.
         since: when the first of them was asked for, in seconds since 1970.
         answered: when something was delivered last.
     """
 
-    failed: set[str] = dataclasses.field(default_factory=set)
+    images: int = 0
+    objects: set[str] = dataclasses.field(default_factory=set)
+    is_expired: bool = False
     since: float = 0.0
     answered: float = 0.0
+
+    def add(self, gone: Sequence[Failure]) -> None:
+        """Counts images that were not delivered."""
+        self.images += len(gone)
+        self.is_expired = gone[-1].message == EXPIRED_CREDENTIALS
+        for each in gone:
+            if len(self.objects) < _OBJECTS:
+                self.objects.add(each.ref.object_uri)
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether it may be the fault of a few objects; credentials are that of none."""
+        return len(self.objects) < _OBJECTS and not self.is_expired
 
 
 class Breaker:
@@ -53,7 +74,7 @@ class Breaker:
 
     def __init__(
         self,
-        objects: int = _OBJECTS,
+        images: int = _IMAGES,
         gone_s: float = _GONE_S,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
@@ -61,13 +82,13 @@ class Breaker:
         """Begins with stores that answer.
 
         Args:
-            objects: so many must have failed, one after the other.
+            images: so many must have failed, one after the other.
             gone_s: for so long.
             clock: seconds since 1970.
             sleep: waits so many seconds.
         """
         self._lock = threading.Lock()
-        self._objects, self._gone_s = objects, gone_s
+        self._images, self._gone_s = images, gone_s
         self._clock, self._sleep = clock, sleep
         self._silences: dict[str, _Silence] = {}
 
@@ -76,7 +97,7 @@ class Breaker:
         kinds = {_kind_of(each) for each in refs if isinstance(each, ImageRef)}
         with self._lock:
             silences = [self._silences[each] for each in kinds if each in self._silences]
-            is_gone = any(len(each.failed) >= self._objects for each in silences)
+            is_gone = any(each.images >= self._images for each in silences)
         if is_gone:
             self._sleep(_PAUSE_S)
 
@@ -101,14 +122,12 @@ class Breaker:
             if len(gone) < len(results):
                 self._silences[kind] = _Silence(answered=self._clock())
                 return
-            if not silence.failed:
+            if not silence.images:
                 # One that was asked for again and again began long before the last answer.
                 silence.since = max(began, silence.answered)
-            for each in gone[: self._objects]:
-                if len(silence.failed) < self._objects:
-                    silence.failed.add(each.ref.object_uri)
+            silence.add(gone)
             is_long = self._clock() - silence.since >= self._gone_s
-            if len(silence.failed) < self._objects or not is_long:
+            if silence.images < self._images or not is_long or silence.is_of_few:
                 return
             self._silences[kind] = _Silence(answered=silence.answered)
         raise _give_up(gone[-1], silence)
@@ -121,8 +140,8 @@ class Breaker:
 def _give_up(last: Failure, silence: _Silence) -> StoreError:
     store = show_store(last.ref.object_uri)
     since = datetime.datetime.fromtimestamp(silence.since, datetime.UTC)
-    images = f"none of the last {len(silence.failed)} images could be read there"
-    if last.message == EXPIRED_CREDENTIALS:
+    images = f"none of the last {silence.images} images could be read there"
+    if silence.is_expired:
         return StoreError(
             f"{store} takes these credentials no more since {since:%H:%M:%S} UTC: {images}; renew "
             "them, and start the run again"
@@ -162,9 +181,9 @@ def _note(began: float, result: Result) -> None:
 
 
 def _kind_of(ref: ImageRef) -> str:
-    """Stores that fail together: those of one scheme, as it is spelled."""
+    """Stores that fail together: those of one scheme, however it is spelled."""
     scheme = split_url(ref.object_uri)[0]
-    return "http" if scheme == "https" else scheme
+    return _SAME.get(scheme, scheme)
 
 
 def _may_be_unasked(result: Result) -> bool:

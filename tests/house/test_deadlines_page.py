@@ -128,9 +128,11 @@ def test_how_long_a_shorter_silence_is_retried_is_the_codes() -> None:
 
 
 def test_when_a_store_is_gone_is_the_codes() -> None:
-    assert f"none of the last {breaker._OBJECTS} images" in _SECTION
+    assert f"none of the last {breaker._IMAGES} images" in _SECTION
     assert f"for {breaker._GONE_S:g} s, the run ends" in _SECTION
     assert f"are read {breaker._PAUSE_S:g} s apart" in _SECTION
+    assert breaker._OBJECTS == 4
+    assert "Images of fewer than four archives do not end it" in _SECTION
     worst_s = _IMAGES.retry_s + _IMAGES.timeout_s + _OTHERS.connect_s
     said = re.search(r"a row after (\d+) to (\d+) s", _SECTION)
     assert said is not None

@@ -108,7 +108,7 @@ def test_a_store_that_is_gone_ends_the_run_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(breaker, "BREAKER", breaker.Breaker(objects=4, gone_s=0))
+    monkeypatch.setattr(breaker, "BREAKER", breaker.Breaker(images=4, gone_s=0))
     reads = "^GET /download/.*photos" if server.scheme == "gs" else r"^GET .*photos/.*png\?"
     server.spoil("503", reads, for_ever=True)
     output = f"gone-{uuid.uuid4().hex}"
@@ -134,7 +134,7 @@ def test_a_run_that_ends_before_its_commit_has_published_nothing_whatever_its_st
             server.spoil("503", "", for_ever=True)
             OTHER_RETRIES.take(1_000_000)
 
-    monkeypatch.setattr(breaker, "BREAKER", Breaker(objects=4, gone_s=0))
+    monkeypatch.setattr(breaker, "BREAKER", Breaker(images=4, gone_s=0))
     code = _run(server, f"away-{uuid.uuid4().hex}")
     said = capsys.readouterr().err.splitlines()[-1]
     server.take_asked()

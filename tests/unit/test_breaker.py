@@ -42,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> Breaker:
-    return Breaker(objects=4, gone_s=30, clock=clock.read, sleep=clock.sleep)
+    return Breaker(images=4, gone_s=30, clock=clock.read, sleep=clock.sleep)
 
 
 def test_a_store_that_delivers_nothing_for_long_ends_the_run(
@@ -123,17 +123,34 @@ def test_another_run_of_the_process_begins_anew(breaker: Breaker, clock: Clock) 
     breaker.note(_gone(1), clock.now_s)
 
 
-def test_an_archive_is_one_object_however_many_images_it_holds(
+def _members(archives: int, message: str = "no answer") -> list[Failure]:
+    error = ImageError(FailureCode.UNAVAILABLE, message, retryable=True)
+    return [
+        Failure.from_error(
+            ImageRef(f"s3://bucket/{shard}.tar::{i}.png", locator=ByteSpan(i, i + 1)), error
+        )
+        for shard in range(archives)
+        for i in range(99)
+    ]
+
+
+def test_a_few_archives_that_are_not_delivered_do_not_end_a_run(
     breaker: Breaker, clock: Clock
 ) -> None:
-    error = ImageError(FailureCode.UNAVAILABLE, "no answer", retryable=True)
-    members = [
-        ImageRef(f"s3://bucket/shard.tar::{i}.png", locator=ByteSpan(i, i + 1)) for i in range(99)
-    ]
-    failures = [Failure.from_error(each, error) for each in members]
-    breaker.note(failures, clock.now_s)
+    breaker.note(_members(3), clock.now_s)
     clock.now_s = 99.0
-    breaker.note(failures, clock.now_s)
+    breaker.note(_members(3), clock.now_s)
+
+
+@pytest.mark.parametrize(("archives", "message"), [(4, "no answer"), (1, EXPIRED_CREDENTIALS)])
+def test_archives_of_a_store_that_is_gone_end_it(
+    breaker: Breaker, clock: Clock, archives: int, message: str
+) -> None:
+    """Of shards a job may have a dozen."""
+    breaker.note(_members(archives, message), clock.now_s)
+    clock.now_s = 31.0
+    with pytest.raises(StoreError):
+        breaker.note(_members(1, message), clock.now_s)
 
 
 def test_what_another_store_delivers_says_nothing_of_one_that_is_gone(

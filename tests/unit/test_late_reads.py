@@ -347,14 +347,14 @@ def test_a_store_that_is_slow_is_read_in_the_end(
 def test_what_becomes_of_an_object_at_last_is_told_to_the_breaker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(breaker, "BREAKER", Breaker(objects=3, gone_s=0, sleep=lambda _: None))
+    monkeypatch.setattr(breaker, "BREAKER", Breaker(images=4, gone_s=0, sleep=lambda _: None))
     asking = Asking(OPTIONS, Gate(1), sleep=lambda _: None)
-    gone = [put(f"{index}.jpg", *[TimeoutError()] * 99) for index in range(3)]
+    gone = [put(f"{index}.jpg", *[TimeoutError()] * 99) for index in range(4)]
     late = put("late.jpg", *[TimeoutError()] * 3)
-    for refs in (gone[:2], [late], gone[:2]):
+    for refs in (gone[:3], [late], gone[:3]):
         results = [wait_for(each) for each in begin_or_give_up(refs, asking)]
     assert {each.code for each in results if isinstance(each, Failure)} == {FailureCode.UNAVAILABLE}
-    (begun,) = begin_or_give_up(gone[2:], asking)
+    (begun,) = begin_or_give_up(gone[3:], asking)
     with pytest.raises(StoreError, match=r"flaky://\S+ does not answer since"):
         wait_for(begun)
 

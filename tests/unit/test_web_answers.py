@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from imgcls_beam.elements import EncodedImage, Failure, ImageRef
+from imgcls_beam.errors import FailureCode
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading import read_images
 from imgcls_beam.stores import StoreKey, find_info, kind_of
