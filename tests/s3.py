@@ -3,8 +3,8 @@
 `python -m tests.s3` serves until it is killed, and says its port on the first line. moto answers
 `If-Match` and `If-None-Match` of a PUT, but checks first and writes then, with nothing between that
 keeps others out; S3 does both in one step (AmazonS3/latest/userguide/conditional-writes). Here one
-request that writes is answered at a time. `x-amz-copy-source-if-match` of a copy is added
-(AmazonS3/latest/API/API_CopyObject).
+request that writes is answered at a time. `x-amz-copy-source-if-match` and `If-None-Match` of a copy
+are added (AmazonS3/latest/API/API_CopyObject).
 """
 
 import contextlib
@@ -69,7 +69,7 @@ class Application:
             return _spoil(environ, fault, b"")
         is_writing = environ["REQUEST_METHOD"] not in ("GET", "HEAD")
         with self._lock if is_writing else contextlib.nullcontext():
-            if not _is_source_wanted(environ):
+            if not (_is_source_wanted(environ) and _is_target_wanted(environ)):
                 body = _ERROR % b"PreconditionFailed"
                 start_response("412 Precondition Failed", [("Content-Length", str(len(body)))])
                 return [body]
@@ -108,6 +108,14 @@ def _is_source_wanted(environ: dict[str, Any]) -> bool:
     bucket, _, key = source.partition("/")
     found = s3_backends["123456789012"]["aws"].get_object(bucket, key) if wanted else None
     return found is None or found.etag == wanted
+
+
+def _is_target_wanted(environ: dict[str, Any]) -> bool:
+    """Whether a copy may go where it is to; true for all other requests."""
+    if "HTTP_X_AMZ_COPY_SOURCE" not in environ or environ.get("HTTP_IF_NONE_MATCH") != "*":
+        return True
+    bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+    return s3_backends["123456789012"]["aws"].get_object(bucket, key) is None
 
 
 class _Handler(WSGIRequestHandler):

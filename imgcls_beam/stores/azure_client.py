@@ -144,12 +144,14 @@ class PatientAzure(AzureBlobFileSystem):
         path1: str,
         path2: str,
         etag: str | None = None,
+        is_new: bool = False,
         **_: Any,  # noqa: ANN401
     ) -> None:
         """Copies a blob within the account, and waits until that is done.
 
         Raises:
             FileNotFoundError: there is none, or none with this etag.
+            FileExistsError: it has to be new, and another one is there.
         """
         source, target = (
             self.service_client.get_blob_client(*self.split_path(path)[:2])
@@ -158,8 +160,12 @@ class PatientAzure(AzureBlobFileSystem):
         match = {"source_match_condition": MatchConditions.IfNotModified} if etag else {}
         if etag:
             match["source_etag"] = f'"{etag}"'
+        if is_new:
+            match["match_condition"] = MatchConditions.IfMissing
         try:
             status = (await target.start_copy_from_url(source.url, **match))["copy_status"]
+        except ResourceExistsError as error:
+            raise FileExistsError(path2) from error
         except (ResourceNotFoundError, ResourceModifiedError) as error:
             raise _missing(path1) from error
         while status == "pending":

@@ -69,8 +69,26 @@ class BucketFolder(Folder):
                 raise
             raise FileNotFoundError(self.url_of(name)) from error  # another version is there
 
-    def _copy(self, name: str, target: str, state: FileState) -> None:
-        """Copies a file of that version; 412 where it has another."""
+    def move_new(self, name: str, target: str) -> None:
+        """The store copies only to where there is nothing: of two programs one is refused.
+
+        It is asked first, too: some servers that speak S3 know no such condition of a copy.
+        """
+        size_bytes = self.find_size(name)
+        if size_bytes is None:
+            raise FileNotFoundError(self.url_of(name))
+        if self.find_size(target) is not None:
+            raise FileExistsError(self.url_of(target))
+        try:
+            self._copy(name, target, FileState(size_bytes, None), is_new=True)
+        except OSError as error:
+            if not isinstance(error, FileExistsError) and _http_status(error) != 412:
+                raise
+            raise FileExistsError(self.url_of(target)) from error
+        self.remove(name)
+
+    def _copy(self, name: str, target: str, state: FileState, *, is_new: bool = False) -> None:
+        """Copies a file of that version; 412 where it has another, or where one has to be new."""
         raise NotImplementedError
 
     def remove(self, *names: str) -> None:
@@ -92,10 +110,12 @@ class GcsFolder(BucketFolder):
         headers, data = self.store.call("GET", self.store.url(self.path_of(name)))
         return bytes(data), str(headers["x-goog-generation"])
 
-    def _copy(self, name: str, target: str, state: FileState) -> None:
+    def _copy(self, name: str, target: str, state: FileState, *, is_new: bool = False) -> None:
         """A rewrite: large objects, and other places of storage, take several requests."""
         ends = [self.store.split_path(self.path_of(each))[:2] for each in (name, target)]
         asked = {"ifSourceGenerationMatch": state.version} if state.version else {}
+        if is_new:
+            asked["ifGenerationMatch"] = "0"  # no live object
         token: dict[str, str] = {}
         while True:
             answer = self.store.call(
@@ -137,8 +157,8 @@ class S3Folder(BucketFolder):
         answer = self.store.call_s3("get_object", Bucket=bucket, Key=key)
         return sync(self.store.loop, answer["Body"].read), str(answer["ETag"])
 
-    def _copy(self, name: str, target: str, state: FileState) -> None:
-        """S3 copies up to 5 GiB in one request; more is copied by s3fs, without the condition."""
+    def _copy(self, name: str, target: str, state: FileState, *, is_new: bool = False) -> None:
+        """S3 copies up to 5 GiB in one request; more is copied by s3fs, without conditions."""
         source, path = self.path_of(name), self.path_of(target)
         if state.size_bytes > _ONE_COPY_BYTES:
             self.store.cp_file(source, path)
@@ -146,6 +166,8 @@ class S3Folder(BucketFolder):
         bucket, key, _ = self.store.split_path(source)
         place = dict(zip(("Bucket", "Key"), self.store.split_path(path), strict=False))
         condition = {"CopySourceIfMatch": f'"{state.version}"'} if state.version else {}
+        if is_new:
+            condition["IfNoneMatch"] = "*"
         given = {"CopySource": {"Bucket": bucket, "Key": key}, **place, **condition}
         self.store.call_s3("copy_object", **given, **self.store.req_kw)
 
@@ -197,8 +219,9 @@ class AzureFolder(BucketFolder):
         found: tuple[bytes, str] = self.store.read_object(self.path_of(name))
         return found
 
-    def _copy(self, name: str, target: str, state: FileState) -> None:
-        self.store.cp_file(self.path_of(name), self.path_of(target), etag=state.version)
+    def _copy(self, name: str, target: str, state: FileState, *, is_new: bool = False) -> None:
+        ends = self.path_of(name), self.path_of(target)
+        self.store.cp_file(*ends, etag=state.version, is_new=is_new)
 
     def _iterate_folders(self, path: str) -> Iterator[str]:
         for entry in list_below(self.store, path.rstrip("/") + "/", is_deep=False):

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from imgcls_beam.stores import open_parent
+from imgcls_beam.stores import Folder, open_parent
 from tests import by_url
 from tests.servers import Server
 
@@ -93,3 +93,48 @@ def test_a_file_is_moved_by_the_store_itself(url: str, server: Server) -> None:
     assert not [each for each in downloads if "/download/" in each or server.scheme == "s3"]
     assert by_url.find_size(url) is None
     assert by_url.read_with_etag(target)[0] == data
+
+
+def race_to_move(url: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Who of ten moved a file there; all have seen that there is nothing before one writes."""
+    folder, name = open_parent("output", url)
+    for racer in range(10):
+        folder.write(f"{name}.{racer}", f"racer {racer}".encode())
+    start, find_size = threading.Barrier(10), Folder.find_size
+
+    def look_and_wait(self: Folder, asked: str) -> int | None:
+        size_bytes = find_size(self, asked)
+        if asked == name:
+            start.wait()
+        return size_bytes
+
+    def move(racer: int) -> bool:
+        try:
+            folder.move_new(f"{name}.{racer}", name)
+        except FileExistsError:
+            return False
+        return True
+
+    with monkeypatch.context() as patch, concurrent.futures.ThreadPoolExecutor(10) as pool:
+        patch.setattr(Folder, "find_size", look_and_wait)
+        won = list(pool.map(move, range(10)))
+    return [racer for racer, has_won in enumerate(won) if has_won]
+
+
+def test_one_of_ten_moves_a_file_to_a_new_place(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (winner,) = race_to_move(url, monkeypatch)
+    assert by_url.read_with_etag(url)[0] == f"racer {winner}".encode()
+    folder, name = open_parent("output", url)
+    left = [each for each in folder.list_names() if each.startswith(f"{name}.")]
+    assert len(left) == 9  # the losers' own
+
+
+def test_nothing_is_moved_over_a_file(url: str) -> None:
+    folder, name = open_parent("output", url)
+    folder.write(name, b"there")
+    folder.write(f"{name}.new", b"new")
+    with pytest.raises(FileExistsError):
+        folder.move_new(f"{name}.new", name)
+    assert by_url.read_with_etag(url)[0] == b"there"
+    with pytest.raises(FileNotFoundError):
+        folder.move_new(f"{name}.none", f"{name}.other")
