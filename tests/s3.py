@@ -3,8 +3,8 @@
 `python -m tests.s3` serves until it is killed, and says its port on the first line. moto answers
 `If-Match` and `If-None-Match` of a PUT, but checks first and writes then, with nothing between that
 keeps others out; S3 does both in one step (AmazonS3/latest/userguide/conditional-writes). Here one
-request that writes is answered at a time. `x-amz-copy-source-if-match` and `If-None-Match` of a copy
-are added (AmazonS3/latest/API/API_CopyObject).
+request that writes is answered at a time. `x-amz-copy-source-if-match` and `If-None-Match` of a
+copy are added (AmazonS3/latest/API/API_CopyObject).
 """
 
 import contextlib
