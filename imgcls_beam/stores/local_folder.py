@@ -12,6 +12,11 @@ from fsspec.implementations.local import LocalFileSystem
 
 from imgcls_beam.stores.folder import Folder
 
+try:
+    import fcntl
+except ImportError:  # not on Windows, whose disks have locks
+    fcntl = None  # type: ignore[assignment]
+
 _ResultT = TypeVar("_ResultT")
 
 _FOLDER_TRIES = 20
@@ -26,8 +31,11 @@ class LocalFolder(Folder):
 
     @property
     def has_lock(self) -> bool:
-        """Its lock keeps other programs of this machine away."""
-        return True
+        """Whether its lock keeps other programs of this machine away: not on a disk without locks.
+
+        The lock of a folder is tried, of the nearest one that is there; nothing is written.
+        """
+        return fcntl is None or _has_locks(self.path_of(""))
 
     def hold_lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Lets in one program of this machine; the lock of a killed one is free.
@@ -113,6 +121,22 @@ def _hold_lock(store: LocalFileSystem, path: str) -> Iterator[None]:
         with contextlib.suppress(OSError):  # who waits for it finds it gone, and makes it anew
             os.unlink(path)
         lock.release()
+
+
+def _has_locks(path: str) -> bool:
+    while not os.path.isdir(path):
+        path = os.path.dirname(path) or os.curdir
+    try:
+        opened = os.open(path, os.O_RDONLY)
+    except OSError:  # it may be written, and not be read
+        return True
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _WITHOUT_LOCKS
+    finally:
+        os.close(opened)
+    return True
 
 
 def _acquire(lock: FileLock) -> None:

@@ -9,10 +9,13 @@ import threading
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from imgcls_beam.options import OutputOptions
 from imgcls_beam.sinks import JsonlSession
 from imgcls_beam.sinks.jsonl_files import commit_jsonl
+from imgcls_beam.sinks.run_paths import TAG_CHARS
+from imgcls_beam.sinks.session import open_output
 from imgcls_beam.stores import open_folder
-from tests.staged import begin, commit, stage_merged
+from tests.staged import NOON, begin, commit, stage_merged
 
 
 class Disk:
@@ -76,6 +79,24 @@ def test_a_disk_without_locks_is_written_all_the_same(
     with folder.hold_lock("a/run.lock"):
         folder.write("a/file", b"x")
     assert folder.list_names() == ["a/file"]
+
+
+@pytest.mark.parametrize("code", [None, errno.EWOULDBLOCK, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_names_have_a_tag_where_no_lock_keeps_others_away(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    """Two programs that begin one run would write to the same files."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code or 0))
+
+    if code is not None:
+        monkeypatch.setattr(fcntl, "flock", refuse)
+    output = OutputOptions(f"{tmp_path}/not/yet/there", "r1", NOON.date())
+    _, paths = open_output(output)
+    has_lock = code in (None, errno.EWOULDBLOCK)
+    assert paths.tag == ("" if has_lock else output.session_id[:TAG_CHARS])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_lets_in_one_thread_whoever_removes_its_folder(tmp_path: pathlib.Path) -> None:
