@@ -146,7 +146,13 @@ def _run_checked(
 
 def _read_back(rows: Session, counts: RunCounts | None) -> RunRecord | RunCounts:
     """The record of a run that is published; its counts where the store does not give it now."""
-    record = ask(rows.read_record)
+    try:
+        record = ask(rows.read_record)
+    except KeyboardInterrupt:
+        if counts is None:
+            raise
+        _LOG.warning("interrupted, but the rows were published before")
+        return counts
     if not isinstance(record, Exception):
         return record
     if counts is None or kind_of(record) is FaultKind.OTHER:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from imgcls_beam.sinks import commit
+from imgcls_beam.sinks import Session, commit
 from pipelines import display, samples, startup, terminal
 from pipelines.__main__ import main
 from tests.scenes import write_broken, write_photos
@@ -85,6 +85,24 @@ def test_what_fails_in_clearing_up_changes_nothing(
     monkeypatch.setattr(commit, "clear_finished", fail)
     assert _classify(photos, tmp_path / "out", vit_folder) == 0
     assert (tmp_path / "out" / "runs" / "r.json").exists()
+
+
+def test_an_interrupt_after_the_commit_says_that_the_rows_are_published(
+    photos: pathlib.Path,
+    vit_folder: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(session: Session) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Session, "read_record", interrupt)
+    assert _classify(photos, tmp_path / "out", vit_folder) == 0
+    assert (tmp_path / "out" / "runs" / "r.json").exists()
+    assert "interrupted, but the rows were published before" in caplog.text
+    assert "nothing was published" not in caplog.text + capsys.readouterr().err
 
 
 def test_too_many_errors_stay_too_many(
