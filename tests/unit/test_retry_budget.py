@@ -1,7 +1,8 @@
 """What a process may try again, and the requests that wait for it."""
 
 import asyncio
-from collections.abc import Callable
+import concurrent.futures
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -49,6 +50,12 @@ def test_one_is_waited_for_as_long_as_there_is_time(left_s: float, is_taken: boo
     assert clock.now_s == 100.0 + (0.5 if is_taken else 0.0)
 
 
+def _run(made: Coroutine[None, None, int]) -> int:
+    """In a thread of its own: that of the tests has a loop that runs once a browser was started."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, made).result()
+
+
 def _fail(times: int) -> Callable[[], "asyncio.Future[int]"]:
     left = iter(range(times))
 
@@ -66,7 +73,7 @@ def test_a_request_waits_for_a_retry_that_others_have_used_up(
     budget = RetryBudget(3)
     budget.take(3)
     monkeypatch.setattr(patience, "OTHER_RETRIES", budget)
-    assert asyncio.run(Patience(first_wait_s=0.01).persist(_fail(2))) == 7
+    assert _run(Patience(first_wait_s=0.01).persist(_fail(2))) == 7
     assert budget.take(1) == 1  # as it was answered
 
 
@@ -76,7 +83,7 @@ def test_a_request_for_which_no_retry_is_left_in_time_fails_as_it_failed(
     monkeypatch.setattr(patience, "OTHER_RETRIES", RetryBudget(0))
     monkeypatch.setattr(patience, "_POLL_S", 0.01)
     with pytest.raises(ConnectionResetError):
-        asyncio.run(Patience(first_wait_s=0.01, retry_s=0.1).persist(_fail(2)))
+        _run(Patience(first_wait_s=0.01, retry_s=0.1).persist(_fail(2)))
 
 
 def test_a_store_that_refuses_at_once_is_waited_for_as_long_as_one_that_is_silent(
@@ -84,13 +91,13 @@ def test_a_store_that_refuses_at_once_is_waited_for_as_long_as_one_that_is_silen
 ) -> None:
     """It was given up after eight tries, which are over in 20 s."""
     monkeypatch.setattr(patience, "_MOST_WAIT_S", 0.01)
-    assert asyncio.run(Patience(first_wait_s=0.01).persist(_fail(60))) == 7
+    assert _run(Patience(first_wait_s=0.01).persist(_fail(60))) == 7
 
 
 def test_dead_hosts_of_images_leave_the_output_its_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "RETRIES", RetryBudget(0))
     monkeypatch.setattr(patience, "OTHER_RETRIES", others := RetryBudget(3, clock=lambda: 0.0))
-    assert asyncio.run(Patience(first_wait_s=0.01, retry_s=1.0).persist(_fail(2))) == 7
+    assert _run(Patience(first_wait_s=0.01, retry_s=1.0).persist(_fail(2))) == 7
     assert others.take(9) == 2
 
 
@@ -100,7 +107,7 @@ def test_a_try_of_an_image_earns_no_retry_of_another_request(
     """Its reader counts it."""
     monkeypatch.setattr(patience, "OTHER_RETRIES", others := RetryBudget(3, clock=lambda: 0.0))
     others.take(3)
-    asyncio.run(Patience(tries=1).persist(_fail(0)))
+    _run(Patience(tries=1).persist(_fail(0)))
     assert others.take(9) == 0
 
 
