@@ -46,8 +46,11 @@ class LateQueue:
         yield from self._take_those_there()
 
     def _take_those_there(self) -> Iterator[WindowedValue]:
-        there = [each for each in self._late if each.value.answer.done()]
-        self._late = [each for each in self._late if not each.value.answer.done()]
+        there: list[WindowedValue] = []
+        rest: list[WindowedValue] = []
+        for each in self._late:  # asked once each: an answer may come at any moment
+            (there if each.value.answer.done() else rest).append(each)
+        self._late = rest
         there.reverse()
         while there:  # what was given on is not kept
             late = there.pop()

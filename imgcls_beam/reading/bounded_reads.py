@@ -131,10 +131,11 @@ class BoundedReads:
 
     def _go_on(self) -> None:
         """Has the next ones read while those that are there are used."""
-        if self._reading is not None and self._reading.done():
+        if self._reading is not None:
+            if not self._reading.done():
+                return
             self._reading.result()  # what it raised may end the run
-        if self._reading is None or self._reading.done():
-            self._reading = _pool().submit(self.prefetch)
+        self._reading = _pool().submit(self.prefetch)
 
     def _wait_for(self, entry: _Entry) -> None:
         """Waits for what is being read, and then reads: the next one in any case."""
