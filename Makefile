@@ -66,7 +66,7 @@ audit: $(VENV)/.dev  ## ask PyPI whether a weakness is known of what the image i
 	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes \
 	  -r docker/hashed.txt -r docker/hashed-cuda.txt
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev  ## ruff, mypy, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
