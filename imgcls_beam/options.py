@@ -42,7 +42,7 @@ class ManifestOptions:
     """A table that names images, or holds them.
 
     Attributes:
-        url: a CSV, JSONL, text or Parquet file, or a folder of Parquet files.
+        url: a CSV, JSONL, text or Parquet file, a folder of such files, or `bq:` and a table.
         uri_column: the column that names the images; None for a text file, whose lines do.
         image_column: in place of it, the Parquet column that holds images: binary, or a struct
             with a binary `bytes`.

@@ -12,6 +12,7 @@ images and labels. Nothing is written. More: docs/evaluation.md.
 
 import argparse
 import dataclasses
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def _describe_thresholds(found: "Evaluation", asked: argparse.Namespace) -> Iter
         if (best := each.best) is not None:
             ratios = map(_to_digits, (best.precision, best.recall))
             cells = [spell_threshold(best.rounded), *ratios, f"{best.taken:,}"]
-        floor = "" if each.exact_above is None else _to_score(each.exact_above)
+        floor = "" if each.exact_above is None else _to_bound(each.exact_above)
         rows.append((each.label, *cells, floor))
     yield f"thresholds for {goal}"
     names = ("label", "score ≥", "precision", "recall", "images", "known above")
@@ -144,8 +145,9 @@ def _by_images(each: Any) -> tuple[int, str]:  # noqa: ANN401  scores or thresho
     return -each.images, each.label
 
 
-def _to_score(score: float) -> str:
-    return f"{score:.6f}"
+def _to_bound(score: float) -> str:
+    """Six digits, rounded up: what is known above the bound is known above what is shown."""
+    return f"{math.ceil(score * 1e6) / 1e6:.6f}"
 
 
 def _to_digits(ratio: float) -> str:

@@ -12,6 +12,7 @@ import pytest
 from imgcls_beam.stores import OTHER_RETRIES, RETRIES
 from tests.built_servers import SKIPPED
 from tests.programs import Mother, start_mother
+from tests.scenes import write_slow
 
 # `make timm` runs these in an environment of their own.
 collect_ignore = [] if importlib.util.find_spec("timm") else ["timm_models"]
@@ -116,6 +117,14 @@ def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib
 @pytest.fixture(scope="session")
 def vit_folder(model_folders: dict[str, pathlib.Path]) -> pathlib.Path:
     return model_folders["vit"]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Images that take seconds."""
+    folder = tmp_path_factory.mktemp("many")
+    write_slow(folder, (2000, 1500))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from imgcls_beam.errors import StoreError
 from imgcls_beam.stores import FaultKind, kind_of, show_store, split_url
 
 _WITHOUT_AN_ANSWER = (FaultKind.UNREACHABLE, FaultKind.NO_CREDENTIALS, FaultKind.EXPIRED)
-_OF_MANY = ("http", "https", "file", "local", "")
+_OF_MANY = ("http", "https", "file", "local")
 
 
 def refuse_outage(uri: str, fault: BaseException) -> None:

@@ -20,15 +20,13 @@ from imgcls_beam.reading.faults import EXPIRED_CREDENTIALS
 from imgcls_beam.reading.ranges import Asking
 from imgcls_beam.reading.read import begin_images
 from imgcls_beam.reading.shared_reads import Begun, Given, LateRead, Result
-from imgcls_beam.stores import show_store, split_url
+from imgcls_beam.stores import STORE_NAMES, show_store, split_url
 
 _IMAGES = 64
 _OBJECTS = 4
 """At the least, that the images lie in."""
 _GONE_S = 30.0
 _PAUSE_S = 2.0
-_SAME = {"https": "http", "gcs": "gs", "s3a": "s3", "abfs": "az", "abfss": "az"}
-"""Schemes that are read by the client of another."""
 _WITHOUT_AN_ANSWER = (
     FailureCode.INVALID_REFERENCE,
     FailureCode.TOO_MANY_BYTES,
@@ -183,7 +181,7 @@ def _note(began: float, result: Result) -> None:
 def _kind_of(ref: ImageRef) -> str:
     """Stores that fail together: those of one scheme, however it is spelled."""
     scheme = split_url(ref.object_uri)[0]
-    return _SAME.get(scheme, scheme)
+    return "http" if scheme == "https" else STORE_NAMES.get(scheme, scheme)
 
 
 def _may_be_unasked(result: Result) -> bool:

@@ -11,9 +11,8 @@ from imgcls_beam.elements import ImageRef
 from imgcls_beam.errors import FailureCode, ImageError
 from imgcls_beam.options import ReadOptions
 from imgcls_beam.reading.ranges import patience_of
-from imgcls_beam.stores import FaultKind, find_bucket, kind_of, split_url
+from imgcls_beam.stores import STORE_NAMES, FaultKind, find_bucket, kind_of, split_url
 
-_SCHEMES = ("gs", "gcs")
 _NO_BUCKET = "there is no such bucket"
 _BUCKETS = 1024
 """Are remembered: a manifest may name one in each line."""
@@ -65,6 +64,7 @@ def tell_missing_buckets(
 
 
 def _may_lack_bucket(ref: ImageRef, answer: bytes | BaseException) -> bool:
-    if isinstance(answer, bytes | ImageError) or split_url(ref.object_uri)[0] not in _SCHEMES:
+    if isinstance(answer, bytes | ImageError):
         return False
-    return kind_of(answer) is FaultKind.NO_OBJECT
+    is_gcs = STORE_NAMES.get(split_url(ref.object_uri)[0]) == "gs"
+    return is_gcs and kind_of(answer) is FaultKind.NO_OBJECT

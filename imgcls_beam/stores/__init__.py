@@ -33,7 +33,12 @@ from imgcls_beam.stores.patience import (
 )
 from imgcls_beam.stores.public_hosts import REFUSED_HOST, find_host_problem
 from imgcls_beam.stores.store_checks import check_store
-from imgcls_beam.stores.store_refusals import find_bucket, has_bucket, refuse_store_faults
+from imgcls_beam.stores.store_refusals import (
+    STORE_NAMES,
+    find_bucket,
+    has_bucket,
+    refuse_store_faults,
+)
 from imgcls_beam.stores.versions import (
     checksum_of,
     facts_of,
@@ -49,6 +54,7 @@ __all__ = [
     "OTHER_RETRIES",
     "REFUSED_HOST",
     "RETRIES",
+    "STORE_NAMES",
     "FaultKind",
     "FileState",
     "Folder",

@@ -7,6 +7,7 @@ and calls a copy done that Azure has only begun.
 
 import asyncio
 import errno
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from azure.storage.blob._shared.policies_async import AsyncStorageRetryPolicy
 from azure.storage.blob.aio import BlobServiceClient
 from fsspec.asyn import sync_wrapper
 
+from imgcls_beam.stores.haste import find_haste
 from imgcls_beam.stores.patience import OTHER_RETRIES, Patience, find_wait_s
 
 _COPY_POLL_S = 0.5
@@ -193,7 +195,8 @@ class _Persistence(AsyncStorageRetryPolicy):
         """Whether there is another try."""
         began = settings.setdefault("began", time.monotonic())
         is_late = time.monotonic() - began > self._patience.retry_s
-        return not is_late and super().increment(settings, *args, **kwargs)
+        is_over = is_late or find_haste().is_on
+        return not is_over and super().increment(settings, *args, **kwargs)
 
     async def sleep(self, settings: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Waits before another try, and until it may be made."""
@@ -204,6 +207,8 @@ class _Persistence(AsyncStorageRetryPolicy):
     async def send(self, request: Any) -> Any:  # noqa: ANN401
         """Makes a request, again where its fault looks passing."""
         request.context.options["read_timeout"] = self._patience.find_silence_s()
+        if (haste := find_haste()).is_on:
+            return await haste.ask_once(functools.partial(super().send, request))
         answer = await super().send(request)
         if self._patience.tries > 1:  # an image's, which its reader counts
             OTHER_RETRIES.give_back(1)

@@ -57,7 +57,7 @@ _haste: contextvars.ContextVar[Haste | None] = contextvars.ContextVar("haste", d
 
 @contextlib.contextmanager
 def share_haste() -> Iterator[None]:
-    """All that is hastened in this block has its time together, and from then on all of it is."""
+    """One time for all of this block that is hastened; what comes after it is hastened, too."""
     token = _haste.set(Haste())
     try:
         yield

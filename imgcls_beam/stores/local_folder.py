@@ -124,8 +124,9 @@ def _hold_lock(store: LocalFileSystem, path: str) -> Iterator[None]:
 
 
 def _has_locks(path: str) -> bool:
+    """Whether the disk of an absolute path has locks, by the nearest folder that is there."""
     while not os.path.isdir(path):
-        path = os.path.dirname(path) or os.curdir
+        path = os.path.dirname(path)
     try:
         opened = os.open(path, os.O_RDONLY)
     except OSError:  # it may be written, and not be read

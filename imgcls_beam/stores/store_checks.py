@@ -20,7 +20,7 @@ from imgcls_beam.stores.client_faults import FaultKind, ask, code_of, kind_of
 from imgcls_beam.stores.infos import list_below
 from imgcls_beam.stores.opening import is_bucket_name, open_store, split_url
 from imgcls_beam.stores.store_refusals import (
-    NAMES,
+    STORE_NAMES,
     refuse_bucket_name,
     refuse_credentials,
     refuse_silence,
@@ -51,7 +51,7 @@ def check_store(option: str, url: str) -> None:
     bucket, at, _ = authority.partition("@")  # container@account.dfs.core.windows.net
     if not is_bucket_name(bucket):
         raise refuse_bucket_name(option, url)
-    check_settings(option, url, NAMES[scheme])
+    check_settings(option, url, STORE_NAMES[scheme])
     if scheme in _GCS_SCHEMES:  # its client looks for credentials for 20 s when it is opened
         _check_endpoint(option, url, os.environ.get("STORAGE_EMULATOR_HOST") or _GCS)
     if scheme in _AZURE_SCHEMES and not at and not any(map(os.environ.get, _ACCOUNT_SETTINGS)):

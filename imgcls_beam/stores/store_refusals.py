@@ -14,7 +14,7 @@ from imgcls_beam.stores.opening import StoreKey, split_url
 from imgcls_beam.stores.patience import Patience
 from imgcls_beam.stores.public_hosts import REFUSED_HOST
 
-NAMES = {
+STORE_NAMES = {
     **{"gs": "gs", "gcs": "gs", "s3": "s3", "s3a": "s3"},
     **dict.fromkeys(("az", "abfs", "abfss"), "az"),
 }
@@ -105,7 +105,7 @@ def refuse_bucket_name(option: str, url: str) -> ConfigError:
 
 def refuse_silence(option: str, url: str, endpoint: str) -> ConfigError:
     """The error for an endpoint that does not answer."""
-    network = _NETWORK[NAMES.get(split_url(url)[0], "")]
+    network = _NETWORK[STORE_NAMES.get(split_url(url)[0], "")]
     return ConfigError(option, url, f"{endpoint} does not answer; check {network}")
 
 
@@ -146,7 +146,7 @@ def _is_of_store(error: Exception) -> bool:
 
 
 def _describe(error: Exception, url: str) -> str:
-    name, kind = NAMES.get(split_url(url)[0], ""), kind_of(error)
+    name, kind = STORE_NAMES.get(split_url(url)[0], ""), kind_of(error)
     if kind is FaultKind.DENIED and not name:
         return "it may not be read; check its permissions"
     if kind is FaultKind.NO_OBJECT and name and not has_bucket(url):
@@ -164,7 +164,7 @@ def _find_setting(said: str) -> str | None:
 
 def _fill(kind: FaultKind, url: str, code: str = "") -> str:
     scheme, authority, _ = split_url(url)
-    name = NAMES.get(scheme, "")
+    name = STORE_NAMES.get(scheme, "")
     return _SENTENCES[kind].format(
         scheme=scheme,
         bucket=authority,

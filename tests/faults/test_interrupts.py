@@ -12,15 +12,7 @@ import time
 import pytest
 
 from tests.programs import ROOT, Mother
-from tests.scenes import write_broken, write_photos, write_slow
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Images that take seconds."""
-    folder = tmp_path_factory.mktemp("many")
-    write_slow(folder, (2000, 1500))
-    return folder
+from tests.scenes import write_broken, write_photos
 
 
 @pytest.mark.slow

@@ -64,12 +64,6 @@ def test_the_rates_of_the_page_are_measured_ones() -> None:
         assert f"\n| job | {rate} (" in rows
 
 
-def test_no_table_is_shown_that_tells_nothing() -> None:
-    """The bench says so where others used too much of the machine."""
-    for page in (ROOT / "docs").glob("performance*.md"):
-        assert "tell nothing" not in page.read_text(encoding="utf-8"), page.name
-
-
 def test_each_format_takes_what_the_code_says() -> None:
     said = dict(re.findall(r"(\w+) (\d+)(?: bytes)?[,;]", _MEMORY.partition("of each pixel:")[2]))
     expected = {name: str(each) for name, each in decode_memory.PIXEL_BYTES.items()}

@@ -10,7 +10,6 @@ import pytest
 
 from imgcls_beam.stores.haste import HASTE_S
 from tests.programs import Mother
-from tests.scenes import write_slow
 from tests.servers import Server
 
 _MODEL = pathlib.Path(__file__).parents[2] / "demo" / "model"
@@ -18,14 +17,6 @@ _SENTENCE = (
     "imgcls classify: interrupted; nothing was published; what this run has staged could not be "
     "removed now, which a later run does"
 )
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Images that take seconds."""
-    folder = tmp_path_factory.mktemp("many")
-    write_slow(folder, (2000, 1500))
-    return folder
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from imgcls_beam.stores import FaultKind, Patience, StoreKey, bear_silence, kind_of
+from imgcls_beam.stores import FaultKind, Patience, StoreKey, bear_silence, hasten, kind_of
 from imgcls_beam.stores.azure_client import PatientAzure
 
 KEY = "a2V5"
@@ -75,6 +75,18 @@ def test_a_store_that_stays_busy_is_asked_no_more_often(tries: int) -> None:
             store.ask_object("c", "a.png")
         assert kind_of(caught.value) is FaultKind.UNREACHABLE
         assert len(stub.asked) == tries
+
+
+def test_whoever_is_in_haste_asks_once() -> None:
+    with serve(100) as stub:
+        store = _open(stub, QUICK)
+        with hasten(), pytest.raises(Exception) as caught:
+            store.ask_object("c", "a.png")
+        assert kind_of(caught.value) is FaultKind.UNREACHABLE
+        assert len(stub.asked) == 1
+        with hasten(0.0), pytest.raises(Exception) as late:
+            store.ask_object("c", "a.png")
+        assert kind_of(late.value) is FaultKind.UNREACHABLE
 
 
 def test_a_request_is_silent_for_no_longer_than_who_makes_it_bears(

@@ -35,9 +35,7 @@ def find_refs(
         else:
             refs[image.uri] = ImageRef(image.uri, image.version, image.size_bytes)
     for container, members in inside.items():
-        with contextlib.suppress(
-            ConfigError, StoreError
-        ):  # it is gone, or is something else by now
+        with contextlib.suppress(ConfigError, StoreError):  # gone, or another thing by now
             refs |= _find_members(container, members, configuration)
     return refs
 
