@@ -1,15 +1,40 @@
--- Each good row of all finished runs that carries a truth, {column}. truth_rank is the place of
--- the truth among the row's labels, from 1; null where it is not among them.
+-- Each good row of all finished runs that carries a truth, {column}: of the labels of its run and
+-- model the one of the same text or, if there is none, one that is alike but for blanks around, of
+-- several the one without blanks, else the first by text. truth_rank is the place of the truth among
+-- the row's labels, from 1; null where it is not among them.
 CREATE OR REPLACE VIEW {evaluation_rows} AS
 SELECT
-  p.image_uri, p.request_id, p.model_key, p.run_id, p.run_date, p.truth, p.top_label, p.top_score,
-  p.top_margin, p.truth = p.top_label AS is_right, {truth_rank} AS truth_rank
+  t.image_uri, t.request_id, t.model_key, t.run_id, t.run_date, t.truth, t.top_label, t.top_score,
+  t.top_margin, t.truth = t.top_label AS is_right, {truth_rank} AS truth_rank,
+  t.params.function_to_apply
 FROM (
-  SELECT p.*, NULLIF(TRIM({truth}), '') AS truth
-  FROM {predictions} AS p
-  WHERE p.status = 'ok' AND p.run_id IN (
-    SELECT r.run_id FROM {prediction_runs} AS r WHERE r.state = 'DONE')) AS p
-WHERE p.truth IS NOT NULL;
+  SELECT
+    p.*, CASE WHEN {is_label} THEN p.given ELSE COALESCE(alike.label, p.bare) END AS truth
+  FROM (
+    SELECT p.*, REGEXP_REPLACE(p.given, {blanks}, ''{everywhere}) AS bare
+    FROM (
+      SELECT
+        p.image_uri, p.request_id, p.model_key, p.run_id, p.run_date, p.top_label, p.top_score,
+        p.top_margin, p.params, p.predictions, {truth} AS given
+      FROM {predictions} AS p
+      WHERE p.status = 'ok' AND p.run_id IN (
+        SELECT r.run_id FROM {prediction_runs} AS r WHERE r.state = 'DONE')) AS p) AS p
+  LEFT JOIN (
+    SELECT
+      l.run_id, l.run_date, l.model_key, l.bare, ARRAY_AGG(l.label) AS labels,
+      COALESCE(MAX(CASE WHEN l.label = l.bare THEN l.label END), MIN(l.label)) AS label
+    FROM (
+      SELECT l.*, REGEXP_REPLACE(l.label, {blanks}, ''{everywhere}) AS bare
+      FROM (
+        SELECT DISTINCT p.run_id, p.run_date, p.model_key, p.item.label
+        FROM (
+          SELECT p.run_id, p.run_date, p.model_key, {item} AS item
+          FROM {predictions} AS p{unnest}
+          WHERE p.status = 'ok') AS p) AS l) AS l
+    GROUP BY l.run_id, l.run_date, l.model_key, l.bare) AS alike
+    ON alike.run_id = p.run_id AND alike.run_date = p.run_date
+    AND alike.model_key = p.model_key AND alike.bare = p.bare
+  WHERE p.bare <> '') AS t;
 
 -- Accuracy of each run and model; top_5_accuracy is too low where rows have fewer than five labels.
 CREATE OR REPLACE VIEW {evaluation_runs} AS
@@ -53,13 +78,18 @@ FROM {evaluation_rows} AS e
 GROUP BY e.run_id, e.run_date, e.model_key, e.truth, e.top_label;
 
 -- Reliability: images by their best score, in 15 bins of equal width from 0, each without its lower
--- end. Where accuracy lies below mean_score, the model is too sure of itself.
+-- end. Where accuracy lies below mean_score, the model is too sure of itself. Runs that have scores
+-- which are no probabilities, as not softmax or sigmoid was applied, are not there.
 CREATE OR REPLACE VIEW {evaluation_calibration} AS
 SELECT
   e.run_id, e.run_date, e.model_key, e.bin, COUNT(*) AS images, AVG(e.top_score) AS mean_score,
   COUNT(CASE WHEN e.is_right THEN 1 END) / COUNT(*) AS accuracy
 FROM (
-  SELECT e.*, CAST(GREATEST(CEIL(e.top_score * 15), 1) AS {integer}) AS bin
-  FROM {evaluation_rows} AS e
-  WHERE e.top_score BETWEEN 0 AND 1) AS e
+  SELECT
+    e.*, CAST(GREATEST(CEIL(e.top_score * 15), 1) AS {integer}) AS bin,
+    MIN(CASE
+      WHEN e.function_to_apply IN ('softmax', 'sigmoid') AND e.top_score BETWEEN 0 AND 1 THEN 1
+      ELSE 0 END) OVER (PARTITION BY e.run_id, e.run_date, e.model_key) AS are_probabilities
+  FROM {evaluation_rows} AS e) AS e
+WHERE e.are_probabilities = 1
 GROUP BY e.run_id, e.run_date, e.model_key, e.bin;

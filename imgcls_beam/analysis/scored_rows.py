@@ -22,6 +22,7 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 _COLUMNS = ("status", "image_uri", "predictions", "top_margin", "params", "attributes")
+_TO_PROBABILITIES = [FUNCTIONS.index(each) for each in ("softmax", "sigmoid")]
 COMPARED = ("status", "image_uri", "predictions", "top_margin", "params", "image_sha256")
 """What a comparison needs."""
 
@@ -77,8 +78,8 @@ class ScoredRows:
 
     @property
     def has_raw_scores(self) -> bool:
-        """Whether a row's scores are no probabilities, as no function was applied to them."""
-        return bool((self.functions == FUNCTIONS.index("none")).any())
+        """Whether a row's scores are no probabilities: neither softmax nor sigmoid was applied."""
+        return not np.isin(self.functions, _TO_PROBABILITIES).all()
 
     @property
     def lengths(self) -> Integers:

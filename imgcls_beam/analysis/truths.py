@@ -113,8 +113,13 @@ def resolve_truths(
 
 
 def _match(values: Iterable[str], names: Sequence[str]) -> dict[str, str]:
-    """The name that each value means: the same text or, if there is none, but for blanks around."""
-    same, stripped = frozenset(names), {name.strip(): name for name in reversed(names)}
+    """The name that each value means: the same text or, if there is none, but for blanks around.
+
+    Of several names that are alike but for blanks it is the one without, else the first by text,
+    whatever the order of the rows. `schemas/evaluation.template.sql` says the same in SQL.
+    """
+    by_text = sorted(names, key=lambda name: (name != name.strip(), name), reverse=True)
+    same, stripped = frozenset(names), {name.strip(): name for name in by_text}
     meant = {each: each if each in same else stripped.get(each.strip()) for each in values}
     return {value: name for value, name in meant.items() if name is not None}
 

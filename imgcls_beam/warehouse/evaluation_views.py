@@ -7,8 +7,9 @@
                                          ├─▶ evaluation_confusion
                                          └─▶ evaluation_calibration
 
-No view takes a parameter, so the column's name stands in their text. The truth is the label's name;
-what `imgcls evaluate` does beyond that (class ids, mappings, thresholds) is not done here.
+No view takes a parameter, so the column's name stands in their text. The truth is the label's name,
+found as `analysis.truths` finds it; what `imgcls evaluate` does beyond that (class ids, mappings,
+labels that are in no row, thresholds) is not done here.
 """
 
 import re
@@ -33,12 +34,27 @@ EVALUATION_VIEWS = tuple(
 """Their names, in an order in which each needs only those before it."""
 
 _PLAIN_KINDS = "('VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE', 'BOOLEAN')"
-_RANK_IN_DUCKDB = "NULLIF(list_position([x.label FOR x IN p.predictions], p.truth), 0)"
-_RANK_IN_BIGQUERY = (
-    "(\n    SELECT MIN(position) + 1\n"
-    "    FROM UNNEST(p.predictions) AS item WITH OFFSET AS position\n"
-    "    WHERE item.label = p.truth)"
-)
+_BLANK = r"[\t-\r\x1c-\x1f\x{85}\p{Z}]+"
+_BLANKS = rf"'\A{_BLANK}|{_BLANK}\z'"
+"""What `str.strip` removes, for RE2, which both engines have; DuckDB's TRIM removes spaces only."""
+_WORDS_IN_DUCKDB = {
+    "truth_rank": "NULLIF(list_position([x.label FOR x IN t.predictions], t.truth), 0)",
+    "is_label": "list_contains(alike.labels, p.given)",
+    "blanks": _BLANKS,
+    "everywhere": ", 'g'",
+    "integer": "BIGINT",
+}
+_WORDS_IN_BIGQUERY = {
+    "truth_rank": (
+        "(\n    SELECT MIN(position) + 1\n"
+        "    FROM UNNEST(t.predictions) AS item WITH OFFSET AS position\n"
+        "    WHERE item.label = t.truth)"
+    ),
+    "is_label": "p.given IN UNNEST(alike.labels)",
+    "blanks": f"r{_BLANKS}",
+    "everywhere": "",
+    "integer": "INT64",
+}
 
 
 def render_evaluation_duckdb(truth_column: str) -> str:
@@ -47,12 +63,18 @@ def render_evaluation_duckdb(truth_column: str) -> str:
     Raises:
         ConfigError: no JSON path can have the column's name.
     """
-    path = quote(_to_path(truth_column))
-    kind, value = f"json_type(p.attributes, {path})", f"json_extract_string(p.attributes, {path})"
+    path = _to_path(truth_column)
+    plain, only = (
+        f"{_PLAIN_KINDS} THEN json_extract_string(p.attributes, {quote(each)})"
+        for each in (path, f"{path}[0]")
+    )
     own = {name: name for name in EVALUATION_VIEWS}
-    truth = f"CASE WHEN {kind} IN {_PLAIN_KINDS} THEN {value} END"
-    spelled = {"truth": truth, "truth_rank": _RANK_IN_DUCKDB, "integer": "BIGINT"}
-    return _render({**DUCKDB, **own, **spelled}, truth_column)
+    truth = (
+        f"CASE WHEN json_type(p.attributes, {quote(path)}) IN {plain}\n        "
+        f"WHEN json_array_length(p.attributes, {quote(path)}) = 1\n        "
+        f"AND json_type(p.attributes, {quote(f'{path}[0]')}) IN {only} END"
+    )
+    return _render({**DUCKDB, **_WORDS_IN_DUCKDB, **own, "truth": truth}, truth_column)
 
 
 def render_evaluation_bigquery(
@@ -70,9 +92,15 @@ def render_evaluation_bigquery(
     """
     before = "" if table == PREDICTIONS_NAME else f"{table}_"
     own = {name: f"`{dataset}.{before}{name}`" for name in EVALUATION_VIEWS}
-    truth = f"JSON_VALUE(p.attributes, {quote_text(_to_path(truth_column))})"
-    spelled = {"truth": truth, "truth_rank": _RANK_IN_BIGQUERY, "integer": "INT64"}
-    return _render({**spell_bigquery(dataset, table), **own, **spelled}, truth_column)
+    path = _to_path(truth_column)
+    first, second = (quote_text(f"{path}[{at}]") for at in range(2))
+    truth = (
+        f"COALESCE(\n        JSON_VALUE(p.attributes, {quote_text(path)}),\n        "
+        f"CASE WHEN JSON_QUERY(p.attributes, {second}) IS NULL "
+        f"THEN JSON_VALUE(p.attributes, {first}) END)"
+    )
+    spelled = {**spell_bigquery(dataset, table), **_WORDS_IN_BIGQUERY}
+    return _render({**spelled, **own, "truth": truth}, truth_column)
 
 
 def _render(words: Mapping[str, str], truth_column: str) -> str:

@@ -12,13 +12,15 @@ from imgcls_beam.warehouse import load_run
 from imgcls_beam.warehouse.evaluation_views import EVALUATION_VIEWS, render_evaluation_bigquery
 from imgcls_beam.warehouse.querying import open_runs
 from tests.bigquery import make_client
-from tests.truths import TRUTH, publish_truths
+from tests.truths import TRUTH, publish_hard_truths, publish_truths
 
 
 def test_views_and_the_program_say_of_a_table_what_they_say_of_the_folder(
     table: TableName, tmp_path: pathlib.Path
 ) -> None:
-    load_run(table, str(tmp_path), publish_truths(str(tmp_path)))
+    records = [publish_truths(str(tmp_path)), *publish_hard_truths(str(tmp_path))]
+    for record in records:
+        load_run(table, str(tmp_path), record)
     dataset = f"{table.project}.{table.dataset}"
     views = render_evaluation_bigquery(TRUTH, dataset, table.table)
     for statement in filter(str.strip, views.split(";\n")):
@@ -31,9 +33,11 @@ def test_views_and_the_program_say_of_a_table_what_they_say_of_the_folder(
         ours = sorted(map(_plain, (row.values() for row in found)))
         assert ours == sorted(map(_plain, asked.fetchall()))
     places = RunPlace(str(tmp_path)), RunPlace(table=str(table))
-    folder, tables = (judge_run(open_run(each), TruthOptions(TRUTH)).evaluation for each in places)
-    assert (tables.labels, tables.confusions) == (folder.labels, folder.confusions)
-    assert (tables.judged, tables.top_accuracies) == (folder.judged, folder.top_accuracies)
+    for record in records:
+        runs = (open_run(each, record.run_id) for each in places)
+        folder, tables = (judge_run(each, TruthOptions(TRUTH)).evaluation for each in runs)
+        assert (tables.labels, tables.confusions) == (folder.labels, folder.confusions)
+        assert (tables.judged, tables.top_accuracies) == (folder.judged, folder.top_accuracies)
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[str, ...]:
