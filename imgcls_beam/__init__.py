@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         ImgclsError,
         ModelError,
         PublishError,
+        RowsGoneError,
         RunExistsError,
         SickModelError,
         Stage,
@@ -100,7 +101,7 @@ _NAMES = {
     ),
     "errors": (
         "ConfigError FailureCode GoesOnError ImageError ImgclsError ModelError PublishError "
-        "RunExistsError SickModelError Stage StoreError"
+        "RowsGoneError RunExistsError SickModelError Stage StoreError"
     ),
     "handler": "ImageClassificationModelHandler",
     "model_options": "ModelKeywords ModelOptions",
@@ -174,6 +175,7 @@ __all__ = [
     "RecordedPublication",
     "RequestLine",
     "ResponseElement",
+    "RowsGoneError",
     "RunExistsError",
     "RunPaths",
     "RunRecord",

@@ -4,7 +4,8 @@ The tree::
 
     ImgclsError
     ├── ConfigError           the caller: an option, an input or an output place is wrong. Exit 2.
-    │   └── RunExistsError    the run id has been used; the message names the way out
+    │   ├── RunExistsError    the run id has been used; the message names the way out
+    │   └── RowsGoneError     rows of a finished run are not there any more
     ├── ModelError            the model cannot be loaded, or would predict at random. Exit 1.
     ├── SickModelError        the model or its device fails by itself; the runner tries elsewhere
     ├── StoreError            what holds the images stopped answering; nothing is published. Exit 1.
@@ -111,6 +112,10 @@ class ConfigError(ImgclsError):
 
 class RunExistsError(ConfigError):
     """The run id has been published before."""
+
+
+class RowsGoneError(ConfigError):
+    """A finished run's record is there, and its rows are not, or not all of them."""
 
 
 class ModelError(ImgclsError):

@@ -13,6 +13,7 @@ It is in `OUT/reports/<run_id>.html`, or where `--to` says. What is in it: docs/
 
 import argparse
 import functools
+import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from imgcls_beam.analysis import RunRows
     from imgcls_beam.analysis.judged_runs import JudgedRun
     from imgcls_beam.analysis.report_page.gathering import EarlierRun
+
+_LOG = logging.getLogger("imgcls")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,9 +56,11 @@ def _write(words: list[str], how: argparse.Namespace) -> tuple[int, program.Fiel
             earlier=_find_other(asked, rows),
             judged=_judge(asked, rows),
         )
+    if written.missing:
+        _LOG.warning("nothing is compared; %s", terminal.escape(written.missing))
     if not how.json:
-        terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))
-    return program.DONE, functools.partial(dict, report=written)
+        terminal.say(functools.partial("report: {}\n".format, terminal.escape(written.url)))
+    return program.DONE, functools.partial(dict, report=written.url)
 
 
 def _find_other(asked: argparse.Namespace, rows: "RunRows") -> "EarlierRun | None":

@@ -2,10 +2,14 @@
 
 import functools
 import logging
+from typing import TYPE_CHECKING
 
 from imgcls_beam.options import OutputOptions
 
 from . import startup, terminal
+
+if TYPE_CHECKING:
+    from imgcls_beam.analysis.report_page.reporting import WrittenReport
 
 _LOG = logging.getLogger("imgcls")
 
@@ -19,18 +23,20 @@ def write_after(output: OutputOptions, *, is_quiet: bool = False) -> str | None:
         return None
     try:
         with startup.pause_collector():  # thousands of rows, of which no cycle is made
-            written = _write(output.output, output.run_id)
+            url, missing = _write(output.output, output.run_id)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the rows are there all the same
         reason = terminal.escape(str(error) or type(error).__name__)
         again = f"imgcls report --output={output.output} --run_id={output.run_id}"
         _LOG.warning("the rows were published, but not the report (%s); %s", reason, again)
         return None
+    if missing:
+        _LOG.warning("nothing is compared in the report; %s", terminal.escape(missing))
     if not is_quiet:
-        terminal.say(functools.partial("report: {}\n".format, terminal.escape(written)))
-    return written
+        terminal.say(functools.partial("report: {}\n".format, terminal.escape(url)))
+    return url
 
 
-def _write(output: str, run_id: str) -> str:
+def _write(output: str, run_id: str) -> "WrittenReport":
     from imgcls_beam.analysis import RunPlace, open_run
     from imgcls_beam.analysis.report_page.gathering import EarlierRun
     from imgcls_beam.analysis.report_page.reporting import write_report

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.errors import ConfigError, RowsGoneError
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import DONE, read_record_in, read_records
 from imgcls_beam.sinks.run_paths import name_record
@@ -76,4 +76,4 @@ def _refuse_gone(run_id: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         problem = "files of it are gone: it was replaced or removed meanwhile; start again"
-        raise ConfigError("run_id", run_id, problem) from error
+        raise RowsGoneError("run_id", run_id, problem) from error

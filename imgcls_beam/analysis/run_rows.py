@@ -74,7 +74,8 @@ class RunRows(Protocol):
             status: only rows of this status.
 
         Raises:
-            ConfigError: the rows cannot be read, or went meanwhile.
+            ConfigError: the rows cannot be read.
+            RowsGoneError: some of them are gone; perhaps only after the last batch.
         """
 
 

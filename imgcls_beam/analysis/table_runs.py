@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from imgcls_beam.bigquery import OUTPUT_OPTION, TableName, connect, refuse_faults, run_query
+from imgcls_beam.errors import RowsGoneError
 from imgcls_beam.rows import SCHEMA
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.record import FORMAT_VERSION
@@ -26,6 +27,9 @@ _ROWS = """
 SELECT {columns} FROM `{table}`
 WHERE run_id = @run_id AND run_date = DATE(@run_date)
   AND @model_key IN ('', model_key) AND @status IN ('', status)
+"""
+_COUNT = """
+SELECT COUNT(*) FROM `{table}` WHERE run_id = @run_id AND run_date = DATE(@run_date)
 """
 
 
@@ -45,18 +49,37 @@ class TableRun:
         self, columns: Sequence[str], model_key: str | None = None, status: str | None = None
     ) -> Iterator[pa.RecordBatch]:
         """See `RunRows`."""
-        values = {
-            "run_id": self.record.run_id,
-            "run_date": self.record.run_date.isoformat(),
-            "model_key": model_key or "",
-            "status": status or "",
-        }
+        values = {**self._names, "model_key": model_key or "", "status": status or ""}
         rows = _ask(self.table, _ROWS.format(columns=", ".join(columns), table=self.table), values)
         schema = pa.schema([SCHEMA.field(name) for name in columns])
+        found = 0
         while page := list(itertools.islice(rows, _PAGE_ROWS)):
             cells = zip(*page, strict=True)
             arrays = [pa.array(each, f.type) for each, f in zip(cells, schema, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+            found += len(page)
+        if found < self.record.counts["listed" if status is None else status]:
+            self._check_rows()  # unless the other rows are of another model
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"run_id": self.record.run_id, "run_date": self.record.run_date.isoformat()}
+
+    def _check_rows(self) -> None:
+        """Checks that the table has all rows of the run, of whatever model.
+
+        Raises:
+            RowsGoneError: it has not.
+        """
+        counted = _ask(self.table, _COUNT.format(table=self.table), self._names)
+        found, wanted = next(counted, (0,))[0], self.record.listed
+        if found < wanted:
+            problem = (
+                f"it has {found:,} of the {wanted:,} rows of run {self.record.run_id}; probably "
+                f"its partition {self.record.run_date} has expired (the partition expiration of "
+                "the table), or rows were deleted"
+            )
+            raise RowsGoneError(OUTPUT_OPTION, str(self.table), problem)
 
 
 def find_table_run(table: TableName, run_id: str | None) -> TableRun | None:

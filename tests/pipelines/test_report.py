@@ -163,3 +163,15 @@ def test_it_is_compared_with_the_run_that_is_named(tmp_path: pathlib.Path) -> No
         assert main(["report", f"--output={tmp_path}", f"--to={path}", *flags]) == 0
         found = re.findall(r"<dt>Another label</dt><dd>(\d)<", path.read_text(encoding="utf-8"))
         assert found == [str(flipped)]
+
+
+def test_files_of_the_earlier_run_that_are_gone_do_not_end_a_report(
+    output: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish_run(str(output), [4], run=dataclasses.replace(RUN, run_id="later"))
+    for path in output.glob(f"predictions/*/*/run_id={RUN.run_id}/*"):
+        path.unlink()
+    assert main(["report", f"--output={output}", "--run_id=later"]) == 0
+    said = f"Rows of run {RUN.run_id} are gone"
+    assert said in (output / "reports" / "later.html").read_text()
+    assert [said in each.getMessage() for each in caplog.records] == [True]

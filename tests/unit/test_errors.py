@@ -11,6 +11,7 @@ from imgcls_beam.errors import (
     ImgclsError,
     ModelError,
     PublishError,
+    RowsGoneError,
     RunExistsError,
     Stage,
 )
@@ -20,6 +21,7 @@ ERRORS = [
     ConfigError("top_k", 0, "allowed: 1 or more"),
     ConfigError("input", ("gs://a", None), "allowed: texts"),
     RunExistsError("run_id", "r1", "give another"),
+    RowsGoneError("output_table", "p.d.t", "it has 0 of the 3 rows"),
     ModelError("its head is missing"),
     PublishError("3 rows, 4 images"),
     ImageError(FailureCode.EMPTY, "the object has no bytes"),

@@ -28,6 +28,7 @@ from imgcls_beam.analysis.report_page.truth_facts import (
     to_truth_facts,
 )
 from imgcls_beam.analysis.run_rows import RunRows
+from imgcls_beam.errors import RowsGoneError
 from imgcls_beam.sinks import RecordedModel
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ def gather_facts(
         judged: the same rows, held against the truth; None where none is known.
 
     Raises:
-        ConfigError: rows cannot be read.
+        ConfigError: rows cannot be read; where those of the earlier run are gone, it is left out.
     """
-    known = None if earlier is None else read_labels(earlier.rows, earlier.model.key)
+    known, missing = _read_earlier(earlier)
     confused = {} if judged is None else find_confused(judged)
     tally = _tally_rows(rows, model, known, judged, confused)
     pool = _Pool()
@@ -86,10 +87,21 @@ def gather_facts(
         least_certain=pool.add_all(tally.least_certain.list_images()),
         errors=tuple(_list_errors(tally, pool)),
         change=change,
+        missing=missing,
         truth=truth,
     )
     pool.fill(tally.drawn)
     return dataclasses.replace(facts, images=tuple(pool.images))
+
+
+def _read_earlier(earlier: EarlierRun | None) -> tuple[EarlierLabels | None, str]:
+    """What the earlier run says; else None, and why there is nothing left of it."""
+    if earlier is None:
+        return None, ""
+    try:
+        return read_labels(earlier.rows, earlier.model.key), ""
+    except RowsGoneError as error:
+        return None, f"Rows of run {earlier.rows.record.run_id} are gone: {error}."
 
 
 def _tally_rows(

@@ -192,7 +192,8 @@ class ReportFacts:
         margins: the same of the margins.
         least_certain: smallest margin first.
         errors: the most frequent first.
-        change: None where there is no previous run.
+        change: None where there is no previous run, or nothing left of it.
+        missing: the previous run of which nothing is left to compare, and why; empty for none.
         truth: None where no truth is known.
     """
 
@@ -206,6 +207,7 @@ class ReportFacts:
     least_certain: Indices = ()
     errors: tuple[ErrorGroup, ...] = ()
     change: RunChange | None = None
+    missing: str = ""
     truth: TruthFacts | None = None
 
     @property

@@ -50,6 +50,7 @@ def list_values(facts: ReportFacts) -> Values:
         "errors": [_to_group(group, facts) for group in facts.errors],
         "truth": None if facts.truth is None else list_truth_values(facts.truth),
         "change": None if facts.change is None else _to_change(facts.change),
+        "missing": make_visible(facts.missing),
         "images_note": _note_images(facts),
         "details": [(name, make_visible(value)) for name, value in facts.run.details],
     }

@@ -1,6 +1,6 @@
 """A finished run → its report: one HTML file, in the output folder or elsewhere."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgcls_beam.analysis.report_page.drawing import draft_page, finish_page
 from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from imgcls_beam.analysis.judged_runs import JudgedRun
 
 REPORTS = "reports"
+
+
+class WrittenReport(NamedTuple):
+    """A report.
+
+    Attributes:
+        url: path or URL of the file.
+        missing: the run with which it should be compared, and why it is not; empty where it is, or
+            where there is none.
+    """
+
+    url: str
+    missing: str
 
 
 def locate_report(output: str, run_id: str) -> str:
@@ -28,7 +41,7 @@ def write_report(
     *,
     earlier: EarlierRun | None = None,
     judged: "JudgedRun | None" = None,
-) -> str:
+) -> WrittenReport:
     """Writes the report of a run, over one that is there.
 
     Args:
@@ -40,7 +53,7 @@ def write_report(
         judged: the run held against the truth; None where none is known.
 
     Returns:
-        Path or URL of the file.
+        Where it is, and what it lacks.
 
     Raises:
         ConfigError: the run cannot be read, or the file cannot be written.
@@ -54,7 +67,7 @@ def write_report(
     url = target or locate_report(str(place.output), rows.record.run_id)
     option = "output" if target is None else "to"
     write_page(option, url, page)
-    return url
+    return WrittenReport(url, facts.missing)
 
 
 def find_earlier(place: RunPlace, rows: RunRows, model: RecordedModel) -> EarlierRun | None:
