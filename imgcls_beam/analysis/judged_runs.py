@@ -9,33 +9,16 @@ from imgcls_beam.analysis.run_rows import RunRows, choose_model
 from imgcls_beam.analysis.scored_rows import ScoredRows, read_scored_rows
 from imgcls_beam.analysis.thresholds import Wanted
 from imgcls_beam.analysis.truth_files import read_mapping, read_truths
-from imgcls_beam.analysis.truths import Truths, find_by_uri, find_carried, resolve_truths
-from imgcls_beam.errors import ConfigError
+from imgcls_beam.analysis.truths import (
+    TruthOptions,
+    Truths,
+    find_by_uri,
+    find_carried,
+    resolve_truths,
+)
 from imgcls_beam.sinks import RecordedModel, RunRecord
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TruthOptions:
-    """Where the truth is.
-
-    Attributes:
-        column: of the carried columns; None where it is a file.
-        file: path or URL, see `truth_files`; None where it is a column.
-        mapping: path or URL of a mapping from values to labels.
-
-    Raises:
-        ConfigError: neither is given, or both.
-    """
-
-    column: str | None = None
-    file: str | None = None
-    mapping: str | None = None
-
-    def __post_init__(self) -> None:
-        """Checks that there is one source."""
-        if (self.column is None) == (self.file is None):
-            problem = "name the carried column that has the truth, or give --truth_file; one of two"
-            raise ConfigError("truth_column", self.column, problem)
+__all__ = ["JudgedRun", "TruthOptions", "judge_run"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +64,6 @@ def judge_run(
         else find_by_uri(rows.uris, known)
     )
     read_labels = functools.partial(read_model_labels, chosen)
-    truths = resolve_truths(values, rows.labels, read_labels, mapping)
-    option = "truth_column" if truth.file is None else "truth_file"
-    evaluation = evaluate_rows(rows, truths, wanted, option)
+    truths = resolve_truths(values, rows.labels, read_labels, truth, mapping)
+    evaluation = evaluate_rows(rows, truths, wanted, truth.source[0])
     return JudgedRun(run.record, chosen, rows, truths, evaluation)

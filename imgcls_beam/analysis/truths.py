@@ -17,13 +17,45 @@ import pyarrow as pa
 
 from imgcls_beam.analysis.scored_rows import Integers
 from imgcls_beam.errors import ConfigError
+from imgcls_beam.masking import mask_secrets
 
 NO_TRUTH, UNKNOWN = -1, -2
 """In the place of a label's id: there is no truth, or it is no label of the model."""
 
 _CLASS_ID = re.compile(r"([0-9]{1,9})(?:\.0+)?", re.ASCII)
 """A class id; tables that have gaps spell integers as 3.0."""
-_SHOWN_COLUMNS = 8
+_SHOWN_COLUMNS, _SHOWN_VALUES = 8, 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TruthOptions:
+    """Where the truth is.
+
+    Attributes:
+        column: of the carried columns; None where it is a file.
+        file: path or URL, see `truth_files`; None where it is a column.
+        mapping: path or URL of a mapping from values to labels.
+
+    Raises:
+        ConfigError: neither is given, or both.
+    """
+
+    column: str | None = None
+    file: str | None = None
+    mapping: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that there is one source."""
+        if (self.column is None) == (self.file is None):
+            problem = "name the carried column that has the truth, or give --truth_file; one of two"
+            raise ConfigError("truth_column", self.column, problem)
+
+    @property
+    def source(self) -> tuple[str, str | None]:
+        """The option that names it, and its value."""
+        if self.file is None:
+            return "truth_column", self.column
+        return "truth_file", self.file
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +110,7 @@ def resolve_truths(
     values: Sequence[str | None],
     labels: Sequence[str],
     read_labels: Callable[[], Sequence[str] | None],
+    asked: TruthOptions,
     mapping: Mapping[str, str] | None = None,
 ) -> Truths:
     """Values → label ids.
@@ -87,6 +120,7 @@ def resolve_truths(
         labels: that stand in the rows.
         read_labels: gives all names of the model by class index, or None where they cannot be had;
             asked only where a value is none of `labels`.
+        asked: where the values and the mapping are from, for what is said of them.
         mapping: from values to names or class ids; what it lacks is taken as it is.
 
     Raises:
@@ -96,20 +130,51 @@ def resolve_truths(
     distinct = sorted({each for each in mapped if each is not None})
     meant = _match(distinct, labels)
     strange = [each for each in distinct if each not in meant]
+    known = read_labels() if strange else None
     if strange:
-        meant |= _match_beyond(strange, read_labels())
+        meant |= _match_beyond(strange, known)
     unknown = collections.Counter(
         each.strip() for each in mapped if each is not None and each not in meant
     )
     if unknown and not meant:
-        shown = ", ".join(map(repr, list(unknown)[:3]))
-        problem = f"none of its values is a label or class id of the model: {shown}; give a mapping"
-        raise ConfigError("truth_mapping", None, problem)
+        is_mapped = any(a != b for a, b in zip(values, mapped, strict=True) if b is not None)
+        raise _refuse(list(unknown), known, asked, is_mapped=is_mapped)
     every = tuple(dict.fromkeys((*labels, *meant.values())))
     ids = {name: index for index, name in enumerate(every)}
     id_of = {None: NO_TRUTH} | {value: ids[name] for value, name in meant.items()}
     found = [id_of.get(each, UNKNOWN) for each in mapped]
     return Truths(every, np.array(found, np.int64), dict(unknown.most_common()))
+
+
+def _refuse(
+    unknown: Sequence[str], known: Sequence[str] | None, asked: TruthOptions, *, is_mapped: bool
+) -> ConfigError:
+    """The error of truths of which none is a label, and what helps."""
+    option, value = ("truth_mapping", asked.mapping) if is_mapped else asked.source
+    of_what = "the labels that it gives" if is_mapped else "its values"
+    shown = _show(unknown)
+    if known is None:  # all are numbers, see `_match_beyond`
+        problem = f"{of_what} are class ids ({shown}), and the model's config.json, which says "
+        problem += "what they mean, cannot be read; make it readable, or "
+        names = (
+            "give a --truth_mapping that says" if asked.mapping is None else "let the mapping say"
+        )
+        return ConfigError(option, value, f"{problem}{names} which labels these ids are")
+    problem = f"none of {of_what} is a label or class id of the model: {shown}; "
+    problem += f"it has {len(known):,} labels, {_show(known)}"
+    if is_mapped:
+        remedy = "correct the mapping"
+    elif asked.mapping is not None:
+        remedy = f"the mapping {mask_secrets(asked.mapping)} has none of these values, either"
+    else:
+        remedy = f"give another {option.partition('_')[2]}, or a --truth_mapping to its labels"
+    return ConfigError(option, value, f"{problem}; {remedy}")
+
+
+def _show(texts: Sequence[str]) -> str:
+    """The first of them."""
+    more = ", …" if len(texts) > _SHOWN_VALUES else ""
+    return ", ".join(map(repr, texts[:_SHOWN_VALUES])) + more
 
 
 def _match(values: Iterable[str], names: Sequence[str]) -> dict[str, str]:

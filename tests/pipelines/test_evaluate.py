@@ -240,6 +240,74 @@ def test_class_ids_of_a_model_that_names_no_labels_are_its_numbered_ones(
     assert found["accuracy"] == pytest.approx(1 / count)
 
 
+_KNOWN = "it has 3 labels, 'cat', 'dog', 'newt'; "
+_NO_FELIS = f"is a label or class id of the model: 'Felis'; {_KNOWN}"
+STRANGE: dict[str, tuple[object, str, str | None, str]] = {
+    "no mapping": (
+        *("Felis", "column", None),
+        f"truth_column='t': none of its values {_NO_FELIS}"
+        "give another column, or a --truth_mapping to its labels",
+    ),
+    "a file": (
+        *("Felis", "file", None),
+        f"t.csv': none of its values {_NO_FELIS}give another file, or a --truth",
+    ),
+    "ids beyond the model's": (
+        *(7, "column", None),
+        f"none of its values is a label or class id of the model: '7'; {_KNOWN}give another",
+    ),
+    "a mapping to what is no label": (
+        *("kitty", "column", '{"kitty": "Felis"}'),
+        f"m.json': none of the labels that it gives {_NO_FELIS}correct the mapping",
+    ),
+    "a mapping of other words": (
+        *("Felis", "column", '{"kitty": "cat"}'),
+        f"truth_column='t': none of its values {_NO_FELIS}the mapping ",
+    ),
+}
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("truth", "where", "mapping", "sentence"), STRANGE.values(), ids=STRANGE.keys()
+)
+def test_truths_that_are_no_labels_are_a_sentence_that_says_what_helps(
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    truth: object,
+    where: str,
+    mapping: str | None,
+    sentence: str,
+) -> None:
+    publish_said(str(tmp_path / "out"), [Said("gs://b/0.jpg", CAT, {"t": truth})])
+    (tmp_path / "t.csv").write_text(f"image_uri,truth\ngs://b/0.jpg,{truth}\n")
+    (tmp_path / "m.json").write_text(mapping or "{}")
+    flags = ["--truth_column=t"] if where == "column" else [f"--truth_file={tmp_path / 't.csv'}"]
+    flags += [f"--truth_mapping={tmp_path / 'm.json'}"] if mapping else []
+    code, _, err = run([f"--output={tmp_path / 'out'}", *flags], capsys)
+    assert code == 2
+    assert sentence in err
+    assert ("--truth_mapping" in err) == (mapping is None)
+
+
+@pytest.mark.parametrize("mapping", [None, '{"7": "8"}'])
+def test_class_ids_of_a_model_whose_labels_are_not_known_are_a_sentence(
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    mapping: str | None,
+) -> None:
+    monkeypatch.setattr("imgcls_beam.models.hub.download", _refuse)
+    publish_said(str(tmp_path / "out"), [Said("gs://b/0.jpg", CAT, {"t": 7})])
+    (tmp_path / "m.json").write_text(mapping or "{}")
+    flags = [f"--truth_mapping={tmp_path / 'm.json'}"] if mapping else []
+    code, _, err = run([f"--output={tmp_path / 'out'}", "--truth_column=t", *flags], capsys)
+    assert code == 2
+    assert "config.json, which says what they mean, cannot be read" in err
+    assert ("give a --truth_mapping" in err) == (mapping is None)
+    assert ("let the mapping say" in err) == (mapping is not None)
+
+
 def test_without_the_models_labels_a_name_that_no_row_has_counts_as_wrong(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
