@@ -62,7 +62,7 @@ def test_the_mean_best_score_says_of_what_it_is() -> None:
     ]
     assert [(each["value"], each["note"]) for each in tiles] == [
         ("70.0 %", ""),
-        ("0.625", "no function was applied"),
+        ("0.625", "no function applied"),
         ("0.700", "of different functions"),
     ]
 
@@ -71,10 +71,11 @@ def test_bars_are_of_probabilities_and_other_scores_are_named() -> None:
     values = list_values(gather([*SOFTMAX, *RAW]))
     assert values["scores"]["total"] == values["margins"]["total"] == 3
     assert values["scores"]["raw"] == (
-        "2 images more, 0.500 to 0.750: no function was applied to these scores."
+        "2 more images, 0.500 to 0.750: no function was applied to these scores."
     )
-    assert values["margins"]["raw"].startswith("2 images more, 2.500 to 2.750:")
+    assert values["margins"]["raw"].startswith("2 more images, 2.500 to 2.750:")
     alone = list_values(gather(RAW[:1]))
+    assert values["scores"]["spoken"] == "0.75 to 0.8: 3 images"
     assert alone["scores"]["raw"].startswith("1 image, 0.500: no function")
     assert list_values(gather(SOFTMAX))["scores"]["raw"] == ""
 

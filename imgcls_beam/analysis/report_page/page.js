@@ -121,6 +121,7 @@
     for (const cells of rows) body.append(make("tr", {}, ...cells));
     return make("table", {}, body);
   }
+  const raw = () => make("span", { className: "soft", textContent: " · raw scores" });
   const cell = (content, className = "") => make("td", { className }, content);
 
   function level(value) {
@@ -139,7 +140,7 @@
         ...(areShares ? [cell(level(pair[1]))] : []),
         cell(show(pair[1], areShares), "number"),
       ]);
-      if (rows.length) parts.push(make("h3", {}, isolate(name)), table(rows));
+      if (rows.length) parts.push(make("h3", {}, isolate(name), ...(areShares ? [] : [raw()])), table(rows));
     }
     if (row[PROBLEM]) {
       parts.push(make("h3", { textContent: row[PROBLEM] }), make("p", { className: "soft", textContent: row[MESSAGE] }));

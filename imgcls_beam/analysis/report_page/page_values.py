@@ -1,6 +1,5 @@
 """Facts → the values that the template places: words and numbers as they are read."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,6 @@ from imgcls_beam.analysis.report_page.page_facts import (
     ReportFacts,
     RunChange,
     RunFacts,
-    ShownScore,
 )
 from imgcls_beam.analysis.report_page.page_text import (
     LABEL_CHARS,
@@ -22,7 +20,12 @@ from imgcls_beam.analysis.report_page.page_text import (
     spell_score,
     spell_time,
 )
-from imgcls_beam.analysis.report_page.score_counts import ScoreCounts
+from imgcls_beam.analysis.report_page.score_values import (
+    note_raw,
+    spell_best,
+    spell_mean,
+    to_histogram,
+)
 from imgcls_beam.analysis.report_page.truth_values import list_truth_values
 
 Values = dict[str, Any]
@@ -46,8 +49,8 @@ def list_values(facts: ReportFacts) -> Values:
         "labels_left": _count_left(facts.label_count - len(sheets), "label", "is not shown here"),
         "sheets": sheets,
         "longest_sheet": max((len(share["images"]) for share in sheets), default=0),
-        "scores": _to_histogram(facts.scores),
-        "margins": _to_histogram(facts.margins),
+        "scores": to_histogram(facts.scores),
+        "margins": to_histogram(facts.margins),
         "least_certain": facts.least_certain,
         "errors": [_to_group(group, facts) for group in facts.errors],
         "truth": None if facts.truth is None else list_truth_values(facts.truth),
@@ -93,17 +96,13 @@ def _to_image(image: ReportedImage) -> Values:
         "status": image.status,
         "label": label,
         "second": second,
-        "score": _spell_best(image.labels, is_probability=image.has_probabilities),
+        "score": spell_best(image.labels, is_probability=image.has_probabilities),
         "margin": "" if image.margin is None else f"{image.margin:.3f}",
         "problem": make_visible(image.problem),
         "message": make_visible(image.message),
         "before": spell_label(image.label_before or ""),
-        "score_before": _spell_best(image.labels_before, is_probability=image.had_probabilities),
+        "score_before": spell_best(image.labels_before, is_probability=image.had_probabilities),
     }
-
-
-def _spell_best(labels: Sequence[ShownScore], *, is_probability: bool) -> str:
-    return spell_score(labels[0].score, is_probability=is_probability) if labels else ""
 
 
 def spell_label(label: str) -> str:
@@ -125,16 +124,9 @@ def _list_tiles(facts: ReportFacts) -> Iterator[Values]:
         mean = sum(share.mean_score * share.count for share in facts.labels) / total
         is_probability = not facts.scores.raw
         value = spell_score(mean, is_probability=is_probability)
-        yield make_tile("Mean best score", value, _note_raw(facts.scores))
+        yield make_tile("Mean best score", value, note_raw(facts.scores))
     if facts.run.images_per_s is not None:
         yield make_tile("Images a second", f"{facts.run.images_per_s:,.1f}", "with start-up")
-
-
-def _note_raw(scores: ScoreCounts) -> str:
-    """Why a mean over all rows is no probability, where it is none."""
-    if not scores.raw:
-        return ""
-    return "of different functions" if any(scores.bins) else "no function was applied"
 
 
 def make_tile(name: str, value: str, note: str) -> Values:
@@ -154,19 +146,13 @@ def _list_labels(facts: ReportFacts) -> list[Values]:
             "text": spell_label(share.label),
             "count": f"{share.count:,}",
             "percent": spell_ratio(share.count, total),
-            "mean_score": _spell_mean(share),
+            "mean_score": spell_mean(share),
             "width": _scale(_widths(share, total, before)[0], widest),
             "width_before": _scale(_widths(share, total, before)[1], widest),
             "images": share.images,
         }
         for index, share in enumerate(facts.labels)
     ]
-
-
-def _spell_mean(share: LabelShare) -> str:
-    if not share.count:
-        return "–"
-    return spell_score(share.mean_score, is_probability=share.has_probabilities)
 
 
 def _widths(share: LabelShare, total: int, before: int) -> tuple[float, float | None]:
@@ -176,35 +162,6 @@ def _widths(share: LabelShare, total: int, before: int) -> tuple[float, float | 
 
 def _scale(width: float | None, widest: float) -> float | None:
     return None if width is None else round(100 * width / widest, 2)
-
-
-def _to_histogram(scores: ScoreCounts) -> Values:
-    below, *inside, above = scores.bins
-    # What rounding takes out of 0 to 1 belongs to the ends.
-    inside[0], inside[-1] = inside[0] + below, inside[-1] + above
-    tallest, bins = max((*inside, 1)), max(len(inside), 1)
-    words = [
-        f"{index / bins:g} to {(index + 1) / bins:g}: {count:,} images"
-        for index, count in enumerate(inside)
-    ]
-    # What is there can be seen, be it one of a million.
-    heights = [max(round(100 * count / tallest, 2), 1.5 * (count > 0)) for count in inside]
-    return {
-        "bars": [{"height": h, "words": w} for h, w in zip(heights, words, strict=True)],
-        "total": sum(inside),
-        "spoken": "; ".join(itertools.compress(words, inside)),
-        "raw": _describe_raw(scores),
-    }
-
-
-def _describe_raw(scores: ScoreCounts) -> str:
-    """Where the numbers lie that are no probabilities, and so in no bar."""
-    if not scores.raw:
-        return ""
-    what = "1 image" if scores.raw == 1 else f"{scores.raw:,} images"
-    ends = dict.fromkeys(f"{end:.3f}" for end in (scores.lowest, scores.highest))
-    more = " more" if any(scores.bins) else ""
-    return f"{what}{more}, {' to '.join(ends)}: no function was applied to these scores."
 
 
 def _to_group(group: ErrorGroup, facts: ReportFacts) -> Values:
