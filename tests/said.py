@@ -11,16 +11,17 @@ from imgcls_beam.scoring import AppliedParameters, Execution
 from imgcls_beam.sinks import RunRecord
 from imgcls_beam.sinks.merging import merge_files, plan_session
 from imgcls_beam.sinks.staged_files import BundleWriter, merge_staged
-from imgcls_beam.spec import LabelScore
+from imgcls_beam.spec import FunctionToApply, LabelScore
 from tests.staged import NOON, RUN, Run, begin, commit, scoring_of
 
 
 class Said(NamedTuple):
-    """What a run says of an image: its labels, best first; none where it failed."""
+    """What a run says of an image: its labels, best first; none where it failed; by what."""
 
     uri: str
     labels: Sequence[tuple[str, float]] = ()
     carried: Mapping[str, Any] | None = None
+    function: FunctionToApply = "softmax"
 
 
 def publish_said(output: str, says: Sequence[Said], run: Run = RUN) -> RunRecord:
@@ -47,7 +48,7 @@ def _to_outcome(said: Said, run: Run) -> Outcome:
         ref=ref,
         labels=tuple(LabelScore(label, score) for label, score in said.labels),
         margin=scores[0] - scores[1] if len(scores) > 1 else None,
-        applied=AppliedParameters(len(scores), "softmax", "model"),
+        applied=AppliedParameters(len(scores), said.function, "model"),
         execution=Execution("cpu", "float32", 8, 1.0, at),
         scoring=scoring_of(run),
     )

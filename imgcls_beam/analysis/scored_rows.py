@@ -24,6 +24,7 @@ Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 _COLUMNS = ("status", "image_uri", "predictions", "top_margin", "params", "attributes")
 COMPARED = ("status", "image_uri", "predictions", "top_margin", "params", "image_sha256")
 """What a comparison needs."""
+_OF_PROBABILITIES = [FUNCTIONS.index(name) for name in ("softmax", "sigmoid")]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +152,7 @@ def _join(
     statuses: Mapping[str, int],
 ) -> ScoredRows:
     batches = [batch for batch, _ in good]
-    scores = [_to_floats(batch["predictions"].flatten().field("score")) for batch in batches]
+    scores = [to_floats(batch["predictions"].flatten().field("score")) for batch in batches]
     lengths = [_to_integers(pc.list_value_length(batch["predictions"])) for batch in batches]
     return ScoredRows(
         labels=labels,
@@ -160,7 +161,7 @@ def _join(
         label_ids=_concatenate([ids for _, ids in good], np.int64),
         scores=_concatenate(scores, np.float64),
         margins=_concatenate([_find_margins(batch) for batch in batches], np.float64),
-        functions=_concatenate([_find_functions(batch) for batch in batches], np.int64),
+        functions=_concatenate([find_functions(batch) for batch in batches], np.int64),
         attributes=_collect_texts(batches, "attributes"),
         contents=_collect_texts(batches, "image_sha256"),
         statuses=statuses,
@@ -170,15 +171,41 @@ def _join(
 def _find_margins(batch: pa.RecordBatch) -> Floats:
     if "top_margin" not in batch.schema.names:
         return np.full(batch.num_rows, np.nan)
-    return _to_floats(batch["top_margin"])
+    return to_floats(batch["top_margin"])
 
 
-def _find_functions(batch: pa.RecordBatch) -> Integers:
+def find_functions(batch: pa.RecordBatch) -> Integers:
+    """What made each row's scores, by `params`: an index in `spec.FUNCTIONS`; -1 unknown, N."""
     if "params" not in batch.schema.names:
         return np.full(batch.num_rows, -1)
     names = pc.struct_field(batch["params"], "function_to_apply")
     found = pc.index_in(names, value_set=pa.array(FUNCTIONS, names.type))
     return _to_integers(pc.fill_null(found, -1))
+
+
+def are_probabilities(functions: Integers) -> Booleans:
+    """Whether a row's scores are probabilities, as far as that is known, N.
+
+    Args:
+        functions: as `find_functions` gives them.
+    """
+    found: Booleans = np.isin(functions, _OF_PROBABILITIES)
+    return found
+
+
+def find_certainties(scores: Floats, margins: Floats, functions: Integers) -> Floats:
+    """How sure each row is, N: its margin; of one class how far its score is from undecided.
+
+    Undecided is a probability of one half, and so 0 before a sigmoid: both are measured alike.
+
+    Args:
+        scores: the best of each row, N.
+        margins: NaN where there is one class, N.
+        functions: as `find_functions` gives them, N.
+    """
+    is_raw = functions == FUNCTIONS.index("none")
+    alone = np.where(is_raw, np.tanh(np.abs(scores) / 2.0), np.abs(2.0 * scores - 1.0))
+    return np.where(np.isnan(margins), alone, margins)
 
 
 def _collect_texts(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
@@ -193,7 +220,8 @@ def _concatenate(arrays: Sequence[Any], dtype: Any) -> Any:  # noqa: ANN401  of 
     return np.concatenate(arrays) if arrays else np.zeros(0, dtype)
 
 
-def _to_floats(values: pa.Array) -> Floats:
+def to_floats(values: pa.Array) -> Floats:
+    """The numbers of a column, NaN where it is null."""
     found: Floats = values.to_numpy(zero_copy_only=False)
     return found.astype(np.float64)  # of nulls only it would be objects
 
