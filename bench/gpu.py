@@ -75,7 +75,8 @@ class Bench:
     Attributes:
         source: the model.
         preparer: bytes to pixels.
-        encoded: the images, in memory.
+        encoded: the images, in memory, as often as they are classified in one go: a batch that is
+            the first or the last of a go waits alone.
         prepared: their uint8 pixels.
         device: `cuda`; `cpu` tries the benchmark itself.
         at_least_s: each figure is repeated for so long.
@@ -237,7 +238,8 @@ def _make_bench(flags: argparse.Namespace, folder: pathlib.Path) -> Bench:
     paths = make_images(folder / "images", flags.images)
     encoded = [EncodedImage(ImageRef(path.as_uri()), path.read_bytes()) for path in paths]
     bench = Bench(source, preparer, encoded, (), flags.device, flags.at_least_s)
-    return dataclasses.replace(bench, prepared=list(bench.prepare()))
+    prepared = list(bench.prepare()) * flags.rounds
+    return dataclasses.replace(bench, encoded=encoded * flags.rounds, prepared=prepared)
 
 
 def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -251,6 +253,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="vit-base", choices=models.MADE)
     add("--images", type=int, default=512, help="how many pictures (512)")
+    add("--rounds", type=int, default=4, help="how often each is classified in one go (4)")
     add("--dtype", action="append", choices=_DTYPES, help="may be repeated (all)")
     add("--batch_size", action="append", type=int, help="may be repeated (32, 64, 128, 256)")
     add("--device", default="cuda", choices=("cuda", "cpu"))

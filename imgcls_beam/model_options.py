@@ -28,7 +28,7 @@ class ModelOptions:
     """Which model, on what, and what is asked of it.
 
     Attributes:
-        model: hub id (`owner/name`), or a local folder in the Hugging Face layout.
+        model: hub id (`owner/name`), or a folder in the Hugging Face layout, by its path or URL.
         revision: branch, tag or commit of a hub model; None for its main branch.
         top_k: at most so many labels; None for every label.
         function_to_apply: sigmoid, softmax, none; None leaves it to the model.

@@ -125,7 +125,11 @@ def _load(asked: "ModelOptions") -> Iterator[str]:
     if card.engine is not None:
         yield f"run by {card.engine.name} ({card.engine.why})"
     is_fast = load_preparer(source).geometry is not None
-    way = "as uint8, scaled on the device" if is_fast else "by the model's processor, one by one"
+    way = (
+        "as uint8, scaled on the device"
+        if is_fast
+        else "by the model's own processor, one at a time"
+    )
     yield f"images are prepared {way}"
 
 
@@ -139,7 +143,9 @@ def _check_input(asked: argparse.Namespace) -> Iterator[str]:
     check_inputs(asked.input)
     first = next(iter(list_images(asked.input)), None)
     if first is None:
-        raise ConfigError("sample", asked.input.sample_ratio, "it leaves no image; give more")
+        raise ConfigError(
+            "sample", asked.input.sample_ratio, "it leaves no image; give a larger share"
+        )
     ref = first.ref if isinstance(first, Failure) else first
     yield f"the first image is {ref.uri}"
 

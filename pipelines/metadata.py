@@ -18,8 +18,9 @@ from . import flags, speech
 
 _NAME = "imgcls"
 _DESCRIPTION = (
-    "Classifies the images of a bucket or manifest with a Hugging Face model: rows go to Parquet "
-    "and BigQuery, one for each image. Give input or input_manifest, and output or output_table."
+    "Classifies the images of a bucket, manifest or request file with a Hugging Face model: a row "
+    "for each image in Parquet and BigQuery, or a response in a file of JSON lines. Give input, "
+    "input_manifest or requests, and output, output_table or output_jsonl."
 )
 CHOICES: dict[str, tuple[str, ...]] = {
     "allow_empty": ("false", "true"),
@@ -37,36 +38,31 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "weights": typing.get_args(WeightsForm),
 }
 _NOT_THERE = ("help", "help_all", "report", "dry_run", *speech.NAMES)
+"""For somebody at a terminal; a report is refused there, since the program does not wait."""
 _NUMBERS = (
     *("limit", "read_concurrency", "max_image_bytes", "max_image_pixels", "max_image_seconds"),
     "file_bytes",
 )
-_IMAGE = {
-    "name": "sdk_container_image",
-    "label": "image of the workers",
-    "helpText": "The template's own image: workers need what the launcher has.",
-    "isOptional": True,
-    "paramType": "TEXT",
+BEAM_PARAMETERS = {
+    "sdk_container_image": "The template's own image: workers need what the launcher has.",
+    "machine_type": "Of the workers, in the place of the one that gpu brings.",
+    "disk_size_gb": "Of a worker, in the place of what gpu brings.",
+    "number_of_worker_harness_threads": "Of a worker, in the place of what gpu brings.",
+    "experiments": "With commas; one of them wins over what gpu brings.",
+    "dataflow_service_options": "With commas; one of them wins over what gpu brings.",
 }
-_MACHINE = {
-    "name": "machine_type",
-    "label": "machine type of the workers",
-    "helpText": "In the place of the one that gpu brings.",
-    "isOptional": True,
-    "paramType": "TEXT",
-}
-BEAM_PARAMETERS = (_IMAGE, _MACHINE)
-"""Flags of Beam's that the program has to see itself. What is in a launch's environment it may
-not be told, and `--gpu` would then choose another machine."""
+"""Flags of Beam's that the program has to see itself, and their help. What is in a launch's
+environment it may not be told, and `--gpu` would then choose another machine."""
 
 
 def make_metadata() -> dict[str, Any]:
     """The template's name, description and parameters, as JSON has them."""
     parameters = [_describe(action) for action in list_actions()]
+    of_beam = [_to_parameter(name, text) for name, text in BEAM_PARAMETERS.items()]
     return {
         "name": _NAME,
         "description": _DESCRIPTION,
-        "parameters": [*parameters, *BEAM_PARAMETERS],
+        "parameters": [*parameters, *of_beam],
     }
 
 
@@ -82,13 +78,7 @@ def list_actions() -> list[argparse.Action]:
 
 
 def _describe(action: argparse.Action) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "name": action.dest,
-        "label": action.dest.replace("_", " "),
-        "helpText": str(action.help),
-        "isOptional": True,  # which of them go together, the program says before it reads anything
-        "paramType": "TEXT",
-    }
+    described = _to_parameter(action.dest, str(action.help))
     if isinstance(action.default, str):
         described["defaultValue"] = action.default
     if action.dest in CHOICES:
@@ -97,3 +87,13 @@ def _describe(action: argparse.Action) -> dict[str, Any]:
     if action.dest in _NUMBERS:
         return {**described, "paramType": "NUMBER"}
     return described
+
+
+def _to_parameter(name: str, text: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": name.replace("_", " "),
+        "helpText": text,
+        "isOptional": True,  # which of them go together, the program says before it reads anything
+        "paramType": "TEXT",
+    }

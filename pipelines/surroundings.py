@@ -25,6 +25,21 @@ from .runners import DEFAULT_RUNNER
 _PACKAGE = "imgcls_beam"
 _ANSWER_S = 5.0
 _LITTLE_GB = 1.0
+_AZURE_STRING = "AZURE_STORAGE_CONNECTION_STRING"
+_AZURE_LOGINS = (
+    ("AZURE_STORAGE_CLIENT_ID", "AZURE_STORAGE_CLIENT_SECRET", "AZURE_STORAGE_TENANT_ID"),
+    ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"),
+    ("AZURE_CLIENT_ID", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_TENANT_ID"),
+    ("AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT_ID"),
+    ("IDENTITY_ENDPOINT",),
+    ("MSI_ENDPOINT",),
+)
+"""Variables that go together: adlfs reads the first, azure-identity the others.
+
+The last two are those of a managed identity; that of a virtual machine is found by a request only.
+"""
+_AZURE_FILES = ("msal_token_cache.json", "service_principal_entries.json")
+"""What `az login` leaves."""
 
 
 def check_packages(asked: argparse.Namespace) -> Iterator[str]:
@@ -118,32 +133,57 @@ def check_runner(asked: argparse.Namespace) -> Iterator[str]:
     if asked.beam is not None:
         yield from check_engine(asked.beam)
         return
-    yield f"{DEFAULT_RUNNER}, which never touches the network, unless --runner says otherwise"
+    yield f"{DEFAULT_RUNNER}, which needs no network; --runner names another one"
     if shutil.which("prism") is None:
         yield (
-            "in pipelines of your own a plain DirectRunner may try to download Prism: "
-            f"give it --runner={DEFAULT_RUNNER} where there is no network"
+            "in pipelines of your own DirectRunner may try to download Prism: "
+            f"give --runner={DEFAULT_RUNNER} where there is no network"
         )
 
 
 def check_credentials(asked: argparse.Namespace) -> Iterator[str]:
     """Which there are; none is shown, and no service is asked."""
-    home = pathlib.Path("~").expanduser()
-    config = pathlib.Path(os.environ.get("CLOUDSDK_CONFIG") or home / ".config" / "gcloud")
-    google = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    has_google = bool(google) or (config / "application_default_credentials.json").exists()
-    has_aws = any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")) or any(
-        (home / ".aws" / name).exists() for name in ("credentials", "config")
-    )
     from huggingface_hub import get_token
 
     found = {
         "hub": (bool(get_token()), "HF_TOKEN; public models need none"),
-        "s3://": (has_aws, "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-        "gs://": (has_google, "gcloud auth application-default login"),
+        "s3://": (_has_aws(), "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        "gs://": (_has_google(), "gcloud auth application-default login"),
+        "az://": (_has_azure(), f"{_AZURE_STRING}, or az login"),
     }
     for place, (is_there, advice) in found.items():
         yield f"{place}: {'found' if is_there else f'none ({advice})'}"
+    if found["az://"][0] and not _is_set(_AZURE_STRING, "AZURE_STORAGE_ACCOUNT_NAME"):
+        yield "az://: AZURE_STORAGE_ACCOUNT_NAME is not set; name the account in the URL"
+
+
+def _has_aws() -> bool:
+    files = (_find_home(".aws", name) for name in ("credentials", "config"))
+    return _is_set("AWS_ACCESS_KEY_ID", "AWS_PROFILE") or any(path.exists() for path in files)
+
+
+def _has_google() -> bool:
+    config = pathlib.Path(os.environ.get("CLOUDSDK_CONFIG") or _find_home(".config", "gcloud"))
+    login = config / "application_default_credentials.json"
+    return _is_set("GOOGLE_APPLICATION_CREDENTIALS") or login.exists()
+
+
+def _has_azure() -> bool:
+    """Whether there is what adlfs asks with: a string, key, SAS, service principal or login."""
+    config = pathlib.Path(os.environ.get("AZURE_CONFIG_DIR") or _find_home(".azure"))
+    return (
+        _is_set(_AZURE_STRING, "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN")
+        or any(all(map(os.environ.get, names)) for names in _AZURE_LOGINS)
+        or any((config / name).exists() for name in _AZURE_FILES)
+    )
+
+
+def _is_set(*names: str) -> bool:
+    return any(map(os.environ.get, names))
+
+
+def _find_home(*parts: str) -> pathlib.Path:
+    return pathlib.Path("~").expanduser().joinpath(*parts)
 
 
 def check_disk(asked: argparse.Namespace) -> Iterator[str]:

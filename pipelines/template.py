@@ -25,6 +25,8 @@ from . import metadata, template_flags, terminal
 from .program import DONE, Fields, run_main
 
 _DELIMITER = "~"
+_METADATA = "deploy/metadata.json"
+_BUILD = f"# build; without a checkout: imgcls template metadata > FILE, and FILE for {_METADATA}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +74,7 @@ def make_build_command(flags: argparse.Namespace) -> list[str]:
         f"--project={flags.project}",
         f"--image={flags.image}",
         "--sdk-language=PYTHON",
-        "--metadata-file=deploy/metadata.json",
+        f"--metadata-file={_METADATA}",
     ]
 
 
@@ -106,11 +108,11 @@ def _to_parameter(name: str, value: str) -> str:
 def _render(flags: argparse.Namespace) -> str:
     build, run = make_build_command(flags), ["", *_show(make_run_command(flags))]
     if flags.action == "build":
-        return "\n".join(_show(build)) + "\n"
+        return "\n".join([_BUILD, *_show(build)]) + "\n"
     if flags.action == "run":
         return "\n".join(run[1:]) + "\n"
     parts = [f"# {flags.spec}", json.dumps(make_spec(flags.image), indent=2, ensure_ascii=False)]
-    return "\n".join([*parts, "", "# build", *_show(build), "", "# run", *run[1:]]) + "\n"
+    return "\n".join([*parts, "", _BUILD, *_show(build), "", "# run", *run[1:]]) + "\n"
 
 
 def _show(command: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ _SQUARE = {"image_size": 32, "patch_size": 8, "intermediate_size": 48, **_SMALL}
 
 
 def _vit(**changes: Any) -> tuple[Any, Any]:
-    config = transformers.ViTConfig(**_SQUARE, **changes)
+    config = transformers.ViTConfig(**{**_SQUARE, **changes})
     size = {"height": 32, "width": 32}
     return transformers.ViTForImageClassification(config), ViTImageProcessorPil(size=size)
 

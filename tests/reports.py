@@ -22,9 +22,9 @@ from imgcls_beam.analysis.report_page.page_facts import (
     ShownScore,
     TruthFacts,
 )
-from imgcls_beam.analysis.report_page.row_tally import add_counts
+from imgcls_beam.analysis.report_page.score_counts import ScoreCounts
 from imgcls_beam.analysis.thresholds import LabelThresholds, ThresholdPoint
-from imgcls_beam.summary import BINS, count_scores
+from imgcls_beam.summary import count_scores
 from tests.scenes import draw_photo
 
 DAY = datetime.date(2026, 11, 26)
@@ -54,12 +54,11 @@ def make_run(counts: dict[str, int], run_id: str = "nightly-2026-11-26") -> RunF
 def make_empty() -> ReportFacts:
     """A run of no image."""
     counts = dict.fromkeys(("listed", "ok", "error", "skipped"), 0)
-    none = (0,) * (BINS + 2)
-    return ReportFacts(make_run(counts), (), 0, scores=none, margins=none)
+    return ReportFacts(make_run(counts), (), 0)
 
 
 def draw_image(index: int, labels: list[str]) -> ReportedImage:
-    """Every tenth is an error; scores go round."""
+    """Every tenth is an error; scores go round, and are probabilities."""
     name = HOSTILE[index // 7 % len(HOSTILE)] if index % 7 == 0 else f"IMG_{index:05d}.jpg"
     uri = f"gs://bucket/photos/2026/{index % 13:02d}/{index:05d}-{name}"
     if index % 10 == 9:
@@ -71,9 +70,8 @@ def draw_image(index: int, labels: list[str]) -> ReportedImage:
     label, other = labels[index % len(labels)], labels[(index + 1) % len(labels)]
     scores = (ShownScore(label, best), ShownScore(other, second))
     before = other if index % 31 == 0 else None
-    return ReportedImage(
-        uri, "1", "ok", scores, best - second, "", "", 4032, 3024, 20_000, "JPEG", before
-    )
+    facts = (best - second, "", "", 4032, 3024, 20_000, "JPEG", before)
+    return ReportedImage(uri, "1", "ok", scores, *facts, has_probabilities=True)
 
 
 def draw_facts(count: int = 60) -> ReportFacts:
@@ -83,7 +81,6 @@ def draw_facts(count: int = 60) -> ReportFacts:
     good = [index for index, image in enumerate(images) if image.status == "ok"]
     bad = [index for index, image in enumerate(images) if image.status == "error"]
     flipped = tuple(index for index in good if images[index].label_before)[:12]
-    none = (0,) * (BINS + 2)
     scores = [images[index].labels[0].score for index in good]
     margins = [images[index].margin for index in good]
     return ReportFacts(
@@ -92,8 +89,8 @@ def draw_facts(count: int = 60) -> ReportFacts:
         rows=count,
         labels=tuple(_share(label, images, good) for label in labels),
         label_count=len(labels),
-        scores=add_counts(none, count_scores(pa.array(scores))),
-        margins=add_counts(none, count_scores(pa.array(margins))),
+        scores=ScoreCounts(count_scores(pa.array(scores))),
+        margins=ScoreCounts(count_scores(pa.array(margins))),
         least_certain=tuple(sorted(good, key=lambda index: images[index].margin or 0)[:12]),
         errors=(ErrorGroup("prepare: truncated", len(bad), tuple(bad[:8])),),
         change=RunChange(
@@ -142,7 +139,7 @@ def draw_truth(labels: list[str], images: tuple[int, ...]) -> TruthFacts:
 def _share(label: str, images: tuple[ReportedImage, ...], good: list[int]) -> LabelShare:
     own = [index for index in good if images[index].labels[0].label == label]
     mean = sum(images[index].labels[0].score for index in own) / max(len(own), 1)
-    return LabelShare(label, len(own), mean, len(own) + 2, tuple(own[:8]))
+    return LabelShare(label, len(own), mean, len(own) + 2, tuple(own[:8]), True)
 
 
 def draw_pictures(facts: ReportFacts, edge_px: int = 48) -> dict[int, Picture]:

@@ -16,7 +16,7 @@ from tests.staged import NOON, RUN, Run, begin, commit, scoring_of
 
 
 class Said(NamedTuple):
-    """What a run says of an image: its labels, best first; none where it failed."""
+    """What a run says of an image: its labels, best first; none where it failed; by what."""
 
     uri: str
     labels: Sequence[tuple[str, float]] = ()

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imgcls_beam.analysis.comparing import ChangedRows
-from imgcls_beam.analysis.scored_rows import Floats, Integers, ScoredRows
+from imgcls_beam.analysis.scored_rows import Integers, ScoredRows, find_certainties
 
 _ERROR_SHARE, _DISAGREEMENT_SHARE = 0.1, 0.5
 """Of the budget, at the most; the rest goes to margins, and what these leave to more errors."""
@@ -94,7 +94,8 @@ def choose_images(
         for at in unasked.choose(changed.at, most):
             other = others.get(int(unasked.uris[at]))
             chosen.append(_describe(rows, at, ReviewReason.DISAGREEMENT, other))
-    closest = np.argsort(find_margins(rows), kind="stable")
+    certainties = find_certainties(rows.top_scores, rows.margins, rows.functions)
+    closest = np.argsort(certainties, kind="stable")
     for at in unasked.choose(closest, budget - len(chosen)):
         other = others.get(int(unasked.uris[at]))
         chosen.append(_describe(rows, at, ReviewReason.MARGIN, other))
@@ -117,12 +118,6 @@ def list_failed(batches: Iterable[pa.RecordBatch]) -> list[ReviewImage]:
                 reason = f"{error['stage']}: {error['code']}"
                 failed.setdefault(uri, ReviewImage(uri, ReviewReason.ERROR, error=reason))
     return list(failed.values())
-
-
-def find_margins(rows: ScoredRows) -> Floats:
-    """How sure each row is, N: its margin; of one class how far its score is from one half."""
-    alone = np.abs(2.0 * rows.top_scores - 1.0)
-    return np.where(np.isnan(rows.margins), alone, rows.margins)
 
 
 class _Unasked:

@@ -25,9 +25,9 @@ ShortIntegers = np.ndarray[Any, np.dtype[np.int32]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 _COLUMNS = ("status", "image_uri", "predictions", "top_margin", "params", "attributes")
-_TO_PROBABILITIES = [FUNCTIONS.index(each) for each in ("softmax", "sigmoid")]
 COMPARED = ("status", "image_uri", "predictions", "top_margin", "params", "image_sha256")
 """What a comparison needs."""
+_OF_PROBABILITIES = [FUNCTIONS.index(name) for name in ("softmax", "sigmoid")]
 
 
 class _Part(NamedTuple):
@@ -95,7 +95,7 @@ class ScoredRows:
     @property
     def has_raw_scores(self) -> bool:
         """Whether a row's scores are no probabilities: neither softmax nor sigmoid was applied."""
-        return not np.isin(self.functions, _TO_PROBABILITIES).all()
+        return not are_probabilities(self.functions).all()
 
     @property
     def lengths(self) -> Integers:
@@ -166,9 +166,9 @@ def _take_apart(good: pa.RecordBatch, known: dict[str, int]) -> _Part:
     return _Part(
         lengths=_to_integers(pc.list_value_length(predictions)),
         label_ids=_to_ids(predictions, known),
-        scores=_to_floats(predictions.flatten().field("score")),
+        scores=to_floats(predictions.flatten().field("score")),
         margins=_find_margins(good),
-        functions=_find_functions(good),
+        functions=find_functions(good),
         uris=_find_texts(good, "image_uri"),
         attributes=_find_texts(good, "attributes"),
         contents=_find_texts(good, "image_sha256"),
@@ -196,15 +196,41 @@ def _join(
 def _find_margins(batch: pa.RecordBatch) -> Floats:
     if "top_margin" not in batch.schema.names:
         return np.full(batch.num_rows, np.nan)
-    return _to_floats(batch["top_margin"])
+    return to_floats(batch["top_margin"])
 
 
-def _find_functions(batch: pa.RecordBatch) -> Integers:
+def find_functions(batch: pa.RecordBatch) -> Integers:
+    """What made each row's scores, by `params`: an index in `spec.FUNCTIONS`; -1 unknown, N."""
     if "params" not in batch.schema.names:
         return np.full(batch.num_rows, -1)
     names = pc.struct_field(batch["params"], "function_to_apply")
     found = pc.index_in(names, value_set=pa.array(FUNCTIONS, names.type))
     return _to_integers(pc.fill_null(found, -1))
+
+
+def are_probabilities(functions: Integers) -> Booleans:
+    """Whether a row's scores are probabilities, as far as that is known, N.
+
+    Args:
+        functions: as `find_functions` gives them.
+    """
+    found: Booleans = np.isin(functions, _OF_PROBABILITIES)
+    return found
+
+
+def find_certainties(scores: Floats, margins: Floats, functions: Integers) -> Floats:
+    """How sure each row is, N: its margin; of one class how far its score is from undecided.
+
+    Undecided is a probability of one half, and so 0 before a sigmoid: both are measured alike.
+
+    Args:
+        scores: the best of each row, N.
+        margins: NaN where there is one class, N.
+        functions: as `find_functions` gives them, N.
+    """
+    is_raw = functions == FUNCTIONS.index("none")
+    alone = np.where(is_raw, np.tanh(np.abs(scores) / 2.0), np.abs(2.0 * scores - 1.0))
+    return np.where(np.isnan(margins), alone, margins)
 
 
 def _find_texts(batch: pa.RecordBatch, name: str) -> pa.Array:
@@ -215,7 +241,8 @@ def _concatenate(arrays: Sequence[Any], dtype: Any) -> Any:  # noqa: ANN401  of 
     return np.concatenate(arrays, dtype=dtype) if arrays else np.zeros(0, dtype)
 
 
-def _to_floats(values: pa.Array) -> Floats:
+def to_floats(values: pa.Array) -> Floats:
+    """The numbers of a column, NaN where it is null."""
     found: Floats = values.to_numpy(zero_copy_only=False)
     return found.astype(np.float64)  # of nulls only it would be objects
 

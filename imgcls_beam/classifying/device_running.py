@@ -1,6 +1,7 @@
 """A model run by torch on a GPU. Heavy: imports torch."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,10 +9,11 @@ import numpy as np
 import torch
 
 from imgcls_beam.classifying.device_ranking import rank_logits, unpack
-from imgcls_beam.classifying.feeding import Feed
+from imgcls_beam.classifying.feeding import Feed, Tensors
 from imgcls_beam.classifying.judging import find_logits
 from imgcls_beam.classifying.lanes import Lane, Mark, Sent
 from imgcls_beam.classifying.protocol import Logits, RankSpec
+from imgcls_beam.classifying.recording import Recorder
 from imgcls_beam.classifying.running import Found
 from imgcls_beam.elements import ModelInputs
 from imgcls_beam.scoring import EngineChoice
@@ -78,7 +80,7 @@ class DeviceRunner:
         """Takes a model that is ready to predict, and the way to its device."""
         self.choice = choice
         self.model, self.feed = model, feed
-        self._lane = lane
+        self._lane, self._recorder = lane, Recorder(lane)
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
         """Every shape."""
@@ -100,9 +102,16 @@ class DeviceRunner:
         start = self._lane.mark()
         inputs = self._lane.receive(stacked)
         with torch.inference_mode():
-            outputs = self.model(**self.feed.move(inputs, self.model.dtype))
-            logits = find_logits(outputs).to(torch.float32)
-            packed = None if wanted is None else self._lane.fetch(rank_logits(logits, wanted))
+            work = functools.partial(self._pass, wanted=wanted)
+            asked = None if wanted is None else (wanted.function_to_apply, wanted.top_k)
+            logits, *ranked = self._recorder.run(work, inputs, (id(self.model), asked))
+            packed = self._lane.fetch(ranked[0]) if ranked else None
             is_kept = wanted is None or wanted.keeps_logits
             fetched = self._lane.fetch(logits) if is_kept else None
         return QueuedPass(logits, start, self._lane.mark(), fetched, packed, wanted)
+
+    def _pass(self, inputs: Tensors, wanted: RankSpec | None) -> tuple[torch.Tensor, ...]:
+        """The logits, and what `rank_logits` gives where ranks are wanted."""
+        outputs = self.model(**self.feed.move(inputs, self.model.dtype))
+        logits = find_logits(outputs).to(torch.float32)
+        return (logits,) if wanted is None else (logits, rank_logits(logits, wanted))

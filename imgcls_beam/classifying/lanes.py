@@ -6,6 +6,7 @@ while one batch is in the model, the pixels of the next are copied, and the host
 what the one before gave: it waits once for each batch, when it wants the answer.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -35,6 +36,16 @@ class Sent(NamedTuple):
     arrived: Any
 
 
+class Recorded(Protocol):
+    """Work that a device repeats."""
+
+    def replay(self, inputs: Tensors) -> tuple[torch.Tensor, ...]:
+        """Queues the work on inputs of the shapes that it was recorded with.
+
+        What it gives lies in the same memory each time: the next replay writes over it.
+        """
+
+
 class Lane(Protocol):
     """The way to a device and back."""
 
@@ -49,6 +60,36 @@ class Lane(Protocol):
 
     def mark(self) -> Mark:
         """Sets a mark behind all that was queued."""
+
+    def record(
+        self, work: Callable[[Tensors], tuple[torch.Tensor, ...]], inputs: Tensors
+    ) -> Recorded:
+        """Records what `work` queues for inputs like these; waits for the device.
+
+        Raises:
+            RuntimeError: it cannot be recorded: it waits for the device, or takes more memory than
+                there is.
+        """
+
+
+class CudaRecording:
+    """A CUDA graph."""
+
+    def __init__(
+        self, work: Callable[[Tensors], tuple[torch.Tensor, ...]], inputs: Tensors
+    ) -> None:
+        """Records; other threads may use the device meanwhile."""
+        self._inputs = {name: each.clone() for name, each in inputs.items()}
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._found = work(self._inputs)
+
+    def replay(self, inputs: Tensors) -> tuple[torch.Tensor, ...]:
+        """See `Recorded`."""
+        for name, each in inputs.items():
+            self._inputs[name].copy_(each, non_blocking=True)
+        self._graph.replay()
+        return self._found
 
 
 class CudaLane:
@@ -86,3 +127,9 @@ class CudaLane:
         event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
         event.record(torch.cuda.current_stream(self._device))
         return event
+
+    def record(
+        self, work: Callable[[Tensors], tuple[torch.Tensor, ...]], inputs: Tensors
+    ) -> CudaRecording:
+        """See `Lane`."""
+        return CudaRecording(work, inputs)

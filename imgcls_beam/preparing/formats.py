@@ -154,7 +154,7 @@ def identify(data: bytes) -> str:
 def _find_missing(name: str) -> str:
     """What must be installed to decode a format; nothing where all is there."""
     if name == "HEIF" and not find_heif():
-        return "HEIF images are decoded with pillow-heif: pip install pillow-heif"
+        return "HEIF images are decoded with an extra: pip install 'imgcls_beam[heic]'"
     feature = FORMATS[name].feature
     if feature and not features.check(feature):
         return f"{name} images are decoded by a Pillow that was built with {feature}"

@@ -87,6 +87,22 @@ def test_images_are_found_by_the_label_of_either_side(
     assert found.inner_text() == f"{total} of {total} images"
 
 
+def test_scores_of_each_side_are_shown_as_what_they_are(
+    tmp_path: pathlib.Path, open_page: Open
+) -> None:
+    before = Said("gs://b/0.jpg", [("cat", 0.5), ("dog", 0.25)], function="none")
+    after = Said("gs://b/0.jpg", [("dog", 0.75), ("cat", 0.25)])
+    for run_id, said in (("before", before), ("after", after)):
+        publish_said(str(tmp_path), [said], dataclasses.replace(RUN, run_id=run_id))
+    path = tmp_path / "raw.html"
+    path.write_text(draw_comparison(gather_two(str(tmp_path)), {}), "utf-8")
+    page = open_page(path)
+    for card in page.locator(".card").all():
+        assert card.locator(".row > span").all_inner_texts() == ["0.500", "75.0 %"]
+    page.locator("#all .card").click()
+    assert page.locator("#side .number").all_inner_texts() == ["0.500", "0.250", "75.0 %", "25.0 %"]
+
+
 def test_runs_that_agree_have_a_page_too(tmp_path: pathlib.Path, open_page: Open) -> None:
     said = [Said("gs://b/0.jpg", [("cat", 1.0)])]
     for run_id in ("before", "after"):

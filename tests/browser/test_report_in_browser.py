@@ -9,6 +9,7 @@ from imgcls_beam.analysis.report_page.drawing import draw_page
 from imgcls_beam.analysis.report_page.page_facts import ReportFacts
 from tests.browser.chromium import AXE
 from tests.browser.conftest import Open
+from tests.gathered import gather, ok
 from tests.reports import HOSTILE, draw_facts, draw_pictures, make_empty
 
 WIDTHS = (320, 390, 768, 1280)
@@ -163,6 +164,23 @@ def test_colours_follow_the_system_until_they_are_chosen(
     assert page.evaluate(paper) != dark
     page.locator("#theme").click()
     assert page.evaluate(paper) == dark
+
+
+def test_raw_scores_are_numbers_beside_shares_of_other_rows(
+    tmp_path: pathlib.Path, open_page: Open
+) -> None:
+    share = ok("share.jpg", ("cat", 0.75), ("dog", 0.25))
+    raw = ok("raw.jpg", ("cat", 0.5), ("dog", -2.0), function="none")
+    page = open_page(write(tmp_path / "raw.html", gather([share, raw])))
+    shown = {"share.jpg": ["75.0 %", "25.0 %"], "raw.jpg": ["0.500", "-2.000"]}
+    for name, scores in shown.items():
+        page.locator("#find").fill(name)
+        assert page.locator("#all .row > span").all_inner_texts() == scores[:1]
+        page.locator("#all .card").click()
+        side = page.locator("#side table").first
+        assert side.locator(".number").all_inner_texts() == scores
+        assert side.locator(".level").count() == (2 if name == "share.jpg" else 0)
+        page.keyboard.press("Escape")
 
 
 def test_a_run_of_no_image_has_a_page_too(tmp_path: pathlib.Path, open_page: Open) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from imgcls_beam.classifying import Best, Classifier, ClassifierSpec, RankSpec, load_classifier
 from imgcls_beam.classifying.device_ranking import rank_logits, unpack
 from imgcls_beam.classifying.device_running import DeviceRunner
+from imgcls_beam.classifying.feeding import Feed
 from imgcls_beam.elements import EncodedImage, ImageRef, ModelInputs, PixelArray, Prediction
 from imgcls_beam.health import Health
 from imgcls_beam.model_options import Device, Dtype, Engine
@@ -40,8 +42,8 @@ pytestmark = [
 
 IMAGES = 24
 TOLERANCES: dict[Dtype, float] = {"float32": 1e-5, "float16": 2e-2, "bfloat16": 8e-2}
-"""Of logits, times the largest of them: twice what these models lose on a CPU in float16 (8e-3) and
-bfloat16 (4e-2). In float32 TF32, whose fraction has 10 bits, would show here."""
+"""Of logits, times the largest of them: twice what most of these models lose on a CPU in float16
+(8e-3) and bfloat16 (4e-2). In float32 TF32, whose fraction has 10 bits, would show here."""
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
@@ -94,11 +96,24 @@ def inputs_of(images: list[PixelArray]) -> list[ModelInputs]:
 def test_logits_are_those_of_the_cpu_within_what_the_dtype_rounds(
     folder: str, dtype: Dtype
 ) -> None:
+    """A random DeiT loses a tenth of its largest logit in bfloat16, in the library's own pass."""
     batch = inputs_of(prepare(folder))
     expected = load(folder, "cpu").classify(batch).logits
     found = load(folder, dtype=dtype).classify(batch).logits
     assert found.dtype == np.float32
-    assert np.abs(found - expected).max() <= TOLERANCES[dtype] * np.abs(expected).max()
+    exact = 1e-5 * np.abs(expected).max()
+    allowed = exact if dtype == "float32" else 2 * measure_rounding(folder, dtype, expected) + exact
+    assert np.abs(found - expected).max() <= allowed
+
+
+def measure_rounding(folder: str, dtype: Dtype, expected: Scores) -> float:
+    """How far the library's own pass on the device is from the logits of the CPU in float32."""
+    model = transformers.AutoModelForImageClassification.from_pretrained(folder, dtype=dtype)
+    feed = Feed(torch.device("cuda"), load_preparer(resolve_model(folder, None)).affine)
+    with torch.inference_mode():
+        inputs = feed.move(feed.stack(inputs_of(prepare(folder))), model.dtype)
+        logits = model.eval().cuda()(**inputs).logits.float().cpu().numpy()
+    return float(np.abs(logits - expected).max())
 
 
 def test_a_batch_gives_what_its_images_give_one_by_one(folder: str) -> None:
@@ -133,6 +148,19 @@ def test_many_threads_get_the_ranks_of_one(folder: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", list(TOLERANCES))
+def test_a_pass_that_is_replayed_has_the_bits_of_a_plain_one(folder: str, dtype: Dtype) -> None:
+    images = inputs_of(prepare(folder))
+    batches = [images[i : i + 8] for i in range(0, IMAGES, 8)]
+    expected = [load(folder, dtype=dtype).classify(batch).logits for batch in batches]
+    classifier = load(folder, dtype=dtype)
+    for _ in range(3):
+        for batch, logits in zip(batches, expected, strict=True):
+            np.testing.assert_array_equal(classifier.classify(batch).logits, logits)
+    runner = classifier._runner  # type: ignore[attr-defined]
+    assert len(runner._recorder._recorded) == 1
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCES))
 def test_a_model_on_the_device_ranks_as_the_host(folder: str, dtype: Dtype) -> None:
     classifier = load(folder, dtype=dtype)
     assert classifier.describe().ranks
@@ -152,7 +180,8 @@ def test_the_device_ranks_as_the_host(function: FunctionToApply, classes: int, s
     wanted = RankSpec(function, 5)
     best = unpack(rank_logits(torch.from_numpy(logits).cuda(), wanted).tolist(), wanted)
     assert best[3] is None
-    if step != 2.0**-23:
+    # The best of 100,000 sigmoids are so close to 1 that the host has to rank them.
+    if step != 2.0**-23 and (function, classes) != ("sigmoid", 100_000):
         assert sum(each is None for each in best) == 1
     compare(logits, function, best)
 
@@ -177,6 +206,8 @@ def test_a_pass_is_queued_without_waiting_for_the_device(
     batch, classifier = inputs_of(prepare(folder)), load(folder)
     wanted = RankSpec("softmax", 5)
     expected = classifier.rank(batch, wanted)
+    for _ in range(3):  # by the last of these it is recorded
+        assert list(classifier.rank(batch, wanted).best) == list(expected.best)
     runner = classifier._runner  # type: ignore[attr-defined]
     assert isinstance(runner, DeviceRunner)
     torch.cuda.set_sync_debug_mode("error")

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import imgcls_beam
+from imgcls_beam.accelerators import to_hint
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "plugin.md").read_text(encoding="utf-8")
@@ -96,3 +97,8 @@ def test_each_public_name_of_a_transform_is_on_the_page() -> None:
     for name in imgcls_beam.__all__:
         if name.startswith(("Classify", "ImageClassification", "WriteP", "WriteJ", "ListI")):
             assert f"`{name}" in PAGE, name
+
+
+def test_the_hint_is_the_one_that_the_job_takes() -> None:
+    hints = re.findall(r'accelerator(?:": |=)"([^"]+)"', PAGE)
+    assert hints == [to_hint("l4")] * 2

@@ -2,7 +2,9 @@
 
 import argparse
 import importlib.metadata
+import os
 import pathlib
+import re
 import shutil
 from collections import namedtuple
 from typing import Any
@@ -72,17 +74,73 @@ def test_a_package_that_does_not_fit_is_named_with_the_command(
     assert str(find(surroundings.check_packages)[1]) == message
 
 
-def test_credentials_are_there_or_not_and_never_shown(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HF_TOKEN", "AWS_PROFILE", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.fixture
+def nothing_set(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No credentials, and an empty home."""
+    for name in list(os.environ):
+        if re.match(r"HF_TOKEN|AWS_|AZURE_|GOOGLE_|CLOUDSDK_|IDENTITY_|MSI_", name):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "canary")
+    return monkeypatch
+
+
+def test_credentials_are_there_or_not_and_never_shown(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("AWS_ACCESS_KEY_ID", "canary")
     lines, problem = find(surroundings.check_credentials)
     assert problem is None
-    assert "s3://: found" in lines
-    assert [line.split(" (")[0] for line in lines if line.startswith("gs")] == ["gs://: none"]
+    assert [line.partition(" (")[0] for line in lines if "://" in line] == [
+        *("s3://: found", "gs://: none", "az://: none")
+    ]
+    assert "canary" not in str(lines)
+
+
+ACCOUNT = {"AZURE_STORAGE_ACCOUNT_NAME": "account"}
+LOGIN = ("CLIENT_ID", "CLIENT_SECRET", "TENANT_ID")
+FOUND = ["az://: found"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (ACCOUNT, ["az://: none (AZURE_STORAGE_CONNECTION_STRING, or az login)"]),
+        ({"AZURE_STORAGE_CONNECTION_STRING": "canary"}, FOUND),
+        ({**ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY": "canary"}, FOUND),
+        ({**ACCOUNT, "AZURE_STORAGE_SAS_TOKEN": "canary"}, FOUND),
+        ({**ACCOUNT, **{f"AZURE_STORAGE_{name}": "canary" for name in LOGIN}}, FOUND),
+        ({**ACCOUNT, **{f"AZURE_{name}": "canary" for name in LOGIN}}, FOUND),
+        ({**ACCOUNT, "IDENTITY_ENDPOINT": "http://canary"}, FOUND),
+        (
+            {**ACCOUNT, "AZURE_CLIENT_ID": "canary"},
+            ["az://: none (AZURE_STORAGE_CONNECTION_STRING, or az login)"],
+        ),
+        (
+            {"AZURE_STORAGE_ACCOUNT_KEY": "canary"},
+            [*FOUND, "az://: AZURE_STORAGE_ACCOUNT_NAME is not set; name the account in the URL"],
+        ),
+    ],
+)
+def test_what_adlfs_asks_azure_with_is_found_and_never_shown(
+    given: dict[str, str], said: list[str], nothing_set: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        nothing_set.setenv(name, value)
+    lines, problem = find(surroundings.check_credentials)
+    assert problem is None
+    assert [line for line in lines if line.startswith("az://")] == said
+    assert "canary" not in str(lines)
+
+
+@pytest.mark.parametrize("variable", [None, "AZURE_CONFIG_DIR"])
+def test_a_login_of_az_is_found_where_it_leaves_it(
+    variable: str | None, tmp_path: pathlib.Path, nothing_set: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("elsewhere" if variable else ".azure")
+    folder.mkdir()
+    (folder / "msal_token_cache.json").write_text("canary")
+    if variable:
+        nothing_set.setenv(variable, str(folder))
+    lines, _ = find(surroundings.check_credentials)
+    assert "az://: found" in lines
     assert "canary" not in str(lines)
 
 

@@ -14,10 +14,19 @@ from pipelines import metadata
 from pipelines.__main__ import main
 from pipelines.flags import parse_flags
 from pipelines.template import make_spec
+from pipelines.template_flags import list_parameters
 
 ROOT = pathlib.Path(__file__).parents[2]
 WHERE = ("--image=r.pkg.dev/p/i/imgcls:1", "--spec=gs://b/imgcls.json", "--project=p")
 PLACES = ("--input=gs://b/photos", "--output=gs://b/labels")
+OF_GPU = {
+    "machine_type": "g2-standard-16",
+    "disk_size_gb": "200",
+    "number_of_worker_harness_threads": "8",
+    "experiments": "use_multiple_sdk_containers",
+    "dataflow_service_options": "worker_accelerator=type:nvidia-l4;count:2;install-nvidia-driver",
+}
+"""Beam's flags that `--gpu` sets where a launch does not."""
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -53,7 +62,7 @@ def test_every_flag_is_a_parameter_that_dataflow_understands() -> None:
         metadata.render_metadata(), ignore_unknown_fields=False
     )
     names = [each.name for each in described.parameters]
-    of_beam = ["sdk_container_image", "machine_type"]
+    of_beam = ["sdk_container_image", *OF_GPU]
     assert names == [*(each.dest for each in metadata.list_actions()), *of_beam]
     assert all(each.help_text and each.is_optional for each in described.parameters)
     kinds = {each.name: each.param_type.name for each in described.parameters}
@@ -119,10 +128,23 @@ def test_the_machine_is_a_parameter_that_the_program_sees(
     assert PipelineOptions(rest).view_as(WorkerOptions).machine_type == "g2-standard-16"
 
 
+def test_what_a_gpu_brings_is_a_parameter_that_wins(capsys: pytest.CaptureFixture[str]) -> None:
+    given = [f"--{name}={value}" for name, value in OF_GPU.items()]
+    words = read_command(run(capsys, "run", *WHERE, *PLACES, "--gpu=l4", *given), "gcloud")
+    parameters = read_parameters(words)
+    assert parameters.keys() <= list_parameters()
+    launched = [f"--{name}={value}" for name, value in parameters.items()]
+    _, rest = parse_flags([*launched, "--runner=DataflowRunner"])
+    assert {*given} <= {*rest}
+    assert len(rest) == len({each.partition("=")[0] for each in rest})
+
+
 def test_the_command_that_builds_names_the_image_and_the_parameters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = shlex.split(run(capsys, "build", *WHERE).replace("\\\n", " "))
+    printed = run(capsys, "build", *WHERE)
+    assert "imgcls template metadata > FILE" in printed
+    words = shlex.split(printed.replace("\\\n", " "), comments=True)
     assert words[:5] == ["gcloud", "dataflow", "flex-template", "build", "gs://b/imgcls.json"]
     assert "--image=r.pkg.dev/p/i/imgcls:1" in words
     (file,) = [word.partition("=")[2] for word in words if word.startswith("--metadata-file=")]

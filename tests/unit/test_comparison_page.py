@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import re
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,13 @@ def publish(output: pathlib.Path, **runs: list[Said]) -> None:
         publish_said(str(output), said, dataclasses.replace(RUN, run_id=run_id))
 
 
+def read_data(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found.group(1))
+    return data
+
+
 def test_it_has_the_images_that_changed_and_what_both_say(facts: ComparisonFacts) -> None:
     said = [(say(index, 0), say(index, 1)) for index in range(120)]
     changed = {a.uri: (a, b) for a, b in said if a.labels[0][0] != b.labels[0][0]}
@@ -42,6 +50,28 @@ def test_it_has_the_images_that_changed_and_what_both_say(facts: ComparisonFacts
         assert [(each.label, each.score) for each in image.labels_before] == list(a.labels)
         assert [(each.label, each.score) for each in image.labels] == list(b.labels)
         assert image.label_before == a.labels[0][0]
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_each_side_is_spelled_by_its_own_function(tmp_path: pathlib.Path, turn: int) -> None:
+    """Raw scores may lie between 0 and 1, too; images of one run may have other functions."""
+    probable = Said("gs://b/0.jpg", [("cat", 0.75), ("dog", 0.25)], function="sigmoid")
+    raw = Said("gs://b/0.jpg", [("dog", 0.5), ("cat", 0.25)], function="none")
+    both = (probable, raw), (raw, probable)
+    before, after = both[turn]
+    other = [each._replace(uri="gs://b/1.jpg") for each in (after, before)]
+    publish(tmp_path, before=[before, other[0]], after=[after, other[1]])
+    facts = gather_two(str(tmp_path))
+    images = list_comparison_values(facts)["images"]
+    spelled = {probable.labels[0][0]: "75.0 %", raw.labels[0][0]: "0.500"}
+    for index in (0, 1):
+        shown = images[index]
+        assert shown["score_before"] == spelled[shown["before"]]
+        assert shown["score"] == spelled[shown["label"]]
+        assert {shown["before"], shown["label"]} == set(spelled)
+    for row in read_data(draw_comparison(facts, {}))["rows"]:
+        best, before = row[2][0][1], row[12][0][1]
+        assert row[13:15] == [int(best == 0.75), int(before == 0.75)]
 
 
 def test_those_of_which_both_are_sure_come_first(facts: ComparisonFacts) -> None:
@@ -96,10 +126,7 @@ def test_every_text_is_escaped_and_seen(facts: ComparisonFacts) -> None:
 
 
 def test_its_data_are_those_of_both_sides(facts: ComparisonFacts) -> None:
-    page = draw_comparison(facts, {})
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
-    assert found is not None
-    data = json.loads(found.group(1))
+    data = read_data(draw_comparison(facts, {}))
     assert data["sides"] == ["A", "B"]
     assert len(data["rows"]) == len(facts.images)
     for row, image in zip(data["rows"], facts.images, strict=True):

@@ -56,6 +56,25 @@ def test_a_share_that_is_there_never_reads_as_none(part: int, whole: int, text: 
     assert page_text.spell_ratio(part, whole) == text
 
 
+@pytest.mark.parametrize(
+    ("score", "is_probability", "text"),
+    [
+        (0.5, True, "50.0 %"),
+        (1.0, True, "100.0 %"),
+        (0.5, False, "0.500"),
+        (1.0, False, "1.000"),
+        (0.0, False, "0.000"),
+        (-3.25, False, "-3.250"),
+        (11.0625, False, "11.062"),
+    ],
+)
+def test_only_a_probability_is_spelled_in_percent(
+    score: float, is_probability: bool, text: str
+) -> None:
+    """A raw score may lie between 0 and 1, too."""
+    assert page_text.spell_score(score, is_probability=is_probability) == text
+
+
 def test_numbers_are_spelled_with_their_units() -> None:
     sizes = (0, 999, 1000, 1_234_567, 10**18 * 4)
     assert [page_text.spell_bytes(each) for each in sizes] == [
@@ -64,9 +83,6 @@ def test_numbers_are_spelled_with_their_units() -> None:
     times = (0.04, 59.4, 61, 7322)
     assert [page_text.spell_duration(each) for each in times] == [
         *("0.0 s", "59.4 s", "1 min 1 s", "2 h 2 min")
-    ]
-    assert [page_text.spell_score(each) for each in (0.5, 1.0, -3.25)] == [
-        *("50.0 %", "100.0 %", "-3.250")
     ]
     east = datetime.timezone(datetime.timedelta(hours=2))
     assert page_text.spell_time(datetime.datetime(2026, 1, 2, 1, tzinfo=east)) == (

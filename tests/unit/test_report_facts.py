@@ -1,95 +1,20 @@
 """Rows of runs → the facts of a report: counted whole, kept in part, the same in any order."""
 
 import dataclasses
-import datetime
 import math
 import random
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from imgcls_beam.analysis.report_page import gathering, row_tally
 from imgcls_beam.analysis.report_page.earlier_labels import measure_shift, read_labels
-from imgcls_beam.analysis.report_page.gathering import EarlierRun, gather_facts
 from imgcls_beam.analysis.report_page.kept_rows import digest_uri
 from imgcls_beam.analysis.report_page.page_facts import LabelShare, ReportFacts
 from imgcls_beam.analysis.report_page.page_values import list_values
 from imgcls_beam.elements import Failure, ImageRef, Outcome, Prediction, Skipped
-from imgcls_beam.errors import FailureCode, ImageError
-from imgcls_beam.rows import to_record_batch
-from imgcls_beam.scoring import AppliedParameters, Execution, ModelSource, Scoring
-from imgcls_beam.sinks import RecordedModel, RunRecord
-from imgcls_beam.sinks.record_parts import RecordedPublication
-from imgcls_beam.spec import LabelScore
-from imgcls_beam.summary import merge_summaries, summarize
-
-NOON = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
-SCORING = Scoring(ModelSource("owner/model", "a" * 40, "owner/model", "a" * 40), 5)
-MODEL = RecordedModel.of_scoring(SCORING)
-EXECUTION = Execution("cpu", "float32", 8, 1.0, NOON)
-APPLIED = AppliedParameters(5, "softmax", "model")
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-    """A run in memory: `RunRows`."""
-
-    record: RunRecord
-    batches: Sequence[pa.RecordBatch]
-    place: str = "out"
-
-    def read(
-        self, columns: Sequence[str], model_key: str | None = None, status: str | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        assert model_key == MODEL.key
-        for batch in self.batches:
-            wanted = pa.Table.from_batches([batch])
-            if status is not None:
-                wanted = wanted.filter(pc.equal(wanted["status"], status))
-            yield from wanted.select(list(columns)).to_batches()
-
-
-def ok(name: str, *labels: tuple[str, float]) -> Outcome:
-    scores = tuple(LabelScore(*each) for each in labels)
-    margin = labels[0][1] - labels[1][1] if len(labels) > 1 else None
-    ref = ImageRef(f"gs://b/{name}", "1")
-    return Prediction(ref, scores, margin, APPLIED, EXECUTION, SCORING)
-
-
-def bad(name: str, code: FailureCode = FailureCode.TRUNCATED) -> Outcome:
-    failure = Failure.from_error(ImageRef(f"gs://b/{name}", "1"), ImageError(code, "it ends"))
-    return dataclasses.replace(failure, scoring=SCORING)
-
-
-def make_run(
-    outcomes: Sequence[Outcome | Skipped], run_id: str = "r2", batch_rows: int = 100
-) -> Rows:
-    batches = [
-        to_record_batch(outcomes[start : start + batch_rows])
-        for start in range(0, len(outcomes), batch_rows)
-    ]
-    publication = RecordedPublication("s", "new", NOON, NOON, len(outcomes))
-    record = RunRecord(
-        run_id=run_id,
-        run_date=NOON.date(),
-        session_id="s",
-        state="DONE",
-        models=(MODEL,),
-        listed=len(outcomes),
-        summary=merge_summaries(map(summarize, batches)).to_json(),
-        publications=(publication,),
-    )
-    return Rows(record, batches)
-
-
-def gather(
-    outcomes: Sequence[Outcome | Skipped], before: Sequence[Outcome] | None = None, **how: Any
-) -> ReportFacts:
-    earlier = None if before is None else EarlierRun(make_run(before, "r1"), MODEL)
-    return gather_facts(make_run(outcomes, **how), MODEL, earlier)
+from imgcls_beam.errors import FailureCode
+from tests.gathered import MODEL, SCORING, bad, gather, make_run, ok
 
 
 def draw(count: int, seed: int = 1) -> list[Outcome]:
@@ -125,7 +50,7 @@ def test_counts_are_those_of_all_rows() -> None:
     for share in facts.labels:
         own = [each.labels[0].score for each in good if each.labels[0].label == share.label]
         assert math.isclose(share.mean_score, sum(own) / len(own))
-    assert sum(facts.scores) == sum(facts.margins) == 270
+    assert sum(facts.scores.bins) == sum(facts.margins.bins) == 270
     assert {(group.problem, group.count) for group in facts.errors} == {
         ("prepare: truncated", 10),
         ("read: not_found", 20),
@@ -175,6 +100,15 @@ def test_the_least_certain_have_the_smallest_margins_in_order() -> None:
 def test_of_one_label_the_middle_of_its_scores_is_least_certain() -> None:
     facts = gather([ok("a", ("nsfw", 0.9)), ok("b", ("nsfw", 0.52)), ok("c", ("nsfw", 0.03))])
     assert names_of(facts, facts.least_certain) == ["b", "a", "c"]
+
+
+def test_of_one_raw_score_the_one_around_0_is_least_certain() -> None:
+    """0 is what a sigmoid makes one half of; 0.5, the middle of probabilities, is nothing there."""
+    scores = {"a": 0.5, "b": -0.1, "c": 3.0, "d": -8.0}
+    outcomes = [ok(name, ("nsfw", score), function="none") for name, score in scores.items()]
+    half = ok("e", ("nsfw", 0.55), function="sigmoid")  # its score before was 0.2
+    facts = gather([*outcomes, half])
+    assert names_of(facts, facts.least_certain) == ["b", "e", "a", "c", "d"]
 
 
 def test_what_is_kept_does_not_hang_on_the_order_of_the_rows() -> None:

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from imgcls_beam.analysis.comparing import find_changed
-from imgcls_beam.analysis.reviewing import ReviewImage, ReviewReason, choose_images, find_margins
-from imgcls_beam.analysis.scored_rows import ScoredRows
+from imgcls_beam.analysis.reviewing import ReviewImage, ReviewReason, choose_images
+from imgcls_beam.analysis.scored_rows import ScoredRows, find_certainties
+from imgcls_beam.spec import FUNCTIONS
 from tests.drawn import Drawn
 
 
@@ -105,7 +106,8 @@ def test_an_image_that_failed_in_one_line_is_asked_for_once() -> None:
 
 def test_a_model_of_one_class_is_the_least_sure_at_one_half() -> None:
     rows = Drawn(("nsfw",), np.array([[0.95], [0.55], [0.02]]), np.zeros(3, np.int64)).to_rows(1)
-    assert find_margins(rows) == pytest.approx([0.9, 0.1, 0.96])
+    certainties = find_certainties(rows.top_scores, rows.margins, rows.functions)
+    assert certainties == pytest.approx([0.9, 0.1, 0.96])
     chosen = choose_images(rows, [], 2)
     assert name(chosen) == ["1", "0"]
     assert [each.margin for each in chosen] == [None, None]
@@ -114,3 +116,14 @@ def test_a_model_of_one_class_is_the_least_sure_at_one_half() -> None:
 def test_a_run_without_good_rows_has_its_errors() -> None:
     rows = Drawn(("cat",), np.zeros((0, 1)), np.zeros(0, np.int64)).to_rows(1)
     assert name(choose_images(rows, [fail(0, "e"), fail(1, "e")], 5)) == ["x0", "x1"]
+
+
+def test_of_raw_scores_of_one_class_0_is_the_least_sure() -> None:
+    """It is what a sigmoid makes one half of, and the row is as sure as it is then."""
+    raw = np.array([[0.5], [-0.1], [3.0]])
+    rows = Drawn(("nsfw",), raw, np.zeros(3, np.int64)).to_rows(1)
+    none = dataclasses.replace(rows, functions=np.full(3, FUNCTIONS.index("none")))
+    assert name(choose_images(none, [], 3)) == ["1", "0", "2"]
+    scores = 1 / (1 + np.exp(-raw[:, 0]))
+    of_sigmoid = find_certainties(scores, rows.margins, np.zeros(3, np.int64))
+    assert find_certainties(raw[:, 0], rows.margins, none.functions) == pytest.approx(of_sigmoid)

@@ -223,7 +223,7 @@ def test_heic_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch, asked_
     monkeypatch.setattr(formats, "find_heif", lambda: False)
     code, message = _refuse(encode(PICTURE, "HEIF"))
     assert code is FailureCode.UNSUPPORTED
-    assert message == "HEIF images are decoded with pillow-heif: pip install pillow-heif"
+    assert message == "HEIF images are decoded with an extra: pip install 'imgcls_beam[heic]'"
 
 
 @pytest.mark.parametrize(("kind", "feature"), [("AVIF", "avif"), ("WEBP", "webp")])

@@ -66,9 +66,12 @@ def _read_rows(run: RunRows, model_key: str, uris: Collection[str]) -> dict[str,
 
 
 def _put_beside(image_a: ReportedImage, image_b: ReportedImage) -> ReportedImage:
-    """B's row with the labels of A's."""
-    label = image_a.labels[0].label
-    return image_b._replace(label_before=label, labels_before=image_a.labels)
+    """B's row with the labels of A's; what A's scores are is A's own."""
+    return image_b._replace(
+        label_before=image_a.labels[0].label,
+        labels_before=image_a.labels,
+        had_probabilities=image_a.has_probabilities,
+    )
 
 
 def _to_pair(

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from imgcls_beam.analysis.report_page.kept_rows import digest_uri
+from imgcls_beam.analysis.report_page.score_counts import ScoreCounts, count_by_kind
 from imgcls_beam.analysis.run_rows import RunRows
-from imgcls_beam.summary import BINS, count_scores
+from imgcls_beam.analysis.scored_rows import are_probabilities, find_functions
 
 MAX_IMAGES = 2_000_000
 """Of which the labels are held, some 250 MB; of a longer run it is a share of the images."""
@@ -24,13 +25,15 @@ class EarlierLabels:
         by_digest: best label, by `digest_uri`.
         below: images of lower digests are in it.
         counts: good rows by best label, of all.
-        scores: good rows by best score, as in `Summary.scores`.
+        scores: good rows by best score.
+        functions: what made these, as indices in `spec.FUNCTIONS`; it is this run's own.
     """
 
     by_digest: Mapping[int, str]
     below: int
     counts: Mapping[str, int]
-    scores: tuple[int, ...]
+    scores: ScoreCounts
+    functions: frozenset[int]
 
     @property
     def sampled_ratio(self) -> float:
@@ -53,14 +56,16 @@ def read_labels(run: RunRows, model_key: str, max_images: int = MAX_IMAGES) -> E
     below = _DIGESTS if rows <= max_images else _DIGESTS * max_images // rows
     found: dict[int, str] = {}
     counts: collections.Counter[str] = collections.Counter()
-    scores = (0,) * (BINS + 2)
-    for batch in run.read(("image_uri", "top_label", "top_score"), model_key, "ok"):
-        scores = tuple(map(sum, zip(scores, count_scores(batch["top_score"]), strict=True)))
+    scores, used = ScoreCounts(), set[int]()
+    for batch in run.read(("image_uri", "top_label", "top_score", "params"), model_key, "ok"):
+        functions = find_functions(batch)
+        used.update(functions.tolist())
+        scores = scores.add(count_by_kind(batch["top_score"], are_probabilities(functions)))
         labels = batch["top_label"].to_pylist()
         counts.update(labels)
         digests = map(digest_uri, batch["image_uri"].to_pylist())
         found |= {key: label for key, label in zip(digests, labels, strict=True) if key < below}
-    return EarlierLabels(found, below, counts, scores)
+    return EarlierLabels(found, below, counts, scores, frozenset(used))
 
 
 def measure_shift(before: Sequence[int], after: Sequence[int]) -> float:

@@ -158,6 +158,7 @@ def _list_shares(tally: Tally, known: EarlierLabels | None, pool: _Pool) -> Iter
             tally.sums[label] / count,
             None if known is None else known.counts.get(label, 0),
             pool.add_all(images),
+            label not in tally.raw_labels,
         )
 
 
@@ -187,9 +188,17 @@ def _to_change(tally: Tally, earlier: EarlierRun, known: EarlierLabels, pool: _P
         flips=tuple(LabelChange(*labels, count) for labels, count in flips[:_MAX_FLIPS]),
         images=pool.add_all(tally.flipped.list_images()),
         label_index=measure_shift(old, new),
-        score_index=measure_shift(_to_tenths(known.scores), _to_tenths(tally.scores)),
+        score_index=_measure_scores(tally, known),
         sampled_ratio=known.sampled_ratio,
     )
+
+
+def _measure_scores(tally: Tally, known: EarlierLabels) -> float | None:
+    """The shift of the best scores; None where those of the two runs are not of one kind."""
+    has_probabilities = sum(known.scores.bins) and sum(tally.scores.bins)
+    if known.functions != tally.functions or not has_probabilities:
+        return None
+    return measure_shift(_to_tenths(known.scores.bins), _to_tenths(tally.scores.bins))
 
 
 def _to_tenths(counts: Sequence[int]) -> list[int]:

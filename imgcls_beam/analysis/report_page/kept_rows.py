@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imgcls_beam.analysis.report_page.page_facts import ReportedImage, ShownScore
+from imgcls_beam.analysis.scored_rows import are_probabilities, find_functions
 
 _FACTS = ("image_width", "image_height", "image_bytes", "image_format")
 COLUMNS = (
     *("image_uri", "image_version", "status", "predictions", "top_label", "top_score"),
-    *("top_margin", "error", *_FACTS),
+    *("top_margin", "error", "params", *_FACTS),
 )
 _SHOWN_LABELS = 5
 _DIGEST_BYTES = 8
@@ -100,6 +101,8 @@ def to_images(batch: pa.RecordBatch, wanted: Sequence[WantedRow]) -> list[Report
         (each.label_before for each in wanted),
         (each.truth for each in wanted),
         itertools.repeat((), len(wanted)),
+        are_probabilities(find_functions(rows)).tolist(),
+        itertools.repeat(False, len(wanted)),
     )
     return list(map(ReportedImage._make, zip(*columns, strict=True)))
 

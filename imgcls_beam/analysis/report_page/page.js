@@ -4,8 +4,8 @@
   const data = JSON.parse($("data").textContent);
   const PAGE = 60;
   const numbers = new Intl.NumberFormat("en");
-  const [URI, STATUS, SCORES, MARGIN, PROBLEM, MESSAGE, WIDTH, HEIGHT, BYTES, FORMAT, BEFORE, TRUTH, OTHERS, PICTURE] =
-    Array(14).keys();
+  const [URI, STATUS, SCORES, MARGIN, PROBLEM, MESSAGE, WIDTH, HEIGHT, BYTES, FORMAT, BEFORE, TRUTH, OTHERS, ARE_SHARES, OTHERS_ARE_SHARES, PICTURE] =
+    Array(16).keys();
   // A comparison has the scores of both sides; a report those of one.
   const sides = data.sides;
   const labelOf = (pair) => data.labels[pair[0]];
@@ -14,8 +14,8 @@
   const uriOf = (row) => data.prefix + row[URI];
   const nameOf = (row) => row[URI].split(/\/|::/).pop() || row[URI];
   const percent = (value) => (value * 100).toFixed(1) + " %";
-  // What is no share (no function was applied) is a number.
-  const show = (value) => (value >= 0 && value <= 1 ? percent(value) : value.toFixed(3));
+  // What is no share (no function was applied) is a number, wherever it lies.
+  const show = (value, isShare) => (isShare ? percent(value) : value.toFixed(3));
 
   function make(tag, props = {}, ...children) {
     const made = Object.assign(document.createElement(tag), props);
@@ -36,14 +36,14 @@
     return make("span", { className: "none", textContent: row[PICTURE] || row[PROBLEM] || "no picture in this report" });
   }
 
-  const scored = (pair) =>
-    make("span", { className: "row" }, make("b", {}, isolate(labelOf(pair))), make("span", { textContent: show(pair[1]) }));
+  const scored = (pair, isShare) =>
+    make("span", { className: "row" }, make("b", {}, isolate(labelOf(pair))), make("span", { textContent: show(pair[1], isShare) }));
 
   function card(index) {
     const row = data.rows[index];
     const words = make("span", { className: "words" });
-    if (sides) words.append(scored(row[OTHERS][0]), scored(row[SCORES][0]));
-    else if (row[SCORES].length) words.append(scored(row[SCORES][0]));
+    if (sides) words.append(scored(row[OTHERS][0], row[OTHERS_ARE_SHARES]), scored(row[SCORES][0], row[ARE_SHARES]));
+    else if (row[SCORES].length) words.append(scored(row[SCORES][0], row[ARE_SHARES]));
     else words.append(make("b", { textContent: row[PROBLEM] || row[STATUS] }));
     words.append(make("span", { className: "name" }, isolate(cut(nameOf(row), 40))));
     const button = make("button", { type: "button", className: "card", title: uriOf(row) }, make("span", { className: "frame" }, picture(index)), words);
@@ -121,6 +121,7 @@
     for (const cells of rows) body.append(make("tr", {}, ...cells));
     return make("table", {}, body);
   }
+  const raw = () => make("span", { className: "soft", textContent: " · raw scores" });
   const cell = (content, className = "") => make("td", { className }, content);
 
   function level(value) {
@@ -131,14 +132,15 @@
 
   function describe(row) {
     const parts = [];
-    const groups = sides ? [[sides[0], row[OTHERS]], [sides[1], row[SCORES]]] : [["Predictions", row[SCORES]]];
-    for (const [name, pairs] of groups) {
+    const own = [sides ? sides[1] : "Predictions", row[SCORES], row[ARE_SHARES]];
+    const groups = sides ? [[sides[0], row[OTHERS], row[OTHERS_ARE_SHARES]], own] : [own];
+    for (const [name, pairs, areShares] of groups) {
       const rows = pairs.map((pair) => [
         cell(isolate(labelOf(pair))),
-        cell(level(pair[1])),
-        cell(show(pair[1]), "number"),
+        ...(areShares ? [cell(level(pair[1]))] : []),
+        cell(show(pair[1], areShares), "number"),
       ]);
-      if (rows.length) parts.push(make("h3", {}, isolate(name)), table(rows));
+      if (rows.length) parts.push(make("h3", {}, isolate(name), ...(areShares ? [] : [raw()])), table(rows));
     }
     if (row[PROBLEM]) {
       parts.push(make("h3", { textContent: row[PROBLEM] }), make("p", { className: "soft", textContent: row[MESSAGE] }));

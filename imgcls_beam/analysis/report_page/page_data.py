@@ -69,6 +69,8 @@ def _to_row(name: str, image: ReportedImage, labels: _Numbers) -> list[Any]:
         -1 if image.label_before is None else labels[image.label_before],
         -1 if image.truth is None else labels[image.truth],
         _to_pairs(image.labels_before, labels),
+        int(image.has_probabilities),
+        int(image.had_probabilities),
     ]
 
 

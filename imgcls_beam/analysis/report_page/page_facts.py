@@ -5,6 +5,8 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from imgcls_beam.analysis.report_page.score_counts import ScoreCounts
+
 if TYPE_CHECKING:
     from imgcls_beam.analysis.evaluating import Evaluation
 
@@ -59,6 +61,8 @@ class ReportedImage(NamedTuple):
         label_before: the best label in the previous run, where it was another.
         truth: the label that is right, where that is known.
         labels_before: those of the other side of a comparison; none in a report.
+        has_probabilities: whether the scores of `labels` are known to be probabilities.
+        had_probabilities: the same of those of `labels_before`.
     """
 
     uri: str
@@ -75,6 +79,8 @@ class ReportedImage(NamedTuple):
     label_before: str | None = None
     truth: str | None = None
     labels_before: tuple[ShownScore, ...] = ()
+    has_probabilities: bool = False
+    had_probabilities: bool = False
 
 
 Indices = tuple[int, ...]
@@ -91,6 +97,7 @@ class LabelShare:
         mean_score: of these rows.
         count_before: rows of the previous run; None where there is none.
         images: some of them, highest score first.
+        has_probabilities: whether the scores of all these rows are known to be probabilities.
     """
 
     label: str
@@ -98,6 +105,7 @@ class LabelShare:
     mean_score: float
     count_before: int | None = None
     images: Indices = ()
+    has_probabilities: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,7 +146,8 @@ class RunChange:
         flips: from which label to which, the most frequent first.
         images: some that flipped.
         label_index: population stability index of the label mix.
-        score_index: of the best scores.
+        score_index: of the best scores that are probabilities; None where they cannot be compared,
+            as the functions of the two runs are not the same, or there was none.
         sampled_ratio: the share of images that was compared; 1.0 for all.
     """
 
@@ -151,7 +160,7 @@ class RunChange:
     flips: tuple[LabelChange, ...]
     images: Indices
     label_index: float
-    score_index: float
+    score_index: float | None
     sampled_ratio: float = 1.0
 
 
@@ -188,7 +197,7 @@ class ReportFacts:
         rows: how many the run has.
         labels: the most frequent first, up to a limit.
         label_count: how many labels there are.
-        scores: rows by best score: below 0, bins of equal width from 0 to 1, above 1.
+        scores: rows by best score.
         margins: the same of the margins.
         least_certain: smallest margin first.
         errors: the most frequent first.
@@ -202,8 +211,8 @@ class ReportFacts:
     rows: int
     labels: tuple[LabelShare, ...] = ()
     label_count: int = 0
-    scores: Sequence[int] = ()
-    margins: Sequence[int] = ()
+    scores: ScoreCounts = ScoreCounts()
+    margins: ScoreCounts = ScoreCounts()
     least_certain: Indices = ()
     errors: tuple[ErrorGroup, ...] = ()
     change: RunChange | None = None

@@ -42,9 +42,9 @@ def spell_ratio(part: float, whole: float) -> str:
     return "< 0.1 %" if percent < 0.1 else f"{percent:.1f} %"
 
 
-def spell_score(score: float) -> str:
-    """A score in percent; one outside 0 to 1, where no function was applied, as it is."""
-    return f"{100 * score:.1f} %" if 0 <= score <= 1 else f"{score:.3f}"
+def spell_score(score: float, *, is_probability: bool) -> str:
+    """A probability in percent; any other score is a plain number, also between 0 and 1."""
+    return f"{100 * score:.1f} %" if is_probability else f"{score:.3f}"
 
 
 def spell_bytes(size: float) -> str:

@@ -1,6 +1,5 @@
 """Facts → the values that the template places: words and numbers as they are read."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +19,12 @@ from imgcls_beam.analysis.report_page.page_text import (
     spell_ratio,
     spell_score,
     spell_time,
+)
+from imgcls_beam.analysis.report_page.score_values import (
+    note_raw,
+    spell_best,
+    spell_mean,
+    to_histogram,
 )
 from imgcls_beam.analysis.report_page.truth_values import list_truth_values
 
@@ -44,8 +49,8 @@ def list_values(facts: ReportFacts) -> Values:
         "labels_left": _count_left(facts.label_count - len(sheets), "label", "is not shown here"),
         "sheets": sheets,
         "longest_sheet": max((len(share["images"]) for share in sheets), default=0),
-        "scores": _to_histogram(facts.scores),
-        "margins": _to_histogram(facts.margins),
+        "scores": to_histogram(facts.scores),
+        "margins": to_histogram(facts.margins),
         "least_certain": facts.least_certain,
         "errors": [_to_group(group, facts) for group in facts.errors],
         "truth": None if facts.truth is None else list_truth_values(facts.truth),
@@ -92,12 +97,12 @@ def _to_image(image: ReportedImage) -> Values:
         "status": image.status,
         "label": label,
         "second": second,
-        "score": spell_score(image.labels[0].score) if image.labels else "",
+        "score": spell_best(image.labels, is_probability=image.has_probabilities),
         "margin": "" if image.margin is None else f"{image.margin:.3f}",
         "problem": make_visible(image.problem),
         "message": make_visible(image.message),
         "before": spell_label(image.label_before or ""),
-        "score_before": spell_score(image.labels_before[0].score) if image.labels_before else "",
+        "score_before": spell_best(image.labels_before, is_probability=image.had_probabilities),
     }
 
 
@@ -118,7 +123,9 @@ def _list_tiles(facts: ReportFacts) -> Iterator[Values]:
     total = sum(share.count for share in facts.labels)
     if total:
         mean = sum(share.mean_score * share.count for share in facts.labels) / total
-        yield make_tile("Mean best score", spell_score(mean), "")
+        is_probability = not facts.scores.raw
+        value = spell_score(mean, is_probability=is_probability)
+        yield make_tile("Mean best score", value, note_raw(facts.scores))
     if facts.run.images_per_s is not None:
         yield make_tile("Images a second", f"{facts.run.images_per_s:,.1f}", "with start-up")
 
@@ -140,7 +147,7 @@ def _list_labels(facts: ReportFacts) -> list[Values]:
             "text": spell_label(share.label),
             "count": f"{share.count:,}",
             "percent": spell_ratio(share.count, total),
-            "mean_score": spell_score(share.mean_score) if share.count else "–",
+            "mean_score": spell_mean(share),
             "width": _scale(_widths(share, total, before)[0], widest),
             "width_before": _scale(_widths(share, total, before)[1], widest),
             "images": share.images,
@@ -156,25 +163,6 @@ def _widths(share: LabelShare, total: int, before: int) -> tuple[float, float | 
 
 def _scale(width: float | None, widest: float) -> float | None:
     return None if width is None else round(100 * width / widest, 2)
-
-
-def _to_histogram(counts: Sequence[int]) -> Values:
-    inside = counts[1:-1]
-    tallest, bins = max((*inside, 1)), max(len(inside), 1)
-    words = [
-        f"{index / bins:g} to {(index + 1) / bins:g}: {count:,} images"
-        for index, count in enumerate(inside)
-    ]
-    # What is there can be seen, be it one of a million.
-    heights = [max(round(100 * count / tallest, 2), 1.5 * (count > 0)) for count in inside]
-    below, above = (counts[0], counts[-1]) if counts else (0, 0)
-    outside = f"{below:,} below 0, {above:,} above 1: no function was applied to these scores."
-    return {
-        "bars": [{"height": h, "words": w} for h, w in zip(heights, words, strict=True)],
-        "total": sum(inside),
-        "spoken": "; ".join(itertools.compress(words, inside)),
-        "outside": outside if below or above else "",
-    }
 
 
 def _to_group(group: ErrorGroup, facts: ReportFacts) -> Values:
@@ -207,10 +195,16 @@ def _to_change(change: RunChange) -> Values:
             make_tile("Images in both", f"{change.compared:,}", "with a prediction in each"),
             make_tile("Another label", f"{change.flipped:,}", ratio),
             make_tile("Label mix", f"{change.label_index:.3f}", _read_index(change.label_index)),
-            make_tile("Best scores", f"{change.score_index:.3f}", _read_index(change.score_index)),
+            _make_score_tile(change.score_index),
         ],
         "sample": _note_sample(change.sampled_ratio),
     }
+
+
+def _make_score_tile(index: float | None) -> Values:
+    if index is None:
+        return make_tile("Best scores", "–", "not compared: no common function")
+    return make_tile("Best scores", f"{index:.3f}", _read_index(index))
 
 
 def _note_sample(ratio: float) -> str:

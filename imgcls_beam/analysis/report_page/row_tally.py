@@ -15,7 +15,13 @@ from imgcls_beam.analysis.report_page.kept_rows import (
     to_images,
 )
 from imgcls_beam.analysis.report_page.page_facts import ReportedImage
-from imgcls_beam.summary import BINS, count_scores
+from imgcls_beam.analysis.report_page.score_counts import ScoreCounts, count_by_kind
+from imgcls_beam.analysis.scored_rows import (
+    are_probabilities,
+    find_certainties,
+    find_functions,
+    to_floats,
+)
 
 MAX_ROWS = 10_000
 """Of a run those that a page has, in all its sections; of a longer run some are drawn by chance."""
@@ -31,8 +37,9 @@ class _Row(NamedTuple):
     uri: str
     label: str | None
     score: float | None
-    margin: float | None
     error: dict[str, str] | None
+    certainty: float
+    is_probability: bool
 
 
 class _Offer(NamedTuple):
@@ -43,7 +50,7 @@ class _Offer(NamedTuple):
     places: Sequence[tuple[Lowest, float]]
 
 
-_CELLS = ("image_uri", "top_label", "top_score", "top_margin", "error")
+_CELLS = ("image_uri", "top_label", "top_score", "error")
 
 
 class Tally:
@@ -55,7 +62,9 @@ class Tally:
         problems: error rows by `stage: code`.
         labels: good rows by best label.
         sums: of their best scores.
-        scores: rows by best score, as in `Summary.scores`.
+        raw_labels: those of which a row's scores are not known to be probabilities.
+        functions: what made the scores of good rows, as indices in `spec.FUNCTIONS`.
+        scores: rows by best score.
         margins: the same of the margins.
         compared: good rows of which the earlier run has one too.
         flips: of these, those with another label, by both labels.
@@ -88,7 +97,9 @@ class Tally:
         self.labels: collections.Counter[str] = collections.Counter()
         self.sums: collections.defaultdict[str, float] = collections.defaultdict(float)
         self.flips: collections.Counter[tuple[str, str]] = collections.Counter()
-        self.scores = self.margins = (0,) * (BINS + 2)
+        self.raw_labels: set[str] = set()
+        self.functions: set[int] = set()
+        self.scores = self.margins = ScoreCounts()
         self.drawn = Lowest(MAX_ROWS)
         self.least_certain, self.flipped = Lowest(_LEAST_CERTAIN), Lowest(_FLIPPED)
         self.of_label: dict[str, Lowest] = {}
@@ -96,9 +107,16 @@ class Tally:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes in a batch of `kept_rows.COLUMNS`."""
-        self.scores = add_counts(self.scores, count_scores(batch["top_score"]))
-        self.margins = add_counts(self.margins, count_scores(batch["top_margin"]))
-        cells = (batch[name].to_pylist() for name in _CELLS)
+        functions = find_functions(batch)
+        probable = are_probabilities(functions)
+        is_good = batch["top_score"].is_valid().to_numpy(zero_copy_only=False)
+        self.functions.update(functions[is_good].tolist())
+        self.scores = self.scores.add(count_by_kind(batch["top_score"], probable))
+        self.margins = self.margins.add(count_by_kind(batch["top_margin"], probable))
+        scores, margins = (to_floats(batch[name]) for name in ("top_score", "top_margin"))
+        certainties = find_certainties(scores, margins, functions)
+        columns = (batch[name].to_pylist() for name in _CELLS)
+        cells = (*columns, certainties.tolist(), probable.tolist())
         self.rows += len(batch)
         self.statuses.update(batch["status"].to_pylist())
         rows = map(_Row._make, zip(*cells, strict=True))
@@ -114,7 +132,7 @@ class Tally:
         places: list[tuple[Lowest, float]] = [(self.drawn, 0.0)]
         if row.label is not None and row.score is not None:
             before = self._look_back(digest, row.label)
-            places += self._place_good(row.label, row.score, row.margin, is_flip=before is not None)
+            places += self._place_good(row, row.label, row.score, is_flip=before is not None)
         elif row.error is not None:
             places += self._place_bad(f"{row.error['stage']}: {row.error['code']}")
         if not self.drawn.admits(0.0, digest):  # of a short run every row is kept
@@ -143,15 +161,15 @@ class Tally:
         return before
 
     def _place_good(
-        self, label: str, score: float, margin: float | None, *, is_flip: bool
+        self, row: _Row, label: str, score: float, *, is_flip: bool
     ) -> list[tuple[Lowest, float]]:
         self.labels[label] += 1
         self.sums[label] += score
-        # A model of one label has no margin: the middle of its scores is what is undecided.
-        certainty = abs(2 * score - 1) if margin is None else margin
-        places = [(self.least_certain, certainty)]
+        if not row.is_probability:
+            self.raw_labels.add(label)
+        places = [(self.least_certain, row.certainty)]
         if is_flip:
-            places.append((self.flipped, -certainty))
+            places.append((self.flipped, -row.certainty))
         if len(self.of_label) < _MAX_DISTINCT:
             self.of_label.setdefault(label, Lowest(OF_A_LABEL))
         if label in self.of_label:
@@ -162,8 +180,3 @@ class Tally:
         self.problems[problem] += 1
         kept = self.of_problem.setdefault(problem, Lowest(_OF_AN_ERROR))
         return [(kept, float(self.problems[problem]))]
-
-
-def add_counts(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
-    """Adds counts of the same kinds."""
-    return tuple(map(sum, zip(some, others, strict=True)))
