@@ -7,9 +7,7 @@ from collections.abc import Callable
 import torch
 
 from imgcls_beam.classifying.feeding import Tensors
-from imgcls_beam.classifying.lanes import Recorded, Sent
-
-Work = Callable[[Tensors], tuple[torch.Tensor, ...]]
+from imgcls_beam.classifying.lanes import DeviceWork, Recorded, Sent
 
 
 @dataclasses.dataclass
@@ -36,7 +34,7 @@ class LateMark:
 class LateRecording:
     """Work that is done again in the same memory, as a graph's is."""
 
-    def __init__(self, work: Work, inputs: Tensors) -> None:
+    def __init__(self, work: DeviceWork, inputs: Tensors) -> None:
         self.work, self.inputs = work, {name: each.clone() for name, each in inputs.items()}
         self.found = work(self.inputs)
 
@@ -57,7 +55,7 @@ class LateLane:
     waits: int = 0
     before_wait: Callable[[], object] = lambda: None
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
-    record: Callable[[Work, Tensors], Recorded] = LateRecording
+    record: Callable[[DeviceWork, Tensors], Recorded] = LateRecording
 
     def send(self, stacked: Tensors) -> Sent:
         return Sent({name: torch.zeros_like(each) for name, each in stacked.items()}, stacked)

@@ -13,6 +13,9 @@ import torch
 
 from imgcls_beam.classifying.feeding import Tensors
 
+DeviceWork = Callable[[Tensors], tuple[torch.Tensor, ...]]
+"""Queues something on inputs that are on the device, and gives where the results will lie."""
+
 
 class Mark(Protocol):
     """A place in the queue of a device."""
@@ -61,9 +64,7 @@ class Lane(Protocol):
     def mark(self) -> Mark:
         """Sets a mark behind all that was queued."""
 
-    def record(
-        self, work: Callable[[Tensors], tuple[torch.Tensor, ...]], inputs: Tensors
-    ) -> Recorded:
+    def record(self, work: DeviceWork, inputs: Tensors) -> Recorded:
         """Records what `work` queues for inputs like these; waits for the device.
 
         Raises:
@@ -75,9 +76,7 @@ class Lane(Protocol):
 class CudaRecording:
     """A CUDA graph."""
 
-    def __init__(
-        self, work: Callable[[Tensors], tuple[torch.Tensor, ...]], inputs: Tensors
-    ) -> None:
+    def __init__(self, work: DeviceWork, inputs: Tensors) -> None:
         """Records; other threads may use the device meanwhile."""
         self._inputs = {name: each.clone() for name, each in inputs.items()}
         self._graph = torch.cuda.CUDAGraph()
@@ -128,8 +127,6 @@ class CudaLane:
         event.record(torch.cuda.current_stream(self._device))
         return event
 
-    def record(
-        self, work: Callable[[Tensors], tuple[torch.Tensor, ...]], inputs: Tensors
-    ) -> CudaRecording:
+    def record(self, work: DeviceWork, inputs: Tensors) -> CudaRecording:
         """See `Lane`."""
         return CudaRecording(work, inputs)

@@ -9,12 +9,12 @@ See docs/adr/0046.
 
 import collections
 import dataclasses
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 import torch
 
 from imgcls_beam.classifying.feeding import Tensors
-from imgcls_beam.classifying.lanes import Lane, Recorded
+from imgcls_beam.classifying.lanes import DeviceWork, Lane, Recorded
 
 _SEEN = 3
 """A batch of one shape is recorded when it comes for the third time: most come once or twice."""
@@ -22,9 +22,6 @@ _MOST = 4
 """Recordings of one model: each holds the memory of its activations."""
 _MOST_SEEN = 1000
 """Shapes that are remembered; after so many it begins anew."""
-
-Work = Callable[[Tensors], tuple[torch.Tensor, ...]]
-"""Inputs on the device → what is found there; it must not wait for the device."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Recorder:
         self._recorded: dict[_Key, Recorded] = {}
         self._is_off = False
 
-    def run(self, work: Work, inputs: Tensors, wanted: Hashable) -> tuple[torch.Tensor, ...]:
+    def run(self, work: DeviceWork, inputs: Tensors, wanted: Hashable) -> tuple[torch.Tensor, ...]:
         """Queues `work(inputs)`; one thread at a time.
 
         Args:
@@ -86,7 +83,7 @@ class Recorder:
             self._record(key, work, inputs)
         return found
 
-    def _record(self, key: _Key, work: Work, inputs: Tensors) -> None:
+    def _record(self, key: _Key, work: DeviceWork, inputs: Tensors) -> None:
         turned = {name: each.flip(1) if each.dim() > 1 else each for name, each in inputs.items()}
         try:
             recorded = self._lane.record(work, inputs)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from imgcls_beam.classifying.feeding import Tensors
+from imgcls_beam.classifying.lanes import DeviceWork
 from imgcls_beam.classifying.recording import Recorder
-from tests.lanes import LateLane, LateRecording, Work
+from tests.lanes import LateLane, LateRecording
 
 
 class Doubling:
@@ -76,18 +77,18 @@ def test_what_was_found_stays_when_the_next_batch_is_replayed() -> None:
         check(each, draw(seed))
 
 
-def refuse(work: Work, inputs: Tensors) -> LateRecording:
+def refuse(work: DeviceWork, inputs: Tensors) -> LateRecording:
     del work, inputs
     raise RuntimeError("operation not permitted when stream is capturing")
 
 
 @pytest.mark.parametrize("record", [BakedRecording, refuse])
 def test_what_cannot_be_recorded_runs_plain_from_then_on(
-    record: Callable[[Work, Tensors], LateRecording],
+    record: Callable[[DeviceWork, Tensors], LateRecording],
 ) -> None:
     asked = []
 
-    def count(work: Work, inputs: Tensors) -> LateRecording:
+    def count(work: DeviceWork, inputs: Tensors) -> LateRecording:
         asked.append(inputs)
         return record(work, inputs)
 
