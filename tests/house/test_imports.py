@@ -19,7 +19,8 @@ ALLOWED = {
     *(f"imgcls_beam.classifying.{name}" for name in ("engines", "converting", "torch_running")),
     *(f"imgcls_beam.classifying.{name}" for name in ("openvino_running", "streams", "deciding")),
     *(f"imgcls_beam.classifying.{name}" for name in ("device_ranking", "device_running", "lanes")),
-    *(f"imgcls_beam.classifying.{name}" for name in ("compiling", "gaps", "finiteness")),
+    *(f"imgcls_beam.classifying.{name}" for name in ("compiling", "gaps", "recording")),
+    "imgcls_beam.classifying.finiteness",
     "imgcls_beam.classifying.unloaded",
     "imgcls_beam.handler",  # RunInference imports torch where it is installed
     "imgcls_beam.outcome_handler",
