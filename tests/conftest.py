@@ -56,7 +56,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def remembering() -> Iterator[None]:
-    """Beam builds and runs a small pipeline in two thirds of the time."""
+    """Beam builds and runs a small pipeline in half of the time."""
     if "apache_beam" not in sys.modules:  # nothing that was collected is about it
         yield
         return
