@@ -1,6 +1,7 @@
 """Models that several tests share; made once, of seconds."""
 
 import importlib.util
+import os
 import pathlib
 import signal
 import sys
@@ -47,8 +48,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
-    """Where tests and the programs that they start keep what they find out about models."""
-    folder = tmp_path_factory.mktemp("cache")
+    """Where tests and the programs that they start keep what they find out about models.
+
+    The processes of one run have it together: an engine is tried for ten seconds of a core.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMGCLS_CACHE", str(folder))
         yield folder
@@ -56,7 +61,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def remembering() -> Iterator[None]:
-    """Beam builds and runs a small pipeline in two thirds of the time."""
+    """Beam builds and runs a small pipeline in half of the time."""
     if "apache_beam" not in sys.modules:  # nothing that was collected is about it
         yield
         return

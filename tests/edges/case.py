@@ -67,6 +67,11 @@ class EdgeCase:
     shows: Callable[[Answer], bool] | None = None
 
     @property
+    def data(self) -> bytes:
+        """The encoded image; that of the last case is kept."""
+        return _make(self.image)
+
+    @property
     def is_different(self) -> bool:
         """Whether the two sides are told as different.
 
@@ -77,6 +82,11 @@ class EdgeCase:
     def __str__(self) -> str:
         """How its test is called."""
         return f"{self.group}: {self.name}"
+
+
+@functools.lru_cache(maxsize=1)
+def _make(image: Callable[[], bytes]) -> bytes:
+    return image()
 
 
 def table(

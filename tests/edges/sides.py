@@ -64,7 +64,7 @@ class Sides:
         try:
             reference = self._load_reference(case)
             given = self._inputs_of(case)
-            given = Image.open(io.BytesIO(case.image())) if given is None else given
+            given = Image.open(io.BytesIO(case.data)) if given is None else given
             answer = reference(given, **({} if case.parameters is None else case.parameters))
         except Exception as error:  # noqa: BLE001  its behaviour, whatever it is
             return Told(type(error).__name__)
@@ -127,9 +127,9 @@ class Sides:
 
     def _to_example(self, case: EdgeCase) -> Example:
         if case.inputs is None and case.parameters is None:
-            return case.image()
+            return case.data
         inputs = self._inputs_of(case)
-        inputs = base64.b64encode(case.image()).decode() if inputs is None else inputs
+        inputs = base64.b64encode(case.data).decode() if inputs is None else inputs
         line = json.dumps({"inputs": inputs, "parameters": case.parameters}).encode()
         return open_request(EncodedImage(ImageRef("memory://requests.jsonl::0"), line))
 

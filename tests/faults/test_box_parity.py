@@ -24,14 +24,14 @@ MODES = (
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("geometries", "options"), MODES)
+@pytest.mark.parametrize(("geometries", "options"), MODES)  # of one case all at once
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_odd_image_is_the_same(
     case: EdgeCase, geometries: tuple[Geometry | None, ...], options: DecodeOptions
 ) -> None:
     limits = case.options.get("decode", DecodeOptions())
     options = DecodeOptions(limits.max_pixels, limits.max_scans, options.preprocess)
-    boxed, plain = prepare_both_ways(case.image(), geometries, options)
+    boxed, plain = prepare_both_ways(case.data, geometries, options)
     assert boxed == plain
 
 

@@ -32,7 +32,7 @@ def service(tmp_path: pathlib.Path) -> Iterator[JobService]:
 def many(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Images that take seconds."""
     folder = tmp_path_factory.mktemp("many")
-    write_slow(folder, (1500, 1200))
+    write_slow(folder, (1500, 1200), 60)
     return folder
 
 

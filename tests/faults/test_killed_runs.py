@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.extent import choose
 from tests.programs import Mother
 from tests.scenes import write_broken, write_photos
 
@@ -156,7 +157,9 @@ def kill_and_start_again(
     return [*reader.stop(), after_death]
 
 
-@pytest.mark.parametrize("step", [15, pytest.param(1, marks=pytest.mark.long(minutes=2))])
+@pytest.mark.parametrize(
+    "step", [15, pytest.param(choose(1, 4), marks=pytest.mark.long(minutes=1))]
+)
 def test_a_program_killed_at_any_of_30_moments_and_started_again_gives_the_undisturbed_table(
     tmp_path: pathlib.Path,
     mother: Mother,
@@ -164,7 +167,7 @@ def test_a_program_killed_at_any_of_30_moments_and_started_again_gives_the_undis
     model_folders: dict[str, pathlib.Path],
     step: int,
 ) -> None:
-    """At all of them, or at every fifteenth."""
+    """At all of them, at every fourth, or at every fifteenth."""
     first, second = model_folders["vit"], model_folders["convnext"]
     template, log = tmp_path / "template", tmp_path / "log"
     assert mother.start(make_command(photos, template, first), log).wait() == 0
@@ -196,7 +199,7 @@ def is_of(table: Table, other: Table) -> bool:
     return {each[1] for each in table.values()} == {each[1] for each in other.values()}
 
 
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.long(minutes=1))])
+@pytest.mark.parametrize("step", [5, pytest.param(choose(1, 2), marks=pytest.mark.long(minutes=1))])
 def test_a_first_run_killed_at_each_step_of_publishing_leaves_no_record_or_all_of_the_run(
     tmp_path: pathlib.Path,
     mother: Mother,
@@ -204,7 +207,7 @@ def test_a_first_run_killed_at_each_step_of_publishing_leaves_no_record_or_all_o
     vit_folder: pathlib.Path,
     step: int,
 ) -> None:
-    """At each of them, or at every fifth: before the record is written, and after it."""
+    """At each of them, every second, or every fifth: before the record is written, and after."""
     log = tmp_path / "log"
     whole = tmp_path / "whole"
     command = [each for each in make_command(photos, whole, vit_folder) if "if_exists" not in each]
@@ -226,7 +229,7 @@ def test_a_first_run_killed_at_each_step_of_publishing_leaves_no_record_or_all_o
     assert seen == {False, True}
 
 
-@pytest.mark.parametrize("pairs", [2, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize("pairs", [2, pytest.param(choose(10, 5), marks=pytest.mark.long)])
 @pytest.mark.parametrize("how", ["fail", "replace"])
 def test_of_pairs_started_together_one_is_done_and_the_other_says_so(
     tmp_path: pathlib.Path,

@@ -137,7 +137,7 @@ def test_a_job_on_prism_that_is_stopped_is_cancelled_and_leaves_nothing(
     assert not output.exists()
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.long)])
 def test_a_job_on_prism_that_was_published_before_it_could_be_stopped_says_so(
     name: str, photos: pathlib.Path, vit_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

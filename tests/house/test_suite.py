@@ -59,6 +59,8 @@ def test_a_release_runs_what_make_test_leaves_out() -> None:
     release = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
     commands = re.findall(r"^ +run: (.+)$", release, re.MULTILINE)
     assert {".ci/run", "make test-long"} <= set(commands)
+    everything = r'make test-long\n +env:\n +IMGCLS_TEST_EVERYTHING: "1"$'
+    assert re.search(everything, release, re.MULTILINE)
     assert re.search(
         r"^test-long:.*\n\t\$\(BIN\)/python -m pytest \$\(SPREAD\) -m long$", MAKEFILE, re.M
     )

@@ -165,7 +165,7 @@ def test_bad_images_in_a_batch_leave_the_good_ones_as_they_are(sides: Sides) -> 
     cases = [each for each in CASES if each.group in groups]
     cases = [each for each in cases if each.model == "plain" and not each.options]
     handler, model = sides.load_ours(EdgeCase("", ""))
-    results = handler.run_inference([case.image() for case in cases], model)
+    results = handler.run_inference([case.data for case in cases], model)
     good = 0
     for case, result in zip(cases, results, strict=True):
         alone = sides.ask_ours(case)
@@ -184,9 +184,8 @@ def test_an_infinite_score_in_a_batch_leaves_the_others_as_they_are(sides: Sides
     blank = pictures.encode(Image.new("RGB", (64, 64), (127, 127, 127)), "PNG")
     alone = handler.run_inference([blank], model)[0].inference
     first, last = (
-        result.inference
-        for result in handler.run_inference([blank, case.image(), blank], model)[::2]
+        result.inference for result in handler.run_inference([blank, case.data, blank], model)[::2]
     )
     assert is_same(alone, first)
     assert is_same(alone, last)
-    assert handler.run_inference([blank, case.image()], model)[1].inference.code == case.ours
+    assert handler.run_inference([blank, case.data], model)[1].inference.code == case.ours

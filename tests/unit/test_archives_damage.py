@@ -13,6 +13,7 @@ from imgcls_beam.elements import ByteSpan, Failure, ImageRef
 from imgcls_beam.errors import FailureCode, Stage
 from imgcls_beam.listing.archives import list_archive
 from imgcls_beam.listing.folders import list_input
+from tests.extent import choose
 from tests.tars import BLOCK, FORMATS, list_tar, read_tar, write_tar
 
 CUTS = [
@@ -137,7 +138,9 @@ def test_headers_before_headers_without_end_are_a_failure(tmp_path: pathlib.Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rounds", [300, pytest.param(2000, marks=pytest.mark.long(minutes=1))])
+@pytest.mark.parametrize(
+    "rounds", [300, pytest.param(choose(2000, 800), marks=pytest.mark.long(minutes=1))]
+)
 def test_random_damage_never_raises_and_never_lists_what_lies_outside(
     tmp_path: pathlib.Path, rounds: int
 ) -> None:

@@ -3,6 +3,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import fsspec
 import numpy as np
@@ -23,6 +24,7 @@ from bench.tables import Table, Trial
 from bench.timeline import Timeline
 
 ROOT = pathlib.Path(__file__).parents[2]
+_PLACE = ways.Place("", pathlib.Path(), pathlib.Path(), 1, pathlib.Path())
 
 
 def test_a_steady_rate_is_that_of_the_streams_whatever_their_batches() -> None:
@@ -33,6 +35,27 @@ def test_a_steady_rate_is_that_of_the_streams_whatever_their_batches() -> None:
     assert find_steady(in_pairs) == pytest.approx(32, rel=0.02)
     assert find_steady([each / 3 for each in range(100)]) == pytest.approx(3)
     assert math.isnan(find_steady(start))
+
+
+@pytest.mark.parametrize(
+    ("others", "taken", "counts"),
+    [([0.1], 1, 0.1), ([0.4, 0.1], 2, 0.1), ([0.9, 0.3, 0.4], 3, 0.3), ([math.nan], 1, math.nan)],
+)
+def test_a_run_beside_others_is_taken_again_and_the_calmest_counts(
+    others: list[float],
+    taken: int,
+    counts: float,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+) -> None:
+    left, said = [*others], list[str]()
+    run = lambda *_: types.SimpleNamespace(others=left.pop(0))  # noqa: E731
+    monkeypatch.setattr(Bench, "_take", run)
+    bench = Bench(tmp_path, Gallery(tmp_path, 1, 1), said.append)
+    found = bench._take_calm(Trial(ways.JOB, "photographs", 1), _PLACE)
+    assert found.others == pytest.approx(counts, nan_ok=True)
+    assert (len(others) - len(left), left) == (taken, [])
+    assert len(said) == sum(each > 0.15 for each in others)
 
 
 def test_a_slow_start_is_not_in_the_steady_rate() -> None:

@@ -32,8 +32,15 @@ ENDINGS = {
 }
 
 
+_SHORT = ("a full disk", "closed, and standard error too")
+"""Of `make test`; each is a program of its own."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ENDINGS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=() if each in _SHORT else pytest.mark.long) for each in ENDINGS],
+)
 def test_a_published_run_ends_with_0_whatever_standard_output_is(
     name: str, photos: pathlib.Path, vit_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
