@@ -92,7 +92,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
 ]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=str)
+@pytest.mark.parametrize("function", FUNCTIONS, ids=range(len(FUNCTIONS)))
 def test_signatures_are_those_that_beam_finds(function: Callable[..., Any]) -> None:
     for _ in range(2):
         assert remembering.get_signature(function) == remembering._get_signature(function)
