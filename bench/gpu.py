@@ -131,7 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measure(bench: Bench, flags: argparse.Namespace) -> Iterator[str]:
     device = torch.cuda.get_device_name() if bench.device == "cuda" else "CPU"
-    yield f"{device}, torch {torch.__version__}, {flags.model}, {flags.images} images, {flags.rounds} times"
+    pictures = f"{flags.images} images, {flags.rounds} times"
+    yield f"{device}, torch {torch.__version__}, {flags.model}, {pictures}"
     yield f"prepare, on all cores: {bench.rate(lambda: list(bench.prepare())):,.0f} images/s"
     yield _join(_COLUMNS)
     sentences = []
