@@ -77,7 +77,7 @@ def test_thousands_of_mutants_and_every_bomb_are_rows_and_twice_the_same(
     tmp_path: pathlib.Path, vit_folder: pathlib.Path
 ) -> None:
     """The first of the mutants of each seed, or all."""
-    mutants, least = choose((360, 5200), (90, 1500))
+    mutants, least = choose((360, 5200), (150, 2400))
     listed = write_hostile(tmp_path / "in", mutants, 512 << 10, is_long=True)
     assert listed >= least
     run_twice(tmp_path / "in", vit_folder, listed)
