@@ -33,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _answer(asked: argparse.Namespace) -> asking.FieldsOrText:
-    from imgcls_beam.analysis.judged_runs import TruthOptions, judge_run
+    from imgcls_beam.analysis.judged_runs import judge_run
     from imgcls_beam.analysis.thresholds import Wanted
+    from imgcls_beam.analysis.truths import TruthOptions
 
     truth = TruthOptions(asked.truth_column, asked.truth_file, asked.truth_mapping)
     wanted = Wanted(asked.wanted_precision, asked.wanted_recall)

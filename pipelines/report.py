@@ -80,8 +80,9 @@ def _judge(asked: argparse.Namespace, rows: "RunRows") -> "JudgedRun | None":
     """The run held against the truth, where one is named."""
     if not evaluate_flags.has_truth(asked):
         return None
-    from imgcls_beam.analysis.judged_runs import TruthOptions, judge_run
+    from imgcls_beam.analysis.judged_runs import judge_run
     from imgcls_beam.analysis.thresholds import Wanted
+    from imgcls_beam.analysis.truths import TruthOptions
 
     truth = TruthOptions(asked.truth_column, asked.truth_file, asked.truth_mapping)
     return judge_run(rows, truth, asked.model, Wanted(asked.wanted_precision, asked.wanted_recall))

@@ -18,8 +18,6 @@ from imgcls_beam.analysis.truths import (
 )
 from imgcls_beam.sinks import RecordedModel, RunRecord
 
-__all__ = ["JudgedRun", "TruthOptions", "judge_run"]
-
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class JudgedRun:

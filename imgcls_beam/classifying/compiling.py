@@ -122,13 +122,13 @@ def _take_faster(
     rates = {}
     plain = runner.model
     for name, form in (("torch", plain), ("torch.compile", compiled)):
-        runner.model = form
+        runner.use(form)
         rates[name] = measure(lambda: runner.run(sent), _IMAGES)
     pair = f"{rates['torch.compile']:.1f} images/s alone after {took_s:.0f} s of compiling"
     why = f"{pair}, plain {rates['torch']:.1f}"
     if rates["torch.compile"] > rates["torch"]:
         return EngineChoice("torch.compile", why)
-    runner.model = plain
+    runner.use(plain)
     return EngineChoice("torch", why)
 
 

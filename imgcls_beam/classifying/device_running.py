@@ -79,8 +79,12 @@ class DeviceRunner:
     ) -> None:
         """Takes a model that is ready to predict, and the way to its device."""
         self.choice = choice
-        self.model, self.feed = model, feed
-        self._lane, self._recorder = lane, Recorder(lane)
+        self.feed, self._lane = feed, lane
+        self.use(model)
+
+    def use(self, model: Any) -> None:  # noqa: ANN401
+        """Runs another form of the model from now on; what was recorded of this one is let go."""
+        self.model, self._recorder = model, Recorder(self._lane)
 
     def takes(self, batch: Sequence[ModelInputs]) -> bool:
         """Every shape."""
@@ -104,7 +108,7 @@ class DeviceRunner:
         with torch.inference_mode():
             work = functools.partial(self._pass, wanted=wanted)
             asked = None if wanted is None else (wanted.function_to_apply, wanted.top_k)
-            logits, *ranked = self._recorder.run(work, inputs, (id(self.model), asked))
+            logits, *ranked = self._recorder.run(work, inputs, asked)
             packed = self._lane.fetch(ranked[0]) if ranked else None
             is_kept = wanted is None or wanted.keeps_logits
             fetched = self._lane.fetch(logits) if is_kept else None

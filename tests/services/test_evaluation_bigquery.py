@@ -6,7 +6,8 @@ from typing import Any
 from google.cloud import bigquery
 
 from imgcls_beam.analysis import RunPlace, open_run
-from imgcls_beam.analysis.judged_runs import TruthOptions, judge_run
+from imgcls_beam.analysis.judged_runs import judge_run
+from imgcls_beam.analysis.truths import TruthOptions
 from imgcls_beam.bigquery import TableName
 from imgcls_beam.warehouse import load_run
 from imgcls_beam.warehouse.evaluation_views import EVALUATION_VIEWS, render_evaluation_bigquery

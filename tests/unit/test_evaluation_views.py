@@ -10,7 +10,8 @@ import sqlglot
 
 from imgcls_beam.analysis import RunPlace, open_run
 from imgcls_beam.analysis.evaluating import Evaluation
-from imgcls_beam.analysis.judged_runs import TruthOptions, judge_run
+from imgcls_beam.analysis.judged_runs import judge_run
+from imgcls_beam.analysis.truths import TruthOptions
 from imgcls_beam.errors import ConfigError
 from imgcls_beam.warehouse.evaluation_views import (
     EVALUATION_VIEWS,
